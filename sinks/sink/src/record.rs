@@ -1,0 +1,72 @@
+//! A record on its way to a backend: the client's bytes, and the CloudEvents 1.0 attributes that go with them.
+//!
+//! Source: CloudEvents specification 1.0.2, <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md>.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+/// One accepted record. Its data leaves as it came.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// `id`: UUIDv7, so time-ordered and unique.
+    pub id: Uuid,
+    /// What all records of one request share.
+    pub context: Arc<Context>,
+    /// `customerid`: the customer the record was authorised for.
+    pub customer: Arc<str>,
+    /// `subject`: the ordering key, `<customer>/<value>`, or the customer alone.
+    pub key: Box<str>,
+    /// The record, byte for byte as the client sent it: one valid JSON object.
+    pub data: Bytes,
+}
+
+/// What all records of one request share.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// `source`: the gateway's configured name.
+    pub source: Arc<str>,
+    /// `type`: `iem.event`, `iem.metric`, …
+    pub kind: &'static str,
+    /// `time`: when the request was received.
+    pub time: SystemTime,
+    /// `user`: who sent it.
+    pub user: Arc<str>,
+    /// `integrationid`, on tickets.
+    pub integration: Option<Box<str>>,
+    /// `actionablestate`, on tickets whose state the integration maps.
+    pub actionable_state: Option<Box<str>>,
+    /// `traceparent`, where the client sent a valid one (W3C Trace Context).
+    pub traceparent: Option<Box<str>>,
+}
+
+/// The media type of every record's data.
+pub const DATA_CONTENT_TYPE: &str = "application/json";
+
+impl Record {
+    /// Hands each CloudEvents attribute with its value to `each`, in a fixed order, `datacontenttype` left out: the
+    /// bindings put that one elsewhere than the others.
+    pub fn for_each_attribute(&self, mut each: impl FnMut(&'static str, &str)) {
+        let context = &*self.context;
+        each("specversion", "1.0");
+        each("id", self.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        each("source", &context.source);
+        each("type", context.kind);
+        each("time", &humantime::format_rfc3339_millis(context.time).to_string());
+        each("subject", &self.key);
+        each("customerid", &self.customer);
+        each("user", &context.user);
+        let optional = [
+            ("integrationid", &context.integration),
+            ("actionablestate", &context.actionable_state),
+            ("traceparent", &context.traceparent),
+        ];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                each(name, value);
+            }
+        }
+    }
+}

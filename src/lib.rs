@@ -1,0 +1,1 @@
+//! An open ingestion gateway for the IEM publish service and its ITSM integration API.
