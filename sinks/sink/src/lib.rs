@@ -8,6 +8,8 @@
 
 mod outcome;
 mod record;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 use std::time::{Duration, Instant};
 

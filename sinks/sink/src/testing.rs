@@ -1,0 +1,10 @@
+//! What tests of a sink, and of what stands before it, share: records to write, a sink that does as a test says, and
+//! the suite that every sink must pass. Never part of a running gateway.
+
+mod conformance;
+mod sample;
+mod scripted;
+
+pub use conformance::{Backend, Stored, conformance};
+pub use sample::{record, topic};
+pub use scripted::{Behaviour, Log, Predicate, ScriptedSink};
