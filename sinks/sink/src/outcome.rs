@@ -1,7 +1,7 @@
 //! What became of a record. Success is an explicit statement; everything else is a failure by default.
 
 /// What became of a record in a call of [`Writer::write`](crate::Writer::write).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outcome {
     /// Not delivered, as far as is known. What a sink does not mark stays this, and is not acknowledged.
     #[default]

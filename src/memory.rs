@@ -1,0 +1,153 @@
+//! One bound on the bytes of all bodies: those being read, and the records that wait with a slice of theirs. Counted
+//! by what is allocated, given back when the last slice is dropped.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+
+/// The smallest buffer a body of unknown length starts with, in bytes.
+const FIRST_ALLOCATION: usize = 4096;
+
+/// A budget of bytes shared by all connections.
+#[derive(Debug)]
+pub struct Memory {
+    used: AtomicUsize,
+    limit: usize,
+}
+
+/// The budget is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the memory for bodies is used up")]
+pub struct Exhausted;
+
+impl Memory {
+    /// A budget of `limit` bytes.
+    pub fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { used: AtomicUsize::new(0), limit })
+    }
+
+    /// Bytes taken now.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Bytes there are.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    fn take(&self, bytes: usize) -> Result<(), Exhausted> {
+        let used = self.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if used > self.limit {
+            self.used.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(Exhausted);
+        }
+        Ok(())
+    }
+}
+
+/// A buffer whose allocation is counted. It grows by doubling, so it never holds more than twice what was put in,
+/// and its last growth stops at `expected` where that is known.
+#[derive(Debug)]
+pub struct Buffer {
+    memory: Arc<Memory>,
+    bytes: Vec<u8>,
+    counted: usize,
+    expected: Option<usize>,
+}
+
+impl Buffer {
+    /// An empty buffer; `expected` is the length it will have, where that is known.
+    pub fn new(memory: &Arc<Memory>, expected: Option<usize>) -> Self {
+        Self { memory: Arc::clone(memory), bytes: Vec::new(), counted: 0, expected }
+    }
+
+    /// Bytes put in so far.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing has been put in.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Appends `chunk`.
+    ///
+    /// # Errors
+    /// [`Exhausted`] when the budget has no room for the growth; the buffer stays as it was.
+    pub fn extend(&mut self, chunk: &[u8]) -> Result<(), Exhausted> {
+        let needed = self.bytes.len() + chunk.len();
+        if needed > self.counted {
+            let doubled = needed.max(FIRST_ALLOCATION).max(self.counted * 2);
+            let capacity = match self.expected {
+                Some(expected) if expected >= needed => expected.min(doubled),
+                _ => doubled,
+            };
+            self.memory.take(capacity - self.counted)?;
+            self.counted = capacity;
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    /// The bytes, which stay counted until the last slice of them is dropped.
+    pub fn freeze(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.memory.used.fetch_sub(self.counted, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_counted_until_its_last_slice_is_dropped() {
+        let memory = Memory::new(10_000);
+        let mut buffer = Buffer::new(&memory, Some(6));
+        buffer.extend(b"abc").expect("there is room");
+        buffer.extend(b"def").expect("there is room");
+        let body = buffer.freeze();
+        let slice = body.slice(2..4);
+        drop(body);
+        assert_eq!((&slice[..], memory.used()), (&b"cd"[..], 6));
+        drop(slice);
+        assert_eq!(memory.used(), 0);
+    }
+
+    #[test]
+    fn growth_doubles_and_stops_at_the_expected_length() {
+        let memory = Memory::new(100_000);
+        let mut buffer = Buffer::new(&memory, Some(9_000));
+        for (chunk, used) in [(5_000, 5_000), (1, 9_000), (3_999, 9_000), (1, 18_000)] {
+            buffer.extend(&vec![b'x'; chunk]).expect("there is room");
+            assert_eq!(memory.used(), used, "after {} bytes", buffer.len());
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_not_counted() {
+        let memory = Memory::new(8_000);
+        let mut first = Buffer::new(&memory, Some(5_000));
+        first.extend(&[b'x'; 5_000]).expect("there is room");
+        let mut second = Buffer::new(&memory, Some(5_000));
+        assert_eq!(second.extend(&[b'y'; 5_000]), Err(Exhausted));
+        assert_eq!((memory.used(), second.len()), (5_000, 0));
+        drop(first);
+        second.extend(&[b'y'; 5_000]).expect("there is room again");
+    }
+}

@@ -1,0 +1,160 @@
+//! One plain thread for one topic's writer: takes what has arrived, writes it, settles it, tries again what the sink
+//! left open until its deadline. While one write runs the next batch gathers, so batches grow with the load.
+//!
+//! What is tried again stays at the head of the batch, ahead of later records of its key, and new arrivals join
+//! behind it, so that one record's trouble does not hold up its neighbours.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use iem_sink::{Outcome, SinkError, SinkErrorKind, Writer};
+
+use super::batch::Batch;
+use super::submission::Submission;
+use super::{Backend, Health, Observer, TopicSettings};
+
+/// The wait before the first retry; it doubles up to [`BACKOFF_MAX`], each time jittered to between half and all.
+const BACKOFF_MIN: Duration = Duration::from_millis(10);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+pub(super) struct Worker {
+    settings: TopicSettings,
+    receiver: Receiver<Box<Submission>>,
+    /// None after a panic, until it could be opened anew.
+    writer: Option<Box<dyn Writer>>,
+    backend: Arc<Backend>,
+    health: Arc<Health>,
+    observer: Arc<dyn Observer>,
+    batch: Batch,
+    /// Taken from the channel, but for the next batch.
+    next: Option<Box<Submission>>,
+    outcomes: Vec<Outcome>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        settings: &TopicSettings,
+        receiver: Receiver<Box<Submission>>,
+        writer: Box<dyn Writer>,
+        backend: &Arc<Backend>,
+        health: &Arc<Health>,
+        observer: &Arc<dyn Observer>,
+    ) -> Self {
+        Self {
+            batch: Batch::new(settings.config.batch_records, settings.config.batch_bytes),
+            settings: settings.clone(),
+            receiver,
+            writer: Some(writer),
+            backend: Arc::clone(backend),
+            health: Arc::clone(health),
+            observer: Arc::clone(observer),
+            next: None,
+            outcomes: Vec::new(),
+        }
+    }
+
+    pub(super) fn spawn(self, index: usize) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name(format!("{}-{index}", self.settings.topic)).spawn(move || self.run())
+    }
+
+    /// Until the queue is closed and what it held is settled.
+    fn run(mut self) {
+        let mut backoff = BACKOFF_MIN;
+        while self.fill() {
+            let error = self.write().err();
+            self.batch.expire(Instant::now());
+            if error.is_some_and(|error| error.kind == SinkErrorKind::Permanent) {
+                self.batch.give_up();
+            }
+            self.report();
+            if self.batch.is_empty() {
+                backoff = BACKOFF_MIN;
+            } else {
+                self.pause(backoff);
+                backoff = (backoff * 2).min(BACKOFF_MAX);
+            }
+        }
+    }
+
+    /// Tops the batch up with what has arrived; waits only while it is empty. False when nothing will come any more.
+    fn fill(&mut self) -> bool {
+        if self.batch.is_empty() {
+            match self.next.take().or_else(|| self.receiver.recv().ok()) {
+                Some(submission) => self.batch.push(*submission),
+                None => return false,
+            }
+            self.gather(Instant::now() + self.settings.linger);
+        } else {
+            self.gather(Instant::now());
+        }
+        self.batch.expire(Instant::now());
+        true
+    }
+
+    /// Adds what arrives until `until`, or what has already arrived, as far as it fits.
+    fn gather(&mut self, until: Instant) {
+        while !self.batch.is_full() {
+            let arrived = match self.next.take() {
+                Some(submission) => Ok(submission),
+                None if self.settings.linger.is_zero() => {
+                    self.receiver.try_recv().map_err(|_| RecvTimeoutError::Timeout)
+                }
+                None => self.receiver.recv_deadline(until),
+            };
+            match arrived {
+                Ok(submission) if self.batch.fits(&submission) => self.batch.push(*submission),
+                Ok(submission) => {
+                    self.next = Some(submission);
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// One write of the whole batch, settled by the outcomes that the sink marked.
+    fn write(&mut self) -> Result<(), SinkError> {
+        let Some(deadline) = self.batch.deadline() else { return Ok(()) };
+        let began = Instant::now();
+        self.outcomes.clear();
+        self.outcomes.resize(self.batch.records().len(), Outcome::Retryable);
+        let result = self.write_caught(deadline);
+        self.observer.wrote(self.outcomes.len(), began.elapsed());
+        self.batch.settle(&self.outcomes);
+        match &result {
+            Ok(()) if self.batch.is_empty() => self.health.succeeded(began),
+            Ok(()) => {}
+            Err(error) => self.health.failed(error, Instant::now()),
+        }
+        result
+    }
+
+    /// A panic in a sink is a failed write: nothing of it counts as delivered, and the writer is opened anew.
+    fn write_caught(&mut self, deadline: Instant) -> Result<(), SinkError> {
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(self.backend.sink.writer(&self.settings.config)?),
+        };
+        let (records, outcomes) = (self.batch.records(), &mut self.outcomes[..]);
+        catch_unwind(AssertUnwindSafe(|| writer.write(records, outcomes, deadline))).unwrap_or_else(|_| {
+            self.outcomes.fill(Outcome::Retryable);
+            self.writer = None;
+            Err(SinkError::transient("the sink panicked"))
+        })
+    }
+
+    fn report(&mut self) {
+        let tally = self.batch.take_tally();
+        self.observer.settled(tally.delivered, tally.rejected, tally.undelivered);
+    }
+
+    /// Sleeps for a jittered `backoff`, but not past the first deadline.
+    fn pause(&self, backoff: Duration) {
+        let jittered = backoff.mul_f64(rand::random_range(0.5..=1.0));
+        let due = self.batch.deadline().map_or(jittered, |due| due.saturating_duration_since(Instant::now()));
+        std::thread::sleep(jittered.min(due));
+    }
+}
