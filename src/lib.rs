@@ -1,3 +1,4 @@
 //! An open ingestion gateway for the IEM publish service and its ITSM integration API.
 
 pub mod config;
+pub mod telemetry;
