@@ -1,4 +1,5 @@
 //! An open ingestion gateway for the IEM publish service and its ITSM integration API.
+pub mod config;
 pub mod memory;
 pub mod pipeline;
 pub mod record;

@@ -1,0 +1,3 @@
+//! What the gateway tells its operators.
+
+pub mod logging;
