@@ -3,6 +3,8 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong use, 78 configuration at fault (`EX_CONFIG` of sysexits.h).
 
 mod check;
+mod directory;
+mod serve;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -10,8 +12,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, Config, Loaded};
-use crate::telemetry::logging;
+use crate::config::{self, Loaded};
+use directory::{CommandError, CustomerCommand, IntegrationCommand, UserCommand};
 
 const FAILED: u8 = 1;
 const CONFIGURATION: u8 = 78;
@@ -44,36 +46,52 @@ enum Command {
     Serve,
     /// Check the configuration and what it names; print what holds and the memory ceiling
     Check,
+    /// The directory's customers
+    #[command(subcommand)]
+    Customer(CustomerCommand),
+    /// Its users
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Its integrations
+    #[command(subcommand)]
+    Integration(IntegrationCommand),
 }
 
 /// Does what the process's command line asks.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let loaded = config::load(cli.config.as_deref(), std::env::vars_os());
-    let command = cli.command.unwrap_or(Command::Serve);
-    if let Command::Check = command {
-        let report = check::Report::new(loaded);
-        return finish(
-            if cli.json { report.write_json(io::stdout()) } else { report.write_text(io::stdout()) },
-            || {
-                if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(CONFIGURATION) }
-            },
-        );
-    }
-    match loaded {
-        Ok(Loaded { config, .. }) => serve(&config),
-        Err(errors) => fail(CONFIGURATION, &errors),
+    match (cli.command.unwrap_or(Command::Serve), loaded) {
+        (Command::Check, loaded) => check(loaded, cli.json),
+        (_, Err(errors)) => fail(CONFIGURATION, &errors),
+        (Command::Serve, Ok(Loaded { config, .. })) => serve::serve(&config),
+        (Command::Customer(command), Ok(Loaded { config, .. })) => {
+            done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
+        }
+        (Command::User(command), Ok(Loaded { config, .. })) => {
+            done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
+        }
+        (Command::Integration(command), Ok(Loaded { config, .. })) => {
+            done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
+        }
     }
 }
 
-/// Runs the gateway until it is told to stop.
-fn serve(config: &Config) -> ExitCode {
-    let _log = match logging::init(&config.logging) {
-        Ok(guard) => guard,
-        Err(error) => return fail(FAILED, &error),
-    };
-    tracing::info!(server = %config.server.listen, admin = %config.admin.listen, "configuration holds");
-    ExitCode::SUCCESS
+fn check(loaded: Result<Loaded, config::Errors>, json: bool) -> ExitCode {
+    let report = check::Report::new(loaded);
+    let written = if json { report.write_json(io::stdout()) } else { report.write_text(io::stdout()) };
+    match written {
+        Ok(()) if report.is_good() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(CONFIGURATION),
+        Err(error) => fail(FAILED, &format_args!("cannot write the answer: {error}")),
+    }
+}
+
+fn done(result: Result<(), CommandError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(if error.is_configuration() { CONFIGURATION } else { FAILED }, &error),
+    }
 }
 
 /// Says on standard error what is wrong, line by line.
@@ -84,14 +102,4 @@ fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
         let _ = writeln!(stderr, "iem-gateway: {line}");
     }
     ExitCode::from(code)
-}
-
-/// The exit code of a command whose answer was `written`.
-fn finish(written: io::Result<()>, code: impl FnOnce() -> ExitCode) -> ExitCode {
-    match written {
-        Ok(()) => code(),
-        // The reader has what it wanted: `check | head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code(),
-        Err(error) => fail(FAILED, &format_args!("cannot write the answer: {error}")),
-    }
 }
