@@ -1,1 +1,3 @@
 //! An open ingestion gateway for the IEM publish service and its ITSM integration API.
+
+pub mod identity;
