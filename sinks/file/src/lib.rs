@@ -108,7 +108,7 @@ impl Sink for FileSink {
         Ok(Box::new(writer))
     }
 
-    /// Writes a small file into the folder (and syncs it, with [`FileConfig::sync`]), and removes it.
+    /// Writes a file of 64 KiB into the folder (and syncs it, with [`FileConfig::sync`]), and removes it.
     fn check(&self, deadline: Instant) -> Result<(), SinkError> {
         if Instant::now() >= deadline {
             return Err(SinkError::transient("no time left to check the folder"));

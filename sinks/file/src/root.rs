@@ -14,8 +14,8 @@ use crate::disk::{Disk, failed};
 const LOCK: &str = ".lock";
 /// Written and removed again to see whether the folder takes writes.
 const PROBE: &str = ".probe";
-/// A block of most file systems: less could find room where a record does not.
-const PROBE_BYTES: usize = 4096;
+/// As much as a batch of a hundred usual records: a single block may find room where no batch does.
+const PROBE_BYTES: usize = 64 << 10;
 
 /// The folder, with what everything below needs of it.
 pub(crate) struct Root {
@@ -34,11 +34,11 @@ impl Root {
         Ok(Self { config, disk, _lock: lock })
     }
 
-    /// Writes, syncs where the configuration asks for it, and removes a small file.
+    /// Writes a file of 64 KiB, syncs it where the configuration asks for that, and removes it.
     pub(crate) fn probe(&self) -> Result<(), SinkError> {
         let path = self.config.path.join(PROBE);
         let written = File::create(&path).and_then(|mut file| {
-            self.disk.write_all(&mut file, &[b' '; PROBE_BYTES])?;
+            self.disk.write_all(&mut file, &vec![b' '; PROBE_BYTES])?;
             if self.config.sync { self.disk.sync_data(&file) } else { Ok(()) }
         });
         let removed = fs::remove_file(&path);
