@@ -15,7 +15,7 @@ use smallvec::smallvec;
 
 use super::body::{self, BodyLimits};
 use super::response::{Answer, Refusal, Success};
-use super::route::{Endpoint, Route, query_value};
+use super::route::{Route, query_value};
 use crate::identity::authentication::{self, BasicHeader};
 use crate::identity::authorization::{self, Denied};
 use crate::identity::directory::Customer;
@@ -24,7 +24,7 @@ use crate::identity::{Identity, LoginError, Principal};
 use crate::memory::Memory;
 use crate::pipeline::{Pipeline, Records, Refused};
 use crate::record::{self, KeyFields, Kind, TicketUpdate};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Endpoint, Metrics};
 
 /// One topic, as requests meet it.
 pub struct Topic {
