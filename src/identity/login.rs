@@ -2,6 +2,7 @@
 //!
 //! The time to answer does not tell an unknown or disabled user from a wrong password: each costs one hash.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,13 +10,13 @@ use std::time::Duration;
 
 use governor::clock::MonotonicClock;
 use moka::sync::Cache;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::Principal;
 use super::authentication::Basic;
 use super::directory::{Directory, LiveDirectory, Stamp};
 use super::limits::{FailuresPerMinute, LoginLimits, Origin};
-use super::password::{Busy, Hashing, PasswordHash};
+use super::password::{Busy, Hashing, PasswordHash, WAIT_MAX};
 
 /// Bounds on logins.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +72,7 @@ pub(super) struct Logins {
     verified: Cache<[u8; 32], Verified>,
     hashing: Hashing,
     turns: Vec<Arc<Mutex<()>>>,
+    shares: RandomState,
 }
 
 /// Whose credentials were right, and with which password hash.
@@ -102,6 +104,7 @@ impl Logins {
                 .build(),
             hashing: Hashing::new(settings.hashing, settings.waiting),
             turns: (0..TURNS).map(|_| Arc::default()).collect(),
+            shares: RandomState::new(),
         }
     }
 
@@ -117,7 +120,7 @@ impl Logins {
         if let Some(principal) = self.recall(&directory.load(), &attempt)? {
             return Ok(principal);
         }
-        let turn = Arc::clone(&self.turns[usize::from(attempt.origin.user[0]) % TURNS]).lock_owned().await;
+        let turn = self.turn(&attempt.origin).await?;
         if let Some(principal) = self.recall(&directory.load(), &attempt)? {
             return Ok(principal);
         }
@@ -149,6 +152,13 @@ impl Logins {
             origin: Origin { user: user.into(), peer: peer.into() },
             credentials: credentials.finalize().into(),
         }
+    }
+
+    /// Waits until no other attempt of this origin is under way.
+    async fn turn(&self, origin: &Origin) -> Result<OwnedMutexGuard<()>, Busy> {
+        let index = self.shares.hash_one(origin) % TURNS as u64;
+        let turn = Arc::clone(&self.turns[usize::try_from(index).unwrap_or_default()]);
+        tokio::time::timeout(WAIT_MAX, turn.lock_owned()).await.map_err(|_| Busy)
     }
 
     /// Who the credentials belong to, if they were verified before and still hold.

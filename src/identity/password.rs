@@ -170,8 +170,8 @@ pub struct Hashing {
     line: Semaphore,
 }
 
-/// How long a login waits for its turn before it is told that the gateway is busy.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long a login waits for each of its turns before it is told that the gateway is busy: clients give up after 15 s.
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);
 
 impl Hashing {
     /// At most `at_once` hashes run, at most `waiting` more wait for them.

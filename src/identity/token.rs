@@ -86,7 +86,7 @@ pub struct Tokens {
     lifetimes: Lifetimes,
 }
 
-/// Longer than any token of ours: an email has at most 254 characters, the other claims are short.
+/// Longer than any token of ours: an email has at most 254 bytes, the other claims are short.
 const TOKEN_BYTES_MAX: usize = 4096;
 
 impl Tokens {

@@ -96,13 +96,14 @@ impl UserCommand {
     ) -> Result<(), CommandError> {
         let context = &mut context;
         match self {
+            // Nobody should type a password twice for nothing.
             Self::Add(user) => {
+                context.add(|document| document.check_new_user(&user.email, &user.customers))?;
                 let password = PasswordHash::new(&ask(user.password_stdin)?, cost)?;
                 add(context, user, password)
             }
             Self::List => list(context),
             Self::Passwd { email, password_stdin } => {
-                // Nobody should type a password twice for a user who is not there.
                 context.change(|document| document.check_user(&email))?;
                 let password = PasswordHash::new(&ask(password_stdin)?, cost)?;
                 context.change(|document| document.set_password(&email, &password))?;

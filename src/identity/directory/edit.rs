@@ -54,8 +54,10 @@ pub fn edit<T>(
     let done = change(&mut document)?;
     let after = document.to_string();
     Directory::parse(&after, &path).map_err(|error| Refusal(error.message))?;
+    if after == before {
+        return Ok(done);
+    }
     let written = match old {
-        Some(old) if old == after => Ok(()),
         Some(_) => private_file::replace(&path, after.as_bytes()),
         None => private_file::create(&path, after.as_bytes())
             .and_then(|created| if created { Ok(()) } else { Err(io::ErrorKind::AlreadyExists.into()) }),

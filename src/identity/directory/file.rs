@@ -18,6 +18,9 @@ use crate::identity::password::{Cost, PasswordHash};
 /// The states of an integration that lists none: `ServiceNow`'s *Resolved* and *Closed*.
 pub(super) const DEFAULT_STATES: [(i64, &str); 2] = [(6, "resolved"), (7, "closed")];
 
+/// RFC 5321, section 4.5.3.1.3: a path of 256 with its brackets. Keeps tokens short.
+const EMAIL_BYTES_MAX: usize = 254;
+
 impl Directory {
     /// Reads the directory file. Blocks.
     pub fn read(path: &Path) -> Result<Self, DirectoryError> {
@@ -196,6 +199,9 @@ fn check_user(written: WrittenUser, known: &HashMap<Arc<str>, Arc<Customer>>) ->
     let WrittenUser { email, name, password, superadmin, organization, enabled, customers: written } =
         written;
     check_id("email", &email)?;
+    if email.get_ref().len() > EMAIL_BYTES_MAX {
+        return Err(fault(&email, format!("email is longer than {EMAIL_BYTES_MAX} bytes")));
+    }
     if email.get_ref().contains(':') {
         // RFC 7617, section 2: the first colon ends the user-id.
         return Err(fault(

@@ -92,15 +92,18 @@ impl Document {
         Ok(Removed { integrations, associations })
     }
 
+    /// Says whether such a user could be added, and changes nothing.
+    pub fn check_new_user(&mut self, email: &str, customers: &[String]) -> Done {
+        if self.find_user(email).is_ok() {
+            return refuse(format!("user {email:?} exists already; `user passwd` sets another password"));
+        }
+        customers.iter().try_for_each(|id| self.find_customer(id).map(|_| ()))
+    }
+
     /// Adds an enabled user.
     pub fn add_user(&mut self, user: NewUser) -> Done {
         let NewUser { email, name, password, superadmin, organization, customers } = user;
-        if self.find_user(&email).is_ok() {
-            return refuse(format!("user {email:?} exists already; `user passwd` sets another password"));
-        }
-        for id in &customers {
-            self.find_customer(id)?;
-        }
+        self.check_new_user(&email, &customers)?;
         let mut table = Table::new();
         table.insert("email", value(email));
         table.insert("name", value(name));
@@ -158,6 +161,10 @@ impl Document {
     /// Adds an integration; with no `states` the default ones hold.
     pub fn add_integration(&mut self, customer: &str, id: &str, states: &[(i64, String)]) -> Done {
         self.find_customer(customer)?;
+        let twice = |index: usize| states[..index].iter().any(|(number, _)| *number == states[index].0);
+        if let Some(index) = (0..states.len()).find(|index| twice(*index)) {
+            return refuse(format!("state {} is given twice", states[index].0));
+        }
         let is_it = |table: &Table| has(table, "customer", customer) && has(table, "id", id);
         let integrations = self.tables("integration")?;
         if integrations.iter().any(is_it) {

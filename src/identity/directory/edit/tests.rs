@@ -139,6 +139,8 @@ fn refused_changes_leave_the_file_and_say_why() {
     check(&|d| d.revoke("nobody@example.com", "acme").map(|_| ()), "no user");
     check(&|d| d.remove_user("nobody@example.com"), "no user");
     check(&|d| d.add_integration("acme", "jira", &[]), "exists already");
+    let twice = [(6, "a".to_owned()), (6, "b".to_owned())];
+    check(&|d| d.add_integration("acme", "new", &twice), "state 6 is given twice");
     check(&|d| d.add_integration("nobody", "jira", &[]), "no customer");
     check(&|d| d.remove_integration("idle", "jira"), "has no integration \"jira\"");
 }

@@ -81,6 +81,7 @@ fn what_is_wrong_is_named_with_its_line() {
     check(&format!("{user}customers=['c']"), 5, "customer \"c\" that is not there");
     check(&format!("{customer}{user}customers=[\n'c',\n'd']"), 10, "customer \"d\" that is not there");
     check("[[user]]\nemail=''\nname='A'\npassword='HASH'\n", 2, "email is empty");
+    check(&user.replace("'a'", &format!("'{}'", "a".repeat(255))), 2, "longer than 254 bytes");
     check("[[user]]\nemail='a:b'\nname='A'\npassword='HASH'\n", 2, "colon");
     check("[[user]]\nemail='a'\nname='A'\npassword='hunter2'\n", 4, "user \"a\": not a password hash");
     check("[[user]]\nemail='a'\nname='A'\npassword=''\n", 4, "not a password hash");
