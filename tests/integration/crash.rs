@@ -1,0 +1,40 @@
+//! Killed at a random moment, again and again: every record answered 200 is in the files, whole and once.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use rustix::process::Signal;
+
+use crate::harness::{Home, Ledger, Load};
+
+const ROUNDS: usize = 6;
+
+#[test]
+fn no_record_answered_200_is_lost_torn_or_doubled() {
+    let home = Home::new()
+        .set("sink.file.sync", true)
+        .set("sink.file.rotate_size", "256 KiB")
+        .set("sink.file.compress", "zstd");
+    let mut random = rand::rng();
+    let mut all = Ledger::default();
+    let mut token = None;
+    for round in 0..ROUNDS {
+        let mut gateway = home.spawn();
+        let token = token.get_or_insert_with(|| gateway.token("alice"));
+        let load = Load::start(gateway.address, token, &format!("round-{round}"), 16, 700);
+        let moment = Duration::from_millis(random.random_range(100..1200));
+        std::thread::sleep(moment);
+        gateway.kill();
+        let ledger = load.stop();
+        eprintln!("round {round}: killed after {moment:?}, {} answered 200", ledger.published.len());
+        all.add(ledger);
+    }
+    assert!(all.published.len() > 100, "the load was a load: {:?}", all.answers);
+
+    // A torn tail is cut before the next write: a last start, a last record, an orderly end.
+    let mut gateway = home.spawn();
+    gateway.publish("/publish/allevents/", r#"{"envcustomerid":"acme","test_id":"last-0"}"#).expect(200);
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.wait().code(), Some(0), "{}", gateway.log());
+    all.check_against(&home.records("events"));
+}
