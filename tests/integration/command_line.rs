@@ -105,7 +105,7 @@ fn check_says_what_holds_and_how_much_memory_it_takes() {
     check(&home, &["check"], "", 0, &["memory"]);
     let output = check(&home, &["check", "--json"], "", 0, &[]);
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert!(report["memory_ceiling"]["bytes"].as_u64().is_some_and(|bytes| bytes > 512 << 20), "{report}");
+    assert!(report["memory"]["bytes"].as_u64().is_some_and(|bytes| bytes > 512 << 20), "{report}");
 }
 
 #[test]

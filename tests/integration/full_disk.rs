@@ -122,7 +122,7 @@ fn memory_stays_under_the_ceiling_that_check_prints_while_the_disk_is_full() {
 
     let report = gateway.home.run(&["check", "--json"]);
     let report: serde_json::Value = serde_json::from_slice(&report.stdout).expect("check's JSON");
-    let ceiling = report["memory_ceiling"]["bytes"].as_u64().expect("the ceiling");
+    let ceiling = report["memory"]["bytes"].as_u64().expect("the ceiling");
     let peak = gateway.peak_memory();
     assert!(peak < ceiling, "held {peak} bytes, above the ceiling of {ceiling}");
 }

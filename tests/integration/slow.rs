@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Connection, Gateway, Home, get, post};
+use crate::harness::{Connection, Gateway, Home, eventually, get, post};
 
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
 
@@ -97,14 +97,15 @@ fn an_idle_connection_outlives_the_time_that_a_head_and_a_body_are_given() {
 }
 
 #[test]
-fn a_connection_beyond_the_most_waits_for_its_turn() {
+fn a_connection_beyond_the_most_is_told_so_until_there_is_room() {
     let gateway = Home::new().set("server.max_connections", 2).start();
     let mut first = gateway.connect();
     let mut second = gateway.connect();
     assert!(first.is_usable() && second.is_usable());
     let mut third = gateway.connect();
-    third.send(get("/publish/healthcheck/").bytes());
+    let answer = third.answer().expect(503).says_when_to_retry();
+    assert!(!answer.message().is_empty());
     drop(first);
-    third.answer().expect(200);
+    eventually(PROMPT, "room for another", || gateway.connect().is_usable());
     assert!(second.is_usable());
 }

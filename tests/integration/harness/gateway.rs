@@ -4,12 +4,15 @@
 use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use iem_gateway::config::{self, Config};
+use iem_gateway::config::{self, Config, SinkKind};
+use iem_gateway::pipeline::Backend;
+use iem_gateway::sinks::Backends;
+use iem_gateway::{RunError, StartError};
 use iem_sink::testing::ScriptedSink;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::oneshot;
@@ -31,39 +34,39 @@ pub(crate) struct Gateway {
 }
 
 enum Running {
-    Inside { stop: Option<oneshot::Sender<()>>, thread: Option<JoinHandle<()>> },
+    Inside { stop: Option<oneshot::Sender<()>>, thread: Option<JoinHandle<Result<(), RunError>>> },
     Program(Child),
 }
 
 impl Home {
     /// Starts the gateway inside this process.
     pub(crate) fn start(&self) -> Gateway {
-        let gateway =
-            iem_gateway::Gateway::open(self.load()).unwrap_or_else(|error| panic!("no start: {error}"));
-        self.run_inside(gateway)
+        self.run_inside(iem_gateway::Gateway::open(&self.load()))
     }
 
-    pub(crate) fn load(&self) -> Config {
+    /// As `start`, with every topic on a sink that does as the test says.
+    pub(crate) fn start_with(&self, sink: &ScriptedSink) -> Gateway {
+        let backend = Arc::new(Backend { name: "file", sink: Box::new(sink.clone()) });
+        let backends = Backends::from([(SinkKind::File, backend)]);
+        self.run_inside(iem_gateway::Gateway::open_with_sinks(&self.load(), backends))
+    }
+
+    fn load(&self) -> Config {
         let loaded = config::load(Some(&self.config()), None);
         loaded.unwrap_or_else(|error| panic!("no configuration: {error}")).config
     }
 
-    pub(crate) fn run_inside(&self, gateway: iem_gateway::Gateway) -> Gateway {
+    fn run_inside(&self, opened: Result<iem_gateway::Gateway, StartError>) -> Gateway {
+        let gateway = opened.unwrap_or_else(|error| panic!("no start: {error}"));
         let (address, admin) = (gateway.address(), gateway.admin_address());
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = thread::spawn(move || {
             gateway.run(async {
                 let _ = stopped.await;
-            });
+            })
         });
         let running = Running::Inside { stop: Some(stop), thread: Some(thread) };
         Gateway { home: self.clone(), address, admin, running, alice: OnceLock::new() }
-    }
-
-    /// As `start`, with every topic on a sink that does as the test says.
-    pub(crate) fn start_with(&self, sink: &ScriptedSink) -> Gateway {
-        let gateway = iem_gateway::Gateway::open_with_sinks(self.load(), Box::new(sink.clone()));
-        self.run_inside(gateway.unwrap_or_else(|error| panic!("no start: {error}")))
     }
 
     /// Starts the real program, and waits until it accepts connections.
@@ -197,12 +200,14 @@ impl Gateway {
         drop(stop.take());
     }
 
-    /// Drains and ends a gateway that runs inside this process; its thread's panic is the test's.
+    /// Drains and ends a gateway that runs inside this process; its error or panic is the test's.
     pub(crate) fn stop(&mut self) {
         let Running::Inside { stop, thread } = &mut self.running else { panic!("this gateway is a program") };
         drop(stop.take());
-        if let Some(Err(panic)) = thread.take().map(JoinHandle::join) {
-            std::panic::resume_unwind(panic);
+        match thread.take().map(JoinHandle::join) {
+            None | Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(error))) => panic!("the gateway did not end in order: {error}"),
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
         }
     }
 
