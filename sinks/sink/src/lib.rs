@@ -45,6 +45,11 @@ pub trait Sink: Send + Sync {
     /// Blocks at most until `deadline`.
     fn check(&self, deadline: Instant) -> Result<(), SinkError>;
 
+    /// Figures that the sink keeps of itself, by name, for metrics: counts, bytes, seconds. Never blocks.
+    fn figures(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
+
     /// Ends the sink. All writers have been dropped before. Blocks at most until `deadline`.
     fn close(self: Box<Self>, deadline: Instant) -> Result<(), SinkError>;
 }

@@ -265,9 +265,9 @@ impl ScriptedWriter {
         }
         let topic = state.topic(&self.topic);
         topic.log.waiting -= 1;
-        let released = topic.releases != releases;
+        let came = topic.releases != releases;
         shared.changed.notify_all();
-        released
+        came
     }
 }
 

@@ -1,0 +1,80 @@
+//! What reading a record costs: by the fast way, by the thorough way and, to compare with, simd-json's tape alone.
+
+use std::hint::black_box;
+use std::time::SystemTime;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use iem_gateway::record::{KeyFields, Kind, TicketUpdate, next_id, parse, parse_by_text};
+use simd_json::{Buffers, INPUT_PADDING, Tape, fill_tape_padded};
+
+fn examples(criterion: &mut Criterion) {
+    for kind in Kind::ALL {
+        let body = kind.example().as_bytes();
+        let key = KeyFields::from(kind.default_key());
+        let mut group = criterion.benchmark_group(format!("parse/{}", kind.topic()));
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        if kind == Kind::Ticket {
+            group.bench_function("fast", |b| b.iter(|| TicketUpdate::parse(black_box(body), &key)));
+            group.bench_function("thorough", |b| {
+                b.iter(|| TicketUpdate::parse_by_text(black_box(body), &key));
+            });
+        } else {
+            group.bench_function("fast", |b| b.iter(|| parse(black_box(body), &key)));
+            group.bench_function("thorough", |b| b.iter(|| parse_by_text(black_box(body), &key)));
+        }
+        group.bench_function("tape alone", |b| b.iter(tape_alone(body)));
+        group.finish();
+    }
+}
+
+fn tape_alone(body: &[u8]) -> impl FnMut() -> usize {
+    let mut buffers = Buffers::new(body.len());
+    let mut kept = Tape(Vec::new());
+    let mut input = Vec::new();
+    move || {
+        input.clear();
+        input.extend_from_slice(black_box(body));
+        input.resize(body.len() + INPUT_PADDING, 0);
+        let mut tape = std::mem::replace(&mut kept, Tape(Vec::new())).reset();
+        fill_tape_padded(&mut input, body.len(), &mut buffers, &mut tape).expect("an example is valid");
+        let nodes = tape.0.len();
+        kept = tape.reset();
+        nodes
+    }
+}
+
+/// Where a body is too long for the fast way, the thorough way has to hold.
+fn sizes(criterion: &mut Criterion) {
+    let key = KeyFields::from(Kind::Event.default_key());
+    for kib in [1, 16, 64, 65, 1024, 8192] {
+        let body = event_of(kib * 1024);
+        let mut group = criterion.benchmark_group(format!("parse/{kib} KiB"));
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function("parse", |b| b.iter(|| parse(black_box(&body), &key)));
+        group.bench_function("thorough", |b| b.iter(|| parse_by_text(black_box(&body), &key)));
+        group.finish();
+    }
+}
+
+/// An event of `len` bytes whose examples are nested in an array.
+fn event_of(len: usize) -> Vec<u8> {
+    let example = Kind::Event.example();
+    let end = r#"""],"envcustomerid":"acme"}"#;
+    let mut body = String::from(r#"{"nested":["#);
+    while body.len() + example.len() + end.len() < len {
+        body.push_str(example);
+        body.push(',');
+    }
+    let filler = len - body.len() - end.len();
+    body.push('"');
+    body.extend(std::iter::repeat_n('x', filler));
+    body.push_str(&end[1..]);
+    body.into_bytes()
+}
+
+fn ids(criterion: &mut Criterion) {
+    criterion.bench_function("next_id", |b| b.iter(|| next_id(black_box(SystemTime::now()))));
+}
+
+criterion_group!(benches, examples, sizes, ids);
+criterion_main!(benches);

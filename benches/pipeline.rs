@@ -1,0 +1,106 @@
+//! Submission to acknowledgement, through queue, worker thread and receipt, with a sink that does nothing.
+//!
+//! `one at a time` is a lone client's wait: two hand-overs between threads. `64 at a time` is a busy gateway's cost a
+//! record, where batches gather while one is written.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use iem_gateway::pipeline::{Backend, Observer, Pipeline, Records, TopicSettings};
+use iem_sink::{Context, Outcome, Record, Sink, SinkError, TopicConfig, Writer};
+
+struct Null;
+
+impl Sink for Null {
+    fn writer(&self, _topic: &TopicConfig) -> Result<Box<dyn Writer>, SinkError> {
+        Ok(Box::new(Self))
+    }
+
+    fn check(&self, _deadline: Instant) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn close(self: Box<Self>, _deadline: Instant) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+impl Writer for Null {
+    fn write(&mut self, _: &[Record], outcomes: &mut [Outcome], _: Instant) -> Result<(), SinkError> {
+        outcomes.fill(Outcome::Delivered);
+        Ok(())
+    }
+}
+
+impl Observer for Null {
+    fn wrote(&self, _records: usize, _elapsed: Duration) {}
+    fn settled(&self, _delivered: usize, _rejected: usize, _undelivered: usize) {}
+}
+
+fn start() -> Pipeline {
+    let settings = TopicSettings {
+        topic: "events",
+        config: TopicConfig {
+            name: "events".to_owned(),
+            workers: 1,
+            batch_records: 4096,
+            batch_bytes: 4 << 20,
+            deadline: Duration::from_secs(10),
+        },
+        queue_records: 65_536,
+        queue_bytes: 64 << 20,
+        linger: Duration::ZERO,
+    };
+    let observer: Arc<dyn Observer> = Arc::new(Null);
+    let backend = Arc::new(Backend { name: "null", sink: Box::new(Null) });
+    Pipeline::start(&settings, &backend, &observer).expect("a sink that does nothing opens")
+}
+
+fn record() -> Record {
+    Record {
+        id: uuid::Uuid::now_v7(),
+        context: Arc::new(Context {
+            source: "iem-gateway".into(),
+            kind: "iem.event",
+            time: SystemTime::now(),
+            user: "nifi@example.com".into(),
+            integration: None,
+            actionable_state: None,
+            traceparent: None,
+        }),
+        customer: "acme".into(),
+        key: "acme/web-01".into(),
+        data: Bytes::from_static(include_bytes!("../tests/data/examples/event.json")),
+    }
+}
+
+fn submit_to_acknowledgement(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let pipeline = start();
+    let record = record();
+    let mut group = criterion.benchmark_group("submit → acknowledge");
+    for at_once in [1_usize, 64] {
+        group.throughput(Throughput::Elements(at_once as u64));
+        group.bench_function(BenchmarkId::from_parameter(format!("{at_once} at a time")), |bencher| {
+            bencher.iter(|| {
+                runtime.block_on(async {
+                    let submit = |_| {
+                        let records: Records = std::iter::once(record.clone()).collect();
+                        pipeline.submit(records, Instant::now()).expect("there is room")
+                    };
+                    let receipts: Vec<_> = (0..at_once).map(submit).collect();
+                    for receipt in receipts {
+                        black_box(receipt.outcomes().await);
+                    }
+                });
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, submit_to_acknowledgement);
+criterion_main!(benches);

@@ -1,0 +1,105 @@
+//! The command line: what may be typed, and the exit code of what comes of it.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong use, 78 configuration at fault (`EX_CONFIG` of sysexits.h).
+
+mod check;
+mod directory;
+mod serve;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Loaded};
+use directory::{CommandError, CustomerCommand, IntegrationCommand, UserCommand};
+
+const FAILED: u8 = 1;
+const CONFIGURATION: u8 = 78;
+
+/// An ingestion gateway for the IEM publish service and its ITSM integration API.
+///
+/// Answers 200 once the configured sink holds the record. Without a command it serves; without a configuration file it
+/// serves on embedded defaults: 127.0.0.1:8080, probes and metrics on 127.0.0.1:9090, everything under ./iem-data/.
+#[derive(Debug, Parser)]
+#[command(
+    name = "iem-gateway",
+    version,
+    after_help = "Any configuration value can be set by the environment: IEM_GATEWAY__SERVER__LISTEN=127.0.0.1:8000.\n\
+                  Exit codes: 0 done, 1 failed, 2 wrong use, 78 configuration at fault."
+)]
+struct Cli {
+    /// Configuration file (TOML); without one the embedded defaults hold
+    #[arg(long, global = true, value_name = "FILE", env = "IEM_GATEWAY_CONFIG")]
+    config: Option<PathBuf>,
+    /// Answer in JSON, for programs
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway (the default)
+    Serve,
+    /// Check the configuration and what it names; print what holds and the memory ceiling
+    Check,
+    /// The directory's customers
+    #[command(subcommand)]
+    Customer(CustomerCommand),
+    /// Its users
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Its integrations
+    #[command(subcommand)]
+    Integration(IntegrationCommand),
+}
+
+/// Does what the process's command line asks.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let loaded = config::load(cli.config.as_deref(), std::env::vars_os());
+    match (cli.command.unwrap_or(Command::Serve), loaded) {
+        (Command::Check, loaded) => check(loaded, cli.json),
+        (_, Err(errors)) => fail(CONFIGURATION, &errors),
+        (Command::Serve, Ok(Loaded { config, .. })) => serve::serve(&config),
+        (Command::Customer(command), Ok(Loaded { config, .. })) => {
+            done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
+        }
+        (Command::User(command), Ok(Loaded { config, .. })) => {
+            done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
+        }
+        (Command::Integration(command), Ok(Loaded { config, .. })) => {
+            done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
+        }
+    }
+}
+
+fn check(loaded: Result<Loaded, config::Errors>, json: bool) -> ExitCode {
+    let report = check::Report::new(loaded);
+    let written = if json { report.write_json(io::stdout()) } else { report.write_text(io::stdout()) };
+    match written {
+        Ok(()) if report.is_good() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(CONFIGURATION),
+        Err(error) => fail(FAILED, &format_args!("cannot write the answer: {error}")),
+    }
+}
+
+fn done(result: Result<(), CommandError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(if error.is_configuration() { CONFIGURATION } else { FAILED }, &error),
+    }
+}
+
+/// Says on standard error what is wrong, line by line.
+fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
+    let mut stderr = io::stderr().lock();
+    for line in error.to_string().lines() {
+        // There is nobody to tell that standard error is closed.
+        let _ = writeln!(stderr, "iem-gateway: {line}");
+    }
+    ExitCode::from(code)
+}

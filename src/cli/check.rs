@@ -1,0 +1,224 @@
+//! `check`: what holds and where it was written, whether what it names is there, and the memory ceiling.
+//!
+//! Changes nothing, and shows neither a secret nor the content of a file.
+
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::config::{Config, Errors, Loaded, MemoryCeiling, Setting};
+
+/// What `check` found.
+pub(super) struct Report(Result<Holds, Errors>);
+
+struct Holds {
+    settings: Vec<Setting>,
+    needs: Vec<Need>,
+    memory: MemoryCeiling,
+}
+
+/// Something outside of the configuration that the gateway needs.
+struct Need {
+    name: &'static str,
+    path: PathBuf,
+    /// What was found, or what is wrong with it.
+    found: Result<&'static str, String>,
+}
+
+impl Report {
+    pub(super) fn new(loaded: Result<Loaded, Errors>) -> Self {
+        Self(loaded.map(|Loaded { config, settings }| Holds {
+            settings,
+            needs: needs(&config),
+            memory: config.memory_ceiling(),
+        }))
+    }
+
+    /// Whether `serve` would start, as far as was looked.
+    pub(super) fn is_good(&self) -> bool {
+        self.0.as_ref().is_ok_and(|holds| holds.needs.iter().all(|need| need.found.is_ok()))
+    }
+
+    pub(super) fn write_text(&self, mut out: impl Write) -> io::Result<()> {
+        let holds = match &self.0 {
+            Ok(holds) => holds,
+            Err(errors) => return writeln!(out, "{errors}"),
+        };
+        for setting in &holds.settings {
+            let value = setting.value.as_ref().map_or("(not shown)".to_owned(), ToString::to_string);
+            writeln!(out, "{:<34} = {value:<28} # {}", setting.key, setting.origin)?;
+        }
+        writeln!(out, "\nFiles")?;
+        for Need { name, path, found } in &holds.needs {
+            let (state, text) = match found {
+                Ok(text) => ("ok", *text),
+                Err(text) => ("FAULT", text.as_str()),
+            };
+            writeln!(out, "{state:<6} {name:<10} {}: {text}", path.display())?;
+        }
+        writeln!(out, "\nMemory ceiling")?;
+        for item in &holds.memory.items {
+            writeln!(out, "{:>10} {}", item.size(), item.name)?;
+        }
+        writeln!(out, "{:>10} in all", holds.memory.size())
+    }
+
+    pub(super) fn write_json(&self, mut out: impl Write) -> io::Result<()> {
+        writeln!(out, "{:#}", self.json())
+    }
+
+    fn json(&self) -> Value {
+        match &self.0 {
+            Ok(holds) => json!({
+                "good": self.is_good(),
+                "settings": holds.settings.iter().map(|Setting { key, value, origin }| {
+                    json!({ "key": key, "value": value, "origin": origin.to_string() })
+                }).collect::<Vec<_>>(),
+                "files": holds.needs.iter().map(|Need { name, path, found }| {
+                    json!({ "name": name, "path": path, "good": found.is_ok(), "found": match found {
+                        Ok(text) => text,
+                        Err(text) => text.as_str(),
+                    } })
+                }).collect::<Vec<_>>(),
+                "memory": holds.memory,
+            }),
+            Err(Errors(errors)) => json!({
+                "good": false,
+                "errors": errors.iter().map(|error| {
+                    json!({ "origin": error.origin.to_string(), "key": error.key, "message": error.message })
+                }).collect::<Vec<_>>(),
+            }),
+        }
+    }
+}
+
+fn needs(config: &Config) -> Vec<Need> {
+    let need = |name, path: &Path, found| Need { name, path: path.to_owned(), found };
+    let Config { directory, tokens, .. } = config;
+    vec![
+        need("directory", &directory.path, check_directory(&directory.path, config.without_file)),
+        need("token key", &tokens.key_file, check_token_key(&tokens.key_file)),
+    ]
+}
+
+fn check_directory(path: &Path, may_be_made: bool) -> Result<&'static str, String> {
+    match fs::read_to_string(path) {
+        Ok(text) => match text.parse::<toml::Table>() {
+            Ok(_) => Ok("can be read"),
+            Err(error) => Err(error.message().to_owned()),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound && may_be_made => Ok("made on first start"),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err("there is none: `customer add` and `user add` make it".to_owned())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn check_token_key(path: &Path) -> Result<&'static str, String> {
+    match fs::metadata(path) {
+        Ok(file) if !file.is_file() => Err("is not a file".to_owned()),
+        Ok(file) if file.permissions().mode() & 0o077 != 0 => Err(format!(
+            "others than its owner may use it (mode {:o}): chmod 600",
+            file.permissions().mode() & 0o777
+        )),
+        Ok(_) => {
+            fs::File::open(path).map(|_| "can be read, by its owner alone").map_err(|error| error.to_string())
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok("made on first start"),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::config;
+
+    fn report(folder: &Path, toml: &str, variables: &[(&str, &str)]) -> Report {
+        let file = folder.join("gateway.toml");
+        fs::write(&file, toml).expect("write");
+        let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        Report::new(config::load(Some(&file), variables))
+    }
+
+    fn text(report: &Report) -> String {
+        let mut out = Vec::new();
+        report.write_text(&mut out).expect("write");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    fn write_with_mode(path: &Path, content: &str, mode: u32) {
+        fs::write(path, content).expect("write");
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
+    }
+
+    const FILES: &str = "directory.path = 'directory.toml'\ntokens.key_file = 'token.key'";
+
+    #[test]
+    fn says_where_each_value_comes_from() {
+        let folder = tempfile::tempdir().expect("folder");
+        let report =
+            report(folder.path(), "server.drain = '5s'", &[("IEM_GATEWAY__SINK__FILE__SYNC", "false")]);
+        let text = text(&report);
+        let line = |key: &str| text.lines().find(|line| line.starts_with(key)).expect("line").to_owned();
+        assert!(line("server.drain").ends_with("gateway.toml:1"), "{text}");
+        assert!(
+            line("sink.file.sync")
+                .ends_with("= false                        # IEM_GATEWAY__SINK__FILE__SYNC"),
+            "{text}"
+        );
+        assert!(line("server.max_body").ends_with("# default"), "{text}");
+        assert!(text.lines().last().expect("line").ends_with(" in all"), "{text}");
+    }
+
+    #[test]
+    fn never_shows_what_came_from_a_secret_file() {
+        let folder = tempfile::tempdir().expect("folder");
+        let secret = folder.path().join("secret");
+        fs::write(&secret, "hunter2\n").expect("write");
+        let variable = [("IEM_GATEWAY_FILE__SERVER__NAME", secret.to_str().expect("UTF-8"))];
+        let report = report(folder.path(), FILES, &variable);
+        assert!(text(&report).contains("(not shown)"));
+        assert!(!text(&report).contains("hunter2"));
+        assert!(!report.json().to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn looks_at_the_files_that_are_needed() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (directory, key) = (folder.path().join("directory.toml"), folder.path().join("token.key"));
+
+        let missing = report(folder.path(), FILES, &[]);
+        assert!(!missing.is_good());
+        assert!(text(&missing).contains("directory.toml: there is none"), "{}", text(&missing));
+
+        fs::write(&directory, "").expect("write");
+        assert!(report(folder.path(), FILES, &[]).is_good());
+
+        write_with_mode(&key, "key", 0o644);
+        let open = report(folder.path(), FILES, &[]);
+        assert!(!open.is_good());
+        assert!(text(&open).contains("mode 644"), "{}", text(&open));
+
+        write_with_mode(&key, "key", 0o600);
+        assert!(report(folder.path(), FILES, &[]).is_good());
+
+        fs::write(&directory, "broken = ").expect("write");
+        assert!(!report(folder.path(), FILES, &[]).is_good());
+    }
+
+    #[test]
+    fn json_says_what_is_wrong() {
+        let folder = tempfile::tempdir().expect("folder");
+        let json = report(folder.path(), "[server]\nlisten = 5", &[]).json();
+        assert_eq!(json["good"], false);
+        assert_eq!(json["errors"][0]["key"], "server.listen");
+        assert!(json["errors"][0]["origin"].as_str().expect("text").ends_with("gateway.toml:2"), "{json}");
+    }
+}

@@ -1,0 +1,101 @@
+//! How much memory the gateway can come to use, from its configuration alone.
+//!
+//! The sum is a ceiling, not a forecast: every connection open, every queue and cache full, every thread at the worst
+//! body at once. It leaves out what the operating system keeps for sockets and cached files.
+
+use bytesize::ByteSize;
+use serde::Serialize;
+
+use super::{Compression, Config};
+
+/// Of a connection beside its read buffer: its task with the request being served, its write buffer, its bookkeeping.
+const CONNECTION_BYTES: usize = 16 << 10;
+/// Of a record waiting beside its data: its attributes, its ordering key, its share of the request's context and of the
+/// acknowledgement.
+const RECORD_BYTES: usize = 512;
+/// Of a record in a batch beside its data, as a sink writes it: its attributes.
+const ENVELOPE_BYTES: usize = 1 << 10;
+/// To parse a body, for each of its bytes: a copy (1), the index of its structure (4), the tape (12) and the stack of
+/// open brackets (12), each at its worst.
+const PARSE_FACTOR: usize = 32;
+/// Of a verified token or credential kept.
+const CACHE_ENTRY_BYTES: usize = 512;
+/// Of a password hash being computed: argon2id with 19 MiB, as OWASP recommends.
+const PASSWORD_HASH_BYTES: usize = 19 << 20;
+/// Of the series of one customer.
+const CUSTOMER_SERIES_BYTES: usize = 2 << 10;
+/// To compress one closed file.
+const COMPRESSION_BYTES: usize = 16 << 20;
+/// Of a thread's stack.
+const STACK_BYTES: usize = 2 << 20;
+/// Of the program itself, the directory, the log lines waiting and the allocator's slack.
+const BASE_BYTES: usize = 64 << 20;
+
+/// What the memory may be used for, and how much of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MemoryCeiling {
+    /// Each use.
+    pub items: Vec<MemoryItem>,
+    /// Their sum in bytes.
+    pub bytes: usize,
+}
+
+/// One use of memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MemoryItem {
+    /// What it is for.
+    pub name: &'static str,
+    /// Bytes at most.
+    pub bytes: usize,
+}
+
+impl Config {
+    /// The most memory that this configuration lets the gateway use. Its limits keep the sum far below `usize::MAX`.
+    pub fn memory_ceiling(&self) -> MemoryCeiling {
+        let server = &self.server;
+        let workers: usize = self.topics.iter().map(|topic| topic.workers).sum();
+        let slots = self.topics.iter().map(|topic| topic.queue_records + topic.workers * topic.batch_records);
+        let write_buffers = self.topics.iter().map(|topic| {
+            let data = topic.batch_bytes.max(server.max_body);
+            topic.workers * (data + topic.batch_records * ENVELOPE_BYTES)
+        });
+        let compression = match self.sink.file.compress {
+            Compression::None => 0,
+            Compression::Zstd => COMPRESSION_BYTES,
+        };
+        let items = [
+            ("connections", server.max_connections * (server.max_header + CONNECTION_BYTES)),
+            ("bodies being read and records waiting", server.memory),
+            ("slots of queues and batches", slots.sum::<usize>() * RECORD_BYTES),
+            ("write buffers", write_buffers.sum()),
+            ("parsing", server.threads * server.max_body * PARSE_FACTOR),
+            ("token and credential caches", 2 * self.tokens.cache_entries * CACHE_ENTRY_BYTES),
+            ("password hashes", server.password_permits() * PASSWORD_HASH_BYTES),
+            ("series of customers", self.metrics.customer_series * CUSTOMER_SERIES_BYTES),
+            ("compression", compression),
+            ("stacks of threads", (server.threads + server.password_permits() + workers) * STACK_BYTES),
+            ("program", BASE_BYTES),
+        ]
+        .map(|(name, bytes)| MemoryItem { name, bytes });
+        let bytes = items.iter().map(|item| item.bytes).sum();
+        MemoryCeiling { items: items.into(), bytes }
+    }
+}
+
+impl MemoryCeiling {
+    /// The sum, for people.
+    pub fn size(&self) -> String {
+        size(self.bytes)
+    }
+}
+
+impl MemoryItem {
+    /// The bytes, for people.
+    pub fn size(&self) -> String {
+        size(self.bytes)
+    }
+}
+
+fn size(bytes: usize) -> String {
+    ByteSize::b(bytes as u64).display().iec().to_string()
+}

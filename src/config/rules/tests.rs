@@ -1,0 +1,178 @@
+//! Each limit, a step outside of it or just inside.
+
+use crate::config::TOPICS;
+use crate::config::tests::{load_with, refused};
+
+/// Asserts that each line of TOML breaks a rule, and only the one that says so.
+#[track_caller]
+fn broken(cases: &[(&str, &str)]) {
+    for (toml, expected) in cases {
+        refused(toml, &[], &format!("gateway.toml:1: {expected}"));
+    }
+}
+
+#[track_caller]
+fn hold(cases: &[&str]) {
+    for toml in cases {
+        assert_eq!(load_with(toml, &[]).err(), None, "{toml}");
+    }
+}
+
+#[test]
+fn broken_limits_are_listed_together() {
+    refused(
+        "[server]\nthreads = 0\n[topics.events]\ndeadline = '15s'",
+        &[("IEM_GATEWAY__SERVER__MAX_HEADER", "1 KiB")],
+        "gateway.toml:2: server.threads: must be 1 to 1024, is 0\n\
+         IEM_GATEWAY__SERVER__MAX_HEADER: server.max_header: must be 8 KiB to 1 MiB, is 1 KiB\n\
+         gateway.toml:4: topics.events.deadline: must be at least 10ms and less than 14s: clients give up after 15s",
+    );
+}
+
+#[test]
+fn server() {
+    let name = "server.name: must be a URI reference (RFC 3986) of 1 to 255 characters";
+    let idle =
+        "server.idle_timeout: must be more than 5m, for which clients keep idle connections, and at most 24h";
+    broken(&[
+        ("server.name = ''", name),
+        ("server.name = 'a b'", name),
+        ("server.threads = 1025", "server.threads: must be 1 to 1024, is 1025"),
+        ("server.max_connections = 0", "server.max_connections: must be 1 to 1000000, is 0"),
+        ("server.max_header = '8191 B'", "server.max_header: must be 8 KiB to 1 MiB, is 8191 B"),
+        ("server.max_body = '0 B'", "server.max_body: must be 1 KiB to 1 GiB, is 0 B"),
+        ("server.header_timeout = '0s'", "server.header_timeout: must be 1s to 1m, is 0s"),
+        ("server.body_timeout = '2m'", "server.body_timeout: must be 1s to 1m, is 2m"),
+        ("server.idle_timeout = '5m'", idle),
+        ("server.idle_timeout = '25h'", idle),
+        ("server.drain = '11m'", "server.drain: must be 0s to 10m, is 11m"),
+    ]);
+    hold(&["server.idle_timeout = '5m 1ms'", "server.drain = '0s'", "server.max_header = '8 KiB'"]);
+}
+
+#[test]
+fn listeners() {
+    let plain = |table: &str| {
+        format!(
+            "{table}.listen: 0.0.0.0:81 is not a loopback address: set {table}.plaintext = true if plain HTTP is \
+             wanted there"
+        )
+    };
+    broken(&[
+        ("server.listen = '0.0.0.0:81'", &plain("server")),
+        ("admin.listen = '0.0.0.0:81'", &plain("admin")),
+        (
+            "admin.listen = '127.0.0.1:8080'",
+            "admin.listen: 127.0.0.1:8080 collides with server.listen, 127.0.0.1:8080",
+        ),
+        (
+            "admin = { listen = '0.0.0.0:8080', plaintext = true }",
+            "admin.listen: 0.0.0.0:8080 collides with server.listen, 127.0.0.1:8080",
+        ),
+    ]);
+    hold(&[
+        "server = { listen = '0.0.0.0:81', plaintext = true }",
+        "admin = { listen = '0.0.0.0:81', plaintext = true }",
+        "server.listen = '[::1]:81'",
+        "server.listen = '127.0.0.1:0'\nadmin.listen = '127.0.0.1:0'",
+        "server.listen = '127.0.0.1:81'\nadmin.listen = '127.0.0.2:81'",
+    ]);
+}
+
+#[test]
+fn tokens_logins_and_metrics() {
+    broken(&[
+        ("tokens.access_lifetime = '0s'", "tokens.access_lifetime: must be 1s to 1d, is 0s"),
+        ("tokens.refresh_lifetime = '1m'", "tokens.refresh_lifetime: must be 1h to 90d, is 1m"),
+        ("tokens.cache_entries = 0", "tokens.cache_entries: must be 1 to 1000000, is 0"),
+        ("tokens.key_file = ''", "tokens.key_file: must not be empty"),
+        ("directory.path = ''", "directory.path: must not be empty"),
+        ("login.failures_per_user = 0", "login.failures_per_user: must be 1 to 1000000, is 0"),
+        ("login.failures_per_peer = 9", "login.failures_per_peer: must be 10 to 1000000, is 9"),
+        ("metrics.customer_series = 100001", "metrics.customer_series: must be 0 to 100000, is 100001"),
+    ]);
+}
+
+#[test]
+fn a_misspelt_level_is_no_module() {
+    let level = "logging.level: must be off, error, warn, info, debug or trace, or several with modules: \
+                 \"info,some::module=debug\"";
+    for bad in ["", "inof", "info,", "info,hyper=loud", "info,hyper="] {
+        broken(&[(&format!("logging.level = '{bad}'"), level)]);
+    }
+    hold(&["logging.level = 'off'", "logging.level = 'info,hyper=off'"]);
+}
+
+#[test]
+fn file_sink() {
+    broken(&[
+        ("sink.file.path = ''", "sink.file.path: must not be empty"),
+        ("sink.file.rotate_size = '1 B'", "sink.file.rotate_size: must be 4 KiB to 1 TiB, is 1 B"),
+        ("sink.file.rotate_age = '0s'", "sink.file.rotate_age: must be 1s to 30d, is 0s"),
+    ]);
+}
+
+#[test]
+fn topic_names() {
+    let name =
+        "topics.events.name: must be 1 to 249 letters, digits, `.`, `_` and `-`, and neither `.` nor `..`";
+    for bad in ["", ".", "..", "a/b", "a b", "é", &"a".repeat(250)] {
+        broken(&[(&format!("topics.events.name = '{bad}'"), name)]);
+    }
+    hold(&["topics.events.name = 'iem-events_1.a'"]);
+    broken(&[(
+        "topics.tickets.name = 'events'",
+        "topics.tickets.name: `events` is the name of another topic of the same sink",
+    )]);
+}
+
+#[test]
+fn topic_bounds() {
+    let deadline =
+        "topics.events.deadline: must be at least 10ms and less than 14s: clients give up after 15s";
+    broken(&[
+        ("topics.events.key = ['']", "topics.events.key: must not list an empty field"),
+        ("topics.events.batch_records = 0", "topics.events.batch_records: must be 1 to 65536, is 0"),
+        ("topics.events.batch_records = 65537", "topics.events.batch_records: must be 1 to 65536, is 65537"),
+        (
+            "topics.events.batch_bytes = '65 MiB'",
+            "topics.events.batch_bytes: must be 1 KiB to 64 MiB, is 65 MiB",
+        ),
+        ("topics.events.linger = '2s'", "topics.events.linger: must be 0s to 1s, is 2s"),
+        (
+            "topics.events = { linger = '1s', deadline = '1s' }",
+            "topics.events.linger: must be less than the topic's deadline",
+        ),
+        ("topics.events.workers = 0", "topics.events.workers: must be 1 to 64, is 0"),
+        ("topics.events.deadline = '9ms'", deadline),
+        ("topics.events.deadline = '14s'", deadline),
+    ]);
+    hold(&["topics.events.deadline = '13s 999ms'", "topics.events.key = []"]);
+}
+
+#[test]
+fn a_stalled_topic_leaves_memory_to_the_others() {
+    broken(&[(
+        "server.memory = '439 MiB'",
+        "server.memory: is 439 MiB, but topics at their bounds and one body more need 440 MiB: for each topic its \
+         queue_bytes, and for each of its workers a batch (batch_bytes, or server.max_body if that is more)",
+    )]);
+    hold(&["server.memory = '440 MiB'"]);
+}
+
+#[test]
+fn a_queue_takes_the_largest_body() {
+    let toml = "server = { max_body = '65 MiB', memory = '4 GiB' }";
+    let errors = load_with(toml, &[]).expect_err("queues too small");
+    assert_eq!(errors.0.len(), TOPICS.len());
+    assert_eq!(errors.0[0].key.as_deref(), Some("topics.events.queue_bytes"));
+    assert_eq!(errors.0[0].message, "must be 65 MiB to 1 TiB, is 64 MiB");
+}
+
+#[test]
+fn numbers_beyond_all_sense_are_refused_without_overflow() {
+    let toml = "server = { max_body = '9999999999 TiB', memory = '9999999999 TiB' }\n\
+                [topics.events]\nworkers = 9223372036854775807\nqueue_bytes = '9999999999 TiB'";
+    let errors = load_with(toml, &[]).expect_err("must be refused");
+    assert!(errors.0.iter().any(|error| error.key.as_deref() == Some("topics.events.workers")), "{errors}");
+}

@@ -1,0 +1,49 @@
+//! Values that are written as text: sizes, durations and addresses. Their limits are in [`rules`](super::rules).
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::Deserializer;
+use serde::de::{Error, Unexpected, Visitor};
+
+/// Reads bytes from `"8 MiB"`.
+pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let parse = |text: &str| {
+        let has_unit = text.ends_with(|last: char| last.is_ascii_alphabetic());
+        let size: ByteSize = text.parse().ok().filter(|_| has_unit)?;
+        usize::try_from(size.as_u64()).ok()
+    };
+    deserializer.deserialize_str(Text { expected: "a size with its unit, such as \"8 MiB\"", parse })
+}
+
+/// Reads a duration from `"10s"`.
+pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let parse = |text: &str| humantime::parse_duration(text).ok();
+    deserializer.deserialize_str(Text { expected: "a duration with its unit, such as \"10s\"", parse })
+}
+
+/// Reads an address from `"127.0.0.1:8080"` or `"[::1]:8080"`.
+pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let parse = |text: &str| text.parse().ok();
+    deserializer
+        .deserialize_str(Text { expected: "an IP address and port, such as \"127.0.0.1:8080\"", parse })
+}
+
+struct Text<F> {
+    expected: &'static str,
+    parse: F,
+}
+
+impl<T, F: Fn(&str) -> Option<T>> Visitor<'_> for Text<F> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(self.expected)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        (self.parse)(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}

@@ -1,0 +1,322 @@
+//! Every status and every message that a client can see; the only place that holds them. Clients in the field match
+//! on both, so a change here is a change of the contract.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+use crate::identity::directory::{Customer, User};
+use crate::identity::token::TokenPair;
+use crate::record::Malformed;
+
+/// The whole of an answer: no body here is ever streamed.
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// How long a client is asked to wait when there is no room: room comes as fast as the sink writes.
+const FULL_RETRY: Duration = Duration::from_secs(1);
+/// How long a client is asked to wait when the sink did not confirm: an outage lasts longer than a full queue.
+const UNCONFIRMED_RETRY: Duration = Duration::from_secs(5);
+
+/// A good end.
+pub(super) enum Success<'a> {
+    /// The sink has the records.
+    Published,
+    /// The sink has the ticket's change.
+    TicketTaken,
+    /// The health check that clients ask.
+    Running,
+    /// A user's new tokens.
+    Tokens { user: &'a User, customers: Vec<&'a Arc<Customer>>, pair: TokenPair },
+}
+
+/// Every other end: what was wrong, and with whom.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    NotFound,
+    MethodNotAllowed { allow: &'static str },
+    Internal,
+
+    /// The token endpoint's own answers.
+    WrongLogin,
+    TooManyLogins { retry_after: Duration },
+    LoginsBusy,
+    WrongRefreshToken,
+    BadRefreshRequest(String),
+    LoginDenied,
+
+    MissingToken,
+    InvalidToken,
+    ExpiredToken,
+    AccessDenied,
+
+    /// The ticket endpoint's answers to Basic credentials.
+    WrongCredentials,
+    TooManyAttempts { retry_after: Duration },
+    CredentialsBusy,
+
+    BodyTooLarge { limit: usize },
+    EncodingNotServed,
+    BodyLate,
+    BodyBroken,
+    Malformed(Malformed),
+
+    InactiveCustomer,
+    NotAssociated,
+    NoIntegration,
+    UnknownIntegration,
+
+    /// The queue, or the memory for bodies, has no room now.
+    Full,
+    /// The queue never has room for so much.
+    TooMuch,
+    /// The sink did not confirm all: indexes to send again, and indexes that are in vain. `failed` lists nothing when
+    /// the sink confirmed nothing.
+    Unconfirmed { failed: Vec<usize>, rejected: Vec<usize> },
+    /// The sink will never take these; it has all others.
+    Rejected { rejected: Vec<usize> },
+}
+
+impl Success<'_> {
+    pub(super) fn into_answer(self) -> Answer {
+        match self {
+            Self::Published => fixed(r#"{"message":"Data published successfully"}"#),
+            Self::TicketTaken => fixed(r#"{"message":"Success"}"#),
+            Self::Running => fixed(r#"{"message":"API is running"}"#),
+            Self::Tokens { user, customers, pair } => {
+                let mut answer = json(StatusCode::OK, &TokenAnswer::new(user, &customers, &pair));
+                insert(&mut answer, CACHE_CONTROL, "no-store");
+                answer
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct TokenAnswer<'a> {
+    status_code: u16,
+    data: TokenData<'a>,
+    msg: &'static str,
+}
+
+#[derive(Serialize)]
+struct TokenData<'a> {
+    email: &'a str,
+    name: &'a str,
+    is_superadmin: bool,
+    access_token: &'a str,
+    refresh_token: &'a str,
+    associated_with_customers: Vec<AssociatedCustomer<'a>>,
+}
+
+#[derive(Serialize)]
+struct AssociatedCustomer<'a> {
+    customer_id: &'a str,
+    customer_name: &'a str,
+    is_active: bool,
+}
+
+impl<'a> TokenAnswer<'a> {
+    fn new(user: &'a User, customers: &[&'a Arc<Customer>], pair: &'a TokenPair) -> Self {
+        let associated = |customer: &&'a Arc<Customer>| AssociatedCustomer {
+            customer_id: &customer.id,
+            customer_name: &customer.name,
+            is_active: customer.active,
+        };
+        Self {
+            status_code: 200,
+            data: TokenData {
+                email: &user.email,
+                name: &user.name,
+                is_superadmin: user.superadmin,
+                access_token: &pair.access,
+                refresh_token: &pair.refresh,
+                associated_with_customers: customers.iter().map(associated).collect(),
+            },
+            msg: "",
+        }
+    }
+}
+
+/// A refusal's body. The message stands first: some clients keep no more than 256 bytes.
+#[derive(Default, Serialize)]
+struct RefusalBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[usize]>::is_empty")]
+    failed: &'a [usize],
+    #[serde(skip_serializing_if = "<[usize]>::is_empty")]
+    rejected: &'a [usize],
+}
+
+impl Refusal {
+    pub(super) fn into_answer(self) -> Answer {
+        let text = self.text();
+        let mut body = RefusalBody::default();
+        if self.is_of_token_endpoint() { body.detail = Some(&text) } else { body.message = Some(&text) }
+        if let Self::Unconfirmed { failed, rejected } = &self {
+            (body.failed, body.rejected) = (failed, rejected);
+        }
+        if let Self::Rejected { rejected } = &self {
+            body.rejected = rejected;
+        }
+        let mut answer = json(self.status(), &body);
+        if let Some(wait) = self.retry_after() {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        if let Self::MethodNotAllowed { allow } = self {
+            insert(&mut answer, ALLOW, allow);
+        }
+        if self.is_of_token_endpoint() {
+            insert(&mut answer, CACHE_CONTROL, "no-store");
+        }
+        match self {
+            Self::WrongLogin => insert(&mut answer, WWW_AUTHENTICATE, r#"Basic realm="IEM""#),
+            _ if answer.status() == StatusCode::UNAUTHORIZED => {
+                insert(&mut answer, WWW_AUTHENTICATE, "Bearer");
+            }
+            _ => {}
+        }
+        answer
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRefreshRequest(_) | Self::BodyBroken | Self::Malformed(_) | Self::NoIntegration => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::WrongLogin
+            | Self::WrongRefreshToken
+            | Self::MissingToken
+            | Self::InvalidToken
+            | Self::ExpiredToken
+            | Self::InactiveCustomer
+            | Self::NotAssociated => StatusCode::UNAUTHORIZED,
+            Self::LoginDenied | Self::AccessDenied | Self::WrongCredentials => StatusCode::FORBIDDEN,
+            Self::NotFound | Self::UnknownIntegration => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTooLarge { .. } | Self::TooMuch | Self::Rejected { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::EncodingNotServed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyLogins { .. } | Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::LoginsBusy
+            | Self::CredentialsBusy
+            | Self::BodyLate
+            | Self::Full
+            | Self::Unconfirmed { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn text(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::NotFound => "Not found",
+            Self::MethodNotAllowed { .. } => "Method not allowed",
+            Self::Internal => "Internal server error",
+            Self::WrongLogin => "Invalid username/password.",
+            Self::TooManyLogins { .. } | Self::TooManyAttempts { .. } => "Too many failed attempts.",
+            Self::LoginsBusy | Self::CredentialsBusy => "Too many logins at once, try again later.",
+            Self::WrongRefreshToken => "Invalid refresh token.",
+            Self::BadRefreshRequest(what) => return Cow::Owned(what.clone()),
+            Self::LoginDenied | Self::AccessDenied => "Access denied",
+            Self::MissingToken => "Missing access token",
+            Self::InvalidToken => "Invalid access token",
+            Self::ExpiredToken => "Access token has expired",
+            Self::WrongCredentials => "Invalid credentials",
+            Self::BodyTooLarge { limit } => {
+                return Cow::Owned(format!("The body is larger than the {limit} bytes that are taken"));
+            }
+            Self::EncodingNotServed => "The body's Content-Encoding is not served: send it uncompressed",
+            Self::BodyLate => "The body did not arrive in time, try again",
+            Self::BodyBroken => "The body broke off or is not framed as HTTP/1.1 requires",
+            Self::Malformed(malformed) => return Cow::Owned(malformed.to_string()),
+            Self::InactiveCustomer => "Data has been sent for inactive customer",
+            Self::NotAssociated => "User is not associated with the customer",
+            Self::NoIntegration => "The query parameter integrationid is missing or empty",
+            Self::UnknownIntegration => "Integration not found",
+            Self::Full => "The gateway is full, try again later",
+            Self::TooMuch => "The request is larger than the topic's queue, send less at once",
+            Self::Unconfirmed { .. } => "The delivery was not confirmed in time, try again later",
+            Self::Rejected { .. } => "The record is larger than the topic takes",
+        })
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TooManyLogins { retry_after } | Self::TooManyAttempts { retry_after } => Some(*retry_after),
+            Self::Unconfirmed { .. } => Some(UNCONFIRMED_RETRY),
+            _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(FULL_RETRY),
+            _ => None,
+        }
+    }
+
+    /// Whether the body says `detail`, as the token endpoint does, and not `message`.
+    fn is_of_token_endpoint(&self) -> bool {
+        matches!(
+            self,
+            Self::WrongLogin
+                | Self::TooManyLogins { .. }
+                | Self::LoginsBusy
+                | Self::WrongRefreshToken
+                | Self::BadRefreshRequest(_)
+                | Self::LoginDenied
+        )
+    }
+}
+
+/// What a client over the bound on connections is told, whole: no request of its has been read.
+pub(super) const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    Content-Type: application/json\r\nContent-Length: 50\r\nRetry-After: 1\r\nConnection: close\r\n\r\n\
+    {\"message\":\"Too many connections, try again later\"}";
+
+fn fixed(body: &'static str) -> Answer {
+    with_body(StatusCode::OK, Bytes::from_static(body.as_bytes()))
+}
+
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    match serde_json::to_vec(body) {
+        Ok(body) => with_body(status, body.into()),
+        Err(_) => with_body(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new()),
+    }
+}
+
+fn with_body(status: StatusCode, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    insert(&mut answer, CONTENT_TYPE, "application/json");
+    answer
+}
+
+fn insert(answer: &mut Answer, name: HeaderName, value: &'static str) {
+    answer.headers_mut().insert(name, HeaderValue::from_static(value));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_canned_answer_says_its_length() {
+        let text = std::str::from_utf8(TOO_MANY_CONNECTIONS).expect("it is ASCII");
+        let (head, body) = text.split_once("\r\n\r\n").expect("it has a head and a body");
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up_and_never_0() {
+        let check = |wait: Duration, expected: &str| {
+            let answer = Refusal::TooManyLogins { retry_after: wait }.into_answer();
+            assert_eq!(answer.headers()[RETRY_AFTER], expected, "{wait:?}");
+        };
+        check(Duration::ZERO, "1");
+        check(Duration::from_millis(1_001), "2");
+        check(Duration::from_secs(6), "6");
+    }
+}

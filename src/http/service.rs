@@ -1,0 +1,308 @@
+//! A request's way, stage by stage: route, identity, body, record, authorisation, pipeline. Each stage knows nothing
+//! of the others; what goes wrong in one is a [`Refusal`], and the first one answers.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use hyper::body::{Body, Incoming};
+use hyper::header::{AUTHORIZATION, CONNECTION, COOKIE, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Request};
+use iem_sink::{Context, Outcome, Record};
+use smallvec::smallvec;
+
+use super::body::{self, BodyLimits};
+use super::response::{Answer, Refusal, Success};
+use super::route::{Endpoint, Route, query_value};
+use crate::identity::authentication::{self, BasicHeader};
+use crate::identity::authorization::{self, Denied};
+use crate::identity::directory::Customer;
+use crate::identity::token::TokenError;
+use crate::identity::{Identity, LoginError, Principal};
+use crate::memory::Memory;
+use crate::pipeline::{Pipeline, Records, Refused};
+use crate::record::{self, KeyFields, Kind, TicketUpdate};
+use crate::telemetry::Metrics;
+
+/// One topic, as requests meet it.
+pub struct Topic {
+    /// Its way to the sink.
+    pub pipeline: Pipeline,
+    /// Where its records' ordering key is found.
+    pub key_fields: KeyFields,
+}
+
+/// Everything that a request meets, shared by all threads.
+pub struct Service {
+    /// The configured name of the gateway: `source` of every record.
+    pub source: Arc<str>,
+    /// Who may do what.
+    pub identity: Arc<Identity>,
+    /// The bound on all bodies.
+    pub memory: Arc<Memory>,
+    /// The most bytes of one body.
+    pub body_size: usize,
+    /// The time within which a body must be there.
+    pub body_time: Duration,
+    /// By [`Kind`].
+    pub topics: [Topic; Kind::COUNT],
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A request that is being answered.
+struct Inbound {
+    head: Parts,
+    body: Incoming,
+    peer: IpAddr,
+    received: SystemTime,
+}
+
+impl Service {
+    /// Answers one request.
+    pub(super) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
+        let began = Instant::now();
+        let (head, body) = request.into_parts();
+        let mut request = Inbound { head, body, peer, received: SystemTime::now() };
+        let (endpoint, result) = self.route(&mut request).await;
+        let mut answer = match result {
+            Ok(answer) => answer,
+            Err(refusal) => refusal.into_answer(),
+        };
+        if !request.body.is_end_stream() && !body::discard_small(&mut request.body, &request.head.headers).await {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let elapsed = began.elapsed();
+        self.metrics.answered(endpoint, answer.status().as_u16(), elapsed);
+        tracing::debug!(?endpoint, status = answer.status().as_u16(), ?elapsed, %peer, "answered");
+        answer
+    }
+
+    async fn route(&self, request: &mut Inbound) -> (Endpoint, Result<Answer, Refusal>) {
+        // The path outlives the borrow of the request, whose body the stages read.
+        let uri = request.head.uri.clone();
+        let route = Route::of(&request.head.method, uri.path());
+        let endpoint = route.endpoint();
+        let result = match route {
+            Route::Publish(kind) => self.publish(kind, request).await.map(|()| Success::Published.into_answer()),
+            Route::Ticket(customer) => {
+                self.ticket(&customer, uri.query(), request).await.map(|()| Success::TicketTaken.into_answer())
+            }
+            Route::Token => self.token(request).await,
+            Route::Refresh => self.refresh(request).await,
+            Route::Running => Ok(Success::Running.into_answer()),
+            Route::MethodNotAllowed(allow) => Err(Refusal::MethodNotAllowed { allow }),
+            Route::NotFound => Err(Refusal::NotFound),
+        };
+        (endpoint, result)
+    }
+
+    /// `POST /publish/…`: contract, sections 2 and 3.
+    async fn publish(&self, kind: Kind, request: &mut Inbound) -> Result<(), Refusal> {
+        let topic = &self.topics[kind as usize];
+        let token = access_token(&request.head.headers).ok_or(Refusal::MissingToken)?;
+        let principal = self.identity.principal(token, request.received)?;
+        authorization::may_call(principal.user())?;
+        let data = self.body(request).await?;
+        let parsed = record::parse(&data, &topic.key_fields).map_err(Refusal::Malformed)?;
+        let customer = self.customer(&principal, parsed.customer())?;
+        let context = self.context(kind, &principal, request);
+        self.deliver(kind, &customer, context, parsed.into_key(), data).await
+    }
+
+    /// `POST /gbp/push/<customerid>`: contract, section 4.
+    async fn ticket(&self, customer: &str, query: Option<&str>, request: &mut Inbound) -> Result<(), Refusal> {
+        let principal = self.ticket_sender(request).await?;
+        authorization::may_call(principal.user())?;
+        let customer = self.customer(&principal, customer)?;
+        let id = query_value(query, "integrationid").filter(|id| !id.is_empty()).ok_or(Refusal::NoIntegration)?;
+        let integration = self.identity.directory().load().integration(&customer.id, &id).cloned();
+        let integration = integration.ok_or(Refusal::UnknownIntegration)?;
+        let data = self.body(request).await?;
+        let key_fields = &self.topics[Kind::Ticket as usize].key_fields;
+        let update = TicketUpdate::parse(&data, key_fields).map_err(Refusal::Malformed)?;
+        let key = record::ordering_key(&customer.id, update.key_value.as_deref());
+        let mut context = self.context(Kind::Ticket, &principal, request);
+        context.integration = Some(integration.id.as_str().into());
+        context.actionable_state = integration.state(update.state).map(Into::into);
+        self.deliver(Kind::Ticket, &customer, context, key, data).await
+    }
+
+    /// Who sends a ticket's change: the holder of a token, or else of Basic credentials.
+    async fn ticket_sender(&self, request: &Inbound) -> Result<Principal, Refusal> {
+        let headers = &request.head.headers;
+        if let Some(token) = access_token(headers) {
+            return Ok(self.identity.principal(token, request.received)?);
+        }
+        match authentication::basic(authorization(headers)) {
+            BasicHeader::Absent => Err(Refusal::AccessDenied),
+            BasicHeader::Malformed => Err(Refusal::WrongCredentials),
+            BasicHeader::Present(basic) => {
+                self.identity.login(&basic, request.peer).await.map_err(|error| match error {
+                    LoginError::Invalid => Refusal::WrongCredentials,
+                    LoginError::TooMany { retry_after } => Refusal::TooManyAttempts { retry_after },
+                    LoginError::Busy(_) => Refusal::CredentialsBusy,
+                })
+            }
+        }
+    }
+
+    /// `POST /api/v1/user/token`: contract, section 1.
+    async fn token(&self, request: &Inbound) -> Result<Answer, Refusal> {
+        let BasicHeader::Present(basic) = authentication::basic(authorization(&request.head.headers)) else {
+            return Err(Refusal::WrongLogin);
+        };
+        let principal = self.identity.login(&basic, request.peer).await.map_err(|error| match error {
+            LoginError::Invalid => Refusal::WrongLogin,
+            LoginError::TooMany { retry_after } => Refusal::TooManyLogins { retry_after },
+            LoginError::Busy(_) => Refusal::LoginsBusy,
+        })?;
+        self.issue(&principal, request.received)
+    }
+
+    /// `POST /api/v1/user/token/refresh`
+    async fn refresh(&self, request: &mut Inbound) -> Result<Answer, Refusal> {
+        #[derive(serde::Deserialize)]
+        struct RefreshRequest {
+            refresh_token: String,
+        }
+        let bad = |what: &dyn std::fmt::Display| Refusal::BadRefreshRequest(what.to_string());
+        let data = self.body(request).await.map_err(|refusal| match refusal {
+            Refusal::BodyTooLarge { limit } => bad(&format_args!("The body is larger than {limit} bytes.")),
+            other => other,
+        })?;
+        let Ok(RefreshRequest { refresh_token }) = serde_json::from_slice(&data) else {
+            return Err(bad(&"The body is not a JSON object with a string refresh_token."));
+        };
+        let principal = self
+            .identity
+            .refresh(&refresh_token, request.received)
+            .map_err(|_| Refusal::WrongRefreshToken)?;
+        self.issue(&principal, request.received)
+    }
+
+    fn issue(&self, principal: &Principal, now: SystemTime) -> Result<Answer, Refusal> {
+        let user = principal.user();
+        authorization::may_call(user).map_err(|_| Refusal::LoginDenied)?;
+        let pair = self.identity.issue(principal, now).map_err(|error| {
+            tracing::error!(%error, "cannot sign a token");
+            Refusal::Internal
+        })?;
+        let directory = self.identity.directory().load();
+        let customers = authorization::associations(&directory, user);
+        Ok(Success::Tokens { user, customers, pair }.into_answer())
+    }
+
+    async fn body(&self, request: &mut Inbound) -> Result<Bytes, Refusal> {
+        let limits = BodyLimits { size: self.body_size, time: self.body_time };
+        body::admit(&request.body, &request.head.headers, limits)?;
+        let data = body::collect(&mut request.body, limits, &self.memory).await?;
+        Ok(record::without_bom(data))
+    }
+
+    /// The customer, if the user may send for it.
+    fn customer(&self, principal: &Principal, id: &str) -> Result<Arc<Customer>, Refusal> {
+        let directory = self.identity.directory().load();
+        authorization::customer(&directory, principal.user(), id).cloned().map_err(|denied| {
+            if let Some(customer) = directory.customer(id) {
+                self.metrics.customers().add(&customer.id, 0, 1);
+            }
+            denied.into()
+        })
+    }
+
+    fn context(&self, kind: Kind, principal: &Principal, request: &Inbound) -> Context {
+        let traceparent = request.head.headers.get("traceparent");
+        Context {
+            source: Arc::clone(&self.source),
+            kind: kind.event_type(),
+            time: request.received,
+            user: Arc::clone(&principal.user().email),
+            integration: None,
+            actionable_state: None,
+            traceparent: traceparent.and_then(|value| record::traceparent(value.as_bytes())).map(Into::into),
+        }
+    }
+
+    /// Hands one record to its topic and waits for what becomes of it.
+    async fn deliver(
+        &self,
+        kind: Kind,
+        customer: &Customer,
+        context: Context,
+        key: Box<str>,
+        data: Bytes,
+    ) -> Result<(), Refusal> {
+        let id = record::next_id(context.time);
+        let record = Record { id, context: Arc::new(context), customer: Arc::clone(&customer.id), key, data };
+        let records: Records = smallvec![record];
+        let count = records.len();
+        let result = self.confirm(kind, records).await;
+        let refused = match &result {
+            Ok(()) => 0,
+            Err(Refusal::Unconfirmed { failed, rejected }) if !failed.is_empty() => failed.len() + rejected.len(),
+            Err(Refusal::Rejected { rejected }) => rejected.len(),
+            Err(_) => count,
+        };
+        self.metrics.customers().add(&customer.id, count - refused, refused);
+        result
+    }
+
+    async fn confirm(&self, kind: Kind, records: Records) -> Result<(), Refusal> {
+        let count = records.len();
+        let receipt = self.topics[kind as usize].pipeline.submit(records, Instant::now()).map_err(|refused| {
+            self.metrics.topic(kind).full(count);
+            match refused {
+                Refused::Full => Refusal::Full,
+                Refused::TooLarge => Refusal::TooMuch,
+            }
+        })?;
+        let outcomes = receipt.outcomes().await;
+        let indexes = |wanted: fn(&Outcome) -> bool| {
+            let of = |(index, outcome)| wanted(outcome).then_some(index);
+            outcomes.iter().enumerate().filter_map(of).collect::<Vec<_>>()
+        };
+        if outcomes.iter().all(|outcome| *outcome == Outcome::Delivered) {
+            return Ok(());
+        }
+        let mut failed = indexes(|outcome| *outcome == Outcome::Retryable);
+        let rejected = indexes(|outcome| matches!(outcome, Outcome::Rejected(_)));
+        if failed.is_empty() {
+            return Err(Refusal::Rejected { rejected });
+        }
+        if failed.len() == count {
+            failed.clear();
+        }
+        Err(Refusal::Unconfirmed { failed, rejected })
+    }
+}
+
+fn access_token(headers: &HeaderMap) -> Option<&[u8]> {
+    let cookies = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    authentication::access_token(cookies, authorization(headers))
+}
+
+fn authorization(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(AUTHORIZATION).map(HeaderValue::as_bytes)
+}
+
+impl From<TokenError> for Refusal {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Invalid => Self::InvalidToken,
+            TokenError::Expired => Self::ExpiredToken,
+        }
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Access => Self::AccessDenied,
+            Denied::InactiveCustomer => Self::InactiveCustomer,
+            Denied::NotAssociated => Self::NotAssociated,
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What the gateway reads of a record: its customer and its ordering key, from bytes that stay as they came.
+//!
+//! ```text
+//! body ─ parse ─┬─ tape   simd-json, on a copy          ─┐
+//!               └─ text   serde_json, what tape refuses ─┴─ fields ─ customer, ordering key, or what is wrong
+//! ```
+//!
+//! Everything here is pure: bytes, names and the time come in as arguments. It knows nothing of HTTP, of users or of
+//! sinks, and never changes a record's bytes.
+
+mod customer;
+mod fields;
+mod id;
+mod key;
+mod kind;
+mod malformed;
+mod parse;
+mod tape;
+mod text;
+mod ticket;
+mod trace;
+
+pub use id::next_id;
+pub use key::{KeyFields, ordering_key};
+pub use kind::Kind;
+pub use malformed::Malformed;
+pub use parse::{Parsed, parse, parse_by_text, without_bom};
+pub use ticket::TicketUpdate;
+pub use trace::traceparent;

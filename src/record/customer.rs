@@ -1,0 +1,31 @@
+//! The customer that a record names. A record must never be authorised for one customer and read as another's, so
+//! whatever two readers could take differently is refused.
+
+use super::fields::{Field, Value};
+use super::malformed::Malformed;
+
+/// Both spellings of the customer field. Every kind takes either.
+pub(super) const FIELDS: [&str; 2] = ["envcustomerid", "envcustomer_id"];
+
+/// The customer, from the fields of [`FIELDS`] in their order.
+pub(super) fn customer<'f>(fields: &'f [Field<'_, '_>; 2]) -> Result<&'f str, Malformed> {
+    let [first, second] = fields;
+    match (named_by(first, FIELDS[0])?, named_by(second, FIELDS[1])?) {
+        (None, None) => Err(Malformed::CustomerMissing),
+        (Some(customer), None) | (None, Some(customer)) => Ok(customer),
+        (Some(one), Some(other)) if one == other => Ok(one),
+        (Some(_), Some(_)) => Err(Malformed::CustomerContradicted),
+    }
+}
+
+fn named_by<'f>(found: &'f Field<'_, '_>, field: &'static str) -> Result<Option<&'f str>, Malformed> {
+    if found.repeated {
+        return Err(Malformed::CustomerRepeated { field });
+    }
+    match &found.value {
+        None => Ok(None),
+        Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
+        Some(Value::Number(text)) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(text)),
+        Some(_) => Err(Malformed::CustomerInvalid { field }),
+    }
+}

@@ -1,0 +1,68 @@
+//! Why a body is not a valid record. The messages go to clients, which keep 256 bytes of them: short, what matters
+//! first, and nothing of the record but the names of the gateway's own fields.
+
+use std::borrow::Cow;
+
+/// Why a body is not a valid record. Bytes are counted from 0, after a byte order mark.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Nothing, or white space alone.
+    #[error("the body is empty; it must be one JSON object")]
+    Empty,
+    /// Another JSON value, or no JSON at all.
+    #[error("the body must be one JSON object")]
+    NotAnObject,
+    /// RFC 8259 asks for UTF-8.
+    #[error("invalid UTF-8 at byte {at}")]
+    Encoding {
+        /// The first byte that belongs to no character.
+        at: usize,
+    },
+    /// Not the grammar of RFC 8259.
+    #[error("invalid JSON at byte {at}: {problem}")]
+    Syntax {
+        /// The byte that cannot stand where it stands.
+        at: usize,
+        /// What is wrong there.
+        problem: Cow<'static, str>,
+    },
+    /// A body that was cut off, or a quote or bracket that is not closed.
+    #[error("invalid JSON: the body ends at byte {at}, before its object does")]
+    Incomplete {
+        /// The body's length.
+        at: usize,
+    },
+    /// A second value behind the first.
+    #[error(
+        "several JSON values in one body, the second at byte {at}; send one record a request (application/x-ndjson \
+         is not served)"
+    )]
+    Several {
+        /// Where the second begins.
+        at: usize,
+    },
+    /// Neither spelling of the customer field.
+    #[error("the customer is missing: neither `envcustomerid` nor `envcustomer_id` is in the record")]
+    CustomerMissing,
+    /// A customer field with a value that names nobody.
+    #[error("`{field}` must be a non-empty string or an integer of digits alone")]
+    CustomerInvalid {
+        /// The field as the API spells it.
+        field: &'static str,
+    },
+    /// One spelling of the customer field twice.
+    #[error("`{field}` is in the record more than once")]
+    CustomerRepeated {
+        /// The field as the API spells it.
+        field: &'static str,
+    },
+    /// Both spellings of the customer field, with different values.
+    #[error("`envcustomerid` and `envcustomer_id` differ")]
+    CustomerContradicted,
+    /// A ticket's state that is none.
+    #[error("`state` must be an integer, or a string of one")]
+    TicketState,
+    /// A ticket without its identifier.
+    #[error("`sysid` must be a non-empty string")]
+    TicketId,
+}

@@ -1,0 +1,112 @@
+//! The thorough way: `serde_json`'s grammar over the body itself. It takes exactly what RFC 8259 does (UTF-8, numbers of
+//! any size, nesting of any depth, lone surrogates), without recursion and in time linear in the body, and it says what
+//! is wrong and where.
+//!
+//! Names and values are taken as raw text, so that nothing is converted which nobody reads.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str;
+
+use serde::Deserializer as _;
+use serde::de::{MapAccess, Visitor};
+use serde_json::Deserializer;
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use super::fields::{Fields, Value, Wanted};
+use super::malformed::Malformed;
+
+/// The white space of RFC 8259, section 2.
+const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// The wanted fields of the object `body`.
+pub(super) fn read<'n, 'v>(body: &'v [u8], wanted: Wanted<'n>) -> Result<Fields<'n, 'v>, Malformed> {
+    let text = str::from_utf8(body).map_err(|error| Malformed::Encoding { at: error.valid_up_to() })?;
+    match text.trim_start_matches(WHITE_SPACE).chars().next() {
+        None => return Err(Malformed::Empty),
+        Some('{') => {}
+        Some(_) => return Err(Malformed::NotAnObject),
+    }
+    let mut parser = Deserializer::from_str(text);
+    let fields =
+        parser.deserialize_map(Object(Fields::none_yet(wanted))).map_err(|error| wrong(text, &error))?;
+    parser.end().map_err(|error| trailing(text, &error))?;
+    Ok(fields)
+}
+
+/// Goes through the outermost object.
+struct Object<'n, 'v>(Fields<'n, 'v>);
+
+impl<'n, 'v> Visitor<'v> for Object<'n, 'v> {
+    type Value = Fields<'n, 'v>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'v>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let Self(mut fields) = self;
+        while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+            // A name that is not Unicode is none of those wanted.
+            if let Some(name) = unescaped(name.get())
+                && fields.want(&name)
+            {
+                fields.put(&name, &as_sent(value.get()));
+            }
+        }
+        Ok(fields)
+    }
+}
+
+fn as_sent(value: &str) -> Value<'_> {
+    match value.as_bytes().first() {
+        Some(b'"') => unescaped(value).map_or(Value::Other, Value::String),
+        Some(b'-' | b'0'..=b'9') => Value::Number(Cow::Borrowed(value)),
+        _ => Value::Other,
+    }
+}
+
+/// The content of a JSON string with its quotes, escapes resolved; `None` if that is not Unicode.
+fn unescaped(quoted: &str) -> Option<Cow<'_, str>> {
+    if quoted.contains('\\') {
+        serde_json::from_str(quoted).ok().map(Cow::Owned)
+    } else {
+        quoted.strip_prefix('"')?.strip_suffix('"').map(Cow::Borrowed)
+    }
+}
+
+fn wrong(text: &str, error: &serde_json::Error) -> Malformed {
+    if error.classify() == Category::Eof {
+        return Malformed::Incomplete { at: text.len() };
+    }
+    let message = error.to_string();
+    let at = offset(text, error);
+    let (at, problem) = match message.split(" at line ").next() {
+        // The one error whose position is before the wrong byte.
+        Some(problem) if problem.starts_with("control character") => {
+            (at + 1, "control character in a string".into())
+        }
+        None | Some("expected ident") => (at, "expected `true`, `false` or `null`".into()),
+        Some(problem) => (at, problem.to_owned().into()),
+    };
+    Malformed::Syntax { at, problem }
+}
+
+fn trailing(text: &str, error: &serde_json::Error) -> Malformed {
+    let at = offset(text, error);
+    match text.as_bytes().get(at) {
+        Some(b'{' | b'[') => Malformed::Several { at },
+        _ => Malformed::Syntax { at, problem: "only white space may follow the object".into() },
+    }
+}
+
+/// Where in `text` the error is, from 0. `serde_json` counts lines from 1, and in a line the bytes up to and with the
+/// wrong one, so that a wrong line feed is column 0 of the next line.
+fn offset(text: &str, error: &serde_json::Error) -> usize {
+    let line_start = match error.line() {
+        0 | 1 => 0,
+        line => text.match_indices('\n').nth(line - 2).map_or(text.len(), |(at, _)| at + 1),
+    };
+    (line_start + error.column()).saturating_sub(1).min(text.len())
+}

@@ -1,0 +1,73 @@
+//! Each customer's accepted and refused records. Only customers of the directory are counted, and only the first so
+//! many of them have series of their own, so that neither clients nor a large directory can flood the metrics.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::DashMap;
+
+/// The series of all customers beyond the bound.
+const OTHER: &str = "other";
+
+#[derive(Debug, Default)]
+struct Counts {
+    accepted: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// The counts, by customer.
+#[derive(Debug)]
+pub struct CustomerCounts {
+    series: DashMap<Arc<str>, Counts>,
+    series_max: usize,
+    other: Counts,
+}
+
+impl CustomerCounts {
+    pub(super) fn new(series_max: usize) -> Self {
+        Self { series: DashMap::new(), series_max, other: Counts::default() }
+    }
+
+    /// So many records of `customer`, one of the directory's, ended as `accepted` or refused.
+    pub fn add(&self, customer: &Arc<str>, accepted: usize, refused: usize) {
+        let add = |counts: &Counts| {
+            counts.accepted.fetch_add(accepted as u64, Ordering::Relaxed);
+            counts.refused.fetch_add(refused as u64, Ordering::Relaxed);
+        };
+        if let Some(counts) = self.series.get(customer) {
+            add(&counts);
+        } else if self.series.len() < self.series_max {
+            // Threads that come here at once may pass the bound by one each, which bounds it all the same.
+            add(&self.series.entry(Arc::clone(customer)).or_default());
+        } else {
+            add(&self.other);
+        }
+    }
+
+    /// Hands each series to `each`: customer, accepted, refused.
+    pub(super) fn for_each_series(&self, mut each: impl FnMut(&str, u64, u64)) {
+        let mut show = |customer: &str, counts: &Counts| {
+            each(customer, counts.accepted.load(Ordering::Relaxed), counts.refused.load(Ordering::Relaxed));
+        };
+        self.series.iter().for_each(|entry| show(entry.key(), entry.value()));
+        show(OTHER, &self.other);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn customers_beyond_the_bound_share_a_series() {
+        let counts = CustomerCounts::new(2);
+        for customer in ["a", "b", "c", "d", "a"] {
+            counts.add(&customer.into(), 1, 2);
+        }
+        let mut seen = Vec::new();
+        counts.for_each_series(|customer, accepted, refused| seen.push((customer.to_owned(), accepted, refused)));
+        seen.sort();
+        let expected = [("a", 2, 4), ("b", 1, 2), ("other", 2, 4)];
+        assert_eq!(seen, expected.map(|(customer, accepted, refused)| (customer.to_owned(), accepted, refused)));
+    }
+}

@@ -1,0 +1,161 @@
+//! Log lines to standard error, as text or JSON.
+//!
+//! A line is handed to a thread of its own over a bounded queue. Where nobody reads standard error, lines are lost and
+//! counted; whoever logs never waits.
+
+use std::io;
+use std::str::FromStr;
+
+use tracing::Subscriber;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry};
+
+use crate::config::{LogFormat, Logging};
+
+/// Lines that wait for standard error; more are lost.
+const LINES_WAITING: usize = 8192;
+
+/// Keeps the log's thread. Dropped, it writes the lines that wait, for a second at most.
+#[must_use = "without it no line is written"]
+pub struct Guard {
+    lost: ErrorCounter,
+    _worker: WorkerGuard,
+}
+
+impl Guard {
+    /// Lines lost so far because standard error did not take them.
+    pub fn lost_lines(&self) -> usize {
+        self.lost.dropped_lines()
+    }
+}
+
+/// Starts the process's log. To be called once.
+///
+/// # Errors
+/// The process already has one, or the level cannot be read (a validated one can).
+pub fn init(logging: &Logging) -> Result<Guard, Box<dyn std::error::Error + Send + Sync>> {
+    let (writer, guard) = writer_to(io::stderr());
+    let levels = Targets::from_str(&logging.level)?;
+    Registry::default().with(layer(logging.format, writer).with_filter(levels)).try_init()?;
+    Ok(guard)
+}
+
+fn writer_to(output: impl io::Write + Send + 'static) -> (NonBlocking, Guard) {
+    let (writer, worker) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(LINES_WAITING)
+        .thread_name("log")
+        .finish(output);
+    let guard = Guard { lost: writer.error_counter(), _worker: worker };
+    (writer, guard)
+}
+
+fn layer<S>(format: LogFormat, writer: NonBlocking) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let layer = fmt::layer().with_writer(writer).with_ansi(false);
+    match format {
+        LogFormat::Text => layer.boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
+
+    use tracing::subscriber::with_default;
+
+    use super::*;
+
+    /// Hands on what is written.
+    struct Output(Sender<Vec<u8>>);
+
+    impl Write for Output {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).map_err(io::Error::other)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Takes a line once a permit comes, as a pipe that nobody empties does.
+    struct Blocked(Receiver<()>);
+
+    impl Write for Blocked {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.recv().map_err(io::Error::other)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat, levels: &str, log: impl FnOnce()) -> String {
+        let (sender, lines) = channel();
+        let (writer, guard) = writer_to(Output(sender));
+        let levels = Targets::from_str(levels).expect("levels");
+        with_default(Registry::default().with(layer(format, writer).with_filter(levels)), log);
+        drop(guard);
+        let bytes: Vec<u8> =
+            std::iter::from_fn(|| lines.recv_timeout(Duration::from_secs(10)).ok()).flatten().collect();
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+
+    #[test]
+    fn json_is_one_object_a_line_with_the_request_of_its_span() {
+        let text = logged(LogFormat::Json, "info", || {
+            let span = tracing::info_span!("request", id = "r-1");
+            span.in_scope(|| tracing::info!(status = 200, "first\nline"));
+            tracing::info!("second");
+        });
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert_eq!(lines[0]["message"], "first\nline");
+        assert_eq!(lines[0]["status"], 200);
+        assert_eq!(lines[0]["span"]["id"], "r-1");
+        assert_eq!(lines[1]["message"], "second");
+    }
+
+    #[test]
+    fn text_names_level_and_fields() {
+        let text = logged(LogFormat::Text, "info", || tracing::warn!(topic = "events", "sink is down"));
+        assert!(text.contains("WARN") && text.ends_with("sink is down topic=\"events\"\n"), "{text}");
+    }
+
+    #[test]
+    fn levels_hold_by_module() {
+        let text = logged(LogFormat::Text, "warn,loud=debug", || {
+            tracing::info!("quiet");
+            tracing::debug!(target: "loud", "heard");
+        });
+        assert!(text.contains("heard") && !text.contains("quiet"), "{text}");
+    }
+
+    #[test]
+    fn an_output_that_blocks_loses_lines_and_blocks_nobody() {
+        let (permits, blocked) = channel();
+        let (writer, guard) = writer_to(Blocked(blocked));
+        let extra = 100;
+        with_default(Registry::default().with(layer(LogFormat::Text, writer)), || {
+            for number in 0..=LINES_WAITING + extra {
+                tracing::info!(number);
+            }
+        });
+        // All were handed over without a permit; at most one is with the output itself.
+        assert!((extra..=extra + 1).contains(&guard.lost_lines()), "{}", guard.lost_lines());
+        drop(permits);
+    }
+}
