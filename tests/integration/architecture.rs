@@ -86,7 +86,7 @@ fn data_goes_one_way() {
         ("identity", &["http", "record", "pipeline", "sinks", "cli"]),
         ("pipeline", &["http", "identity", "cli"]),
         ("config", &["http", "identity", "pipeline", "sinks", "cli"]),
-        ("sinks", &["http", "identity", "pipeline", "record", "cli"]),
+        ("sinks", &["http", "identity", "record", "cli"]),
         ("http", &["cli", "sinks"]),
     ] {
         for (file, line) in lines_below("src").into_iter().filter(|(file, _)| is_in(file, module)) {
@@ -101,7 +101,8 @@ fn data_goes_one_way() {
 #[test]
 fn nothing_but_the_map_imports_http() {
     for (file, line) in lines_below("src") {
-        let allowed = is_in(&file, "http") || file == "src/lib.rs";
+        // The map itself is `lib.rs`; `gateway.rs` puts together what it names.
+        let allowed = is_in(&file, "http") || ["src/lib.rs", "src/gateway.rs"].contains(&&*file);
         assert!(allowed || !names(&line, "crate::http"), "{file}: {line}");
     }
 }

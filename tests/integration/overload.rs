@@ -32,32 +32,46 @@ fn send_without_reading(gateway: &Gateway, token: &str, count: usize) -> Vec<Con
     (0..count).map(send).collect()
 }
 
-fn full(behaviour: Behaviour, home: &Home) {
-    let (sink, gateway) = with_sink(home);
+#[test]
+fn a_queue_full_of_records_is_503_at_once() {
+    let home = Home::new().set("topics.events.queue_records", 4).set("topics.events.batch_records", 1);
+    let (sink, gateway) = with_sink(&home);
     let token = gateway.token("alice");
-    sink.set("events", behaviour);
-    let mut waiting = send_without_reading(&gateway, &token, 1);
-    sink.wait_for("events", |log| log.waiting == 1);
-    // One of these finds room in the queue; every other one must be told at once.
-    waiting.extend(send_without_reading(&gateway, &token, 1));
-    eventually(AT_ONCE, "the queue fills", || gateway.publish(EVENTS, RECORD).status == 503);
-    let begin = Instant::now();
-    let answer = gateway.publish(EVENTS, RECORD).expect(503).says_when_to_retry();
-    assert!(!answer.message().is_empty());
-    assert!(begin.elapsed() < AT_ONCE, "at once, not after {:?}", begin.elapsed());
+    sink.set("events", Behaviour::Stall);
+    let mut waiting = send_without_reading(&gateway, &token, 4);
+    eventually(AT_ONCE, "the queue fills", || {
+        (gateway.metric("iem_gateway_queue_records", &["events"]) - 4.0).abs() < 1e-9
+    });
+    for _ in 0..10 {
+        let begin = Instant::now();
+        let answer = gateway.publish(EVENTS, RECORD).expect(503).says_when_to_retry();
+        assert!(!answer.message().is_empty());
+        assert!(begin.elapsed() < AT_ONCE, "at once, not after {:?}", begin.elapsed());
+    }
     gateway.publish("/publish/metrics/", RECORD).expect(200);
 
     sink.set("events", Behaviour::Deliver);
-    for mut connection in waiting {
+    for connection in &mut waiting {
         connection.answer().expect(200);
     }
     gateway.publish(EVENTS, RECORD).expect(200);
+    assert_eq!(sink.log("events").delivered.len(), 5, "what was refused was not written");
 }
 
 #[test]
-fn a_queue_full_of_records_is_503_at_once() {
-    let home = Home::new().set("topics.events.queue_records", 1).set("topics.events.batch_records", 1);
-    full(Behaviour::Stall, &home);
+fn a_queue_full_of_bytes_is_503_at_once() {
+    let home = Home::new().set("server.max_body", "64 KiB");
+    let home = home.set("topics.events.queue_bytes", "64 KiB").set("topics.events.batch_bytes", "64 KiB");
+    let (sink, gateway) = with_sink(&home);
+    let token = gateway.token("alice");
+    sink.set("events", Behaviour::Stall);
+    let large = format!("{RECORD}{}", " ".repeat(40_000));
+    let mut waiting = gateway.connect();
+    waiting.send(post(EVENTS, &*large).cookie(&token).bytes());
+    sink.wait_for("events", |log| log.waiting == 1);
+    gateway.publish(EVENTS, large).expect(503).says_when_to_retry();
+    sink.set("events", Behaviour::Deliver);
+    waiting.answer().expect(200);
 }
 
 #[test]
@@ -88,14 +102,15 @@ fn a_sink_that_overruns_its_deadline_does_not_hold_the_answer() {
 }
 
 #[test]
-fn a_panic_in_the_sink_is_503_and_later_records_flow() {
-    let (sink, gateway) = with_sink(&Home::new().set("topics.events.deadline", "2s"));
-    gateway.publish(EVENTS, RECORD).expect(200);
-    for _ in 0..3 {
-        sink.once("events", Behaviour::Panic);
+fn a_panic_in_the_sink_is_never_a_200_and_later_records_flow() {
+    let (sink, gateway) = with_sink(&Home::new().set("topics.events.deadline", "500ms"));
+    for round in 0..3 {
+        sink.set("events", Behaviour::Panic);
         gateway.publish(EVENTS, RECORD).expect(503).says_when_to_retry();
         gateway.publish("/publish/metrics/", RECORD).expect(200);
+        sink.set("events", Behaviour::Deliver);
         eventually(AT_ONCE, "later records flow", || gateway.publish(EVENTS, RECORD).status == 200);
+        assert_eq!(sink.log("events").delivered.len(), round + 1, "only what was answered 200 was delivered");
     }
 }
 

@@ -16,7 +16,7 @@
 //! `Host` and `Content-Length` added where it does not say them. `--- 413 closed` expects the connection to end after
 //! the answer, `either` lets it; with neither word it has to serve another request. Below the status stand headers: `Name: value` exact,
 //! `Name` alone any value, `!Name` absent. The expected body is exact, but for `json: {…}`, compared as JSON with `*`
-//! for any text that is not empty, and `message: …`, an object whose `message` contains these words in any case.
+//! for any text that is not empty and arrays in any order, and `message: …`, an object whose `message` contains these words in any case.
 
 use std::fmt::Write;
 
@@ -158,8 +158,8 @@ fn alike(expected: &Value, actual: &Value) -> bool {
     match (expected, actual) {
         (Value::String(any), Value::String(text)) if any == "*" => !text.is_empty(),
         (Value::Array(expected), Value::Array(actual)) => {
-            expected.len() == actual.len()
-                && expected.iter().zip(actual).all(|(one, other)| alike(one, other))
+            let is_among = |one: &Value| actual.iter().any(|other| alike(one, other));
+            expected.len() == actual.len() && expected.iter().all(is_among)
         }
         (Value::Object(expected), Value::Object(actual)) => {
             expected.len() == actual.len()
