@@ -1,0 +1,174 @@
+//! `user …`
+
+use std::io::Write;
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::table::yes_or_no;
+use super::{CommandError, Context, password};
+use crate::identity::directory::User;
+use crate::identity::directory::edit::NewUser;
+use crate::identity::password::{Cost, Password, PasswordHash};
+
+/// The directory's users.
+#[derive(Clone, Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add a user; the password is asked for
+    Add(AddUser),
+    /// List all users
+    List,
+    /// Set another password; it is asked for, and ends all tokens of the user
+    Passwd {
+        /// The user's email
+        email: String,
+        /// Read the password as one line from standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Refuse a user's logins and tokens
+    Disable {
+        /// The user's email
+        email: String,
+    },
+    /// Accept a user's logins and tokens again
+    Enable {
+        /// The user's email
+        email: String,
+    },
+    /// Let a user publish for a customer
+    Grant {
+        /// The user's email
+        email: String,
+        /// The customer's id
+        id: String,
+    },
+    /// No longer let a user publish for a customer
+    Revoke {
+        /// The user's email
+        email: String,
+        /// The customer's id
+        id: String,
+    },
+    /// Remove a user
+    Remove {
+        /// The user's email
+        email: String,
+    },
+}
+
+/// A user to add.
+#[derive(Clone, Debug, Args)]
+pub struct AddUser {
+    /// What the user logs in with
+    email: String,
+    /// The name for people
+    #[arg(long)]
+    name: String,
+    /// A customer to associate the user with; may be given again
+    #[arg(long = "customer", value_name = "ID")]
+    customers: Vec<String>,
+    /// Associate the user with every customer
+    #[arg(long)]
+    superadmin: bool,
+    /// A user of the console, who may not call the APIs
+    #[arg(long)]
+    organization: bool,
+    /// Read the password as one line from standard input
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+impl UserCommand {
+    /// Runs the command on the directory file at `path` and writes the answer to `out`. Blocks, and may ask for a
+    /// password on the terminal.
+    pub fn run(self, path: &Path, json: bool, out: &mut dyn Write) -> Result<(), CommandError> {
+        self.run_with(Context { path, json, out }, Cost::default(), password::ask)
+    }
+
+    /// The same with passwords from `ask`, which is told whether to read standard input, and hashes of a given cost.
+    pub(super) fn run_with(
+        self,
+        mut context: Context<'_>,
+        cost: Cost,
+        ask: impl FnOnce(bool) -> Result<Password, CommandError>,
+    ) -> Result<(), CommandError> {
+        let context = &mut context;
+        match self {
+            Self::Add(user) => {
+                let password = PasswordHash::new(&ask(user.password_stdin)?, cost)?;
+                add(context, user, password)
+            }
+            Self::List => list(context),
+            Self::Passwd { email, password_stdin } => {
+                // Nobody should type a password twice for a user who is not there.
+                context.change(|document| document.check_user(&email))?;
+                let password = PasswordHash::new(&ask(password_stdin)?, cost)?;
+                context.change(|document| document.set_password(&email, &password))?;
+                context.say(&format!("Set another password for {email}; tokens issued before have ended."))
+            }
+            Self::Disable { email } => {
+                context.change(|document| document.set_user_enabled(&email, false))?;
+                context.say(&format!("User {email} is disabled."))
+            }
+            Self::Enable { email } => {
+                context.change(|document| document.set_user_enabled(&email, true))?;
+                context.say(&format!("User {email} is enabled."))
+            }
+            Self::Grant { email, id } => {
+                let new = context.change(|document| document.grant(&email, &id))?;
+                let before = if new { "" } else { ", and was before" };
+                context.say(&format!("User {email} is associated with customer {id}{before}."))
+            }
+            Self::Revoke { email, id } => {
+                let was = context.change(|document| document.revoke(&email, &id))?;
+                let before = if was { "" } else { ", and was not before" };
+                context.say(&format!("User {email} is not associated with customer {id}{before}."))
+            }
+            Self::Remove { email } => {
+                context.change(|document| document.remove_user(&email))?;
+                context.say(&format!("Removed user {email}."))
+            }
+        }
+    }
+}
+
+fn add(context: &mut Context<'_>, user: AddUser, password: PasswordHash) -> Result<(), CommandError> {
+    let AddUser { email, name, customers, superadmin, organization, password_stdin: _ } = user;
+    let message = format!("Added user {email}.");
+    let user = NewUser { email, name, password, superadmin, organization, customers };
+    context.add(|document| document.add_user(user))?;
+    context.say(&message)
+}
+
+fn list(context: &mut Context<'_>) -> Result<(), CommandError> {
+    let directory = context.read()?;
+    let users = directory.users();
+    let rows = users.iter().map(|user| row(user)).collect();
+    context.show(["EMAIL", "NAME", "KIND", "ENABLED", "CUSTOMERS"], rows, || {
+        users.iter().map(|user| value(user)).collect()
+    })
+}
+
+fn row(user: &User) -> [String; 5] {
+    let kind = match (user.superadmin, user.organization) {
+        (false, false) => "API",
+        (true, false) => "API, superadmin",
+        (false, true) => "organization",
+        (true, true) => "organization, superadmin",
+    };
+    let customers = if user.superadmin { "all".to_owned() } else { user.customers().join(", ") };
+    [user.email.to_string(), user.name.clone(), kind.to_owned(), yes_or_no(user.enabled), customers]
+}
+
+fn value(user: &User) -> serde_json::Value {
+    json!({
+        "email": &*user.email,
+        "name": user.name,
+        "superadmin": user.superadmin,
+        "organization": user.organization,
+        "enabled": user.enabled,
+        "customers": user.customers().iter().map(|id| &**id).collect::<Vec<_>>(),
+    })
+}

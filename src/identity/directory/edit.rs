@@ -1,0 +1,114 @@
+//! Changes to the directory file. One editor at a time, comments and order kept, nothing written that would not be
+//! read: a running gateway sees the file before the change or after it.
+
+mod document;
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::file::unreadable;
+use super::{Directory, DirectoryError};
+use crate::identity::private_file;
+
+pub use document::{Document, NewUser, Removed};
+
+/// What to do where there is no directory file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Begin an empty one, and its folder.
+    Create,
+    /// Say so.
+    Refuse,
+}
+
+const HEADER: &str = "\
+# The directory of iem-gateway: customers, users and integrations.
+# Best changed with `iem-gateway customer|user|integration`; a running gateway follows it within a second.
+
+";
+
+/// Makes `change` to the directory file at `path`, and returns what `change` returns. Blocks, also while somebody
+/// else edits the file.
+pub fn edit<T>(
+    path: &Path,
+    missing: Missing,
+    change: impl FnOnce(&mut Document) -> Result<T, Refusal>,
+) -> Result<T, EditError> {
+    if missing == Missing::Create {
+        fs::create_dir_all(private_file::folder(path)).map_err(|error| EditError::io(path, error))?;
+    }
+    // A symbolic link stays one: the file it leads to is replaced.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let _lock = lock(&path).map_err(|error| EditError::io(&path, error))?;
+    let old = match fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && missing == Missing::Create => None,
+        Err(error) => return Err(EditError::Faulty(unreadable(&path, &error))),
+    };
+    let before = old.as_deref().unwrap_or(HEADER);
+    Directory::parse(before, &path).map_err(EditError::Faulty)?;
+
+    let mut document = Document::parse(before, &path).map_err(EditError::Faulty)?;
+    let done = change(&mut document)?;
+    let after = document.to_string();
+    Directory::parse(&after, &path).map_err(|error| Refusal(error.message))?;
+    let written = match old {
+        Some(old) if old == after => Ok(()),
+        Some(_) => private_file::replace(&path, after.as_bytes()),
+        None => private_file::create(&path, after.as_bytes())
+            .and_then(|created| if created { Ok(()) } else { Err(io::ErrorKind::AlreadyExists.into()) }),
+    };
+    written.map_err(|error| EditError::io(&path, error))?;
+    Ok(done)
+}
+
+/// Waits for, and holds, the lock beside the directory file. The lock ends with the process that holds it; the
+/// empty lock file stays.
+fn lock(path: &Path) -> io::Result<File> {
+    let mut name = path.file_name().map_or_else(OsString::new, ToOwned::to_owned);
+    name.push(".lock");
+    let beside = path.with_file_name(name);
+    let file = match File::open(&beside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&beside)?
+        }
+        opened => opened?,
+    };
+    file.lock()?;
+    Ok(file)
+}
+
+/// A change that cannot be made: what is wrong, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(pub String);
+
+/// Why a change was not made. The file is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// The file was at fault before.
+    #[error(transparent)]
+    Faulty(DirectoryError),
+    /// The change does not fit what is there.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The file could not be locked or written.
+    #[error("directory {}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+impl EditError {
+    fn io(path: &Path, error: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), error }
+    }
+}
+
+#[cfg(test)]
+mod tests;

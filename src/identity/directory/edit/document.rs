@@ -1,0 +1,267 @@
+//! The directory file as an editable document, and the changes that can be made to it.
+
+use std::fmt;
+use std::path::Path;
+
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
+
+use super::Refusal;
+use crate::identity::directory::DirectoryError;
+use crate::identity::password::PasswordHash;
+
+/// The directory file's text, taken apart with its comments.
+#[derive(Debug)]
+pub struct Document {
+    /// Comments at the start that belong to no entry: they stay when the first entry goes.
+    preface: String,
+    tables: DocumentMut,
+}
+
+/// A user to add. No association is checked here: the whole file is, before it is written.
+#[derive(Debug)]
+pub struct NewUser {
+    /// What the user logs in with.
+    pub email: String,
+    /// For people.
+    pub name: String,
+    /// The hash of the user's password.
+    pub password: PasswordHash,
+    /// Associated with every customer.
+    pub superadmin: bool,
+    /// Works in the console and may not call the APIs.
+    pub organization: bool,
+    /// The customers to associate with.
+    pub customers: Vec<String>,
+}
+
+/// What went with a removed customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// Its integrations.
+    pub integrations: usize,
+    /// Users who were associated with it.
+    pub associations: usize,
+}
+
+type Done<T = ()> = Result<T, Refusal>;
+
+impl Document {
+    pub(super) fn parse(text: &str, path: &Path) -> Result<Self, DirectoryError> {
+        let (preface, tables) = text.split_at(preface_length(text));
+        let tables = tables.parse().map_err(|error: toml_edit::TomlError| DirectoryError {
+            path: path.to_owned(),
+            line: error.span().map(|span| 1 + text[..preface.len() + span.start].matches('\n').count()),
+            message: error.message().to_owned(),
+        })?;
+        let mut preface = preface.to_owned();
+        if !preface.is_empty() && !preface.ends_with('\n') {
+            preface.push('\n');
+        }
+        Ok(Self { preface, tables })
+    }
+
+    /// Adds an active customer.
+    pub fn add_customer(&mut self, id: &str, name: &str) -> Done {
+        if self.find_customer(id).is_ok() {
+            return refuse(format!("customer {id:?} exists already; `customer list` shows it"));
+        }
+        let mut table = Table::new();
+        table.insert("id", value(id));
+        table.insert("name", value(name));
+        self.tables("customer")?.push(table);
+        Ok(())
+    }
+
+    /// Activates or deactivates a customer.
+    pub fn set_customer_active(&mut self, id: &str, active: bool) -> Done {
+        set(self.find_customer(id)?, "active", active.into());
+        Ok(())
+    }
+
+    /// Removes a customer, its integrations and everybody's association with it, so that nobody is associated with
+    /// another customer that gets the same id later.
+    pub fn remove_customer(&mut self, id: &str) -> Done<Removed> {
+        self.find_customer(id)?;
+        remove_where(self.tables("customer")?, |customer| has(customer, "id", id));
+        let integrations = remove_where(self.tables("integration")?, |table| has(table, "customer", id));
+        let mut associations = 0;
+        for user in self.tables("user")?.iter_mut() {
+            let ids = user.get_mut("customers").and_then(Item::as_array_mut);
+            associations += usize::from(ids.is_some_and(|ids| take_out(ids, id)));
+        }
+        Ok(Removed { integrations, associations })
+    }
+
+    /// Adds an enabled user.
+    pub fn add_user(&mut self, user: NewUser) -> Done {
+        let NewUser { email, name, password, superadmin, organization, customers } = user;
+        if self.find_user(&email).is_ok() {
+            return refuse(format!("user {email:?} exists already; `user passwd` sets another password"));
+        }
+        for id in &customers {
+            self.find_customer(id)?;
+        }
+        let mut table = Table::new();
+        table.insert("email", value(email));
+        table.insert("name", value(name));
+        table.insert("password", value(password.as_str()));
+        for (key, flag) in [("superadmin", superadmin), ("organization", organization)] {
+            if flag {
+                table.insert(key, value(true));
+            }
+        }
+        table.insert("customers", value(customers.into_iter().collect::<Array>()));
+        self.tables("user")?.push(table);
+        Ok(())
+    }
+
+    /// Says whether the user is there, and changes nothing.
+    pub fn check_user(&mut self, email: &str) -> Done {
+        self.find_user(email).map(|_| ())
+    }
+
+    /// Sets another password.
+    pub fn set_password(&mut self, email: &str, password: &PasswordHash) -> Done {
+        set(self.find_user(email)?, "password", password.as_str().into());
+        Ok(())
+    }
+
+    /// Enables or disables a user.
+    pub fn set_user_enabled(&mut self, email: &str, enabled: bool) -> Done {
+        set(self.find_user(email)?, "enabled", enabled.into());
+        Ok(())
+    }
+
+    /// Associates a user with a customer; says whether that is new.
+    pub fn grant(&mut self, email: &str, id: &str) -> Done<bool> {
+        self.find_customer(id)?;
+        let ids = customers(self.find_user(email)?)?;
+        let new = !ids.iter().any(|granted| granted.as_str() == Some(id));
+        if new {
+            ids.push(id);
+        }
+        Ok(new)
+    }
+
+    /// Ends a user's association with a customer; says whether there was one.
+    pub fn revoke(&mut self, email: &str, id: &str) -> Done<bool> {
+        Ok(take_out(customers(self.find_user(email)?)?, id))
+    }
+
+    /// Removes a user.
+    pub fn remove_user(&mut self, email: &str) -> Done {
+        self.find_user(email)?;
+        remove_where(self.tables("user")?, |user| has(user, "email", email));
+        Ok(())
+    }
+
+    /// Adds an integration; with no `states` the default ones hold.
+    pub fn add_integration(&mut self, customer: &str, id: &str, states: &[(i64, String)]) -> Done {
+        self.find_customer(customer)?;
+        let is_it = |table: &Table| has(table, "customer", customer) && has(table, "id", id);
+        let integrations = self.tables("integration")?;
+        if integrations.iter().any(is_it) {
+            return refuse(format!("integration {id:?} of customer {customer:?} exists already"));
+        }
+        let mut table = Table::new();
+        table.insert("customer", value(customer));
+        table.insert("id", value(id));
+        if !states.is_empty() {
+            let states = states.iter().map(|(number, name)| (number.to_string(), Value::from(name)));
+            table.insert("states", value(states.collect::<toml_edit::InlineTable>()));
+        }
+        integrations.push(table);
+        Ok(())
+    }
+
+    /// Removes an integration.
+    pub fn remove_integration(&mut self, customer: &str, id: &str) -> Done {
+        let is_it = |table: &Table| has(table, "customer", customer) && has(table, "id", id);
+        match remove_where(self.tables("integration")?, is_it) {
+            0 => refuse(format!(
+                "customer {customer:?} has no integration {id:?}; `integration list` shows all"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn find_customer(&mut self, id: &str) -> Done<&mut Table> {
+        let found = self.tables("customer")?.iter_mut().find(|table| has(table, "id", id));
+        found.ok_or_else(|| {
+            Refusal(format!("no customer {id:?}; `customer list` shows all, `customer add` adds one"))
+        })
+    }
+
+    fn find_user(&mut self, email: &str) -> Done<&mut Table> {
+        let found = self.tables("user")?.iter_mut().find(|table| has(table, "email", email));
+        found.ok_or_else(|| Refusal(format!("no user {email:?}; `user list` shows all, `user add` adds one")))
+    }
+
+    /// The tables of one kind, `[[kind]]`. One array of inline tables, which says the same, becomes such tables.
+    fn tables(&mut self, kind: &str) -> Done<&mut ArrayOfTables> {
+        let item = self.tables.entry(kind).or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+        if item.is_value() {
+            let tables = std::mem::take(item).into_array_of_tables();
+            *item = tables.map_or_else(|other| other, Item::ArrayOfTables);
+        }
+        item.as_array_of_tables_mut().ok_or_else(|| Refusal(format!("`{kind}` is not a list of tables")))
+    }
+}
+
+impl fmt::Display for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.preface, self.tables)
+    }
+}
+
+/// The length of the comments at the start, up to the last blank line among them; of all, if nothing follows.
+fn preface_length(text: &str) -> usize {
+    let (mut preface, mut end) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        end += line.len();
+        match line.trim() {
+            "" => preface = end,
+            comment if comment.starts_with('#') => (),
+            _ => return preface,
+        }
+    }
+    text.len()
+}
+
+fn refuse<T>(message: String) -> Done<T> {
+    Err(Refusal(message))
+}
+
+fn has(table: &Table, key: &str, text: &str) -> bool {
+    table.get(key).and_then(Item::as_str) == Some(text)
+}
+
+/// Sets a value and keeps the comment behind it.
+fn set(table: &mut Table, key: &str, mut new: Value) {
+    match table.get_mut(key).and_then(Item::as_value_mut) {
+        Some(old) => {
+            *new.decor_mut() = old.decor().clone();
+            *old = new;
+        }
+        None => {
+            table.insert(key, Item::Value(new));
+        }
+    }
+}
+
+fn remove_where(tables: &mut ArrayOfTables, is_it: impl Fn(&Table) -> bool) -> usize {
+    let before = tables.len();
+    tables.retain(|table| !is_it(table));
+    before - tables.len()
+}
+
+fn customers(user: &mut Table) -> Done<&mut Array> {
+    let item = user.entry("customers").or_insert_with(|| value(Array::new()));
+    item.as_array_mut().ok_or_else(|| Refusal("`customers` is not a list".to_owned()))
+}
+
+fn take_out(ids: &mut Array, id: &str) -> bool {
+    let before = ids.len();
+    ids.retain(|granted| granted.as_str() != Some(id));
+    ids.len() < before
+}

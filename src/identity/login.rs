@@ -1,0 +1,194 @@
+//! Logging in with a password: bounds on failures first, then what was verified before, then the hash.
+//!
+//! The time to answer does not tell an unknown or disabled user from a wrong password: each costs one hash.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use governor::clock::MonotonicClock;
+use moka::sync::Cache;
+use tokio::sync::Mutex;
+
+use super::Principal;
+use super::authentication::Basic;
+use super::directory::{Directory, LiveDirectory, Stamp};
+use super::limits::{FailuresPerMinute, LoginLimits, Origin};
+use super::password::{Busy, Hashing, PasswordHash};
+
+/// Bounds on logins.
+#[derive(Clone, Copy, Debug)]
+pub struct LoginSettings {
+    /// Failed attempts a minute.
+    pub failures: FailuresPerMinute,
+    /// Hashes that run at once; each takes the memory that its cost names. By default half of the cores, at least 1.
+    pub hashing: usize,
+    /// Logins that wait for one of those; 64 by default.
+    pub waiting: usize,
+    /// Verified credentials to remember; 10,000 by default.
+    pub remembered: u64,
+    /// How long; 5 minutes by default. What the directory says holds at once in any case.
+    pub remember: Duration,
+}
+
+impl Default for LoginSettings {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            failures: FailuresPerMinute::default(),
+            hashing: (cores / 2).max(1),
+            waiting: 64,
+            remembered: 10_000,
+            remember: Duration::from_mins(5),
+        }
+    }
+}
+
+/// Why a login did not succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoginError {
+    /// Unknown or disabled user, or wrong password; nobody is told which.
+    #[error("invalid username or password")]
+    Invalid,
+    /// Too many failed attempts: not even right credentials are looked at.
+    #[error("too many failed attempts")]
+    TooMany {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// More logins at once than the gateway may hash.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+}
+
+/// Verifies passwords.
+pub(super) struct Logins {
+    /// Random: digests of credentials mean nothing outside this process.
+    key: [u8; 32],
+    limits: Arc<LoginLimits>,
+    refused: AtomicU64,
+    verified: Cache<[u8; 32], Verified>,
+    hashing: Hashing,
+    turns: Vec<Arc<Mutex<()>>>,
+}
+
+/// Whose credentials were right, and with which password hash.
+#[derive(Clone)]
+struct Verified {
+    email: Arc<str>,
+    stamp: Stamp,
+}
+
+/// One attempt, in digests.
+#[derive(Clone, Copy)]
+struct Attempt {
+    origin: Origin,
+    credentials: [u8; 32],
+}
+
+/// How many origins take turns independently; more share one.
+const TURNS: usize = 256;
+
+impl Logins {
+    pub(super) fn new(settings: LoginSettings) -> Self {
+        Self {
+            key: rand::random(),
+            limits: Arc::new(LoginLimits::new(settings.failures, &MonotonicClock)),
+            refused: AtomicU64::new(0),
+            verified: Cache::builder()
+                .max_capacity(settings.remembered)
+                .time_to_live(settings.remember)
+                .build(),
+            hashing: Hashing::new(settings.hashing, settings.waiting),
+            turns: (0..TURNS).map(|_| Arc::default()).collect(),
+        }
+    }
+
+    /// Who these credentials belong to. Attempts of one user from one peer are taken one after another: parallel
+    /// guesses do not pass the bound, and of parallel right ones only the first pays for a hash.
+    pub(super) async fn login(
+        &self,
+        directory: &LiveDirectory,
+        basic: &Basic,
+        peer: IpAddr,
+    ) -> Result<Principal, LoginError> {
+        let attempt = self.attempt(basic, peer);
+        if let Some(principal) = self.recall(&directory.load(), &attempt)? {
+            return Ok(principal);
+        }
+        let turn = Arc::clone(&self.turns[usize::from(attempt.origin.user[0]) % TURNS]).lock_owned().await;
+        if let Some(principal) = self.recall(&directory.load(), &attempt)? {
+            return Ok(principal);
+        }
+        let check = self.hash_check(&directory.load(), basic, attempt);
+        let work = move || {
+            let _turn = turn;
+            check()
+        };
+        let Verified { email, stamp } = self.hashing.run(work).await?.map_err(|error| self.note(error))?;
+        // The directory may be another by now.
+        Principal::find(&directory.load(), &email, stamp).ok_or(LoginError::Invalid)
+    }
+
+    /// Failed attempts since the start.
+    pub(super) fn failures(&self) -> u64 {
+        self.limits.failures()
+    }
+
+    /// Attempts that were not looked at, since the start.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn attempt(&self, basic: &Basic, peer: IpAddr) -> Attempt {
+        let user = blake3::keyed_hash(&self.key, basic.user.as_bytes());
+        let mut credentials = blake3::Hasher::new_keyed(&self.key);
+        credentials.update(user.as_bytes()).update(basic.password.reveal().as_bytes());
+        Attempt {
+            origin: Origin { user: user.into(), peer: peer.into() },
+            credentials: credentials.finalize().into(),
+        }
+    }
+
+    /// Who the credentials belong to, if they were verified before and still hold.
+    fn recall(&self, directory: &Directory, attempt: &Attempt) -> Result<Option<Principal>, LoginError> {
+        self.limits
+            .check(&attempt.origin)
+            .map_err(|wait| self.note(LoginError::TooMany { retry_after: wait }))?;
+        let verified = self.verified.get(&attempt.credentials);
+        Ok(verified.and_then(|verified| Principal::find(directory, &verified.email, verified.stamp)))
+    }
+
+    /// The work for the hashing thread. It counts and remembers by itself, so that somebody who hangs up before the
+    /// answer is counted as well.
+    fn hash_check(
+        &self,
+        directory: &Directory,
+        basic: &Basic,
+        attempt: Attempt,
+    ) -> impl FnOnce() -> Result<Verified, LoginError> + Send + 'static {
+        let user = directory.user(&basic.user).cloned();
+        let decoy = PasswordHash::decoy(directory.cost());
+        let password = basic.password.clone();
+        let (limits, remembered) = (Arc::clone(&self.limits), self.verified.clone());
+        move || {
+            limits.check(&attempt.origin).map_err(|retry_after| LoginError::TooMany { retry_after })?;
+            let right = user.as_ref().map_or(&decoy, |user| user.password()).verify(&password);
+            let Some(user) = user.filter(|user| right && user.enabled) else {
+                limits.count(&attempt.origin);
+                return Err(LoginError::Invalid);
+            };
+            let verified = Verified { email: Arc::clone(&user.email), stamp: user.stamp };
+            remembered.insert(attempt.credentials, verified.clone());
+            Ok(verified)
+        }
+    }
+
+    fn note(&self, error: LoginError) -> LoginError {
+        if matches!(error, LoginError::TooMany { .. }) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        error
+    }
+}

@@ -1,0 +1,173 @@
+//! Access and refresh tokens: JWTs (RFC 7519) signed with HMAC-SHA-256 and a local key.
+//!
+//! Whoever holds the key file issues and accepts the same tokens, so gateways behind a balancer share nothing else.
+//! A token says who somebody is, never what they may do: that is looked up at each request. Nothing but HS256 is
+//! accepted, and the two uses never pass for each other.
+
+mod key;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+
+pub use key::{KeyError, SigningKey};
+
+use super::directory::{Stamp, User};
+
+/// What a token may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Use {
+    /// Calling the APIs.
+    Access,
+    /// Getting a new pair.
+    Refresh,
+}
+
+/// What a token says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// The user's email.
+    #[serde(rename = "sub")]
+    pub email: String,
+    /// When it was issued, in seconds of Unix time.
+    #[serde(rename = "iat")]
+    pub issued_at_s: u64,
+    /// From when it is no longer accepted, in seconds of Unix time.
+    #[serde(rename = "exp")]
+    pub expires_at_s: u64,
+    /// Makes each token different from every other.
+    #[serde(rename = "jti")]
+    pub id: String,
+    /// What it is for.
+    #[serde(rename = "use")]
+    pub usage: Use,
+    /// The user's password at that time: another password ends the token.
+    pub stamp: Stamp,
+}
+
+impl Claims {
+    /// Whether the token has expired. There is no leeway: at `exp` it has.
+    pub fn has_expired(&self, now: SystemTime) -> bool {
+        seconds(now) >= self.expires_at_s
+    }
+}
+
+/// An access token and the refresh token that goes with it. Secrets: neither is ever printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenPair {
+    /// For calling the APIs.
+    pub access: String,
+    /// For getting the next pair.
+    pub refresh: String,
+}
+
+/// How long tokens are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// Of access tokens; one hour by default.
+    pub access: Duration,
+    /// Of refresh tokens; one day by default.
+    pub refresh: Duration,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self { access: Duration::from_hours(1), refresh: Duration::from_hours(24) }
+    }
+}
+
+/// Issues and verifies tokens.
+pub struct Tokens {
+    signing: EncodingKey,
+    verifying: DecodingKey,
+    validation: Validation,
+    lifetimes: Lifetimes,
+}
+
+/// Longer than any token of ours: an email has at most 254 characters, the other claims are short.
+const TOKEN_BYTES_MAX: usize = 4096;
+
+impl Tokens {
+    /// Signs with `key`.
+    pub fn new(key: &SigningKey, lifetimes: Lifetimes) -> Self {
+        let mut validation = Validation::new(Algorithm::HS256);
+        // Expiry is checked here, against the time that is given, and after everything else.
+        validation.validate_exp = false;
+        validation.required_spec_claims.clear();
+        Self {
+            signing: EncodingKey::from_secret(key.as_bytes()),
+            verifying: DecodingKey::from_secret(key.as_bytes()),
+            validation,
+            lifetimes,
+        }
+    }
+
+    /// A new pair for `user`.
+    pub fn issue(&self, user: &User, now: SystemTime) -> Result<TokenPair, IssueError> {
+        Ok(TokenPair {
+            access: self.sign(user, Use::Access, self.lifetimes.access, now)?,
+            refresh: self.sign(user, Use::Refresh, self.lifetimes.refresh, now)?,
+        })
+    }
+
+    /// What `token` says, if it is ours, is meant for `usage` and has not expired.
+    ///
+    /// # Errors
+    /// [`TokenError::Expired`] only for a token that is ours and meant for `usage`; [`TokenError::Invalid`] otherwise.
+    pub fn verify(&self, token: &[u8], usage: Use, now: SystemTime) -> Result<Claims, TokenError> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(TokenError::Invalid);
+        }
+        let decoded = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation);
+        let claims = decoded.map_err(|_| TokenError::Invalid)?.claims;
+        if claims.usage != usage {
+            return Err(TokenError::Invalid);
+        }
+        if claims.has_expired(now) { Err(TokenError::Expired) } else { Ok(claims) }
+    }
+
+    fn sign(
+        &self,
+        user: &User,
+        usage: Use,
+        lifetime: Duration,
+        now: SystemTime,
+    ) -> Result<String, IssueError> {
+        let issued_at_s = seconds(now);
+        let claims = Claims {
+            email: user.email.to_string(),
+            issued_at_s,
+            expires_at_s: issued_at_s.saturating_add(lifetime.as_secs()),
+            id: format!("{:032x}", rand::random::<u128>()),
+            usage,
+            stamp: user.stamp,
+        };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing).map_err(|_| IssueError)
+    }
+}
+
+/// Whole seconds of Unix time; a clock before 1970 counts as 1970.
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Why a token is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Not issued by a gateway with this key, not for this use, or its user is gone.
+    #[error("invalid token")]
+    Invalid,
+    /// Ours, but no longer accepted.
+    #[error("expired token")]
+    Expired,
+}
+
+/// A token could not be signed. Does not happen with a key that [`SigningKey`] read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token could not be signed")]
+pub struct IssueError;
+
+#[cfg(test)]
+mod tests;
