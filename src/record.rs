@@ -21,9 +21,10 @@ mod ticket;
 mod trace;
 
 pub use id::next_id;
-pub use key::{KeyFields, ordering_key};
+pub use key::{KEY_VALUE_BYTES_MAX, KeyFields, ordering_key};
 pub use kind::Kind;
 pub use malformed::Malformed;
 pub use parse::{Parsed, parse, parse_by_text, without_bom};
+pub use tape::SCRATCH_BYTES_MAX;
 pub use ticket::TicketUpdate;
 pub use trace::traceparent;

@@ -7,17 +7,15 @@ use bytesize::ByteSize;
 use serde::Serialize;
 
 use super::{Compression, Config};
+use crate::record::{KEY_VALUE_BYTES_MAX, SCRATCH_BYTES_MAX};
 
 /// Of a connection beside its read buffer: its task with the request being served, its write buffer, its bookkeeping.
 const CONNECTION_BYTES: usize = 16 << 10;
-/// Of a record waiting beside its data: its attributes, its ordering key, its share of the request's context and of the
+/// Of a record waiting beside its data and its ordering key: its slot, its attributes, its request's context and the
 /// acknowledgement.
 const RECORD_BYTES: usize = 512;
 /// Of a record in a batch beside its data, as a sink writes it: its attributes.
 const ENVELOPE_BYTES: usize = 1 << 10;
-/// To parse a body, for each of its bytes: a copy (1), the index of its structure (4), the tape (12) and the stack of
-/// open brackets (12), each at its worst.
-const PARSE_FACTOR: usize = 32;
 /// Of a verified token or credential kept.
 const CACHE_ENTRY_BYTES: usize = 512;
 /// Of a password hash being computed: argon2id with 19 MiB, as OWASP recommends.
@@ -66,9 +64,9 @@ impl Config {
         let items = [
             ("connections", server.max_connections * (server.max_header + CONNECTION_BYTES)),
             ("bodies being read and records waiting", server.memory),
-            ("slots of queues and batches", slots.sum::<usize>() * RECORD_BYTES),
+            ("slots of queues and batches", slots.sum::<usize>() * (RECORD_BYTES + KEY_VALUE_BYTES_MAX)),
             ("write buffers", write_buffers.sum()),
-            ("parsing", server.threads * server.max_body * PARSE_FACTOR),
+            ("parsing", server.threads * (SCRATCH_BYTES_MAX + server.max_body)),
             ("token and credential caches", 2 * self.tokens.cache_entries * CACHE_ENTRY_BYTES),
             ("password hashes", server.password_permits() * PASSWORD_HASH_BYTES),
             ("series of customers", self.metrics.customer_series * CUSTOMER_SERIES_BYTES),

@@ -166,16 +166,13 @@ fn names_distinct(config: &Config, faults: &mut Faults) {
 
 /// Topics that all stand still must leave room for a body, or one of them could keep the others from any.
 fn memory(config: &Config, faults: &mut Faults) {
-    let needed = config.topics.iter().fold(config.server.max_body, |sum, topic| {
-        let in_flight = topic.workers.saturating_mul(topic.batch_bytes.max(config.server.max_body));
-        sum.saturating_add(topic.queue_bytes).saturating_add(in_flight)
-    });
+    let queues = config.topics.iter().map(|topic| topic.queue_bytes);
+    let needed = queues.fold(config.server.max_body, usize::saturating_add);
     faults.require(
         config.server.memory >= needed,
         "server.memory",
         format!(
-            "is {}, but topics at their bounds and one body more need {}: for each topic its queue_bytes, and for each \
-             of its workers a batch (batch_bytes, or server.max_body if that is more)",
+            "is {}, but full queues and one body more need {}: the queue_bytes of all topics, and server.max_body",
             size(config.server.memory),
             size(needed),
         ),

@@ -1,7 +1,7 @@
 //! The directory: users, customers, associations and integrations, as one immutable snapshot.
 //!
-//! A snapshot is read from the directory file ([`mod@file`]), swapped whole while the gateway runs ([`live`],
-//! [`watcher`]) and changed only by editing the file ([`edit`]). Every look-up is a hash-map access.
+//! A snapshot is read from the directory file, swapped whole while the gateway runs ([`LiveDirectory`], [`Watcher`])
+//! and changed only by editing the file ([`mod@edit`]). Every look-up is a hash-map access.
 
 pub mod edit;
 mod file;

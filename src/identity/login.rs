@@ -81,6 +81,7 @@ struct Verified {
 }
 
 /// One attempt, in digests.
+#[derive(Clone, Copy)]
 struct Attempt {
     origin: Origin,
     credentials: [u8; 32],
@@ -174,17 +175,13 @@ impl Logins {
         move || {
             limits.check(&attempt.origin).map_err(|retry_after| LoginError::TooMany { retry_after })?;
             let right = user.as_ref().map_or(&decoy, |user| user.password()).verify(&password);
-            match user.filter(|user| right && user.enabled) {
-                Some(user) => {
-                    let verified = Verified { email: Arc::clone(&user.email), stamp: user.stamp };
-                    remembered.insert(attempt.credentials, verified.clone());
-                    Ok(verified)
-                }
-                None => {
-                    limits.count(&attempt.origin);
-                    Err(LoginError::Invalid)
-                }
-            }
+            let Some(user) = user.filter(|user| right && user.enabled) else {
+                limits.count(&attempt.origin);
+                return Err(LoginError::Invalid);
+            };
+            let verified = Verified { email: Arc::clone(&user.email), stamp: user.stamp };
+            remembered.insert(attempt.credentials, verified.clone());
+            Ok(verified)
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) struct Fields<'n, 'v> {
 
 /// One wanted field.
 pub(super) struct Field<'n, 'v> {
-    pub(super) name: &'n str,
+    name: &'n str,
     /// The last value, where the object has the field.
     pub(super) value: Option<Value<'v>>,
     /// The object has the field more than once.

@@ -149,6 +149,13 @@ mod tests {
     }
 
     #[test]
+    fn a_metric_may_have_the_shape_of_an_event() {
+        let key_fields = KeyFields::from(Kind::Metric.default_key());
+        let parsed = parse(Kind::Event.example().as_bytes(), &key_fields).expect("a record");
+        assert_eq!(&*parsed.into_key(), "acme/web-01");
+    }
+
+    #[test]
     fn no_two_kinds_share_a_path_a_topic_or_a_type() {
         let mut names: Vec<_> = Kind::ALL
             .iter()

@@ -35,7 +35,7 @@ pub enum Malformed {
     /// A second value behind the first.
     #[error(
         "several JSON values in one body, the second at byte {at}; send one record a request (application/x-ndjson \
-         is not served)"
+         is not served yet)"
     )]
     Several {
         /// Where the second begins.

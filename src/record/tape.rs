@@ -12,8 +12,11 @@ use simd_json::{Buffers, INPUT_PADDING, Node, StaticNode, Tape, fill_tape_padded
 
 use super::fields::{Fields, Value, Wanted};
 
-/// Longer bodies are not read here. The tape takes up to 24 bytes for each byte of the body, so this bounds what a
-/// thread keeps to about 2 MiB, whatever it is sent.
+/// The most bytes that this module keeps for each thread that parses, whatever it is sent.
+pub const SCRATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Longer bodies are not read here: the tape takes up to 24 bytes for each of theirs, vectors grow by doubling, and
+/// at such lengths the thorough way is as fast.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 struct Scratch {
@@ -78,5 +81,36 @@ fn readable<'v>(value: &Node<'v>) -> Option<Value<'v>> {
         Node::Static(StaticNode::Bool(_) | StaticNode::Null) | Node::Object { .. } | Node::Array { .. } => {
             Some(Value::Other)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::KeyFields;
+
+    fn read_and_forget(body: &[u8]) -> bool {
+        let key_fields = KeyFields::from_iter([""; 0]);
+        read(body, Wanted { own: ["", ""], key: &key_fields }, |_| ()).is_some()
+    }
+
+    #[test]
+    fn what_a_thread_keeps_is_bounded() {
+        // A structural character at every byte, and lengths that make every vector grow just before its limit.
+        for len in (1..=16).map(|part| part * BODY_BYTES_MAX / 16 - 9) {
+            assert!(read_and_forget(format!(r#"{{"a":[{}1]}}"#, "0,".repeat((len - 9) / 2)).as_bytes()));
+            assert!(!read_and_forget("[".repeat(len).as_bytes()));
+            assert!(!read_and_forget("{".repeat(len).as_bytes()));
+        }
+        assert!(!read_and_forget(format!(r#"{{"a":"{}"}}"#, "x".repeat(8 << 20)).as_bytes()));
+        SCRATCH.with_borrow(|Scratch { input, buffers, tape }| {
+            // simd-json keeps 4 bytes for each structural character, a copy's length, and 1024 levels of its stack.
+            let indexes = buffers.structural_indexes().len().next_power_of_two() * size_of::<u32>();
+            let strings = 2 * BODY_BYTES_MAX;
+            let levels = 1024 * 24;
+            let kept =
+                input.capacity() + tape.0.capacity() * size_of::<Node<'_>>() + indexes + strings + levels;
+            assert!(BODY_BYTES_MAX < kept && kept <= SCRATCH_BYTES_MAX, "{kept} bytes");
+        });
     }
 }

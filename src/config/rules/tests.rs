@@ -153,11 +153,11 @@ fn topic_bounds() {
 #[test]
 fn a_stalled_topic_leaves_memory_to_the_others() {
     broken(&[(
-        "server.memory = '439 MiB'",
-        "server.memory: is 439 MiB, but topics at their bounds and one body more need 440 MiB: for each topic its \
-         queue_bytes, and for each of its workers a batch (batch_bytes, or server.max_body if that is more)",
+        "server.memory = '391 MiB'",
+        "server.memory: is 391 MiB, but full queues and one body more need 392 MiB: the queue_bytes of all topics, and \
+         server.max_body",
     )]);
-    hold(&["server.memory = '440 MiB'"]);
+    hold(&["server.memory = '392 MiB'"]);
 }
 
 #[test]

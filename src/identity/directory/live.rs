@@ -190,7 +190,7 @@ fn is_old(metadata: &Metadata) -> bool {
 fn parse(contents: &[u8], path: &Path) -> Result<Directory, DirectoryError> {
     let text = std::str::from_utf8(contents).map_err(|error| DirectoryError {
         path: path.to_owned(),
-        line: Some(1 + contents[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count()),
+        line: Some(contents[..error.valid_up_to()].split(|byte| *byte == b'\n').count()),
         message: "not UTF-8 text".to_owned(),
     })?;
     Directory::parse(text, path)

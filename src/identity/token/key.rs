@@ -80,7 +80,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
 /// What `openssl rand -hex 32` writes, or `openssl rand -base64 32`. Text of hexadecimal digits alone is hexadecimal.
 fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let pairs = text.as_bytes().chunks(2);
-    let hexadecimal: Option<Vec<u8>> = pairs.map(|pair| hexadecimal_byte(pair)).collect();
+    let hexadecimal: Option<Vec<u8>> = pairs.map(hexadecimal_byte).collect();
     hexadecimal.or_else(|| STANDARD.decode(text).ok()).map(Zeroizing::new)
 }
 
@@ -94,7 +94,8 @@ fn hexadecimal_byte(pair: &[u8]) -> Option<u8> {
 fn check_private(file: &File) -> Result<(), Problem> {
     use std::os::unix::fs::PermissionsExt;
     let mode = file.metadata().map_err(Problem::Read)?.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(Problem::Shared(mode)) }
+    let others = mode & 0o077;
+    if others == 0 { Ok(()) } else { Err(Problem::Shared(mode)) }
 }
 
 #[cfg(not(unix))]

@@ -199,7 +199,7 @@ fn several_values_are_told_of_ndjson() {
     let message = |at| {
         format!(
             "several JSON values in one body, the second at byte {at}; send one record a request \
-             (application/x-ndjson is not served)"
+             (application/x-ndjson is not served yet)"
         )
     };
     let one = r#"{"envcustomerid":"acme"}"#;

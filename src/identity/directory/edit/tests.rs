@@ -180,7 +180,7 @@ fn comments_at_the_start_stay_there() {
     check("", new);
     check("# ours", &format!("# ours\n{new}"));
     check("# ours\n\n", &format!("# ours\n\n{new}"));
-    check(&format!("# ours\n\n# theirs\n{old}"), &format!("# ours\n\n\n{new}"));
+    check(&format!("# ours\n\n# theirs\n{old}"), &format!("# ours\n\n{new}"));
 }
 
 #[test]

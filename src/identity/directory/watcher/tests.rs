@@ -24,19 +24,23 @@ fn watched() -> Watched {
 }
 
 impl Watched {
-    /// Waits until `holds`. The long bound is only there so that a failure ends.
     fn wait(&self, holds: impl Fn(&LiveDirectory) -> bool) {
-        let begun = Instant::now();
-        while !holds(&self.directory) {
-            assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", self.directory.status());
-            thread::sleep(Duration::from_millis(5));
-        }
+        wait(&self.directory, holds);
     }
 
     fn replace(&self, text: &str) {
         let beside = self.path.with_extension("new");
         fs::write(&beside, text).unwrap();
         fs::rename(&beside, &self.path).unwrap();
+    }
+}
+
+/// Waits until `holds`. The long bound is only there so that a failure ends.
+fn wait(directory: &LiveDirectory, holds: impl Fn(&LiveDirectory) -> bool) {
+    let begun = Instant::now();
+    while !holds(directory) {
+        assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", directory.status());
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -102,10 +106,9 @@ fn a_mounted_configuration_map_is_followed() {
     let path = root.join("directory.toml");
     symlink("..data/directory.toml", &path).unwrap();
     let directory = Arc::new(LiveDirectory::open(&path).unwrap());
-    let watcher = Watcher::start(Arc::clone(&directory)).unwrap();
-    let watched = Watched { _folder: tempfile::tempdir().unwrap(), path, directory, _watcher: watcher };
+    let _watcher = Watcher::start(Arc::clone(&directory)).unwrap();
     version("..2", &renamed("second"));
-    watched.wait(acme_is("second"));
+    wait(&directory, acme_is("second"));
 }
 
 #[test]
