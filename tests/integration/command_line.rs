@@ -92,6 +92,24 @@ fn a_broken_directory_is_78_at_start_and_names_the_line() {
 }
 
 #[test]
+fn a_data_folder_that_is_a_file_is_78_and_named() {
+    let home = Home::new();
+    home.write("data", "");
+    check(&home, &["serve"], "", 78, &["data"]);
+    check(&home, &["check"], "", 78, &["data"]);
+}
+
+#[test]
+fn check_changes_nothing_and_takes_nothing_from_a_running_gateway() {
+    let home = Home::new();
+    check(&home, &["check"], "", 0, &[]);
+    assert!(!home.path("token.key").exists() && !home.path("data").exists(), "check makes nothing");
+    let gateway = home.start();
+    check(&home, &["check"], "", 0, &[]);
+    gateway.publish("/publish/allevents/", r#"{"envcustomerid":"acme"}"#).expect(200);
+}
+
+#[test]
 fn a_port_in_use_is_1_and_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its address").to_string();

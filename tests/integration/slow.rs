@@ -109,3 +109,27 @@ fn a_connection_beyond_the_most_is_told_so_until_there_is_room() {
     eventually(PROMPT, "room for another", || gateway.connect().is_usable());
     assert!(second.is_usable());
 }
+
+#[test]
+fn logins_at_their_real_cost_hold_up_no_publisher() {
+    let home = Home::new();
+    // Made by the command line, so with the hash that users get, not with the tests' own.
+    let add = ["user", "add", "costly@acme.example", "--name", "Costly", "--password-stdin"];
+    assert!(home.run_with_input(&add, "a-long-password\n").status.success());
+    let gateway = home.set("login.failures_per_user", 1000).set("login.failures_per_peer", 1000).start();
+    let token = gateway.token("alice");
+    std::thread::scope(|scope| {
+        for number in 0..40 {
+            let gateway = &gateway;
+            scope.spawn(move || {
+                let status = gateway.log_in("costly@acme.example", &format!("wrong-{number}")).status;
+                assert!([401, 503].contains(&status), "{status}");
+            });
+        }
+        for _ in 0..20 {
+            let begin = Instant::now();
+            gateway.send(&post("/publish/allevents/", RECORD).cookie(&token)).expect(200);
+            assert!(begin.elapsed() < PROMPT, "a publisher waited {:?}", begin.elapsed());
+        }
+    });
+}

@@ -128,3 +128,20 @@ fn malformed_credentials_and_right_ones_are_not_counted() {
         gateway.send(&login("alice@acme.example", "alice-password")).expect(200);
     }
 }
+
+#[test]
+fn guesses_side_by_side_do_not_pass_the_bound() {
+    let gateway = Home::new().start();
+    let peer = [127, 0, 0, 2];
+    let gateway = &gateway;
+    let guess = move |number: usize| {
+        gateway.send_from(peer, &login("alice@acme.example", &format!("guess-{number}"))).status
+    };
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let guesses: Vec<_> = (0..60).map(|number| scope.spawn(move || guess(number))).collect();
+        guesses.into_iter().map(|guess| guess.join().expect("a guess")).collect()
+    });
+    let looked_at = statuses.iter().filter(|status| **status == 401).count();
+    assert!(looked_at <= 10, "{looked_at} of 60 guesses were looked at");
+    assert!(statuses.iter().all(|status| [401, 429, 503].contains(status)), "{statuses:?}");
+}
