@@ -11,8 +11,8 @@ const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
 
 #[test]
 fn under_load_everything_answered_200_is_in_the_files_and_the_exit_is_0() {
-    for signal in [Signal::TERM, Signal::INT] {
-        let home = Home::new();
+    for (signal, workers) in [(Signal::TERM, 1), (Signal::INT, 3)] {
+        let home = Home::new().set("topics.events.workers", workers).set("sink.file.rotate_size", "64 KiB");
         let mut gateway = home.spawn();
         let load = Load::start(gateway.address, &gateway.token("alice"), "drain", 16, 500);
         std::thread::sleep(Duration::from_millis(500));

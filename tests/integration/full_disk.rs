@@ -116,10 +116,17 @@ fn memory_stays_under_the_ceiling_that_check_prints_while_the_disk_is_full() {
             })
         })
         .collect();
+    let mut most_waiting = 0.0_f64;
+    while !clients.iter().all(std::thread::JoinHandle::is_finished) {
+        most_waiting = most_waiting.max(gateway.metric("iem_gateway_queue_bytes", &["events"]));
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let statuses: Vec<u16> = clients.into_iter().map(|client| client.join().expect("a client")).collect();
     assert!(statuses.iter().all(|status| *status == 503), "{statuses:?}");
     assert!(begin.elapsed() < Duration::from_secs(15), "inside what clients wait: {:?}", begin.elapsed());
 
+    let limit = f64::from(4 << 20);
+    assert!((1.0..=limit).contains(&most_waiting), "{most_waiting} bytes waited in a queue of {limit}");
     let report = gateway.home.run(&["check", "--json"]);
     let report: serde_json::Value = serde_json::from_slice(&report.stdout).expect("check's JSON");
     let ceiling = report["memory"]["bytes"].as_u64().expect("the ceiling");

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use crate::harness::{Gateway, Home, eventually, post};
 
 const PUBLISHED: &str = r#"{"message":"Data published successfully"}"#;
@@ -129,4 +131,15 @@ fn a_directory_that_does_not_parse_leaves_the_last_good_one() {
     // And it still follows the file.
     gateway.home.write("directory.toml", good.replace("enabled = true", "enabled = false"));
     eventually(SOON, "a change after all that", || text_of(&gateway, &token) == INVALID);
+}
+
+#[test]
+fn a_hangup_reads_the_directory_again_and_ends_nothing() {
+    let mut gateway = Home::new().spawn();
+    let token = gateway.token("alice");
+    gateway.home.clone().edit_directory(|text| text.replace("enabled = true", "enabled = false"));
+    gateway.signal(Signal::HUP);
+    eventually(SOON, "the change after a hangup", || text_of(&gateway, &token) == INVALID);
+    gateway.signal(Signal::HUP);
+    assert_eq!(gateway.admin("/livez").status, 200);
 }
