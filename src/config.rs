@@ -176,7 +176,7 @@ pub struct Sinks {
 }
 
 /// The sinks that this build has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SinkKind {
     /// Local files.

@@ -1,6 +1,6 @@
 //! Configuration → backends. The only file that names the sink crates.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use iem_sink::{Sink, SinkError};
@@ -17,14 +17,39 @@ pub type Backends = HashMap<SinkKind, Arc<Backend>>;
 /// # Errors
 /// The sink's own, with its name before it.
 pub fn open(config: &Config) -> Result<Backends, SinkError> {
-    let mut backends = Backends::new();
-    for topic in &config.topics {
-        if !backends.contains_key(&topic.sink) {
-            let (name, sink) = open_one(topic.sink, &config.sink)?;
-            backends.insert(topic.sink, Arc::new(Backend { name, sink }));
+    let open = |kind| {
+        let (name, sink) = open_one(kind, &config.sink)?;
+        Ok((kind, Arc::new(Backend { name, sink })))
+    };
+    in_use(config).into_iter().map(open).collect()
+}
+
+/// The sinks that a topic uses, each once.
+fn in_use(config: &Config) -> BTreeSet<SinkKind> {
+    config.topics.iter().map(|topic| topic.sink).collect()
+}
+
+/// One thing that a sink needs, and what was found of it or is wrong with it.
+pub struct Finding {
+    /// A folder, a broker, a topic.
+    pub what: String,
+    /// In words, for an operator.
+    pub found: Result<String, String>,
+}
+
+/// Looks at what the sinks in use need, as a start would find it, and changes nothing.
+pub fn inspect(config: &Config) -> Vec<Finding> {
+    in_use(config).into_iter().flat_map(|kind| inspect_one(kind, &config.sink)).collect()
+}
+
+fn inspect_one(kind: SinkKind, sinks: &config::Sinks) -> Vec<Finding> {
+    match kind {
+        SinkKind::File => {
+            let path = &sinks.file.path;
+            let found = FileSink::inspect(path).map_err(|error| error.to_string());
+            vec![Finding { what: format!("file sink {}", path.display()), found }]
         }
     }
-    Ok(backends)
 }
 
 fn open_one(kind: SinkKind, sinks: &config::Sinks) -> Result<(&'static str, Box<dyn Sink>), SinkError> {

@@ -2,30 +2,23 @@
 //!
 //! Changes nothing, and shows neither a secret nor the content of a file.
 
-use std::fs;
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::config::{Config, Errors, Loaded, MemoryCeiling, Setting};
+use crate::identity::directory::Directory;
+use crate::identity::token::SigningKey;
+use crate::sinks::{self, Finding};
 
 /// What `check` found.
 pub(super) struct Report(Result<Holds, Errors>);
 
 struct Holds {
     settings: Vec<Setting>,
-    needs: Vec<Need>,
+    needs: Vec<Finding>,
     memory: MemoryCeiling,
-}
-
-/// Something outside of the configuration that the gateway needs.
-struct Need {
-    name: &'static str,
-    path: PathBuf,
-    /// What was found, or what is wrong with it.
-    found: Result<&'static str, String>,
 }
 
 impl Report {
@@ -51,13 +44,10 @@ impl Report {
             let value = setting.value.as_ref().map_or("(not shown)".to_owned(), ToString::to_string);
             writeln!(out, "{:<34} = {value:<28} # {}", setting.key, setting.origin)?;
         }
-        writeln!(out, "\nFiles")?;
-        for Need { name, path, found } in &holds.needs {
-            let (state, text) = match found {
-                Ok(text) => ("ok", *text),
-                Err(text) => ("FAULT", text.as_str()),
-            };
-            writeln!(out, "{state:<6} {name:<10} {}: {text}", path.display())?;
+        writeln!(out, "\nWhat it names")?;
+        for Finding { what, found } in &holds.needs {
+            let state = if found.is_ok() { "ok" } else { "FAULT" };
+            writeln!(out, "{state:<6} {what}: {}", words(found))?;
         }
         writeln!(out, "\nMemory ceiling")?;
         for item in &holds.memory.items {
@@ -77,11 +67,8 @@ impl Report {
                 "settings": holds.settings.iter().map(|Setting { key, value, origin }| {
                     json!({ "key": key, "value": value, "origin": origin.to_string() })
                 }).collect::<Vec<_>>(),
-                "files": holds.needs.iter().map(|Need { name, path, found }| {
-                    json!({ "name": name, "path": path, "good": found.is_ok(), "found": match found {
-                        Ok(text) => text,
-                        Err(text) => text.as_str(),
-                    } })
+                "needs": holds.needs.iter().map(|Finding { what, found }| {
+                    json!({ "what": what, "good": found.is_ok(), "found": words(found) })
                 }).collect::<Vec<_>>(),
                 "memory": holds.memory,
             }),
@@ -95,47 +82,48 @@ impl Report {
     }
 }
 
-fn needs(config: &Config) -> Vec<Need> {
-    let need = |name, path: &Path, found| Need { name, path: path.to_owned(), found };
-    let Config { directory, tokens, .. } = config;
-    vec![
-        need("directory", &directory.path, check_directory(&directory.path, config.without_file)),
-        need("token key", &tokens.key_file, check_token_key(&tokens.key_file)),
-    ]
+fn words(found: &Result<String, String>) -> &str {
+    let (Ok(text) | Err(text)) = found;
+    text
 }
 
-fn check_directory(path: &Path, may_be_made: bool) -> Result<&'static str, String> {
-    match fs::read_to_string(path) {
-        Ok(text) => match text.parse::<toml::Table>() {
-            Ok(_) => Ok("can be read"),
-            Err(error) => Err(error.message().to_owned()),
+fn needs(config: &Config) -> Vec<Finding> {
+    let (directory, key) = (&config.directory.path, &config.tokens.key_file);
+    let mut needs = vec![
+        Finding {
+            what: format!("directory {}", directory.display()),
+            found: check_directory(directory, config.without_file),
         },
-        Err(error) if error.kind() == ErrorKind::NotFound && may_be_made => Ok("made on first start"),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err("there is none: `customer add` and `user add` make it".to_owned())
-        }
-        Err(error) => Err(error.to_string()),
-    }
+        Finding { what: format!("token key {}", key.display()), found: check_token_key(key) },
+    ];
+    needs.extend(sinks::inspect(config));
+    needs
 }
 
-fn check_token_key(path: &Path) -> Result<&'static str, String> {
-    match fs::metadata(path) {
-        Ok(file) if !file.is_file() => Err("is not a file".to_owned()),
-        Ok(file) if file.permissions().mode() & 0o077 != 0 => Err(format!(
-            "others than its owner may use it (mode {:o}): chmod 600",
-            file.permissions().mode() & 0o777
-        )),
-        Ok(_) => {
-            fs::File::open(path).map(|_| "can be read, by its owner alone").map_err(|error| error.to_string())
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok("made on first start"),
-        Err(error) => Err(error.to_string()),
+fn check_directory(path: &Path, may_be_made: bool) -> Result<String, String> {
+    if path.try_exists().is_ok_and(|exists| !exists) {
+        return if may_be_made {
+            Ok("made on first start".to_owned())
+        } else {
+            Err("there is none: `customer add` and `user add` make it".to_owned())
+        };
     }
+    let directory = Directory::read(path).map_err(|error| error.to_string())?;
+    Ok(format!("{} users, {} customers", directory.users().len(), directory.customers().len()))
+}
+
+fn check_token_key(path: &Path) -> Result<String, String> {
+    if path.try_exists().is_ok_and(|exists| !exists) {
+        return Ok("made on first start".to_owned());
+    }
+    SigningKey::open(path).map(|_| "holds".to_owned()).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
     use crate::config;
@@ -204,9 +192,9 @@ mod tests {
         write_with_mode(&key, "key", 0o644);
         let open = report(folder.path(), FILES, &[]);
         assert!(!open.is_good());
-        assert!(text(&open).contains("mode 644"), "{}", text(&open));
+        assert!(text(&open).contains("644"), "{}", text(&open));
 
-        write_with_mode(&key, "key", 0o600);
+        write_with_mode(&key, &"ab".repeat(32), 0o600);
         assert!(report(folder.path(), FILES, &[]).is_good());
 
         fs::write(&directory, "broken = ").expect("write");

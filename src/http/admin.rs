@@ -28,7 +28,7 @@ const CONNECTIONS_MAX: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const LIMITS: ConnectionLimits = ConnectionLimits {
     header_time: Duration::from_secs(10),
-    idle_time: Duration::from_secs(120),
+    idle_time: Duration::from_mins(2),
     header_size: 8192,
 };
 

@@ -194,7 +194,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         let before = buffer.filled().len();
         match Pin::new(&mut timed.stream).poll_read(context, buffer) {
             Poll::Pending => timed.poll_due(context).map(Err),
-            ready => {
+            ready @ Poll::Ready(_) => {
                 if buffer.filled().len() > before && matches!(timed.phase, Phase::Idle(_)) {
                     timed.phase = Phase::Head(Instant::now());
                 }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use iem_sink::Outcome;
 use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
 
@@ -74,7 +75,7 @@ impl Receipt {
     /// Waits for the outcomes, at most until a moment after the deadline. What has not been heard of by then is not
     /// delivered, as far as the client is told.
     pub async fn outcomes(self) -> Outcomes {
-        let mut outcomes: Outcomes = smallvec![Default::default(); self.records];
+        let mut outcomes: Outcomes = smallvec![Outcome::default(); self.records];
         let late = tokio::time::Instant::from_std(self.deadline + GRACE);
         for part in self.parts {
             let Ok(Ok(settled)) = tokio::time::timeout_at(late, part.reply).await else { continue };

@@ -46,8 +46,8 @@ fn rig(settings: &TopicSettings) -> Rig {
     let sink = ScriptedSink::new();
     let observed = Arc::new(Observed::default());
     let backend = Arc::new(Backend { name: "scripted", sink: Box::new(sink.clone()) });
-    let observer: Arc<dyn Observer> = Arc::clone(&observed) as _;
-    let pipeline = Pipeline::start(settings, &backend, &observer).expect("the scripted sink opens");
+    let as_observer: Arc<dyn Observer> = Arc::clone(&observed) as _;
+    let pipeline = Pipeline::start(settings, &backend, &as_observer).expect("the scripted sink opens");
     Rig { sink, observed, pipeline }
 }
 
@@ -169,7 +169,9 @@ fn what_is_tried_again_stays_ahead_of_later_records_of_its_key() {
         })
         .collect();
     rig.sink.set("events", Behaviour::Deliver);
-    receipts.into_iter().for_each(|receipt| assert_eq!(outcomes(receipt), [Outcome::Delivered]));
+    for receipt in receipts {
+        assert_eq!(outcomes(receipt), [Outcome::Delivered]);
+    }
     let delivered = rig.sink.log("events").delivered;
     let expected: Vec<_> = (0..5).map(|n| Bytes::from(format!(r#"{{"n":{n}}}"#))).collect();
     assert_eq!(delivered.into_iter().map(|record| record.data).collect::<Vec<_>>(), expected);

@@ -7,7 +7,7 @@ use std::io;
 use std::str::FromStr;
 
 use tracing::Subscriber;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
@@ -23,15 +23,7 @@ const LINES_WAITING: usize = 8192;
 /// Keeps the log's thread. Dropped, it writes the lines that wait, for a second at most.
 #[must_use = "without it no line is written"]
 pub struct Guard {
-    lost: ErrorCounter,
     _worker: WorkerGuard,
-}
-
-impl Guard {
-    /// Lines lost so far because standard error did not take them.
-    pub fn lost_lines(&self) -> usize {
-        self.lost.dropped_lines()
-    }
 }
 
 /// Starts the process's log. To be called once.
@@ -51,8 +43,7 @@ fn writer_to(output: impl io::Write + Send + 'static) -> (NonBlocking, Guard) {
         .buffered_lines_limit(LINES_WAITING)
         .thread_name("log")
         .finish(output);
-    let guard = Guard { lost: writer.error_counter(), _worker: worker };
-    (writer, guard)
+    (writer, Guard { _worker: worker })
 }
 
 fn layer<S>(format: LogFormat, writer: NonBlocking) -> Box<dyn Layer<S> + Send + Sync>
@@ -147,7 +138,8 @@ mod tests {
     #[test]
     fn an_output_that_blocks_loses_lines_and_blocks_nobody() {
         let (permits, blocked) = channel();
-        let (writer, guard) = writer_to(Blocked(blocked));
+        let (writer, _guard) = writer_to(Blocked(blocked));
+        let lost = writer.error_counter();
         let extra = 100;
         with_default(Registry::default().with(layer(LogFormat::Text, writer)), || {
             for number in 0..=LINES_WAITING + extra {
@@ -155,7 +147,7 @@ mod tests {
             }
         });
         // All were handed over without a permit; at most one is with the output itself.
-        assert!((extra..=extra + 1).contains(&guard.lost_lines()), "{}", guard.lost_lines());
+        assert!((extra..=extra + 1).contains(&lost.dropped_lines()), "{}", lost.dropped_lines());
         drop(permits);
     }
 }

@@ -3,12 +3,17 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use iem_sink::{SinkError, SinkErrorKind};
 
 /// The file system. In tests, one whose operations fail on demand.
 #[derive(Default)]
 pub(crate) struct Disk {
+    written_bytes: AtomicU64,
+    syncs: AtomicU64,
+    sync_micros: AtomicU64,
     #[cfg(test)]
     pub(crate) faults: faults::Faults,
 }
@@ -38,13 +43,31 @@ impl Disk {
             file.write_all(&bytes[..bytes.len() / 2])?;
             return Err(error);
         }
-        file.write_all(bytes)
+        file.write_all(bytes)?;
+        self.written_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Brings a file's data and length to the disk.
     pub(crate) fn sync_data(&self, file: &File) -> io::Result<()> {
         self.attempt(Operation::Sync)?;
-        file.sync_data()
+        let began = Instant::now();
+        let result = file.sync_data();
+        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.sync_micros.fetch_add(micros, Ordering::Relaxed);
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        result
+    }
+
+    /// What was done so far, failed syncs included.
+    #[expect(clippy::cast_precision_loss, reason = "figures are for graphs")]
+    pub(crate) fn figures(&self) -> Vec<(&'static str, f64)> {
+        let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed) as f64;
+        vec![
+            ("written_bytes", read(&self.written_bytes)),
+            ("syncs", read(&self.syncs)),
+            ("sync_seconds", read(&self.sync_micros) / 1e6),
+        ]
     }
 
     /// Brings the names in a folder to the disk. An empty path is the working folder.

@@ -66,13 +66,9 @@ impl Keeper {
         self.archive.step(now);
     }
 
-    pub(crate) fn is_idle(&self, now: Instant) -> bool {
-        self.archive.is_idle(now)
-    }
-
     fn run(mut self, notes: &Receiver<Note>, pause: Duration) {
         loop {
-            let wait = if self.is_idle(Instant::now()) { pause } else { Duration::ZERO };
+            let wait = if self.archive.is_idle(Instant::now()) { pause } else { Duration::ZERO };
             let go_on = match notes.recv_timeout(wait) {
                 Ok(note) => self.take(note),
                 Err(RecvTimeoutError::Timeout) => true,
@@ -90,6 +86,7 @@ impl Keeper {
 /// The handle of the running thread. Dropping it ends the thread, so that the folder is free again.
 pub(crate) struct KeeperThread {
     notes: Sender<Note>,
+    stopped: bool,
     /// Disconnected when the thread has ended.
     ended: Mutex<Receiver<()>>,
 }
@@ -106,7 +103,7 @@ impl KeeperThread {
                 Keeper::new(root).run(&to_keeper, pause);
             })
             .map_err(|error| SinkError::transient(format!("cannot start a thread: {error}")))?;
-        Ok(Self { notes, ended: Mutex::new(ended) })
+        Ok(Self { notes, stopped: false, ended: Mutex::new(ended) })
     }
 
     pub(crate) fn notes(&self) -> Sender<Note> {
@@ -120,6 +117,7 @@ impl KeeperThread {
 
     /// Ends the thread after the chunk it is at, and waits for that until `deadline`.
     pub(crate) fn stop(&mut self, deadline: Instant) -> Result<(), SinkError> {
+        self.stopped = true;
         let _ = self.notes.send(Note::Stop);
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
         match ended.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -133,7 +131,8 @@ impl KeeperThread {
 
 impl Drop for KeeperThread {
     fn drop(&mut self) {
-        // At its end already, after `stop`.
-        let _ = self.stop(Instant::now() + ROUND_MAX);
+        if !self.stopped {
+            let _ = self.stop(Instant::now() + ROUND_MAX);
+        }
     }
 }

@@ -29,7 +29,7 @@ mod topic;
 mod writer;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -88,6 +88,15 @@ impl FileSink {
         Ok(Self { root, topics: Mutex::default(), keeper, probe: Mutex::default() })
     }
 
+    /// What a gateway that starts on this folder would find: that it takes writes, that it is still to be made, or who
+    /// holds it. Leaves the folder as it is.
+    ///
+    /// # Errors
+    /// The folder does not take writes.
+    pub fn inspect(path: &Path) -> Result<String, SinkError> {
+        root::inspect(path)
+    }
+
     /// The topic of this name; opened, and its files repaired, on first use.
     fn topic(&self, name: &str) -> Result<Arc<Topic>, SinkError> {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,13 +117,17 @@ impl Sink for FileSink {
         Ok(Box::new(writer))
     }
 
-    /// Writes a small file into the folder (and syncs it, with [`FileConfig::sync`]), and removes it.
+    /// Writes a file of 64 KiB into the folder (and syncs it, with [`FileConfig::sync`]), and removes it.
     fn check(&self, deadline: Instant) -> Result<(), SinkError> {
         if Instant::now() >= deadline {
             return Err(SinkError::transient("no time left to check the folder"));
         }
         let _one_at_a_time = self.probe.lock().unwrap_or_else(PoisonError::into_inner);
         self.root.probe()
+    }
+
+    fn figures(&self) -> Vec<(&'static str, f64)> {
+        self.root.disk.figures()
     }
 
     /// Ends the background thread. What it has not yet compressed is compressed after the next start.

@@ -14,8 +14,8 @@ use crate::disk::{Disk, failed};
 const LOCK: &str = ".lock";
 /// Written and removed again to see whether the folder takes writes.
 const PROBE: &str = ".probe";
-/// A block of most file systems: less could find room where a record does not.
-const PROBE_BYTES: usize = 4096;
+/// As much as a batch of a hundred usual records: a single block may find room where no batch does.
+const PROBE_BYTES: usize = 64 << 10;
 
 /// The folder, with what everything below needs of it.
 pub(crate) struct Root {
@@ -30,20 +30,37 @@ impl Root {
         let disk = Disk::default();
         let path = &config.path;
         create_folder(&disk, path, config.sync).map_err(|error| failed("make the folder", path, &error))?;
-        let lock = lock(&path.join(LOCK))?;
+        let lock = lock(path)?;
         Ok(Self { config, disk, _lock: lock })
     }
 
-    /// Writes, syncs where the configuration asks for it, and removes a small file.
+    /// Writes a file of 64 KiB, syncs it where the configuration asks for that, and removes it.
     pub(crate) fn probe(&self) -> Result<(), SinkError> {
         let path = self.config.path.join(PROBE);
         let written = File::create(&path).and_then(|mut file| {
-            self.disk.write_all(&mut file, &[b' '; PROBE_BYTES])?;
+            self.disk.write_all(&mut file, &vec![b' '; PROBE_BYTES])?;
             if self.config.sync { self.disk.sync_data(&file) } else { Ok(()) }
         });
         let removed = fs::remove_file(&path);
         written.and(removed).map_err(|error| failed("write", &path, &error))
     }
+}
+
+/// What a gateway that starts on this folder would find. Leaves the folder as it is.
+pub(crate) fn inspect(path: &Path) -> Result<String, SinkError> {
+    if !path.try_exists().map_err(|error| failed("look at", path, &error))? {
+        return Ok("made on first start".to_owned());
+    }
+    if let Ok(mut file) = File::open(path.join(LOCK))
+        && matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+    {
+        return Ok(held(path, &mut file));
+    }
+    let probe = path.join(PROBE);
+    let written = fs::write(&probe, vec![b' '; PROBE_BYTES]);
+    let removed = fs::remove_file(&probe);
+    written.and(removed).map_err(|error| failed("write", &probe, &error))?;
+    Ok("takes writes".to_owned())
 }
 
 /// Makes a folder and those above it. With `sync`, each is on the disk before anything is put into it.
@@ -61,8 +78,9 @@ pub(crate) fn create_folder(disk: &Disk, path: &Path, sync: bool) -> io::Result<
     Ok(())
 }
 
-/// Locks the file until it is closed, and writes into it who holds it.
-fn lock(path: &Path) -> Result<File, SinkError> {
+/// Locks the folder by a file in it, until that is closed, and writes into the file who holds it.
+fn lock(folder: &Path) -> Result<File, SinkError> {
+    let path = &folder.join(LOCK);
     let mut file = File::options()
         .read(true)
         .write(true)
@@ -72,7 +90,7 @@ fn lock(path: &Path) -> Result<File, SinkError> {
         .map_err(|error| failed("open", path, &error))?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(held(path, &mut file)),
+        Err(TryLockError::WouldBlock) => return Err(SinkError::permanent(held(folder, &mut file))),
         Err(TryLockError::Error(error)) => return Err(failed("lock", path, &error)),
     }
     // The lock holds without its note: a full disk is no reason not to start.
@@ -88,13 +106,14 @@ fn sign(file: &mut File) -> io::Result<()> {
     writeln!(file, "process {}, since {now}", std::process::id())
 }
 
-fn held(path: &Path, file: &mut File) -> SinkError {
+/// Who holds the folder, in words.
+fn held(folder: &Path, file: &mut File) -> String {
     let mut holder = String::new();
-    let folder = path.parent().unwrap_or(path).display();
     // Read for the message alone: without it the message is shorter.
     let _ = file.take(200).read_to_string(&mut holder);
+    let folder = folder.display();
     match holder.trim() {
-        "" => SinkError::permanent(format!("{folder} is held by another process")),
-        holder => SinkError::permanent(format!("{folder} is held by another gateway: {holder}")),
+        "" => format!("{folder} is held by another process"),
+        holder => format!("{folder} is held by another gateway: {holder}"),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: CloudEvents specification 1.0.2, <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md>.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 /// One accepted record. Its data leaves as it came.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Record {
     /// `id`: UUIDv7, so time-ordered and unique.
     pub id: Uuid,
@@ -45,6 +46,19 @@ pub struct Context {
 /// The media type of every record's data.
 pub const DATA_CONTENT_TYPE: &str = "application/json";
 
+/// Without the data, and without the key, which is a part of it.
+impl fmt::Debug for Record {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Record")
+            .field("id", &self.id)
+            .field("kind", &self.context.kind)
+            .field("customer", &self.customer)
+            .field("data_bytes", &self.data.len())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Record {
     /// Hands each CloudEvents attribute with its value to `each`, in a fixed order, `datacontenttype` left out: the
     /// bindings put that one elsewhere than the others.
@@ -54,7 +68,7 @@ impl Record {
         each("id", self.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
         each("source", &context.source);
         each("type", context.kind);
-        each("time", &humantime::format_rfc3339_millis(context.time).to_string());
+        each("time", &humantime::format_rfc3339_millis(context.time.max(SystemTime::UNIX_EPOCH)).to_string());
         each("subject", &self.key);
         each("customerid", &self.customer);
         each("user", &context.user);

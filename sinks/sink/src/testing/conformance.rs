@@ -45,7 +45,7 @@ pub trait Backend {
 /// A record as the backend holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// The CloudEvents attributes by their plain names (`id`, `customerid`, …), `datacontenttype` included.
+    /// The `CloudEvents` attributes by their plain names (`id`, `customerid`, …), `datacontenttype` included.
     pub attributes: BTreeMap<String, String>,
     /// The record's bytes.
     pub data: Vec<u8>,
