@@ -64,6 +64,27 @@ fn what_happened_is_counted() {
 }
 
 #[test]
+fn customers_are_counted_up_to_a_bound_on_their_series() {
+    let gateway = Home::new().set("metrics.customer_series", 1).start();
+    let root = gateway.token("root");
+    for customer in ["acme", "globex", "1001", "acme"] {
+        let body = format!(r#"{{"envcustomerid":"{customer}"}}"#);
+        gateway.send(&post("/publish/allevents/", body).cookie(&root)).expect(200);
+    }
+    gateway.publish("/publish/allevents/", r#"{"envcustomerid":"globex"}"#).expect(401);
+    for number in 0..20 {
+        let body = format!(r#"{{"envcustomerid":"made-up-{number}"}}"#);
+        gateway.send(&post("/publish/allevents/", body).cookie(&root)).expect(401);
+    }
+    let count = |labels: &[&str]| gateway.metric("iem_gateway_customer_records_total", labels);
+    assert!((count(&["\"acme\"", "accepted"]) - 2.0).abs() < 1e-9);
+    assert!((count(&["accepted"]) - 4.0).abs() < 1e-9, "the others share a series");
+    assert!((count(&["refused"]) - 1.0).abs() < 1e-9, "made-up customers are nobody's");
+    let text = gateway.admin("/metrics").text();
+    assert!(!text.contains("made-up") && !text.contains("globex"), "{text}");
+}
+
+#[test]
 fn the_metrics_are_prometheus_text_with_help_and_hold_no_secret() {
     let gateway = Home::new().start();
     let token = gateway.token("alice");

@@ -3,11 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+/// More than any test writes.
+const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// One line of a topic's files: a `CloudEvents` event in structured mode.
 pub(crate) struct Line {
@@ -86,6 +89,9 @@ fn contents(path: &Path) -> Vec<u8> {
 }
 
 fn decompressed(path: &Path) -> Vec<u8> {
-    let bytes = fs::read(path).expect("a topic's file");
-    zstd::decode_all(&*bytes).unwrap_or_else(|error| panic!("{} is torn: {error}", path.display()))
+    let file = fs::File::open(path).expect("a topic's file");
+    let mut bytes = Vec::new();
+    let read = zstd::Decoder::new(file).and_then(|whole| whole.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
+    read.unwrap_or_else(|error| panic!("{} is torn: {error}", path.display()));
+    bytes
 }
