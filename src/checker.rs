@@ -3,14 +3,17 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::pipeline::{Backend, Vitals};
 use crate::sinks::Backends;
 
-const INTERVAL: Duration = Duration::from_secs(2);
+/// Between two looks at a sink that is well, and at one that is not.
+const INTERVAL: Duration = Duration::from_secs(5);
+const INTERVAL_DOWN: Duration = Duration::from_secs(1);
+/// For one look.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// One plain thread for each backend.
@@ -27,12 +30,8 @@ impl Checker {
         let start = |backend: &Arc<Backend>| {
             let (stop, stopped) = mpsc::channel();
             let (backend, vitals) = (Arc::clone(backend), Arc::clone(vitals));
-            let thread =
-                std::thread::Builder::new().name(format!("check-{}", backend.name)).spawn(move || {
-                    while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                        check(&backend, &vitals);
-                    }
-                })?;
+            let thread = std::thread::Builder::new().name(format!("check-{}", backend.name));
+            let thread = thread.spawn(move || follow(&backend, &vitals, &stopped))?;
             Ok((stop, thread))
         };
         Ok(Self { threads: backends.values().map(start).collect::<io::Result<_>>()? })
@@ -50,7 +49,16 @@ impl Checker {
     }
 }
 
-fn check(backend: &Backend, vitals: &[Vitals]) {
+/// Looks at the sink until the other end of `stopped` is gone.
+fn follow(backend: &Backend, vitals: &[Vitals], stopped: &Receiver<()>) {
+    let mut interval = INTERVAL_DOWN;
+    while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+        interval = if check(backend, vitals) { INTERVAL } else { INTERVAL_DOWN };
+    }
+}
+
+/// Whether the sink is well.
+fn check(backend: &Backend, vitals: &[Vitals]) -> bool {
     let began = Instant::now();
     let result = backend.sink.check(began + DEADLINE);
     for health in vitals.iter().map(Vitals::health).filter(|health| health.sink == backend.name) {
@@ -59,4 +67,5 @@ fn check(backend: &Backend, vitals: &[Vitals]) {
             Err(error) => health.failed(error, Instant::now()),
         }
     }
+    result.is_ok()
 }

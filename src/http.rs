@@ -9,6 +9,5 @@ mod server;
 mod service;
 
 pub use admin::{Admin, Readiness, State};
-pub use route::Endpoint;
 pub use server::{Server, ServerSettings};
 pub use service::{Service, Topic};

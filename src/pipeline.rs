@@ -7,6 +7,7 @@
 mod batch;
 mod health;
 mod queue;
+mod room;
 mod submission;
 mod worker;
 
@@ -18,7 +19,7 @@ use iem_sink::{Outcome, Record, Sink, SinkError, TopicConfig};
 use smallvec::SmallVec;
 
 pub use health::{Down, Health};
-pub use queue::Refused;
+pub use room::Refused;
 pub use submission::Receipt;
 
 use queue::Queue;
@@ -63,7 +64,7 @@ pub trait Observer: Send + Sync {
 /// How full a topic's queue is, and whether its deliveries succeed.
 #[derive(Clone)]
 pub struct Vitals {
-    room: Arc<queue::Room>,
+    room: Arc<room::Room>,
     health: Arc<Health>,
 }
 

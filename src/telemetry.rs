@@ -1,7 +1,9 @@
 //! What the gateway tells of itself: metrics and logs. No secret and no record's data is ever among it.
 
 mod customers;
+mod endpoint;
 pub mod logging;
 mod metrics;
 
+pub use endpoint::Endpoint;
 pub use metrics::{Metrics, Snapshot, TopicSnapshot};

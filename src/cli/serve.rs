@@ -23,6 +23,7 @@ pub(super) fn serve(config: &Config) -> ExitCode {
         Ok(guard) => guard,
         Err(error) => return fail(FAILED, &error),
     };
+    report_panics();
     raise_descriptors(config);
     // Only a gateway without a configuration makes up its own users.
     let first = if config.without_file {
@@ -71,6 +72,14 @@ async fn told_to_stop(directory: Arc<LiveDirectory>) {
             }
         }
     }
+}
+
+/// A panic is logged by its place alone: its message may quote what was being read.
+fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, thread = std::thread::current().name(), "panicked");
+    }));
 }
 
 /// A connection is a descriptor; the soft limit is often far below the connections that are to be served.

@@ -6,6 +6,7 @@ use hyper::Method;
 use percent_encoding::percent_decode_str;
 
 use crate::record::Kind;
+use crate::telemetry::Endpoint;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,21 +25,6 @@ pub(super) enum Route<'a> {
     MethodNotAllowed(&'static str),
     /// No path of ours
     NotFound,
-}
-
-/// The label of a route in logs and metrics. One for each path, whatever became of the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// Both token paths.
-    Token,
-    /// Publish of one kind.
-    Publish(Kind),
-    /// The health check that clients ask.
-    Running,
-    /// The ticket update.
-    Ticket,
-    /// No path of ours, or no method of it.
-    Other,
 }
 
 const POST: &str = "POST";
@@ -74,9 +60,9 @@ impl<'a> Route<'a> {
     pub(super) fn endpoint(&self) -> Endpoint {
         match self {
             Self::Token | Self::Refresh => Endpoint::Token,
-            Self::Publish(kind) => Endpoint::Publish(*kind),
+            Self::Publish(kind) => Endpoint::Records(*kind),
             Self::Running => Endpoint::Running,
-            Self::Ticket(_) => Endpoint::Ticket,
+            Self::Ticket(_) => Endpoint::Records(Kind::Ticket),
             Self::MethodNotAllowed(_) | Self::NotFound => Endpoint::Other,
         }
     }

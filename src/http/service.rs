@@ -15,7 +15,7 @@ use smallvec::smallvec;
 
 use super::body::{self, BodyLimits};
 use super::response::{Answer, Refusal, Success};
-use super::route::{Endpoint, Route, query_value};
+use super::route::{Route, query_value};
 use crate::identity::authentication::{self, BasicHeader};
 use crate::identity::authorization::{self, Denied};
 use crate::identity::directory::Customer;
@@ -24,7 +24,7 @@ use crate::identity::{Identity, LoginError, Principal};
 use crate::memory::Memory;
 use crate::pipeline::{Pipeline, Records, Refused};
 use crate::record::{self, KeyFields, Kind, TicketUpdate};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Endpoint, Metrics};
 
 /// One topic, as requests meet it.
 pub struct Topic {
@@ -76,9 +76,8 @@ impl Service {
         {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let elapsed = began.elapsed();
-        self.metrics.answered(endpoint, answer.status().as_u16(), elapsed);
-        tracing::debug!(?endpoint, status = answer.status().as_u16(), ?elapsed, %peer, "answered");
+        self.metrics.answered(endpoint, answer.status().as_u16(), began.elapsed());
+        identify(&mut answer, endpoint, &request);
         answer
     }
 
@@ -290,6 +289,24 @@ impl Service {
             failed.clear();
         }
         Err(Refusal::Unconfirmed { failed, rejected })
+    }
+}
+
+/// Gives an answer that is not a 200 an id, which the log has too; and every answer where the log wants to know.
+fn identify(answer: &mut Answer, endpoint: Endpoint, request: &Inbound) {
+    let status = answer.status();
+    if status.is_success() && !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let id = record::next_id(request.received).to_string();
+    let (status, peer) = (status.as_u16(), request.peer);
+    if status == 500 {
+        tracing::error!(request = id, ?endpoint, status, %peer, "answered");
+    } else {
+        tracing::debug!(request = id, ?endpoint, status, %peer, "answered");
+    }
+    if let Ok(id) = HeaderValue::try_from(id) {
+        answer.headers_mut().insert("x-request-id", id);
     }
 }
 

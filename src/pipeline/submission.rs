@@ -7,7 +7,7 @@ use iem_sink::Outcome;
 use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
 
-use super::queue::Place;
+use super::room::Place;
 use super::{Outcomes, Records};
 
 /// How long after the deadline a request still waits for its worker's word: a worker answers at the deadline itself,

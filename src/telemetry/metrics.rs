@@ -13,8 +13,8 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use super::Endpoint;
 use super::customers::CustomerCounts;
-use crate::http::Endpoint;
 use crate::pipeline::Observer;
 use crate::record::Kind;
 
@@ -33,7 +33,7 @@ const BATCH_RECORDS: [f64; 8] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16
 /// All metrics of one gateway.
 pub struct Metrics {
     registry: Registry,
-    endpoints: [EndpointMetrics; ENDPOINTS.len()],
+    endpoints: [EndpointMetrics; Endpoint::ALL.len()],
     topics: [Arc<TopicMetrics>; Kind::COUNT],
     connections: IntGauge,
     connections_total: IntCounter,
@@ -45,28 +45,6 @@ pub struct Metrics {
 struct EndpointMetrics {
     statuses: [IntCounter; STATUSES.len()],
     seconds: Histogram,
-}
-
-const ENDPOINTS: [(&str, Endpoint); 9] = [
-    ("token", Endpoint::Token),
-    ("events", Endpoint::Publish(Kind::Event)),
-    ("metrics", Endpoint::Publish(Kind::Metric)),
-    ("entities", Endpoint::Publish(Kind::Entity)),
-    ("services", Endpoint::Publish(Kind::Service)),
-    ("healthchecks", Endpoint::Publish(Kind::Healthcheck)),
-    ("running", Endpoint::Running),
-    ("tickets", Endpoint::Ticket),
-    ("other", Endpoint::Other),
-];
-
-fn endpoint_index(endpoint: Endpoint) -> usize {
-    match endpoint {
-        Endpoint::Token => 0,
-        Endpoint::Publish(kind) => 1 + kind as usize,
-        Endpoint::Running => 6,
-        Endpoint::Ticket => 7,
-        Endpoint::Other => 8,
-    }
 }
 
 /// What one topic's workers report.
@@ -153,9 +131,10 @@ impl Metrics {
             &["endpoint"],
             &REQUEST_SECONDS,
         )?;
-        let endpoints = ENDPOINTS.map(|(label, _)| EndpointMetrics {
-            statuses: STATUSES.map(|status| requests.with_label_values(&[label, &status_label(status)])),
-            seconds: seconds.with_label_values(&[label]),
+        let endpoints = Endpoint::ALL.map(|endpoint| EndpointMetrics {
+            statuses: STATUSES
+                .map(|status| requests.with_label_values(&[endpoint.label(), &status_label(status)])),
+            seconds: seconds.with_label_values(&[endpoint.label()]),
         });
         let topics = TopicMetrics::all(&register)?;
         let build = register.gauges("build_info", "1, with the version that runs.", &["version"])?;
@@ -175,7 +154,7 @@ impl Metrics {
 
     /// A request was answered.
     pub fn answered(&self, endpoint: Endpoint, status: u16, elapsed: Duration) {
-        let metrics = &self.endpoints[endpoint_index(endpoint)];
+        let metrics = &self.endpoints[endpoint.index()];
         let index = STATUSES.iter().position(|known| *known == status).unwrap_or(STATUSES.len() - 1);
         metrics.statuses[index].inc();
         metrics.seconds.observe(elapsed.as_secs_f64());
