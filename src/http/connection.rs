@@ -72,6 +72,8 @@ pub(super) async fn serve<S>(
             .title_case_headers(true)
             .max_buf_size(limits.header_size)
             .header_read_timeout(None)
+            // A client may end its side once it has sent its request, and still reads the answer.
+            .half_close(true)
             .serve_connection(TokioIo::new(socket.clone()), service)
     );
     let result = tokio::select! {

@@ -291,7 +291,7 @@ impl Refusal {
 
 /// What a client over the bound on connections is told, whole: no request of its has been read.
 pub(super) const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-    Content-Type: application/json\r\nContent-Length: 50\r\nRetry-After: 1\r\nConnection: close\r\n\r\n\
+    Content-Type: application/json\r\nContent-Length: 51\r\nRetry-After: 1\r\nConnection: close\r\n\r\n\
     {\"message\":\"Too many connections, try again later\"}";
 
 fn fixed(body: &'static str) -> Answer {

@@ -1,0 +1,99 @@
+//! Told to stop: readiness fails, idle connections end, what was accepted is finished and answered, exit 0.
+
+use std::time::Duration;
+
+use iem_sink::testing::{Behaviour, ScriptedSink};
+use rustix::process::Signal;
+
+use crate::harness::{Connection, Home, Load, eventually, post};
+
+const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
+
+#[test]
+fn under_load_everything_answered_200_is_in_the_files_and_the_exit_is_0() {
+    for (signal, workers) in [(Signal::TERM, 1), (Signal::INT, 3)] {
+        let home = Home::new().set("topics.events.workers", workers).set("sink.file.rotate_size", "64 KiB");
+        let mut gateway = home.spawn();
+        let load = Load::start(gateway.address, &gateway.token("alice"), "drain", 16, 500);
+        std::thread::sleep(Duration::from_millis(500));
+        gateway.signal(signal);
+        let status = gateway.wait();
+        let ledger = load.stop();
+        assert_eq!(status.code(), Some(0), "{}", gateway.log());
+        assert!(ledger.published.len() > 16, "the load was a load: {:?}", ledger.answers);
+        ledger.check_against(&home.records("events"));
+    }
+}
+
+#[test]
+fn a_request_in_flight_is_answered_and_then_the_connection_closes() {
+    let sink = ScriptedSink::new();
+    let mut gateway = Home::new().start_with(&sink);
+    let token = gateway.token("alice");
+    let mut idle = gateway.connect();
+    assert!(idle.is_usable());
+    assert_eq!(gateway.admin("/readyz").status, 200);
+
+    sink.set("events", Behaviour::Stall);
+    let mut busy = gateway.connect();
+    busy.send(post("/publish/allevents/", RECORD).cookie(&token).bytes());
+    sink.wait_for("events", |log| log.waiting == 1);
+    gateway.begin_stop();
+
+    assert!(idle.ends(Duration::from_secs(4)), "an idle connection is closed while another is busy");
+    assert_eq!(gateway.admin("/readyz").status, 503, "not ready while draining");
+    assert_eq!(gateway.admin("/livez").status, 200, "and yet alive");
+    eventually(Duration::from_secs(4), "no new connection is served", || {
+        let connection = Connection::try_open(gateway.address);
+        connection.is_err() || !connection.is_ok_and(|mut connection| connection.is_usable())
+    });
+
+    sink.set("events", Behaviour::Deliver);
+    let answer = busy.answer().expect(200);
+    assert_eq!(answer.header("connection").map(str::to_lowercase).as_deref(), Some("close"), "{answer:?}");
+    assert!(busy.ends(Duration::from_secs(10)));
+    gateway.stop();
+    assert_eq!(sink.log("events").delivered.len(), 1);
+    assert_eq!(
+        (sink.log("events").writers, sink.closed()),
+        (0, 1),
+        "writers are dropped, the sink is closed"
+    );
+}
+
+#[test]
+fn a_body_that_is_being_sent_may_be_finished() {
+    let sink = ScriptedSink::new();
+    let mut gateway = Home::new().start_with(&sink);
+    let token = gateway.token("alice");
+    let mut slow = gateway.connect();
+    let length = RECORD.len();
+    slow.send(format!(
+        "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={token}\r\n\
+         Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+    ));
+    // The interim answer says that the gateway has begun with the body.
+    slow.send(&RECORD[..5]);
+    eventually(Duration::from_secs(5), "the request has begun", || slow.has_begun_to_answer());
+    gateway.begin_stop();
+    eventually(Duration::from_secs(5), "draining", || gateway.admin("/readyz").status == 503);
+    slow.send(&RECORD[5..]);
+    slow.answer().expect(200);
+    gateway.stop();
+    assert_eq!(sink.log("events").delivered.len(), 1);
+}
+
+#[test]
+fn a_client_that_never_finishes_does_not_hold_the_end_beyond_the_drain() {
+    let home = Home::new();
+    let mut gateway = home.clone().set("server.drain", "1s").spawn();
+    let token = gateway.token("alice");
+    let mut stuck = gateway.connect();
+    stuck.send(format!(
+        "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={token}\r\nContent-Length: 100\r\n\r\n{{"
+    ));
+    gateway.publish("/publish/allevents/", RECORD).expect(200);
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.wait().code(), Some(1), "not all was finished: {}", gateway.log());
+    assert_eq!(home.records("events").len(), 1);
+}

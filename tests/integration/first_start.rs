@@ -1,0 +1,76 @@
+//! A first start with nothing set up, as a new user does it: a directory with one customer and one user, whose
+//! password is printed once, and a `curl` line that works when it is pasted.
+
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::harness::{Gateway, Home, eventually};
+
+/// Starts on the embedded defaults, in the folder; only the ports are others, so that tests can run side by side.
+fn start(home: &Home) -> Gateway {
+    home.spawn_on_defaults()
+}
+
+/// The lines of the log that are to be pasted, continued ones joined.
+fn curl_lines(log: &str) -> Vec<String> {
+    let joined = log.replace("\\\n", " ");
+    joined.lines().filter(|line| line.contains("curl ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn it_prints_a_password_once_and_a_curl_line_that_works_when_pasted() {
+    let home = Home::empty();
+    let mut gateway = start(&home);
+    eventually(Duration::from_secs(10), "a curl line", || !curl_lines(&gateway.log()).is_empty());
+    let first_log = gateway.log();
+    let lines = curl_lines(&first_log);
+    let mut script = lines.join("\n");
+    let output = Command::new("sh").arg("-c").arg(&script).output().expect("sh and curl");
+    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        said.contains(r#""status_code":200"#) || said.contains("Data published successfully"),
+        "{script}\n{output:?}"
+    );
+    // Pasted twice it works twice.
+    script.push('\n');
+    let again = Command::new("sh").arg("-c").arg(&script).output().expect("sh and curl");
+    said = String::from_utf8_lossy(&again.stdout).into_owned();
+    assert!(
+        said.contains(r#""status_code":200"#) || said.contains("Data published successfully"),
+        "{again:?}"
+    );
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.wait().code(), Some(0), "{}", gateway.log());
+
+    let mut again = start(&home);
+    again.signal(Signal::TERM);
+    assert_eq!(again.wait().code(), Some(0));
+    let log = again.log();
+    let second_log = log.strip_prefix(&first_log).expect("the log goes on");
+    assert!(
+        curl_lines(second_log).is_empty() && !second_log.to_lowercase().contains("password"),
+        "{second_log}"
+    );
+}
+
+#[test]
+fn what_it_makes_is_readable_by_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let home = Home::empty();
+    let gateway = start(&home);
+    for file in ["iem-data/token.key", "iem-data/directory.toml"] {
+        let mode = std::fs::metadata(home.path(file)).expect(file).permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file} has mode {mode:o}");
+    }
+    drop(gateway);
+    let made: Vec<_> =
+        std::fs::read_dir(home.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(
+        made.iter().all(|name| name == "iem-data" || name == "log"),
+        "everything under ./iem-data/: {made:?}"
+    );
+}

@@ -1,0 +1,20 @@
+//! What the tests share: a gateway on free loopback ports and a folder of its own, a client that sends exact bytes,
+//! and readers of what arrived. It makes no statement about the gateway; the files beside it do.
+
+mod answer;
+mod case;
+mod connection;
+mod gateway;
+mod home;
+mod load;
+mod records;
+mod request;
+
+pub(crate) use answer::Answer;
+pub(crate) use case::{After, Case};
+pub(crate) use connection::Connection;
+pub(crate) use gateway::{Gateway, email, eventually};
+pub(crate) use home::{BINARY, Home};
+pub(crate) use load::{Ledger, Load};
+pub(crate) use records::{Line, read as read_records};
+pub(crate) use request::{Request, basic, get, post};

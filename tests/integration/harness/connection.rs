@@ -1,0 +1,189 @@
+//! One TCP connection as a client of the field holds it: sends exact bytes, reads one answer at a time. It never
+//! repairs, repeats or reorders what a test sends.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+
+use super::answer::Answer;
+
+/// Longer than any deadline in the tests' configurations, so that hitting it means that no answer was coming.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Connection {
+    stream: TcpStream,
+    /// Read from the socket and not yet taken by an answer.
+    unread: Vec<u8>,
+}
+
+impl Connection {
+    pub(crate) fn open(address: SocketAddr) -> Self {
+        Self::try_open(address).expect("the gateway accepts a connection")
+    }
+
+    pub(crate) fn try_open(address: SocketAddr) -> io::Result<Self> {
+        Self::with_stream(TcpStream::connect(address)?)
+    }
+
+    /// A connection whose peer address, as the gateway sees it, is `peer`: any of 127.0.0.0/8.
+    pub(crate) fn from_peer(address: SocketAddr, peer: IpAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::new(peer, 0).into()).expect("a loopback address to call from");
+        socket.connect(&address.into()).expect("the gateway accepts a connection");
+        Self::with_stream(socket.into()).expect("a socket takes its options")
+    }
+
+    fn with_stream(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self { stream, unread: Vec::new() })
+    }
+
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.try_send(bytes).expect("the gateway reads what is sent");
+        self
+    }
+
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.write_all(bytes.as_ref())
+    }
+
+    /// Reads the next final answer; interim ones (1xx) are counted in it.
+    pub(crate) fn answer(&mut self) -> Answer {
+        self.try_answer().expect("an answer").expect("an answer, not the end of the connection")
+    }
+
+    /// The next answer to a HEAD request, whose body is not sent whatever its headers say.
+    pub(crate) fn answer_to_head(&mut self) -> Answer {
+        let (mut answer, _) = self.head().expect("an answer").expect("an answer");
+        answer.body.clear();
+        answer
+    }
+
+    /// `None` where the gateway ended the connection before an answer began.
+    pub(crate) fn try_answer(&mut self) -> io::Result<Option<Answer>> {
+        let Some((mut answer, interim)) = self.head()? else { return Ok(None) };
+        answer.interim = interim;
+        answer.body = self.body(&answer)?;
+        Ok(Some(answer))
+    }
+
+    fn head(&mut self) -> io::Result<Option<(Answer, usize)>> {
+        for interim in 0.. {
+            let end = loop {
+                if let Some(at) = find(&self.unread, b"\r\n\r\n") {
+                    break at;
+                }
+                if self.fill()? == 0 {
+                    return if self.unread.is_empty() { Ok(None) } else { Err(torn("in an answer's head")) };
+                }
+            };
+            let head: Vec<u8> = self.unread.drain(..end + 4).collect();
+            let answer = Answer::parse_head(&head[..end]);
+            if answer.status >= 200 {
+                return Ok(Some((answer, interim)));
+            }
+        }
+        unreachable!("the range has no end")
+    }
+
+    fn body(&mut self, answer: &Answer) -> io::Result<Vec<u8>> {
+        if matches!(answer.status, 204 | 304) {
+            return Ok(Vec::new());
+        }
+        if let Some(length) = answer.header("content-length") {
+            return self.take(length.parse().expect("Content-Length is a number"));
+        }
+        if answer.header("transfer-encoding") == Some("chunked") {
+            return self.chunks();
+        }
+        while self.fill()? > 0 {}
+        Ok(std::mem::take(&mut self.unread))
+    }
+
+    fn chunks(&mut self) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.line()?;
+            let size = usize::from_str_radix(line.trim(), 16).expect("a chunk's size is hexadecimal");
+            body.extend(self.take(size)?);
+            self.line()?;
+            if size == 0 {
+                return Ok(body);
+            }
+        }
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        loop {
+            if let Some(end) = find(&self.unread, b"\r\n") {
+                let line = self.unread.drain(..end + 2).collect::<Vec<_>>();
+                return Ok(String::from_utf8_lossy(&line[..end]).into_owned());
+            }
+            if self.fill()? == 0 {
+                return Err(torn("in a chunk's line"));
+            }
+        }
+    }
+
+    fn take(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        while self.unread.len() < length {
+            if self.fill()? == 0 {
+                return Err(torn("in an answer's body"));
+            }
+        }
+        Ok(self.unread.drain(..length).collect())
+    }
+
+    fn fill(&mut self) -> io::Result<usize> {
+        let mut chunk = [0; 16 * 1024];
+        let read = self.stream.read(&mut chunk)?;
+        self.unread.extend_from_slice(&chunk[..read]);
+        Ok(read)
+    }
+
+    /// Whether another request on this connection is answered.
+    pub(crate) fn is_usable(&mut self) -> bool {
+        let request = "GET /publish/healthcheck/ HTTP/1.1\r\nHost: gateway\r\n\r\n";
+        self.try_send(request).is_ok()
+            && matches!(self.try_answer(), Ok(Some(answer)) if answer.status == 200)
+    }
+
+    /// Whether the gateway ends the connection in order (no reset, no further byte) before `within` is over.
+    pub(crate) fn ends(&mut self, within: Duration) -> bool {
+        self.stream.set_read_timeout(Some(within)).expect("a socket takes its options");
+        let ended = self.unread.is_empty() && matches!(self.fill(), Ok(0));
+        self.stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes its options");
+        ended
+    }
+
+    /// Whether any byte has come, an interim answer's for one. Takes none away.
+    pub(crate) fn has_begun_to_answer(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("a socket takes its options");
+        let begun = !self.unread.is_empty() || matches!(self.stream.peek(&mut [0]), Ok(1));
+        self.stream.set_nonblocking(false).expect("a socket takes its options");
+        begun
+    }
+
+    /// How long sending and reading may take from now on.
+    pub(crate) fn set_patience(&mut self, patience: Duration) {
+        self.stream.set_read_timeout(Some(patience)).expect("a socket takes its options");
+        self.stream.set_write_timeout(Some(patience)).expect("a socket takes its options");
+    }
+
+    /// Says that nothing more will be sent, and goes on reading.
+    pub(crate) fn finish_sending(&mut self) {
+        self.stream.shutdown(std::net::Shutdown::Write).expect("the connection stands");
+    }
+}
+
+fn torn(place: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, format!("the connection ended {place}"))
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}

@@ -1,0 +1,21 @@
+//! The gateway from outside: as a client, an operator or a reader of the files meets it. Every test starts a gateway
+//! of its own, inside this process or as the real program, on free loopback ports and in a folder of its own.
+
+#![allow(clippy::unwrap_used)]
+
+mod admin;
+mod architecture;
+mod bytes;
+mod command_line;
+mod contract;
+mod crash;
+mod drain;
+mod first_start;
+mod full_disk;
+mod harness;
+mod metadata;
+mod overload;
+mod revocation;
+mod slow;
+mod token;
+mod wire;

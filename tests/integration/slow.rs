@@ -1,0 +1,135 @@
+//! A slow client costs nobody else: not while it sends its head, its body, or while it does not read.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::{Connection, Gateway, Home, eventually, get, post};
+
+const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
+
+/// Far above what an answer takes and below what a slow client is given.
+const PROMPT: Duration = Duration::from_secs(5);
+
+#[track_caller]
+fn serves_others(gateway: &Gateway) {
+    let begin = Instant::now();
+    gateway.publish("/publish/allevents/", RECORD).expect(200);
+    assert!(begin.elapsed() < PROMPT, "another client waited {:?}", begin.elapsed());
+}
+
+/// Reads to the connection's end: no answer, or one that no client takes for an invitation to send again.
+fn ends_without_408(connection: &mut Connection) {
+    match connection.try_answer() {
+        Ok(Some(answer)) => assert!(answer.status >= 400 && answer.status != 408, "{answer:?}"),
+        Ok(None) => {}
+        Err(error) => assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "the connection stays open"),
+    }
+}
+
+#[test]
+fn a_head_that_does_not_come_ends_the_connection() {
+    let gateway = Home::new().set("server.header_timeout", "1s").start();
+    let mut slow: Vec<_> = (0..50).map(|_| gateway.connect()).collect();
+    for connection in &mut slow {
+        connection.send("POST /publish/allevents/ HTTP/1.1\r\nHost: gate");
+    }
+    serves_others(&gateway);
+    for connection in &mut slow {
+        ends_without_408(connection);
+    }
+}
+
+#[test]
+fn a_body_that_does_not_come_ends_the_connection() {
+    let gateway = Home::new().set("server.body_timeout", "1s").start();
+    let token = gateway.token("alice");
+    let mut slow: Vec<_> = (0..50).map(|_| gateway.connect()).collect();
+    for connection in &mut slow {
+        connection.send(format!(
+            "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={token}\r\nContent-Length: 1000\r\n\r\n{{"
+        ));
+    }
+    serves_others(&gateway);
+    for connection in &mut slow {
+        ends_without_408(connection);
+    }
+}
+
+#[test]
+fn a_body_of_drops_is_bounded_as_a_whole() {
+    let gateway = Home::new().set("server.body_timeout", "1s").start();
+    let token = gateway.token("alice");
+    let mut slow = gateway.connect();
+    slow.send(format!(
+        "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={token}\r\nContent-Length: 1000\r\n\r\n{{"
+    ));
+    let late = Instant::now() + Duration::from_secs(15);
+    while slow.try_send(" ").is_ok() && !slow.has_begun_to_answer() {
+        assert!(Instant::now() < late, "one byte at a time holds a connection for ever");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_client_that_never_reads_holds_nobody_up() {
+    let gateway = Home::new().start();
+    let mut deaf = gateway.connect();
+    deaf.set_patience(Duration::from_millis(500));
+    let many = get("/publish/healthcheck/").bytes().repeat(1000);
+    // Until the gateway stops reading from one who does not read.
+    let mut pieces = 0;
+    while deaf.try_send(&many).is_ok() {
+        pieces += 1;
+        assert!(pieces < 10_000, "answers pile up without end");
+    }
+    serves_others(&gateway);
+}
+
+#[test]
+fn an_idle_connection_outlives_the_time_that_a_head_and_a_body_are_given() {
+    let gateway = Home::new().set("server.header_timeout", "1s").set("server.body_timeout", "1s").start();
+    let token = gateway.token("alice");
+    let mut connection = gateway.connect();
+    for _ in 0..2 {
+        connection.send(post("/publish/allevents/", RECORD).cookie(&token).bytes()).answer().expect(200);
+        std::thread::sleep(Duration::from_millis(2500));
+    }
+    assert!(connection.is_usable(), "idle longer than the header timeout");
+}
+
+#[test]
+fn a_connection_beyond_the_most_is_told_so_until_there_is_room() {
+    let gateway = Home::new().set("server.max_connections", 2).start();
+    let mut first = gateway.connect();
+    let mut second = gateway.connect();
+    assert!(first.is_usable() && second.is_usable());
+    let mut third = gateway.connect();
+    let answer = third.answer().expect(503).says_when_to_retry();
+    assert!(!answer.message().is_empty());
+    drop(first);
+    eventually(PROMPT, "room for another", || gateway.connect().is_usable());
+    assert!(second.is_usable());
+}
+
+#[test]
+fn logins_at_their_real_cost_hold_up_no_publisher() {
+    let home = Home::new();
+    // Made by the command line, so with the hash that users get, not with the tests' own.
+    let add = ["user", "add", "costly@acme.example", "--name", "Costly", "--password-stdin"];
+    assert!(home.run_with_input(&add, "a-long-password\n").status.success());
+    let gateway = home.set("login.failures_per_user", 1000).set("login.failures_per_peer", 1000).start();
+    let token = gateway.token("alice");
+    std::thread::scope(|scope| {
+        for number in 0..40 {
+            let gateway = &gateway;
+            scope.spawn(move || {
+                let status = gateway.log_in("costly@acme.example", &format!("wrong-{number}")).status;
+                assert!([401, 503].contains(&status), "{status}");
+            });
+        }
+        for _ in 0..20 {
+            let begin = Instant::now();
+            gateway.send(&post("/publish/allevents/", RECORD).cookie(&token)).expect(200);
+            assert!(begin.elapsed() < PROMPT, "a publisher waited {:?}", begin.elapsed());
+        }
+    });
+}
