@@ -38,13 +38,16 @@ pub(super) fn serve(config: &Config) -> ExitCode {
         Ok(gateway) => gateway,
         Err(error) => return fail(if error.is_configuration() { CONFIGURATION } else { FAILED }, &error),
     };
-    tracing::info!(address = %gateway.address(), admin = %gateway.admin_address(), "listening");
-    if let Some(first) = first {
-        // There is nobody to tell that standard output is closed.
-        let _ = greet(&mut io::stdout().lock(), &first, gateway.address());
-    }
+    let (address, admin) = (gateway.address(), gateway.admin_address());
+    let announce = move || {
+        tracing::info!(%address, %admin, "listening");
+        if let Some(first) = first {
+            // There is nobody to tell that standard output is closed.
+            let _ = greet(&mut io::stdout().lock(), &first, address);
+        }
+    };
     let directory = Arc::clone(gateway.directory());
-    match gateway.run(told_to_stop(directory)) {
+    match gateway.run(told_to_stop(directory, announce)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "ended");
@@ -53,14 +56,16 @@ pub(super) fn serve(config: &Config) -> ExitCode {
     }
 }
 
-/// Ready on SIGTERM or SIGINT. SIGHUP reloads the directory.
-async fn told_to_stop(directory: Arc<LiveDirectory>) {
+/// Ready on SIGTERM or SIGINT. SIGHUP reloads the directory. Calls `listening` once signals are heard: who has read that
+/// the gateway listens may also tell it to stop.
+async fn told_to_stop(directory: Arc<LiveDirectory>, listening: impl FnOnce()) {
     let signals =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
         tracing::error!("the system does not let signals be heard");
         return;
     };
+    listening();
     loop {
         tokio::select! {
             _ = terminate.recv() => return,

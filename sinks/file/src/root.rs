@@ -1,7 +1,7 @@
 //! The folder of all topics: held by one process at a time, for as long as anything may still touch a file in it.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -67,6 +67,9 @@ pub(crate) fn inspect(path: &Path) -> Result<String, SinkError> {
 pub(crate) fn create_folder(disk: &Disk, path: &Path, sync: bool) -> io::Result<()> {
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
+    }
+    if path.exists() {
+        return Err(ErrorKind::NotADirectory.into());
     }
     let parent = path.parent().unwrap_or(Path::new(""));
     create_folder(disk, parent, sync)?;
