@@ -97,3 +97,12 @@ fn a_client_that_never_finishes_does_not_hold_the_end_beyond_the_drain() {
     assert_eq!(gateway.wait().code(), Some(1), "not all was finished: {}", gateway.log());
     assert_eq!(home.records("events").len(), 1);
 }
+
+#[test]
+fn told_to_stop_at_the_moment_of_its_start_it_still_ends_in_order() {
+    for _ in 0..12 {
+        let mut gateway = Home::new().spawn_impatiently();
+        gateway.signal(Signal::TERM);
+        assert_eq!(gateway.wait().code(), Some(0), "ended by the signal itself:\n{}", gateway.log());
+    }
+}

@@ -69,20 +69,35 @@ impl Home {
         Gateway { home: self.clone(), address, admin, running, alice: OnceLock::new() }
     }
 
-    /// Starts the real program, and waits until it accepts connections.
+    /// Starts the real program, and waits until it answers.
     pub(crate) fn spawn(&self) -> Gateway {
         let mut command = self.program();
         command.arg("serve");
         self.spawn_by(command)
     }
 
+    /// Starts the real program, and waits only until its port is open.
+    pub(crate) fn spawn_impatiently(&self) -> Gateway {
+        let mut command = self.program();
+        command.arg("serve");
+        let mut gateway = self.launch_configured(command);
+        gateway.wait_until(|address| TcpStream::connect(address).is_ok());
+        gateway
+    }
+
     /// As `spawn`, by a command which ends in running the program; `--config FILE` is added to its arguments.
-    pub(crate) fn spawn_by(&self, mut command: Command) -> Gateway {
+    pub(crate) fn spawn_by(&self, command: Command) -> Gateway {
+        let mut gateway = self.launch_configured(command);
+        gateway.wait_until(answers);
+        gateway
+    }
+
+    fn launch_configured(&self, mut command: Command) -> Gateway {
         let (address, admin) = (free_address(), free_address());
         let home =
             self.clone().set("server.listen", address.to_string()).set("admin.listen", admin.to_string());
         command.arg("--config").arg(home.config());
-        home.spawn_listening(command, address, admin)
+        home.launch(command, address, admin)
     }
 
     /// Starts the real program without a configuration file; only its addresses are other than the defaults.
@@ -91,28 +106,28 @@ impl Home {
         let mut command = self.program();
         command.env("IEM_GATEWAY__SERVER__LISTEN", address.to_string());
         command.env("IEM_GATEWAY__ADMIN__LISTEN", admin.to_string());
-        self.spawn_listening(command, address, admin)
+        let mut gateway = self.launch(command, address, admin);
+        gateway.wait_until(answers);
+        gateway
     }
 
-    fn spawn_listening(&self, mut command: Command, address: SocketAddr, admin: SocketAddr) -> Gateway {
+    fn launch(&self, mut command: Command, address: SocketAddr, admin: SocketAddr) -> Gateway {
         let log = File::options().create(true).append(true).open(self.path("log")).expect("a log file");
         let output = log.try_clone().expect("a file's handle");
         let child =
             command.stdin(Stdio::null()).stdout(output).stderr(log).spawn().expect("the program starts");
         let running = Running::Program(child);
-        let mut gateway = Gateway { home: self.clone(), address, admin, running, alice: OnceLock::new() };
-        gateway.wait_until_listening();
-        gateway
+        Gateway { home: self.clone(), address, admin, running, alice: OnceLock::new() }
     }
 }
 
 impl Gateway {
-    fn wait_until_listening(&mut self) {
+    fn wait_until(&mut self, started: impl Fn(SocketAddr) -> bool) {
         let late = Instant::now() + PATIENCE;
-        while TcpStream::connect(self.address).is_err() {
+        while !started(self.address) {
             let ended = self.child().try_wait().expect("a child's state");
             assert!(ended.is_none() && Instant::now() < late, "no start ({ended:?}):\n{}", self.log());
-            thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -242,6 +257,10 @@ impl Drop for Gateway {
             }
         }
     }
+}
+
+fn answers(address: SocketAddr) -> bool {
+    Connection::try_open(address).is_ok_and(|mut connection| connection.is_usable())
 }
 
 /// The full email of a user of the tests' directory.
