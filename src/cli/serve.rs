@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{CONFIGURATION, FAILED, fail};
 use crate::Gateway;
@@ -19,6 +20,10 @@ const DESCRIPTORS_BESIDE: u64 = 256;
 
 /// Runs the gateway until SIGTERM or SIGINT, and drains.
 pub(super) fn serve(config: &Config) -> ExitCode {
+    let mut signals = match Signals::hear() {
+        Ok(signals) => signals,
+        Err(error) => return fail(FAILED, &format_args!("cannot hear signals: {error}")),
+    };
     let _log = match logging::init(&config.logging) {
         Ok(guard) => guard,
         Err(error) => return fail(FAILED, &error),
@@ -38,16 +43,13 @@ pub(super) fn serve(config: &Config) -> ExitCode {
         Ok(gateway) => gateway,
         Err(error) => return fail(if error.is_configuration() { CONFIGURATION } else { FAILED }, &error),
     };
-    let (address, admin) = (gateway.address(), gateway.admin_address());
-    let announce = move || {
-        tracing::info!(%address, %admin, "listening");
-        if let Some(first) = first {
-            // There is nobody to tell that standard output is closed.
-            let _ = greet(&mut io::stdout().lock(), &first, address);
-        }
-    };
+    tracing::info!(address = %gateway.address(), admin = %gateway.admin_address(), "listening");
+    if let Some(first) = first {
+        // There is nobody to tell that standard output is closed.
+        let _ = greet(&mut io::stdout().lock(), &first, gateway.address());
+    }
     let directory = Arc::clone(gateway.directory());
-    match gateway.run(told_to_stop(directory, announce)) {
+    match gateway.run(signals.told_to_stop(directory)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "ended");
@@ -56,24 +58,38 @@ pub(super) fn serve(config: &Config) -> ExitCode {
     }
 }
 
-/// Ready on SIGTERM or SIGINT. SIGHUP reloads the directory. Calls `listening` once signals are heard: who has read that
-/// the gateway listens may also tell it to stop.
-async fn told_to_stop(directory: Arc<LiveDirectory>, listening: impl FnOnce()) {
-    let signals =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
-        tracing::error!("the system does not let signals be heard");
-        return;
-    };
-    listening();
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return,
-            _ = interrupt.recv() => return,
-            _ = hangup.recv() => {
-                let directory = Arc::clone(&directory);
-                // It reads a file, and logs by itself what is wrong with it.
-                let _ = tokio::task::spawn_blocking(move || directory.reload()).await;
+/// The signals that the gateway hears. From [`Signals::hear`] on, none of them ends the process by itself.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    /// Signals reach the runtime that waits for them through the one in which they were asked for.
+    _runtime: Runtime,
+}
+
+impl Signals {
+    fn hear() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let _inside = runtime.enter();
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            _runtime: runtime,
+        })
+    }
+
+    /// Ready on SIGTERM or SIGINT. SIGHUP reloads the directory.
+    async fn told_to_stop(&mut self, directory: Arc<LiveDirectory>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    let directory = Arc::clone(&directory);
+                    // It reads a file, and logs by itself what is wrong with it.
+                    let _ = tokio::task::spawn_blocking(move || directory.reload()).await;
+                }
             }
         }
     }
