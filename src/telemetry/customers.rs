@@ -6,9 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
 
-/// The series of all customers beyond the bound.
-const OTHER: &str = "other";
-
 #[derive(Debug, Default)]
 struct Counts {
     accepted: AtomicU64,
@@ -44,13 +41,13 @@ impl CustomerCounts {
         }
     }
 
-    /// Hands each series to `each`: customer, accepted, refused.
-    pub(super) fn for_each_series(&self, mut each: impl FnMut(&str, u64, u64)) {
-        let mut show = |customer: &str, counts: &Counts| {
+    /// Hands each series to `each`: customer, accepted, refused. That of all customers beyond the bound has none.
+    pub(super) fn for_each_series(&self, mut each: impl FnMut(Option<&str>, u64, u64)) {
+        let mut show = |customer: Option<&str>, counts: &Counts| {
             each(customer, counts.accepted.load(Ordering::Relaxed), counts.refused.load(Ordering::Relaxed));
         };
-        self.series.iter().for_each(|entry| show(entry.key(), entry.value()));
-        show(OTHER, &self.other);
+        self.series.iter().for_each(|entry| show(Some(entry.key()), entry.value()));
+        show(None, &self.other);
     }
 }
 
@@ -66,13 +63,13 @@ mod tests {
         }
         let mut seen = Vec::new();
         counts.for_each_series(|customer, accepted, refused| {
-            seen.push((customer.to_owned(), accepted, refused));
+            seen.push((customer.map(str::to_owned), accepted, refused));
         });
         seen.sort();
-        let expected = [("a", 2, 4), ("b", 1, 2), ("other", 2, 4)];
+        let expected = [(None, 2, 4), (Some("a"), 2, 4), (Some("b"), 1, 2)];
         assert_eq!(
             seen,
-            expected.map(|(customer, accepted, refused)| (customer.to_owned(), accepted, refused))
+            expected.map(|(customer, accepted, refused)| (customer.map(str::to_owned), accepted, refused))
         );
     }
 }

@@ -73,6 +73,7 @@ struct Scraped {
     directory_users: IntGauge,
     directory_customers: IntGauge,
     customers: IntCounterVec,
+    other_customers: IntCounterVec,
 }
 
 /// The values that other parts keep, at the moment of a scrape.
@@ -192,7 +193,11 @@ impl Metrics {
     pub fn render(&self, snapshot: &Snapshot) -> String {
         self.scraped.set(snapshot);
         self.customers.for_each_series(|customer, accepted, refused| {
-            let counter = |outcome| self.scraped.customers.with_label_values(&[customer, outcome]);
+            // A customer of any name may be in the directory, so the others have a metric of their own.
+            let counter = |outcome| match customer {
+                Some(customer) => self.scraped.customers.with_label_values(&[customer, outcome]),
+                None => self.scraped.other_customers.with_label_values(&[outcome]),
+            };
             raise(&counter("accepted"), accepted);
             raise(&counter("refused"), refused);
         });
@@ -247,8 +252,13 @@ impl Scraped {
     fn new(register: &Register) -> Result<Self, prometheus::Error> {
         let customers = register.counters(
             "customer_records_total",
-            "Records by customer; `other` holds those beyond the bound on series.",
+            "Records by customer, up to the bound on series.",
             &["customer", "outcome"],
+        )?;
+        let other_customers = register.counters(
+            "other_customers_records_total",
+            "Records of all customers beyond the bound on series.",
+            &["outcome"],
         )?;
         Ok(Self {
             queue_records: register.gauges(
@@ -270,6 +280,7 @@ impl Scraped {
             directory_users: register.gauge("directory_users", "Users in the directory.")?,
             directory_customers: register.gauge("directory_customers", "Customers in the directory.")?,
             customers,
+            other_customers,
         })
     }
 
