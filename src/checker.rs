@@ -7,8 +7,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::pipeline::{Backend, Vitals};
+use crate::pipeline::{Backend, Caller, Vitals};
 use crate::sinks::Backends;
+use crate::threads::all_ended;
 
 /// Between two looks at a sink that is well, and at one that is not.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -39,13 +40,9 @@ impl Checker {
 
     /// Ends the threads. A check that hangs is left behind: the process is about to end.
     pub fn stop(self) {
-        for (stop, thread) in self.threads {
-            drop(stop);
-            let until = Instant::now() + DEADLINE;
-            while !thread.is_finished() && Instant::now() < until {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }
+        let (stops, threads): (Vec<_>, Vec<_>) = self.threads.into_iter().unzip();
+        drop(stops);
+        all_ended(&threads, Instant::now() + DEADLINE);
     }
 }
 
@@ -59,13 +56,10 @@ fn follow(backend: &Backend, vitals: &[Vitals], stopped: &Receiver<()>) {
 
 /// Whether the sink is well.
 fn check(backend: &Backend, vitals: &[Vitals]) -> bool {
-    let began = Instant::now();
-    let result = backend.sink.check(began + DEADLINE);
-    for health in vitals.iter().map(Vitals::health).filter(|health| health.sink == backend.name) {
-        match &result {
-            Ok(()) => health.succeeded(began),
-            Err(error) => health.failed(error, Instant::now()),
-        }
-    }
+    let of_sink = || vitals.iter().map(Vitals::health).filter(|health| health.sink == backend.name);
+    let deadline = Instant::now() + DEADLINE;
+    of_sink().for_each(|health| health.calls(Caller::Check, deadline));
+    let result = backend.sink.check(deadline);
+    of_sink().for_each(|health| health.returned(Caller::Check, &result, Instant::now()));
     result.is_ok()
 }

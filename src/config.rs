@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer};
 
 pub use error::{Error, Errors, Origin};
 pub use layers::Setting;
-pub use memory::{MemoryCeiling, MemoryItem};
+pub use memory::{MemoryCeiling, MemoryItem, PASSWORD_HASH_BYTES};
 
 /// The topics by the names of their tables, in the order of [`Config::topics`].
 pub const TOPICS: [&str; 6] = ["events", "metrics", "entities", "services", "healthchecks", "tickets"];

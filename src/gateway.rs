@@ -14,6 +14,7 @@ use crate::checker::Checker;
 use crate::config::{self, Config};
 use crate::http::{Admin, Readiness, Server, ServerSettings, Service, State, Topic};
 use crate::identity::directory::{DirectoryError, LiveDirectory, Watcher};
+use crate::identity::password::MEMORY_KIB_MAX;
 use crate::identity::token::{KeyError, Lifetimes, SigningKey, Tokens};
 use crate::identity::{FailuresPerMinute, Identity, LoginSettings, Settings};
 use crate::memory::Memory;
@@ -21,6 +22,9 @@ use crate::pipeline::{Backend, Observer, Pipeline, TopicSettings, Vitals};
 use crate::record::Kind;
 use crate::sinks::{self, Backends};
 use crate::telemetry::{Metrics, Snapshot, TopicSnapshot};
+
+// Neither room knows the other, and the ceiling on memory must hold for any hash.
+const _: () = assert!(config::PASSWORD_HASH_BYTES == (MEMORY_KIB_MAX as usize) << 10);
 
 /// Why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -301,8 +305,8 @@ impl State for GatewayState {
             reasons.push("draining".to_owned());
         }
         for health in self.vitals.iter().map(Vitals::health) {
-            if let Some(down) = health.down() {
-                reasons.push(format!("topic {} at sink {}: {}", health.topic, health.sink, down.reason));
+            if let Some(reason) = health.down(Instant::now()) {
+                reasons.push(format!("topic {} at sink {}: {reason}", health.topic, health.sink));
             }
         }
         Readiness { ready: reasons.is_empty(), reasons }
@@ -314,7 +318,7 @@ impl State for GatewayState {
             sink: vitals.health().sink,
             records: vitals.records(),
             bytes: vitals.bytes(),
-            up: vitals.health().down().is_none(),
+            up: vitals.health().down(Instant::now()).is_none(),
         };
         let figures = |backend: &Arc<Backend>| {
             let name = backend.name;

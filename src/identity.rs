@@ -41,6 +41,11 @@ impl Principal {
         &self.0
     }
 
+    /// The same principal in another snapshot, if the user is still there, enabled and with the same password.
+    pub fn again(&self, directory: &Directory) -> Option<Self> {
+        Self::find(directory, &self.0.email, self.0.stamp)
+    }
+
     /// The user, if still there, enabled and with the same password.
     fn find(directory: &Directory, email: &str, stamp: Stamp) -> Option<Self> {
         let user = directory.user(email)?;

@@ -31,5 +31,6 @@ pub mod pipeline;
 pub mod record;
 pub mod sinks;
 mod telemetry;
+mod threads;
 
 pub use gateway::{Gateway, RunError, StartError};

@@ -93,8 +93,12 @@ impl Buffer {
         Ok(())
     }
 
-    /// The bytes, which stay counted until the last slice of them is dropped.
-    pub fn freeze(self) -> Bytes {
+    /// The bytes, which stay counted until the last slice of them is dropped. What the buffer holds beyond them is given
+    /// back: a record may wait for long.
+    pub fn freeze(mut self) -> Bytes {
+        self.bytes.shrink_to_fit();
+        self.memory.used.fetch_sub(self.counted - self.bytes.len(), Ordering::Relaxed);
+        self.counted = self.bytes.len();
         Bytes::from_owner(self)
     }
 }
@@ -137,6 +141,18 @@ mod tests {
             buffer.extend(&vec![b'x'; chunk]).expect("there is room");
             assert_eq!(memory.used(), used, "after {} bytes", buffer.len());
         }
+    }
+
+    #[test]
+    fn a_body_that_waits_is_counted_by_its_length() {
+        let memory = Memory::new(10_000);
+        let mut buffer = Buffer::new(&memory, None);
+        buffer.extend(b"abc").expect("there is room");
+        assert_eq!(memory.used(), FIRST_ALLOCATION);
+        let body = buffer.freeze();
+        assert_eq!(memory.used(), 3);
+        drop(body);
+        assert_eq!(memory.used(), 0);
     }
 
     #[test]

@@ -18,12 +18,14 @@ use std::time::{Duration, Instant};
 use iem_sink::{Outcome, Record, Sink, SinkError, TopicConfig};
 use smallvec::SmallVec;
 
-pub use health::{Down, Health};
+pub use health::{Caller, Health};
 pub use room::Refused;
 pub use submission::Receipt;
 
 use queue::Queue;
 use worker::Worker;
+
+use crate::threads::all_ended;
 
 /// The records of one request; nearly always one.
 pub type Records = SmallVec<[Record; 1]>;
@@ -103,15 +105,16 @@ impl Pipeline {
         observer: &Arc<dyn Observer>,
     ) -> Result<Self, SinkError> {
         let (queue, receivers) = Queue::new(settings);
-        let health = Arc::new(Health::new(settings.topic, backend.name));
+        let health = Arc::new(Health::new(settings.topic, backend.name, settings.config.workers));
         let workers = receivers
             .into_iter()
             .enumerate()
             .map(|(index, receiver)| {
                 let writer = backend.sink.writer(&settings.config)?;
-                Worker::new(settings, receiver, writer, backend, &health, observer).spawn(index).map_err(
-                    |error| SinkError::transient(format!("no thread for {}: {error}", settings.topic)),
-                )
+                let worker = Worker::new(index, settings, receiver, writer, backend, &health, observer);
+                worker.spawn().map_err(|error| {
+                    SinkError::transient(format!("no thread for {}: {error}", settings.topic))
+                })
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { queue, health, workers })
@@ -125,6 +128,11 @@ impl Pipeline {
         self.queue.submit(records, now)
     }
 
+    /// Whether nothing would be taken now. So a request can be refused before its body is read.
+    pub fn is_full(&self) -> bool {
+        self.queue.is_full()
+    }
+
     /// What is to be known of the topic while it runs, for readiness and metrics.
     pub fn vitals(&self) -> Vitals {
         Vitals { room: self.queue.room(), health: Arc::clone(&self.health) }
@@ -134,14 +142,7 @@ impl Pipeline {
     /// have ended.
     pub fn close(self, deadline: Instant) -> bool {
         drop(self.queue);
-        // A thread cannot be joined with a deadline; its end is looked for in small steps instead.
-        while !self.workers.iter().all(JoinHandle::is_finished) {
-            if Instant::now() >= deadline {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        true
+        all_ended(&self.workers, deadline)
     }
 }
 

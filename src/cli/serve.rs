@@ -39,15 +39,15 @@ pub(super) fn serve(config: &Config) -> ExitCode {
     } else {
         None
     };
+    // Said before anything else can fail, as it is never said again. There is nobody to tell that standard output is
+    // closed.
+    let _ = first.as_ref().map(|first| introduce(&mut io::stdout().lock(), first));
     let gateway = match Gateway::open(config) {
         Ok(gateway) => gateway,
         Err(error) => return fail(if error.is_configuration() { CONFIGURATION } else { FAILED }, &error),
     };
     tracing::info!(address = %gateway.address(), admin = %gateway.admin_address(), "listening");
-    if let Some(first) = first {
-        // There is nobody to tell that standard output is closed.
-        let _ = greet(&mut io::stdout().lock(), &first, gateway.address());
-    }
+    let _ = first.map(|first| suggest(&mut io::stdout().lock(), &first, gateway.address()));
     let directory = Arc::clone(gateway.directory());
     match gateway.run(signals.told_to_stop(directory)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -115,16 +115,21 @@ fn raise_descriptors(config: &Config) {
     }
 }
 
+/// The first user, whose password is nowhere else in the clear.
+fn introduce(out: &mut impl Write, first: &FirstUser) -> io::Result<()> {
+    let FirstUser { email, password, customer, .. } = first;
+    writeln!(out, "First start: made customer {customer} and API user {email}.")?;
+    writeln!(out, "Its password, shown this once: {}\n", password.reveal())?;
+    out.flush()
+}
+
 /// What to try first, ready to be pasted.
-fn greet(out: &mut impl Write, first: &FirstUser, address: SocketAddr) -> io::Result<()> {
+fn suggest(out: &mut impl Write, first: &FirstUser, address: SocketAddr) -> io::Result<()> {
     let FirstUser { email, password, customer, integration } = first;
     let password = password.reveal();
     writeln!(
         out,
-        r#"First start: made customer {customer} and API user {email}.
-Its password, shown this once: {password}
-
-To try it, paste into another terminal:
+        r#"To try it, paste into another terminal:
 
 TOKEN=$(curl -s -X POST -u '{email}:{password}' http://{address}/api/v1/user/token | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
 curl -H "Cookie: access_token=$TOKEN" -d '{{"envcustomerid":"{customer}","entityid":"web-01","severity":"4","description":"CPU above 95 %"}}' http://{address}/publish/allevents/

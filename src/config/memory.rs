@@ -9,8 +9,11 @@ use serde::Serialize;
 use super::{Compression, Config};
 use crate::record::{KEY_VALUE_BYTES_MAX, SCRATCH_BYTES_MAX};
 
-/// Of a connection beside its read buffer: its task with the request being served, its write buffer, its bookkeeping.
-const CONNECTION_BYTES: usize = 16 << 10;
+/// Of a connection beside its heads: its task with the request being served, its write buffer, its bookkeeping.
+const CONNECTION_BYTES: usize = 32 << 10;
+/// Buffers of a head's size that a connection may hold: the head that is being answered, the chunk of its body that hyper
+/// has read, and what comes behind it.
+const CONNECTION_HEADS: usize = 3;
 /// Of a record waiting beside its data and its ordering key: its slot, its attributes, its request's context and the
 /// acknowledgement.
 const RECORD_BYTES: usize = 512;
@@ -18,8 +21,8 @@ const RECORD_BYTES: usize = 512;
 const ENVELOPE_BYTES: usize = 1 << 10;
 /// Of a verified token or credential kept.
 const CACHE_ENTRY_BYTES: usize = 512;
-/// Of a password hash being computed: argon2id with 19 MiB, as OWASP recommends.
-const PASSWORD_HASH_BYTES: usize = 19 << 20;
+/// Of a password hash being computed, at the highest cost that the directory takes.
+pub const PASSWORD_HASH_BYTES: usize = 64 << 20;
 /// Of the series of one customer.
 const CUSTOMER_SERIES_BYTES: usize = 2 << 10;
 /// To compress one closed file.
@@ -55,14 +58,17 @@ impl Config {
         let slots = self.topics.iter().map(|topic| topic.queue_records + topic.workers * topic.batch_records);
         let write_buffers = self.topics.iter().map(|topic| {
             let data = topic.batch_bytes.max(server.max_body);
-            topic.workers * (data + topic.batch_records * ENVELOPE_BYTES)
+            2 * topic.workers * (data + topic.batch_records * ENVELOPE_BYTES)
         });
         let compression = match self.sink.file.compress {
             Compression::None => 0,
             Compression::Zstd => COMPRESSION_BYTES,
         };
         let items = [
-            ("connections", server.max_connections * (server.max_header + CONNECTION_BYTES)),
+            (
+                "connections",
+                server.max_connections * (CONNECTION_HEADS * server.max_header + CONNECTION_BYTES),
+            ),
             ("bodies being read and records waiting", server.memory),
             ("slots of queues and batches", slots.sum::<usize>() * (RECORD_BYTES + KEY_VALUE_BYTES_MAX)),
             ("write buffers", write_buffers.sum()),

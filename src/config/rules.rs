@@ -61,7 +61,7 @@ fn server(config: &Config, faults: &mut Faults) {
         "server.idle_timeout",
         "must be more than 5m, for which clients keep idle connections, and at most 24h",
     );
-    faults.duration("server.drain", server.drain, Duration::ZERO..=10 * MINUTE);
+    faults.duration("server.drain", server.drain, SECOND..=10 * MINUTE);
 }
 
 fn listeners(config: &Config, faults: &mut Faults) {

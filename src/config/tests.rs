@@ -277,9 +277,9 @@ fn the_memory_ceiling_follows_the_configuration() {
     let base = ceiling("server.threads = 2");
     assert_eq!(base.bytes, base.items.iter().map(|item| item.bytes).sum::<usize>());
     let named = |name: &str| base.items.iter().find(|item| item.name == name).expect("item").bytes;
-    assert_eq!(named("connections"), 16384 * (48 << 10));
+    assert_eq!(named("connections"), 16384 * (128 << 10));
     assert_eq!(named("bodies being read and records waiting"), 512 << 20);
-    assert_eq!(named("password hashes"), 19 << 20);
-    assert_eq!(ceiling("server = { threads = 2, max_connections = 16385 }").bytes - base.bytes, 48 << 10);
+    assert_eq!(named("password hashes"), 64 << 20);
+    assert_eq!(ceiling("server = { threads = 2, max_connections = 16385 }").bytes - base.bytes, 128 << 10);
     assert_eq!(ceiling("server = { threads = 2, memory = '1 GiB' }").bytes - base.bytes, 512 << 20);
 }

@@ -6,7 +6,7 @@ use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -21,9 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::{self, Application, ConnectionLimits};
 use super::response::{Answer, Refusal, json};
+use crate::telemetry::Endpoint;
+use crate::threads::all_ended;
 
 /// Connections at once; those beyond wait in the listener's backlog.
 const CONNECTIONS_MAX: usize = 64;
+/// How long the listener's end is waited for.
+const STOP_TIME: Duration = Duration::from_secs(1);
 /// The wait after `accept` failed for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const LIMITS: ConnectionLimits = ConnectionLimits {
@@ -80,8 +84,8 @@ impl Admin {
     /// Ends the listener and its connections.
     pub fn stop(self) {
         self.stop.cancel();
-        // Its only other end is a panic, which has been reported where it happened.
-        let _ = self.thread.join();
+        // A page that hangs is left behind: the process is about to end.
+        all_ended([&self.thread], Instant::now() + STOP_TIME);
     }
 }
 
@@ -96,7 +100,8 @@ async fn serve(listener: StdListener, state: Rc<impl State + 'static>) -> io::Re
         };
         let pages = Pages(Rc::clone(&state));
         tokio::task::spawn_local(async move {
-            connection::serve(stream, LIMITS, &pages, &CancellationToken::new()).await;
+            // Who asks for a page and goes away has nobody to be told.
+            let _ = connection::serve(stream, LIMITS, &pages, &CancellationToken::new()).await;
             drop(permit);
         });
     }
@@ -115,12 +120,12 @@ impl<S: State> Application for Pages<S> {
                 json(status, &readiness)
             }
             "/metrics" => metrics(self.0.metrics()),
-            _ => return Refusal::NotFound.into_answer(),
+            _ => return Refusal::NotFound.into_answer(Endpoint::Other),
         };
         if matches!(*request.method(), Method::GET | Method::HEAD) {
             return page;
         }
-        Refusal::MethodNotAllowed { allow: "GET, HEAD" }.into_answer()
+        Refusal::MethodNotAllowed { allow: "GET, HEAD" }.into_answer(Endpoint::Other)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_ENCODING, EXPECT};
 
 use super::response::Refusal;
@@ -26,64 +26,95 @@ pub(super) struct BodyLimits {
     pub(super) time: Duration,
 }
 
-/// Refuses, before a byte of it is read, a body that is declared too large or in an encoding that is not served.
-pub(super) fn admit(body: &Incoming, headers: &HeaderMap, limits: BodyLimits) -> Result<(), Refusal> {
-    if body.size_hint().lower() > limits.size as u64 {
-        return Err(Refusal::BodyTooLarge { limit: limits.size });
-    }
-    let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
-    if encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(Refusal::EncodingNotServed);
-    }
-    Ok(())
+/// A body, and how far it has been read.
+pub(super) struct Body {
+    incoming: Incoming,
+    /// The client waits for `100 Continue` before it sends the body. hyper sends that with the first read.
+    awaited: bool,
+    ended: bool,
 }
 
-/// Reads the whole body into memory that is counted.
-pub(super) async fn collect(
-    body: &mut Incoming,
-    limits: BodyLimits,
-    memory: &Arc<Memory>,
-) -> Result<Bytes, Refusal> {
-    match tokio::time::timeout(limits.time, collect_untimed(body, limits.size, memory)).await {
-        Ok(result) => result,
-        Err(_) => Err(Refusal::BodyLate),
+impl Body {
+    pub(super) fn new(incoming: Incoming, headers: &HeaderMap) -> Self {
+        let ended = incoming.is_end_stream();
+        Self { incoming, awaited: headers.contains_key(EXPECT), ended }
     }
-}
 
-async fn collect_untimed(body: &mut Incoming, limit: usize, memory: &Arc<Memory>) -> Result<Bytes, Refusal> {
-    let expected = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
-    let mut buffer = Buffer::new(memory, expected);
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Refusal::BodyBroken)?;
-        // Trailers carry nothing that the gateway reads.
-        let Ok(chunk) = frame.into_data() else { continue };
-        if buffer.len() + chunk.len() > limit {
-            return Err(Refusal::BodyTooLarge { limit });
+    /// Refuses, before a byte of it is read, a body that is declared too large or in an encoding that is not served.
+    pub(super) fn admit(&self, headers: &HeaderMap, limits: BodyLimits) -> Result<(), Refusal> {
+        if self.incoming.size_hint().lower() > limits.size as u64 {
+            return Err(Refusal::BodyTooLarge { limit: limits.size });
         }
-        buffer.extend(&chunk).map_err(|_| Refusal::Full)?;
+        let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
+        if encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            return Err(Refusal::EncodingNotServed);
+        }
+        Ok(())
     }
-    Ok(buffer.freeze())
-}
 
-/// Reads and drops the rest of a body after a refusal, if it is small. Says whether the connection can go on.
-///
-/// A client that waits for `100 Continue` has not sent the body yet, and asking for it now would be in vain.
-pub(super) async fn discard_small(body: &mut Incoming, headers: &HeaderMap) -> bool {
-    if body.is_end_stream() {
-        return true;
+    /// Reads all of it into memory that is counted.
+    pub(super) async fn collect(
+        &mut self,
+        limits: BodyLimits,
+        memory: &Arc<Memory>,
+    ) -> Result<Bytes, Refusal> {
+        match tokio::time::timeout(limits.time, self.collect_untimed(limits.size, memory)).await {
+            Ok(result) => result,
+            Err(_) => Err(Refusal::BodyLate),
+        }
     }
-    if body.size_hint().lower() > SMALL_REST as u64 || headers.contains_key(EXPECT) {
-        return false;
+
+    async fn collect_untimed(&mut self, limit: usize, memory: &Arc<Memory>) -> Result<Bytes, Refusal> {
+        let expected = self.incoming.size_hint().exact().and_then(|length| usize::try_from(length).ok());
+        let mut buffer = Buffer::new(memory, expected);
+        while let Some(chunk) = self.next().await {
+            let chunk = chunk.map_err(|_| Refusal::BodyBroken)?;
+            if buffer.len() + chunk.len() > limit {
+                return Err(Refusal::BodyTooLarge { limit });
+            }
+            buffer.extend(&chunk).map_err(|_| Refusal::Full)?;
+        }
+        Ok(buffer.freeze())
     }
-    let discard = async {
-        let mut rest = 0;
-        while let Some(frame) = body.frame().await {
-            rest += frame.ok()?.into_data().map_or(0, |chunk| chunk.len());
-            if rest > SMALL_REST {
-                return None;
+
+    /// Reads and drops the rest after a refusal, if it is small. Says whether the connection can go on.
+    pub(super) async fn discard_small(&mut self) -> bool {
+        if self.ended {
+            return true;
+        }
+        // Asking a client that waits for the body that nobody wants would be in vain.
+        if self.awaited || self.incoming.size_hint().lower() > SMALL_REST as u64 {
+            return false;
+        }
+        let discard = async {
+            let mut rest = 0;
+            while let Some(chunk) = self.next().await {
+                rest += chunk.ok()?.len();
+                if rest > SMALL_REST {
+                    return None;
+                }
+            }
+            Some(())
+        };
+        matches!(tokio::time::timeout(SMALL_REST_TIME, discard).await, Ok(Some(())))
+    }
+
+    /// The next bytes; none at the end. Trailers carry nothing that the gateway reads.
+    async fn next(&mut self) -> Option<Result<Bytes, hyper::Error>> {
+        self.awaited = false;
+        loop {
+            match self.incoming.frame().await {
+                None => {
+                    self.ended = true;
+                    return None;
+                }
+                Some(Ok(frame)) => {
+                    if let Ok(chunk) = frame.into_data() {
+                        return Some(Ok(chunk));
+                    }
+                }
+                Some(Err(error)) => return Some(Err(error)),
             }
         }
-        Some(())
-    };
-    matches!(tokio::time::timeout(SMALL_REST_TIME, discard).await, Ok(Some(())))
+    }
 }

@@ -1,19 +1,19 @@
 //! One client's connection over HTTP/1.1: its time limits, and an end that lets the client read the last answer.
 //!
 //! hyper's own header timeout also runs while a connection is idle, and ours must stay open for minutes then, so the
-//! limits are kept here, below hyper, at the socket. They cost a request nothing but two clock readings: the timer is
-//! armed once and looks at where the connection stands when it fires.
+//! limits are kept here. The socket notes where the connection stands; after each look at the connection the clock is
+//! looked at, if it has come to that. A request costs two clock readings: the timer is armed once, and moved when it
+//! fires.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -23,10 +23,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::response::{Answer, Refusal};
+use super::response::Answer;
 
-/// How long a client may take to read what it was sent.
+/// How long a client may take nothing of what it was sent.
 const WRITE_TIME: Duration = Duration::from_secs(30);
+/// How long, once draining, a client may take to read its last answer, or to send the rest of a request's head.
+const HURRY_TIME: Duration = Duration::from_secs(2);
 /// How long, and how much, is still read from a client after the last answer, so that the answer reaches it and not
 /// a reset (RFC 9112, section 9.6).
 const LINGER_TIME: Duration = Duration::from_secs(5);
@@ -51,21 +53,26 @@ pub(super) trait Application {
 }
 
 /// Serves one connection until it ends, or, once `draining`, until the request that is under way is answered.
+///
+/// # Errors
+/// The connection broke off, was late with a request or with reading an answer, or did not speak HTTP/1.1; what can be
+/// answered then, hyper has answered.
 pub(super) async fn serve<S>(
     stream: S,
     limits: ConnectionLimits,
     application: &impl Application,
     draining: &CancellationToken,
-) where
+) -> io::Result<()>
+where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let socket = Socket::new(stream, limits);
+    let socket = Socket::new(stream);
     let phases = socket.clone();
     let service = service_fn(async |request| {
         phases.enter(Phase::Answering);
-        let answer = AssertUnwindSafe(application.answer(request)).catch_unwind().await;
+        let answer = application.answer(request).await;
         phases.enter(Phase::Idle(Instant::now()));
-        Ok::<_, Infallible>(answer.unwrap_or_else(|_| Refusal::Internal.into_answer()))
+        Ok::<_, Infallible>(answer)
     });
     let mut connection = pin!(
         http1::Builder::new()
@@ -76,19 +83,22 @@ pub(super) async fn serve<S>(
             .half_close(true)
             .serve_connection(TokioIo::new(socket.clone()), service)
     );
-    let result = tokio::select! {
+    let mut watch = Watch::new(socket.clone(), limits);
+    let ended = tokio::select! {
         biased;
-        result = &mut connection => result,
-        () = draining.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+        ended = watch.over(connection.as_mut()) => Some(ended),
+        () = draining.cancelled() => None,
     };
-    if let Err(error) = result {
-        tracing::debug!(%error, "connection ended");
-    }
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        connection.as_mut().graceful_shutdown();
+        watch.hurry();
+        watch.over(connection.as_mut()).await
+    };
     let time = if draining.is_cancelled() { LINGER_TIME_DRAINING } else { LINGER_TIME };
     let _ = tokio::time::timeout(time, linger(socket)).await;
+    ended?.map_err(io::Error::other)
 }
 
 /// Ends the writing side, then reads and drops what still comes.
@@ -116,16 +126,75 @@ enum Phase {
     Answering,
 }
 
-/// The socket as hyper sees it. Cloned, so that it outlives hyper's connection for the lingering close.
-struct Socket<S>(Rc<RefCell<Timed<S>>>);
-
-struct Timed<S> {
-    stream: S,
+/// Bounds the time of a connection, by where its socket says that it stands.
+struct Watch<S> {
+    socket: Socket<S>,
     limits: ConnectionLimits,
+    hurried: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<S> Watch<S> {
+    fn new(socket: Socket<S>, limits: ConnectionLimits) -> Self {
+        let timer = Box::pin(tokio::time::sleep(limits.header_time));
+        Self { socket, limits, hurried: None, timer }
+    }
+
+    /// From now on the client has little time for whatever it still has to do.
+    fn hurry(&mut self) {
+        self.hurried = Some(Instant::now());
+    }
+
+    /// What becomes of `connection`, or an error when its time is up.
+    async fn over<C: Future>(&mut self, mut connection: Pin<&mut C>) -> io::Result<C::Output> {
+        poll_fn(|context| match connection.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => self.poll_due(context).map(|()| Err(io::ErrorKind::TimedOut.into())),
+        })
+        .await
+    }
+
+    /// Ready when the time is up. A timer that is armed for earlier is left so and asked again when it fires.
+    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(due) = self.due() else { return Poll::Pending };
+        if self.timer.deadline() > due {
+            self.timer.as_mut().reset(due);
+        }
+        loop {
+            ready!(self.timer.as_mut().poll(context));
+            if Instant::now() >= due {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(due);
+        }
+    }
+
+    /// When the connection has had its time, as it stands now.
+    fn due(&self) -> Option<Instant> {
+        let noted = self.socket.0.borrow();
+        let client = match noted.phase {
+            Phase::Idle(since) => Some((since, self.limits.idle_time)),
+            Phase::Head(since) => Some((since, self.limits.header_time)),
+            Phase::Answering => None,
+        };
+        let client = client.map(|(since, time)| match self.hurried {
+            Some(hurried) => (since + time).min(since.max(hurried) + HURRY_TIME),
+            None => since + time,
+        });
+        let write = noted.stalled.map(|since| since + WRITE_TIME);
+        client.into_iter().chain(write).min()
+    }
+}
+
+/// The socket as hyper sees it, which notes where the connection stands. Cloned, so that it outlives hyper's connection
+/// for the lingering close.
+struct Socket<S>(Rc<RefCell<Noted<S>>>);
+
+struct Noted<S> {
+    stream: S,
     phase: Phase,
     /// Since when the client has taken nothing of what is to be written.
     stalled: Option<Instant>,
-    timer: Pin<Box<Sleep>>,
 }
 
 impl<S> Clone for Socket<S> {
@@ -135,54 +204,25 @@ impl<S> Clone for Socket<S> {
 }
 
 impl<S> Socket<S> {
-    fn new(stream: S, limits: ConnectionLimits) -> Self {
-        let now = Instant::now();
+    fn new(stream: S) -> Self {
         // The first request is due at once: nobody connects to stay silent for minutes.
-        let timer = Box::pin(tokio::time::sleep_until(now + limits.header_time));
-        let phase = Phase::Head(now);
-        Self(Rc::new(RefCell::new(Timed { stream, limits, phase, stalled: None, timer })))
+        Self(Rc::new(RefCell::new(Noted { stream, phase: Phase::Head(Instant::now()), stalled: None })))
     }
 
     fn enter(&self, phase: Phase) {
         self.0.borrow_mut().phase = phase;
     }
-}
 
-impl<S> Timed<S> {
-    /// When the connection has had its time, as it stands now.
-    fn due(&self) -> Option<Instant> {
-        let phase = match self.phase {
-            Phase::Idle(since) => Some(since + self.limits.idle_time),
-            Phase::Head(since) => Some(since + self.limits.header_time),
-            Phase::Answering => None,
-        };
-        let write = self.stalled.map(|since| since + WRITE_TIME);
-        phase.into_iter().chain(write).min()
-    }
-
-    /// Ready when the time is up. A timer that is armed for earlier is left so and asked again when it fires.
-    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
-        let Some(due) = self.due() else { return Poll::Pending };
-        if self.timer.deadline() > due {
-            self.timer.as_mut().reset(due);
-        }
-        loop {
-            ready!(self.timer.as_mut().poll(context));
-            if Instant::now() >= due {
-                return Poll::Ready(io::ErrorKind::TimedOut.into());
-            }
-            self.timer.as_mut().reset(due);
-        }
-    }
-
-    /// Notes whether the client takes what is written, and bounds how long it does not.
-    fn written<T>(&mut self, result: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+    /// A call of the stream, with whether the client takes what is written noted.
+    fn note_write<T>(&self, call: impl FnOnce(&mut S) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let noted = &mut *self.0.borrow_mut();
+        let result = call(&mut noted.stream);
         if result.is_ready() {
-            self.stalled = None;
-            return result;
+            noted.stalled = None;
+        } else {
+            noted.stalled.get_or_insert_with(Instant::now);
         }
-        self.stalled.get_or_insert_with(Instant::now);
-        self.poll_due(context).map(Err)
+        result
     }
 }
 
@@ -192,25 +232,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let timed = &mut *self.0.borrow_mut();
+        let noted = &mut *self.0.borrow_mut();
         let before = buffer.filled().len();
-        match Pin::new(&mut timed.stream).poll_read(context, buffer) {
-            Poll::Pending => timed.poll_due(context).map(Err),
-            ready @ Poll::Ready(_) => {
-                if buffer.filled().len() > before && matches!(timed.phase, Phase::Idle(_)) {
-                    timed.phase = Phase::Head(Instant::now());
-                }
-                ready
-            }
+        let result = Pin::new(&mut noted.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before && matches!(noted.phase, Phase::Idle(_)) {
+            noted.phase = Phase::Head(Instant::now());
         }
+        result
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let timed = &mut *self.0.borrow_mut();
-        let result = Pin::new(&mut timed.stream).poll_write(context, bytes);
-        timed.written(result, context)
+        self.note_write(|stream| Pin::new(stream).poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
@@ -218,9 +252,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let timed = &mut *self.0.borrow_mut();
-        let result = Pin::new(&mut timed.stream).poll_write_vectored(context, slices);
-        timed.written(result, context)
+        self.note_write(|stream| Pin::new(stream).poll_write_vectored(context, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -228,9 +260,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let timed = &mut *self.0.borrow_mut();
-        let result = Pin::new(&mut timed.stream).poll_flush(context);
-        timed.written(result, context)
+        self.note_write(|stream| Pin::new(stream).poll_flush(context))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::identity::directory::{Customer, User};
 use crate::identity::token::TokenPair;
 use crate::record::Malformed;
+use crate::telemetry::Endpoint;
 
 /// The whole of an answer: no body here is ever streamed.
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -46,27 +47,23 @@ pub(super) enum Refusal {
     },
     Internal,
 
-    /// The token endpoint's own answers.
+    /// The token endpoint's answers to credentials, to a refresh token, and to a body that holds none.
     WrongLogin,
-    TooManyLogins {
-        retry_after: Duration,
-    },
-    LoginsBusy,
     WrongRefreshToken,
-    BadRefreshRequest(String),
-    LoginDenied,
+    NoRefreshToken,
 
     MissingToken,
     InvalidToken,
     ExpiredToken,
     AccessDenied,
 
-    /// The ticket endpoint's answers to Basic credentials.
+    /// The ticket endpoint's answer to Basic credentials.
     WrongCredentials,
+    /// Answers to credentials anywhere.
     TooManyAttempts {
         retry_after: Duration,
     },
-    CredentialsBusy,
+    LoginsBusy,
 
     BodyTooLarge {
         limit: usize,
@@ -172,10 +169,11 @@ struct RefusalBody<'a> {
 }
 
 impl Refusal {
-    pub(super) fn into_answer(self) -> Answer {
-        let text = self.text();
+    /// The token endpoint says `detail` where the others say `message`, and none of its answers may be stored.
+    pub(super) fn into_answer(self, endpoint: Endpoint) -> Answer {
+        let (text, of_token) = (self.text(), endpoint == Endpoint::Token);
         let mut body = RefusalBody::default();
-        let said = if self.is_of_token_endpoint() { &mut body.detail } else { &mut body.message };
+        let said = if of_token { &mut body.detail } else { &mut body.message };
         *said = Some(&text);
         if let Self::Unconfirmed { failed, rejected } = &self {
             (body.failed, body.rejected) = (failed, rejected);
@@ -191,22 +189,19 @@ impl Refusal {
         if let Self::MethodNotAllowed { allow } = self {
             insert(&mut answer, ALLOW, allow);
         }
-        if self.is_of_token_endpoint() {
+        if of_token {
             insert(&mut answer, CACHE_CONTROL, "no-store");
         }
-        match self {
-            Self::WrongLogin => insert(&mut answer, WWW_AUTHENTICATE, r#"Basic realm="IEM""#),
-            _ if answer.status() == StatusCode::UNAUTHORIZED => {
-                insert(&mut answer, WWW_AUTHENTICATE, "Bearer");
-            }
-            _ => {}
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            let challenge = if of_token { r#"Basic realm="IEM""# } else { "Bearer" };
+            insert(&mut answer, WWW_AUTHENTICATE, challenge);
         }
         answer
     }
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::BadRefreshRequest(_) | Self::BodyBroken | Self::Malformed(_) | Self::NoIntegration => {
+            Self::NoRefreshToken | Self::BodyBroken | Self::Malformed(_) | Self::NoIntegration => {
                 StatusCode::BAD_REQUEST
             }
             Self::WrongLogin
@@ -216,20 +211,18 @@ impl Refusal {
             | Self::ExpiredToken
             | Self::InactiveCustomer
             | Self::NotAssociated => StatusCode::UNAUTHORIZED,
-            Self::LoginDenied | Self::AccessDenied | Self::WrongCredentials => StatusCode::FORBIDDEN,
+            Self::AccessDenied | Self::WrongCredentials => StatusCode::FORBIDDEN,
             Self::NotFound | Self::UnknownIntegration => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge { .. } | Self::TooMuch | Self::Rejected { .. } => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
             Self::EncodingNotServed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooManyLogins { .. } | Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::LoginsBusy
-            | Self::CredentialsBusy
-            | Self::BodyLate
-            | Self::Full
-            | Self::Unconfirmed { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::LoginsBusy | Self::BodyLate | Self::Full | Self::Unconfirmed { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -239,11 +232,11 @@ impl Refusal {
             Self::MethodNotAllowed { .. } => "Method not allowed",
             Self::Internal => "Internal server error",
             Self::WrongLogin => "Invalid username/password.",
-            Self::TooManyLogins { .. } | Self::TooManyAttempts { .. } => "Too many failed attempts.",
-            Self::LoginsBusy | Self::CredentialsBusy => "Too many logins at once, try again later.",
+            Self::TooManyAttempts { .. } => "Too many failed attempts.",
+            Self::LoginsBusy => "Too many logins at once, try again later.",
             Self::WrongRefreshToken => "Invalid refresh token.",
-            Self::BadRefreshRequest(what) => return Cow::Owned(what.clone()),
-            Self::LoginDenied | Self::AccessDenied => "Access denied",
+            Self::NoRefreshToken => "The body is not a JSON object with a string refresh_token.",
+            Self::AccessDenied => "Access denied",
             Self::MissingToken => "Missing access token",
             Self::InvalidToken => "Invalid access token",
             Self::ExpiredToken => "Access token has expired",
@@ -268,24 +261,11 @@ impl Refusal {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooManyLogins { retry_after } | Self::TooManyAttempts { retry_after } => Some(*retry_after),
+            Self::TooManyAttempts { retry_after } => Some(*retry_after),
             Self::Unconfirmed { .. } => Some(UNCONFIRMED_RETRY),
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(FULL_RETRY),
             _ => None,
         }
-    }
-
-    /// Whether the body says `detail`, as the token endpoint does, and not `message`.
-    fn is_of_token_endpoint(&self) -> bool {
-        matches!(
-            self,
-            Self::WrongLogin
-                | Self::TooManyLogins { .. }
-                | Self::LoginsBusy
-                | Self::WrongRefreshToken
-                | Self::BadRefreshRequest(_)
-                | Self::LoginDenied
-        )
     }
 }
 
@@ -330,7 +310,7 @@ mod tests {
     #[test]
     fn a_wait_is_rounded_up_and_never_0() {
         let check = |wait: Duration, expected: &str| {
-            let answer = Refusal::TooManyLogins { retry_after: wait }.into_answer();
+            let answer = Refusal::TooManyAttempts { retry_after: wait }.into_answer(Endpoint::Token);
             assert_eq!(answer.headers()[RETRY_AFTER], expected, "{wait:?}");
         };
         check(Duration::ZERO, "1");

@@ -23,6 +23,7 @@ use super::connection::{self, Application, ConnectionLimits};
 use super::response::{Answer, TOO_MANY_CONNECTIONS};
 use super::service::Service;
 use crate::telemetry::Metrics;
+use crate::threads::all_ended;
 
 /// Connections over the bound that are told so at one time; those beyond are closed without a word.
 const REFUSALS_MAX: usize = 64;
@@ -147,13 +148,7 @@ impl Server {
         self.draining.cancel();
         let (senders, threads): (Vec<_>, Vec<_>) = self.threads.into_iter().unzip();
         drop(senders);
-        while !threads.iter().all(JoinHandle::is_finished) {
-            if Instant::now() >= deadline {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        true
+        all_ended(&threads, deadline)
     }
 }
 
@@ -208,7 +203,10 @@ impl Thread {
             Err(error) => return tracing::warn!(%error, "cannot serve a connection"),
         };
         let application = Peer { service: &self.service, peer };
-        connection::serve(stream, self.limits, &application, &self.draining).await;
+        if let Err(error) = connection::serve(stream, self.limits, &application, &self.draining).await {
+            self.metrics.connection_failed();
+            tracing::debug!(%error, %peer, "connection failed");
+        }
     }
 }
 

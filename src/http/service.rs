@@ -2,18 +2,20 @@
 //! of the others; what goes wrong in one is a [`Refusal`], and the first one answers.
 
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use hyper::body::{Body, Incoming};
+use futures_util::FutureExt;
+use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONNECTION, COOKIE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request};
 use iem_sink::{Context, Outcome, Record};
 use smallvec::smallvec;
 
-use super::body::{self, BodyLimits};
+use super::body::{Body, BodyLimits};
 use super::response::{Answer, Refusal, Success};
 use super::route::{Route, query_value};
 use crate::identity::authentication::{self, BasicHeader};
@@ -55,7 +57,7 @@ pub struct Service {
 /// A request that is being answered.
 struct Inbound {
     head: Parts,
-    body: Incoming,
+    body: Body,
     peer: IpAddr,
     received: SystemTime,
 }
@@ -65,15 +67,16 @@ impl Service {
     pub(super) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
         let began = Instant::now();
         let (head, body) = request.into_parts();
+        let body = Body::new(body, &head.headers);
         let mut request = Inbound { head, body, peer, received: SystemTime::now() };
-        let (endpoint, result) = self.route(&mut request).await;
-        let mut answer = match result {
-            Ok(answer) => answer,
-            Err(refusal) => refusal.into_answer(),
-        };
-        if !request.body.is_end_stream()
-            && !body::discard_small(&mut request.body, &request.head.headers).await
-        {
+        // The path outlives the borrow of the request, whose body the stages read.
+        let uri = request.head.uri.clone();
+        let route = Route::of(&request.head.method, uri.path());
+        let endpoint = route.endpoint();
+        let stages = self.stages(route, uri.query(), &mut request);
+        let result = AssertUnwindSafe(stages).catch_unwind().await.unwrap_or(Err(Refusal::Internal));
+        let mut answer = result.unwrap_or_else(|refusal| refusal.into_answer(endpoint));
+        if !request.body.discard_small().await {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         self.metrics.answered(endpoint, answer.status().as_u16(), began.elapsed());
@@ -81,26 +84,24 @@ impl Service {
         answer
     }
 
-    async fn route(&self, request: &mut Inbound) -> (Endpoint, Result<Answer, Refusal>) {
-        // The path outlives the borrow of the request, whose body the stages read.
-        let uri = request.head.uri.clone();
-        let route = Route::of(&request.head.method, uri.path());
-        let endpoint = route.endpoint();
-        let result = match route {
-            Route::Publish(kind) => {
-                self.publish(kind, request).await.map(|()| Success::Published.into_answer())
+    async fn stages(
+        &self,
+        route: Route<'_>,
+        query: Option<&str>,
+        request: &mut Inbound,
+    ) -> Result<Answer, Refusal> {
+        let success = match route {
+            Route::Publish(kind) => self.publish(kind, request).await.map(|()| Success::Published)?,
+            Route::Ticket(customer) => {
+                self.ticket(&customer, query, request).await.map(|()| Success::TicketTaken)?
             }
-            Route::Ticket(customer) => self
-                .ticket(&customer, uri.query(), request)
-                .await
-                .map(|()| Success::TicketTaken.into_answer()),
-            Route::Token => self.token(request).await,
-            Route::Refresh => self.refresh(request).await,
-            Route::Running => Ok(Success::Running.into_answer()),
-            Route::MethodNotAllowed(allow) => Err(Refusal::MethodNotAllowed { allow }),
-            Route::NotFound => Err(Refusal::NotFound),
+            Route::Token => return self.token(request).await,
+            Route::Refresh => return self.refresh(request).await,
+            Route::Running => Success::Running,
+            Route::MethodNotAllowed(allow) => return Err(Refusal::MethodNotAllowed { allow }),
+            Route::NotFound => return Err(Refusal::NotFound),
         };
-        (endpoint, result)
+        Ok(success.into_answer())
     }
 
     /// `POST /publish/…`: contract, sections 2 and 3.
@@ -109,6 +110,7 @@ impl Service {
         let token = access_token(&request.head.headers).ok_or(Refusal::MissingToken)?;
         let principal = self.identity.principal(token, request.received)?;
         authorization::may_call(principal.user())?;
+        self.has_room(kind)?;
         let data = self.body(request).await?;
         let parsed = record::parse(&data, &topic.key_fields).map_err(Refusal::Malformed)?;
         let customer = self.customer(&principal, parsed.customer())?;
@@ -130,9 +132,11 @@ impl Service {
             query_value(query, "integrationid").filter(|id| !id.is_empty()).ok_or(Refusal::NoIntegration)?;
         let integration = self.identity.directory().load().integration(&customer.id, &id).cloned();
         let integration = integration.ok_or(Refusal::UnknownIntegration)?;
+        self.has_room(Kind::Ticket)?;
         let data = self.body(request).await?;
         let key_fields = &self.topics[Kind::Ticket as usize].key_fields;
         let update = TicketUpdate::parse(&data, key_fields).map_err(Refusal::Malformed)?;
+        let customer = self.customer(&principal, &customer.id)?;
         let key = record::ordering_key(&customer.id, update.key_value.as_deref());
         let mut context = self.context(Kind::Ticket, &principal, request);
         context.integration = Some(integration.id.as_str().into());
@@ -153,7 +157,7 @@ impl Service {
                 self.identity.login(&basic, request.peer).await.map_err(|error| match error {
                     LoginError::Invalid => Refusal::WrongCredentials,
                     LoginError::TooMany { retry_after } => Refusal::TooManyAttempts { retry_after },
-                    LoginError::Busy(_) => Refusal::CredentialsBusy,
+                    LoginError::Busy(_) => Refusal::LoginsBusy,
                 })
             }
         }
@@ -166,7 +170,7 @@ impl Service {
         };
         let principal = self.identity.login(&basic, request.peer).await.map_err(|error| match error {
             LoginError::Invalid => Refusal::WrongLogin,
-            LoginError::TooMany { retry_after } => Refusal::TooManyLogins { retry_after },
+            LoginError::TooMany { retry_after } => Refusal::TooManyAttempts { retry_after },
             LoginError::Busy(_) => Refusal::LoginsBusy,
         })?;
         self.issue(&principal, request.received)
@@ -178,13 +182,9 @@ impl Service {
         struct RefreshRequest {
             refresh_token: String,
         }
-        let bad = |what: &dyn std::fmt::Display| Refusal::BadRefreshRequest(what.to_string());
-        let data = self.body(request).await.map_err(|refusal| match refusal {
-            Refusal::BodyTooLarge { limit } => bad(&format_args!("The body is larger than {limit} bytes.")),
-            other => other,
-        })?;
+        let data = self.body(request).await?;
         let Ok(RefreshRequest { refresh_token }) = serde_json::from_slice(&data) else {
-            return Err(bad(&"The body is not a JSON object with a string refresh_token."));
+            return Err(Refusal::NoRefreshToken);
         };
         let principal = self
             .identity
@@ -195,7 +195,7 @@ impl Service {
 
     fn issue(&self, principal: &Principal, now: SystemTime) -> Result<Answer, Refusal> {
         let user = principal.user();
-        authorization::may_call(user).map_err(|_| Refusal::LoginDenied)?;
+        authorization::may_call(user)?;
         let pair = self.identity.issue(principal, now).map_err(|error| {
             tracing::error!(%error, "cannot sign a token");
             Refusal::Internal
@@ -207,14 +207,26 @@ impl Service {
 
     async fn body(&self, request: &mut Inbound) -> Result<Bytes, Refusal> {
         let limits = BodyLimits { size: self.body_size, time: self.body_time };
-        body::admit(&request.body, &request.head.headers, limits)?;
-        let data = body::collect(&mut request.body, limits, &self.memory).await?;
+        request.body.admit(&request.head.headers, limits)?;
+        let data = request.body.collect(limits, &self.memory).await?;
         Ok(record::without_bom(data))
     }
 
-    /// The customer, if the user may send for it.
+    /// Refuses, before a byte of the body is read, what would find no room: a topic that is stalled must not have the
+    /// memory filled with bodies that wait for nothing.
+    fn has_room(&self, kind: Kind) -> Result<(), Refusal> {
+        if self.topics[kind as usize].pipeline.is_full() {
+            self.metrics.topic(kind).full(1);
+            return Err(Refusal::Full);
+        }
+        Ok(())
+    }
+
+    /// The customer, if the user, as the directory has it now, may send for it: a body may have been long in coming.
     fn customer(&self, principal: &Principal, id: &str) -> Result<Arc<Customer>, Refusal> {
         let directory = self.identity.directory().load();
+        let principal = principal.again(&directory).ok_or(Refusal::InvalidToken)?;
+        authorization::may_call(principal.user())?;
         authorization::customer(&directory, principal.user(), id).cloned().map_err(|denied| {
             if let Some(customer) = directory.customer(id) {
                 self.metrics.customers().add(&customer.id, 0, 1);

@@ -56,8 +56,8 @@ impl Default for Cost {
     }
 }
 
-/// The most memory one hash may take: 256 MiB.
-pub const MEMORY_KIB_MAX: u32 = 256 * 1024;
+/// The most memory one hash may take: 64 MiB, what RFC 9106 recommends where memory is scarce.
+pub const MEMORY_KIB_MAX: u32 = 64 * 1024;
 /// The most memory × passes one hash may take, about a second of work: 1 GiB.
 const WORK_KIB_MAX: u64 = 1024 * 1024;
 const LANES_MAX: u32 = 16;
@@ -156,7 +156,7 @@ pub enum HashError {
     #[error("not an argon2id hash; set the password anew with `user passwd`")]
     NotArgon2id,
     /// More than checking a password may cost, or parameters argon2 does not have.
-    #[error("argon2 cost out of bounds: at most m=262144 (256 MiB), m × t ≤ 1048576 (1 GiB), p=16")]
+    #[error("argon2 cost out of bounds: at most m=65536 (64 MiB), m × t ≤ 1048576 (1 GiB), p=16")]
     Cost,
     /// The system gives no random numbers for a salt.
     #[error("the system gives no random numbers")]
@@ -243,9 +243,9 @@ mod tests {
             assert_eq!(PasswordHash::parse(&text).map(|_| ()), expected, "{text}");
         };
         check(format!("$argon2id$v=19$m=19456,t=2,p=1${salt_and_hash}"), Ok(()));
-        check(format!("$argon2id$v=19$m=262144,t=4,p=16${salt_and_hash}"), Ok(()));
-        check(format!("$argon2id$v=19$m=262145,t=1,p=1${salt_and_hash}"), Err(HashError::Cost));
-        check(format!("$argon2id$v=19$m=262144,t=5,p=1${salt_and_hash}"), Err(HashError::Cost));
+        check(format!("$argon2id$v=19$m=65536,t=16,p=16${salt_and_hash}"), Ok(()));
+        check(format!("$argon2id$v=19$m=65537,t=1,p=1${salt_and_hash}"), Err(HashError::Cost));
+        check(format!("$argon2id$v=19$m=65536,t=17,p=1${salt_and_hash}"), Err(HashError::Cost));
         check(format!("$argon2id$v=19$m=4294967295,t=4294967295,p=1${salt_and_hash}"), Err(HashError::Cost));
         check(format!("$argon2id$v=19$m=1024,t=1,p=17${salt_and_hash}"), Err(HashError::Cost));
         check(format!("$argon2id$v=19$m=1,t=1,p=1${salt_and_hash}"), Err(HashError::Cost));

@@ -1,18 +1,37 @@
 //! Whether a topic's deliveries succeed: what readiness asks. Written by workers and by the periodic check, never
 //! consulted to decide whether a record is taken.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use iem_sink::SinkError;
 
-/// Since when, and why, a topic's sink does not take records.
-#[derive(Clone, Debug)]
-pub struct Down {
-    /// The sink's own words.
-    pub reason: String,
-    /// The last time it failed.
-    pub last: Instant,
+/// A check does not outweigh a write that failed less than so long ago: a sink may take the one and not the other.
+const WRITE_COUNTS_FOR: Duration = Duration::from_secs(10);
+/// How far behind its deadline a call has to be to count as hanging.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Who has called the sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// The periodic check.
+    Check,
+    /// A worker, by its index.
+    Worker(usize),
+}
+
+#[derive(Debug)]
+struct Fault {
+    reason: String,
+    at: Instant,
+    by: Caller,
+}
+
+#[derive(Debug)]
+struct State {
+    fault: Option<Fault>,
+    /// When the call is due that each caller is in, the check first.
+    due: Vec<Option<Instant>>,
 }
 
 /// One topic's state. It changes only on success and failure of real work, and logs each change once.
@@ -22,38 +41,107 @@ pub struct Health {
     pub topic: &'static str,
     /// Its sink's.
     pub sink: &'static str,
-    down: Mutex<Option<Down>>,
+    state: Mutex<State>,
 }
 
 impl Health {
-    pub(super) fn new(topic: &'static str, sink: &'static str) -> Self {
-        Self { topic, sink, down: Mutex::new(None) }
+    pub(super) fn new(topic: &'static str, sink: &'static str, workers: usize) -> Self {
+        Self { topic, sink, state: Mutex::new(State { fault: None, due: vec![None; workers + 1] }) }
     }
 
-    /// Why the topic is down, if it is.
-    pub fn down(&self) -> Option<Down> {
-        self.lock().clone()
-    }
-
-    /// A write or a check failed at `now`.
-    pub fn failed(&self, error: &SinkError, now: Instant) {
-        let mut down = self.lock();
-        if down.is_none() {
-            tracing::warn!(topic = self.topic, sink = self.sink, %error, "the sink does not take records");
+    /// Why the topic is down at `now`, if it is: its last failure, or a call that hangs.
+    pub fn down(&self, now: Instant) -> Option<String> {
+        let state = self.lock();
+        if let Some(fault) = &state.fault {
+            return Some(fault.reason.clone());
         }
-        *down = Some(Down { reason: error.message.clone(), last: now });
+        let overdue = state.due.iter().flatten().map(|due| now.saturating_duration_since(*due)).max()?;
+        (overdue > GRACE).then(|| format!("a call is {} s behind its deadline", overdue.as_secs()))
     }
 
-    /// A write or a check that began at `began` succeeded. A failure seen since then counts more.
-    pub fn succeeded(&self, began: Instant) {
-        let mut down = self.lock();
-        if down.as_ref().is_some_and(|down| down.last <= began) {
-            *down = None;
-            tracing::info!(topic = self.topic, sink = self.sink, "the sink takes records again");
+    /// `caller` calls the sink, which has to come back by `due`.
+    pub fn calls(&self, caller: Caller, due: Instant) {
+        self.lock().due[caller.slot()] = Some(due);
+    }
+
+    /// The call came back at `now`, with what became of it.
+    pub fn returned<T>(&self, caller: Caller, result: &Result<T, SinkError>, now: Instant) {
+        let mut state = self.lock();
+        state.due[caller.slot()] = None;
+        match result {
+            Ok(_) => {
+                if state.fault.as_ref().is_some_and(|fault| fault.is_mended_by(caller, now)) {
+                    state.fault = None;
+                    tracing::info!(topic = self.topic, sink = self.sink, "the sink takes records again");
+                }
+            }
+            Err(error) => {
+                if state.fault.is_none() {
+                    tracing::warn!(topic = self.topic, sink = self.sink, %error, "the sink does not take records");
+                }
+                state.fault = Some(Fault { reason: error.message.clone(), at: now, by: caller });
+            }
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Down>> {
-        self.down.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Caller {
+    fn slot(self) -> usize {
+        match self {
+            Self::Check => 0,
+            Self::Worker(index) => index + 1,
+        }
+    }
+}
+
+impl Fault {
+    fn is_mended_by(&self, caller: Caller, now: Instant) -> bool {
+        match (caller, self.by) {
+            (Caller::Worker(_), _) | (Caller::Check, Caller::Check) => true,
+            (Caller::Check, Caller::Worker(_)) => now.saturating_duration_since(self.at) >= WRITE_COUNTS_FOR,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure() -> Result<(), SinkError> {
+        Err(SinkError::transient("away"))
+    }
+
+    #[test]
+    fn a_failure_stands_until_real_work_succeeds() {
+        let (health, now) = (Health::new("events", "file", 1), Instant::now());
+        let worker = Caller::Worker(0);
+        assert_eq!(health.down(now), None);
+        health.returned(Caller::Check, &failure(), now);
+        assert_eq!(health.down(now).as_deref(), Some("away"));
+        health.returned(Caller::Check, &Ok(()), now);
+        assert_eq!(health.down(now), None, "a check mends what a check found");
+        health.returned(worker, &failure(), now);
+        health.returned(Caller::Check, &Ok(()), now);
+        assert_eq!(health.down(now).as_deref(), Some("away"), "a check does not outweigh a write");
+        health.returned(worker, &Ok(()), now);
+        assert_eq!(health.down(now), None);
+        health.returned(worker, &failure(), now);
+        health.returned(Caller::Check, &Ok(()), now + WRITE_COUNTS_FOR);
+        assert_eq!(health.down(now), None, "a write long ago, and nothing was written since");
+    }
+
+    #[test]
+    fn a_call_that_hangs_shows() {
+        let (health, now) = (Health::new("events", "file", 1), Instant::now());
+        health.calls(Caller::Worker(0), now);
+        assert_eq!(health.down(now + GRACE), None);
+        let late = now + Duration::from_secs(7);
+        assert_eq!(health.down(late).as_deref(), Some("a call is 7 s behind its deadline"));
+        health.returned(Caller::Worker(0), &Ok(()), late);
+        assert_eq!(health.down(late), None);
     }
 }

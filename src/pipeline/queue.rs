@@ -64,6 +64,10 @@ impl Queue {
         shares
     }
 
+    pub(super) fn is_full(&self) -> bool {
+        self.room.is_full()
+    }
+
     pub(super) fn room(&self) -> Arc<Room> {
         Arc::clone(&self.room)
     }

@@ -30,6 +30,10 @@ impl Room {
         self.records.load(Ordering::Relaxed)
     }
 
+    pub(super) fn is_full(&self) -> bool {
+        self.records() >= self.records_max || self.bytes() >= self.bytes_max
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }

@@ -14,13 +14,14 @@ use iem_sink::{Outcome, SinkError, SinkErrorKind, Writer};
 
 use super::batch::Batch;
 use super::submission::Submission;
-use super::{Backend, Health, Observer, TopicSettings};
+use super::{Backend, Caller, Health, Observer, TopicSettings};
 
 /// The wait before the first retry; it doubles up to [`BACKOFF_MAX`], each time jittered to between half and all.
 const BACKOFF_MIN: Duration = Duration::from_millis(10);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
 pub(super) struct Worker {
+    index: usize,
     settings: TopicSettings,
     receiver: Receiver<Box<Submission>>,
     /// None after a panic, until it could be opened anew.
@@ -36,6 +37,7 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(
+        index: usize,
         settings: &TopicSettings,
         receiver: Receiver<Box<Submission>>,
         writer: Box<dyn Writer>,
@@ -44,6 +46,7 @@ impl Worker {
         observer: &Arc<dyn Observer>,
     ) -> Self {
         Self {
+            index,
             batch: Batch::new(settings.config.batch_records, settings.config.batch_bytes),
             settings: settings.clone(),
             receiver,
@@ -56,8 +59,9 @@ impl Worker {
         }
     }
 
-    pub(super) fn spawn(self, index: usize) -> std::io::Result<JoinHandle<()>> {
-        std::thread::Builder::new().name(format!("{}-{index}", self.settings.topic)).spawn(move || self.run())
+    pub(super) fn spawn(self) -> std::io::Result<JoinHandle<()>> {
+        let name = format!("{}-{}", self.settings.topic, self.index);
+        std::thread::Builder::new().name(name).spawn(move || self.run())
     }
 
     /// Until the queue is closed and what it held is settled.
@@ -121,14 +125,12 @@ impl Worker {
         let began = Instant::now();
         self.outcomes.clear();
         self.outcomes.resize(self.batch.records().len(), Outcome::Retryable);
+        self.health.calls(Caller::Worker(self.index), deadline);
         let result = self.write_caught(deadline);
-        self.observer.wrote(self.outcomes.len(), began.elapsed());
+        let ended = Instant::now();
+        self.health.returned(Caller::Worker(self.index), &result, ended);
+        self.observer.wrote(self.outcomes.len(), ended - began);
         self.batch.settle(&self.outcomes);
-        match &result {
-            Ok(()) if self.batch.is_empty() => self.health.succeeded(began),
-            Ok(()) => {}
-            Err(error) => self.health.failed(error, Instant::now()),
-        }
         result
     }
 

@@ -21,7 +21,7 @@ use crate::record::Kind;
 const PREFIX: &str = "iem_gateway";
 
 /// The statuses that are answered; each has its counter ready, so that a request looks nothing up.
-const STATUSES: [u16; 13] = [200, 400, 401, 403, 404, 405, 413, 415, 429, 431, 500, 503, 0];
+const STATUSES: [u16; 12] = [200, 400, 401, 403, 404, 405, 413, 415, 429, 500, 503, 0];
 
 /// From 100 µs, a request that waits for nobody, to 15 s, where clients give up.
 const REQUEST_SECONDS: [f64; 15] =
@@ -38,6 +38,7 @@ pub struct Metrics {
     connections: IntGauge,
     connections_total: IntCounter,
     connections_refused: IntCounter,
+    connections_failed: IntCounter,
     customers: CustomerCounts,
     scraped: Scraped,
 }
@@ -147,6 +148,10 @@ impl Metrics {
             connections_total: register.counter("connections_total", "Client connections accepted.")?,
             connections_refused: register
                 .counter("connections_refused_total", "Client connections over the bound, answered 503.")?,
+            connections_failed: register.counter(
+                "connections_failed_total",
+                "Client connections that ended in an error: broken off, late, or not HTTP.",
+            )?,
             customers: CustomerCounts::new(customer_series),
             scraped: Scraped::new(&register)?,
             registry: register.0,
@@ -187,6 +192,11 @@ impl Metrics {
     /// A connection over the bound was turned away.
     pub fn connection_refused(&self) {
         self.connections_refused.inc();
+    }
+
+    /// A connection ended in an error.
+    pub fn connection_failed(&self) {
+        self.connections_failed.inc();
     }
 
     /// All metrics as text, with `snapshot` copied in. Called by one scrape at a time.

@@ -57,6 +57,24 @@ fn it_prints_a_password_once_and_a_curl_line_that_works_when_pasted() {
 }
 
 #[test]
+fn a_first_start_that_fails_has_said_the_password() {
+    let home = Home::empty();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let output = Command::new(env!("CARGO_BIN_EXE_iem-gateway"))
+        .current_dir(home.path(""))
+        .env("IEM_GATEWAY__SERVER__LISTEN", taken.local_addr().expect("it listens").to_string())
+        .env("IEM_GATEWAY__ADMIN__LISTEN", "127.0.0.1:0")
+        .output()
+        .expect("the program starts");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("server.listen"), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("Its password, shown this once: "),
+        "{output:?}"
+    );
+}
+
+#[test]
 fn what_it_makes_is_readable_by_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
 

@@ -92,6 +92,29 @@ fn a_stalled_topic_answers_503_inside_its_deadline_and_holds_up_no_other() {
 }
 
 #[test]
+fn records_that_wait_hold_no_more_memory_than_their_bytes() {
+    let (sink, gateway) = with_sink(&Home::new());
+    sink.set("events", Behaviour::Stall);
+    let token = gateway.token("alice");
+    // Small, and of no declared length: each is read into a buffer far larger than itself.
+    let head = format!(
+        "POST {EVENTS} HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={token}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    let mut waiting: Vec<_> = (0..200).map(|_| gateway.connect()).collect();
+    for connection in &mut waiting {
+        connection.send(format!("{head}{:x}\r\n{RECORD}\r\n0\r\n\r\n", RECORD.len()));
+    }
+    eventually(AT_ONCE, "all wait", || gateway.metric("iem_gateway_queue_records", &["events"]) >= 200.0);
+    let counted = gateway.metric("iem_gateway_memory_bytes", &[]);
+    assert!(counted < 200.0 * 1024.0, "200 records of {} bytes hold {counted} bytes", RECORD.len());
+    gateway.publish("/publish/metrics/", RECORD).expect(200);
+    sink.set("events", Behaviour::Deliver);
+    for connection in &mut waiting {
+        connection.answer().expect(200);
+    }
+}
+
+#[test]
 fn a_sink_that_overruns_its_deadline_does_not_hold_the_answer() {
     let (sink, gateway) = with_sink(&Home::new().set("topics.events.deadline", "500ms"));
     sink.set("events", Behaviour::StallPastDeadline);

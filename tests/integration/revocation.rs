@@ -48,6 +48,28 @@ fn each_change_holds_for_tokens_already_out_and_is_taken_back_likewise() {
 }
 
 #[test]
+fn what_changes_while_a_body_comes_in_holds_for_it() {
+    let gateway = Home::new().start();
+    let other = gateway.token("root");
+    for (change, answer) in [
+        (&["user", "revoke", "alice@acme.example", "acme"][..], NOT_ASSOCIATED),
+        (&["user", "disable", "alice@acme.example"], INVALID),
+    ] {
+        let token = gateway.token("alice");
+        let mut slow = gateway.connect();
+        slow.send(format!(
+            "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={token}\r\nContent-Length: 24\r\n\r\n{{"
+        ));
+        // Another connection's answer, from the same threads, comes after that head has been read.
+        assert_eq!(text_of(&gateway, &other), PUBLISHED);
+        command(&gateway, change, "");
+        eventually(SOON, &change.join(" "), || text_of(&gateway, &token) == answer);
+        slow.send(r#""envcustomerid":"acme"}"#);
+        assert_eq!(slow.answer().text(), answer);
+    }
+}
+
+#[test]
 fn a_removed_user_and_customer_are_unknown() {
     let gateway = Home::new().start();
     let (alice, root) = (gateway.token("alice"), gateway.token("root"));

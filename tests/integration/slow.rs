@@ -85,6 +85,21 @@ fn a_client_that_never_reads_holds_nobody_up() {
 }
 
 #[test]
+fn the_time_for_a_head_may_end_while_a_request_is_answered() {
+    let gateway = Home::new().set("server.header_timeout", "1s").start();
+    let token = gateway.token("alice");
+    let mut slow = gateway.connect();
+    slow.send(format!(
+        "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={token}\r\nContent-Length: {}\r\n\r\n",
+        RECORD.len()
+    ));
+    std::thread::sleep(Duration::from_millis(1500));
+    slow.send(RECORD).answer().expect(200);
+    slow.send("POST /publish/allevents/ HTTP/1.1\r\n");
+    ends_without_408(&mut slow);
+}
+
+#[test]
 fn an_idle_connection_outlives_the_time_that_a_head_and_a_body_are_given() {
     let gateway = Home::new().set("server.header_timeout", "1s").set("server.body_timeout", "1s").start();
     let token = gateway.token("alice");

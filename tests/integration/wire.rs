@@ -126,6 +126,19 @@ fn the_body_is_asked_for_only_once_the_token_is_good() {
 }
 
 #[test]
+fn a_body_that_was_asked_for_and_read_to_its_end_keeps_the_connection() {
+    let gateway = Home::new().start();
+    let token = gateway.token("alice");
+    let mut connection = gateway.connect();
+    connection.send(head(&format!(
+        "Cookie: access_token={token}\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n"
+    )));
+    connection.send("18\r\n{\"envcustomerid\":\"acme\"}\r\n0\r\n\r\n");
+    connection.answer().expect(200).body_is(PUBLISHED);
+    assert!(connection.is_usable());
+}
+
+#[test]
 fn a_body_in_chunks() {
     let gateway = Home::new().start();
     let token = gateway.token("alice");

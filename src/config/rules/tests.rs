@@ -45,9 +45,9 @@ fn server() {
         ("server.body_timeout = '2m'", "server.body_timeout: must be 1s to 1m, is 2m"),
         ("server.idle_timeout = '5m'", idle),
         ("server.idle_timeout = '25h'", idle),
-        ("server.drain = '11m'", "server.drain: must be 0s to 10m, is 11m"),
+        ("server.drain = '11m'", "server.drain: must be 1s to 10m, is 11m"),
     ]);
-    hold(&["server.idle_timeout = '5m 1ms'", "server.drain = '0s'", "server.max_header = '8 KiB'"]);
+    hold(&["server.idle_timeout = '5m 1ms'", "server.drain = '1s'", "server.max_header = '8 KiB'"]);
 }
 
 #[test]
