@@ -18,7 +18,7 @@ use smallvec::smallvec;
 use super::body::{Body, BodyLimits};
 use super::response::{Answer, Refusal, Success};
 use super::route::{Route, query_value};
-use crate::identity::authentication::{self, BasicHeader};
+use crate::identity::authentication::{self, Basic, BasicHeader};
 use crate::identity::authorization::{self, Denied};
 use crate::identity::directory::Customer;
 use crate::identity::token::TokenError;
@@ -110,8 +110,7 @@ impl Service {
         let token = access_token(&request.head.headers).ok_or(Refusal::MissingToken)?;
         let principal = self.identity.principal(token, request.received)?;
         authorization::may_call(principal.user())?;
-        self.has_room(kind)?;
-        let data = self.body(request).await?;
+        let data = self.body(request, Some(kind)).await?;
         let parsed = record::parse(&data, &topic.key_fields).map_err(Refusal::Malformed)?;
         let customer = self.customer(&principal, parsed.customer())?;
         let context = self.context(kind, &principal, request);
@@ -132,8 +131,7 @@ impl Service {
             query_value(query, "integrationid").filter(|id| !id.is_empty()).ok_or(Refusal::NoIntegration)?;
         let integration = self.identity.directory().load().integration(&customer.id, &id).cloned();
         let integration = integration.ok_or(Refusal::UnknownIntegration)?;
-        self.has_room(Kind::Ticket)?;
-        let data = self.body(request).await?;
+        let data = self.body(request, Some(Kind::Ticket)).await?;
         let key_fields = &self.topics[Kind::Ticket as usize].key_fields;
         let update = TicketUpdate::parse(&data, key_fields).map_err(Refusal::Malformed)?;
         let customer = self.customer(&principal, &customer.id)?;
@@ -153,14 +151,16 @@ impl Service {
         match authentication::basic(authorization(headers)) {
             BasicHeader::Absent => Err(Refusal::AccessDenied),
             BasicHeader::Malformed => Err(Refusal::WrongCredentials),
-            BasicHeader::Present(basic) => {
-                self.identity.login(&basic, request.peer).await.map_err(|error| match error {
-                    LoginError::Invalid => Refusal::WrongCredentials,
-                    LoginError::TooMany { retry_after } => Refusal::TooManyAttempts { retry_after },
-                    LoginError::Busy(_) => Refusal::LoginsBusy,
-                })
-            }
+            BasicHeader::Present(basic) => self.login(&basic, request, Refusal::WrongCredentials).await,
         }
+    }
+
+    async fn login(&self, basic: &Basic, request: &Inbound, wrong: Refusal) -> Result<Principal, Refusal> {
+        self.identity.login(basic, request.peer).await.map_err(|error| match error {
+            LoginError::Invalid => wrong,
+            LoginError::TooMany { retry_after } => Refusal::TooManyAttempts { retry_after },
+            LoginError::Busy(_) => Refusal::LoginsBusy,
+        })
     }
 
     /// `POST /api/v1/user/token`: contract, section 1.
@@ -168,11 +168,7 @@ impl Service {
         let BasicHeader::Present(basic) = authentication::basic(authorization(&request.head.headers)) else {
             return Err(Refusal::WrongLogin);
         };
-        let principal = self.identity.login(&basic, request.peer).await.map_err(|error| match error {
-            LoginError::Invalid => Refusal::WrongLogin,
-            LoginError::TooMany { retry_after } => Refusal::TooManyAttempts { retry_after },
-            LoginError::Busy(_) => Refusal::LoginsBusy,
-        })?;
+        let principal = self.login(&basic, request, Refusal::WrongLogin).await?;
         self.issue(&principal, request.received)
     }
 
@@ -182,7 +178,7 @@ impl Service {
         struct RefreshRequest {
             refresh_token: String,
         }
-        let data = self.body(request).await?;
+        let data = self.body(request, None).await?;
         let Ok(RefreshRequest { refresh_token }) = serde_json::from_slice(&data) else {
             return Err(Refusal::NoRefreshToken);
         };
@@ -205,21 +201,19 @@ impl Service {
         Ok(Success::Tokens { user, customers, pair }.into_answer())
     }
 
-    async fn body(&self, request: &mut Inbound) -> Result<Bytes, Refusal> {
+    /// The whole body. A topic that is full refuses before a byte of it is read: a stalled one must not have the memory
+    /// filled with bodies that wait for nothing.
+    async fn body(&self, request: &mut Inbound, topic: Option<Kind>) -> Result<Bytes, Refusal> {
         let limits = BodyLimits { size: self.body_size, time: self.body_time };
         request.body.admit(&request.head.headers, limits)?;
-        let data = request.body.collect(limits, &self.memory).await?;
-        Ok(record::without_bom(data))
-    }
-
-    /// Refuses, before a byte of the body is read, what would find no room: a topic that is stalled must not have the
-    /// memory filled with bodies that wait for nothing.
-    fn has_room(&self, kind: Kind) -> Result<(), Refusal> {
-        if self.topics[kind as usize].pipeline.is_full() {
+        if let Some(kind) = topic
+            && self.topics[kind as usize].pipeline.is_full()
+        {
             self.metrics.topic(kind).full(1);
             return Err(Refusal::Full);
         }
-        Ok(())
+        let data = request.body.collect(limits, &self.memory).await?;
+        Ok(record::without_bom(data))
     }
 
     /// The customer, if the user, as the directory has it now, may send for it: a body may have been long in coming.
