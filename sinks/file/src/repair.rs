@@ -1,6 +1,9 @@
 //! What a crash left in a topic's folder, put right before the first write: temporaries and twins go, torn lines are taken
 //! out, empty files removed. Never takes a well-formed line.
 //!
+//! Of twins the archive stays: it was synced before it got its name, while the file of lines, removed and brought back by
+//! the crash, may lack what was never synced. An archive that is not whole, or holds less, is not ours, and goes.
+//!
 //! Behind the last well-formed line of a file everything is cut off. With [`FileConfig::sync`](crate::FileConfig::sync)
 //! the files that were open at the end of the last run, or may have been, are also read from the front: after a loss of
 //! power the end of a batch may be on the disk without its beginning. All well-formed lines stay, also those behind a torn
@@ -44,7 +47,9 @@ pub(crate) fn repair(root: &Root, folder: &Path) -> Result<Found, SinkError> {
     }
     lines.sort();
     let closed = mark::read(folder);
-    closed.iter().for_each(|stem| found.names.saw(stem));
+    if let Some(stem) = &closed {
+        found.names.saw(stem);
+    }
     let was_open = |stem: &String| root.config.sync && closed.as_ref().is_none_or(|closed| stem > closed);
     let last_open = lines.last().filter(|stem| was_open(stem)).cloned();
     for stem in lines {
@@ -59,14 +64,19 @@ pub(crate) fn repair(root: &Root, folder: &Path) -> Result<Found, SinkError> {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             good => good.map_err(|error| failed("repair", &path, &error))?,
         };
+        let archive = folder.join(format!("{stem}{ARCHIVE}"));
         if good == 0 {
             remove(&root.disk, &path, "empty")?;
-            continue;
+        } else if !archives.contains(&stem) {
+            found.closed.push(path);
+        } else if archived_bytes(&archive).map_err(|error| failed("read", &archive, &error))? >= good {
+            // The archive's name must be on the disk before the other one goes.
+            root.disk.sync_folder(folder).map_err(|error| failed("sync", folder, &error))?;
+            remove(&root.disk, &path, "its archive is whole")?;
+        } else {
+            remove(&root.disk, &archive, "less than the uncompressed file")?;
+            found.closed.push(path);
         }
-        if archives.contains(&stem) {
-            remove(&root.disk, &folder.join(stem + ARCHIVE), "the uncompressed file is still there")?;
-        }
-        found.closed.push(path);
     }
     if let Some(stem) = last_open {
         mark::write(folder, &stem);
@@ -92,6 +102,15 @@ fn list(folder: &Path) -> io::Result<Vec<(String, Form)>> {
 fn remove(disk: &Disk, path: &Path, why: &str) -> Result<(), SinkError> {
     tracing::info!(path = %path.display(), why, "removing a file");
     disk.remove(path).map_err(|error| failed("remove", path, &error))
+}
+
+/// How much an archive holds; nothing where it is not whole, by its frame's end and checksum.
+fn archived_bytes(archive: &Path) -> io::Result<u64> {
+    match io::copy(&mut zstd::Decoder::new(File::open(archive)?)?, &mut io::sink()) {
+        // The decoder's own, not the operating system's: that one says nothing about what is in the file.
+        Err(error) if error.raw_os_error().is_none() => Ok(0),
+        bytes => bytes,
+    }
 }
 
 /// Cuts off what stands behind the last well-formed line, and says how much is left.

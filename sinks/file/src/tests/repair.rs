@@ -63,7 +63,9 @@ fn crashed_run() -> (TempDir, std::path::PathBuf, Vec<String>) {
 fn append_and_crash(sink: &FileSink, records: &[Record]) -> std::path::PathBuf {
     let mut chain = Chain::new(sink.topic(TOPIC).unwrap());
     let mut lines = Vec::new();
-    records.iter().for_each(|record| append_line(&mut lines, record));
+    for record in records {
+        append_line(&mut lines, record);
+    }
     chain.append(&lines, records[0].context.time, Instant::now()).unwrap();
     let path = chain.open_path().unwrap().to_owned();
     chain.crash();
@@ -154,22 +156,52 @@ fn a_leftover_temporary_is_removed() {
     assert_eq!(read_ids(folder.path()), ids);
 }
 
+/// Writes the archive of `bytes` beside a file of lines.
+fn archive(path: &Path, bytes: &[u8]) -> std::path::PathBuf {
+    let archive = path.with_extension("ndjson.zst");
+    let mut encoder = zstd::Encoder::new(fs::File::create(&archive).unwrap(), 3).unwrap();
+    encoder.include_checksum(true).unwrap();
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap();
+    archive
+}
+
 #[test]
-fn of_twins_the_uncompressed_one_stays() {
+fn of_twins_the_archive_stays_where_a_crash_brought_back_a_part_of_its_source() {
     let (folder, path, ids) = earlier_run();
-    let compressed = zstd::encode_all(&*fs::read(&path).unwrap(), 3).unwrap();
-    fs::write(path.with_extension("ndjson.zst"), &compressed).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let archive = archive(&path, &bytes);
     assert_eq!(read_ids(folder.path()), ids, "a reader takes one of them");
-    repair(&folder);
-    assert_eq!(file_names(folder.path()), [path.file_name().unwrap().to_str().unwrap()]);
-    assert_eq!(read_ids(folder.path()), ids);
+    let half = bytes.len() / 2;
+    for source in [&bytes[..], &bytes[..half], &[&bytes[..half], &vec![0; half]].concat()] {
+        fs::write(&path, source).unwrap();
+        repair(&folder);
+        assert_eq!(file_names(folder.path()), [archive.file_name().unwrap().to_str().unwrap()]);
+        assert_eq!(read_ids(folder.path()), ids);
+    }
+}
+
+#[test]
+fn of_twins_the_uncompressed_one_stays_where_the_archive_is_not_whole() {
+    let (folder, path, ids) = earlier_run();
+    let bytes = fs::read(&path).unwrap();
+    let whole = fs::read(archive(&path, &bytes)).unwrap();
+    let mut wrong = whole.clone();
+    *wrong.last_mut().unwrap() ^= 1;
+    let first_line = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap();
+    let less = fs::read(archive(&path, first_line)).unwrap();
+    for broken in [&whole[..whole.len() - 1], &wrong, &less, b"", b"foreign"] {
+        fs::write(path.with_extension("ndjson.zst"), broken).unwrap();
+        repair(&folder);
+        assert_eq!(file_names(folder.path()), [path.file_name().unwrap().to_str().unwrap()]);
+        assert_eq!(read_ids(folder.path()), ids);
+    }
 }
 
 #[test]
 fn an_archive_stays_where_its_twin_holds_nothing() {
     let (folder, path, ids) = earlier_run();
-    fs::write(path.with_extension("ndjson.zst"), zstd::encode_all(&*fs::read(&path).unwrap(), 3).unwrap())
-        .unwrap();
+    archive(&path, &fs::read(&path).unwrap());
     fs::write(&path, "\0").unwrap();
     repair(&folder);
     assert_eq!(read_ids(folder.path()), ids);
