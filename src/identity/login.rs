@@ -11,12 +11,13 @@ use std::time::Duration;
 use governor::clock::MonotonicClock;
 use moka::sync::Cache;
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::{Instant, timeout_at};
 
 use super::Principal;
 use super::authentication::Basic;
 use super::directory::{Directory, LiveDirectory, Stamp};
 use super::limits::{FailuresPerMinute, LoginLimits, Origin};
-use super::password::{Busy, Hashing, PasswordHash, WAIT_MAX};
+use super::password::{Busy, Hashing, PasswordHash};
 
 /// Bounds on logins.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +90,9 @@ struct Attempt {
     credentials: [u8; 32],
 }
 
+/// How long a login waits in all before its hash begins; then it is told that the gateway is busy. Clients give up after
+/// 15 s, and what comes behind the login needs its time too.
+const WAIT_MAX: Duration = Duration::from_secs(3);
 /// How many origins take turns independently; more share one.
 const TURNS: usize = 256;
 
@@ -116,11 +120,22 @@ impl Logins {
         basic: &Basic,
         peer: IpAddr,
     ) -> Result<Principal, LoginError> {
+        self.login_by(Instant::now() + WAIT_MAX, directory, basic, peer).await
+    }
+
+    /// Waits, for whatever it is, until `deadline`.
+    async fn login_by(
+        &self,
+        deadline: Instant,
+        directory: &LiveDirectory,
+        basic: &Basic,
+        peer: IpAddr,
+    ) -> Result<Principal, LoginError> {
         let attempt = self.attempt(basic, peer);
         if let Some(principal) = self.recall(&directory.load(), &attempt)? {
             return Ok(principal);
         }
-        let turn = self.turn(&attempt.origin).await?;
+        let turn = self.turn(&attempt.origin, deadline).await?;
         if let Some(principal) = self.recall(&directory.load(), &attempt)? {
             return Ok(principal);
         }
@@ -129,7 +144,8 @@ impl Logins {
             let _turn = turn;
             check()
         };
-        let Verified { email, stamp } = self.hashing.run(work).await?.map_err(|error| self.note(error))?;
+        let hashed = self.hashing.run(deadline, work).await?;
+        let Verified { email, stamp } = hashed.map_err(|error| self.note(error))?;
         // The directory may be another by now.
         Principal::find(&directory.load(), &email, stamp).ok_or(LoginError::Invalid)
     }
@@ -155,10 +171,10 @@ impl Logins {
     }
 
     /// Waits until no other attempt of this origin is under way.
-    async fn turn(&self, origin: &Origin) -> Result<OwnedMutexGuard<()>, Busy> {
+    async fn turn(&self, origin: &Origin, deadline: Instant) -> Result<OwnedMutexGuard<()>, Busy> {
         let index = self.shares.hash_one(origin) % TURNS as u64;
         let turn = Arc::clone(&self.turns[usize::try_from(index).unwrap_or_default()]);
-        tokio::time::timeout(WAIT_MAX, turn.lock_owned()).await.map_err(|_| Busy)
+        timeout_at(deadline, turn.lock_owned()).await.map_err(|_| Busy)
     }
 
     /// Who the credentials belong to, if they were verified before and still hold.
@@ -200,5 +216,59 @@ impl Logins {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
         error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::identity::example;
+
+    /// Neither wait may have a time of its own: together they would outlast the client's patience.
+    #[tokio::test]
+    async fn the_turn_and_the_line_share_one_deadline() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("directory.toml");
+        std::fs::write(&path, &*example::TEXT).unwrap();
+        let directory = LiveDirectory::open(&path).unwrap();
+        let logins = Arc::new(Logins::new(LoginSettings { hashing: 1, ..LoginSettings::default() }));
+        let user = "nifi@example.com";
+        let basic = Basic { user: user.to_owned(), password: example::password(user) };
+        let peer = "192.0.2.1".parse().unwrap();
+        let expect_busy = async || {
+            let now = Instant::now();
+            tokio::select! {
+                biased;
+                login = logins.login_by(now, &directory, &basic, peer) => {
+                    assert_eq!(login.map(|_| ()), Err(LoginError::Busy(Busy)));
+                }
+                () = tokio::time::sleep_until(now + Duration::from_secs(1)) => panic!("waits beyond its deadline"),
+            }
+        };
+
+        let later = Instant::now() + Duration::from_mins(1);
+        let turn = logins.turn(&logins.attempt(&basic, peer).origin, later).await.unwrap();
+        expect_busy().await;
+        drop(turn);
+
+        let (release, held) = mpsc::channel::<()>();
+        let (started, running) = tokio::sync::oneshot::channel();
+        let hashing = Arc::clone(&logins);
+        let hash = tokio::spawn(async move {
+            let job = move || {
+                started.send(()).unwrap();
+                held.recv().unwrap();
+            };
+            hashing.hashing.run(later, job).await
+        });
+        running.await.unwrap();
+        expect_busy().await;
+        release.send(()).unwrap();
+        assert_eq!(hash.await.unwrap(), Ok(()));
+        assert!(logins.login_by(later, &directory, &basic, peer).await.is_ok());
     }
 }

@@ -5,11 +5,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 /// A password as somebody typed or sent it. Its memory is cleared when it is dropped.
@@ -170,27 +170,28 @@ pub struct Hashing {
     line: Semaphore,
 }
 
-/// How long a login waits for each of its turns before it is told that the gateway is busy: clients give up after 15 s.
-pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);
-
 impl Hashing {
     /// At most `at_once` hashes run, at most `waiting` more wait for them.
     pub fn new(at_once: usize, waiting: usize) -> Self {
         Self { running: Arc::new(Semaphore::new(at_once.max(1))), line: Semaphore::new(waiting) }
     }
 
-    /// Runs `job` on a blocking thread once it is its turn. A job that has begun ends even if the caller goes away,
-    /// and counts as running until then.
+    /// Runs `job` on a blocking thread once it is its turn, if that comes before `deadline`. A job that has begun ends
+    /// even if the caller goes away, and counts as running until then.
     ///
     /// # Errors
-    /// [`Busy`] if the line is full, the wait is too long, or the job died.
-    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+    /// [`Busy`] if the line is full, the turn does not come in time, or the job died.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
         let running = Arc::clone(&self.running);
         let permit = if let Ok(permit) = Arc::clone(&running).try_acquire_owned() {
             permit
         } else {
             let _place = self.line.try_acquire().map_err(|_| Busy)?;
-            let turn = tokio::time::timeout(WAIT_MAX, running.acquire_owned());
+            let turn = timeout_at(deadline, running.acquire_owned());
             turn.await.map_err(|_| Busy)?.map_err(|_| Busy)?
         };
         let work = move || {
@@ -210,10 +211,15 @@ pub struct Busy;
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use super::*;
 
     const CHEAP: Cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_mins(1)
+    }
 
     fn password(text: &str) -> Password {
         Password::new(text.to_owned())
@@ -279,7 +285,7 @@ mod tests {
         let (started, running) = tokio::sync::oneshot::channel();
         let start = |job: Box<dyn FnOnce() + Send>| {
             let hashing = Arc::clone(&hashing);
-            tokio::spawn(async move { hashing.run(job).await })
+            tokio::spawn(async move { hashing.run(later(), job).await })
         };
         let first = start(Box::new(move || {
             started.send(()).unwrap();
@@ -288,16 +294,16 @@ mod tests {
         running.await.unwrap();
         let second = start(Box::new(|| ()));
         tokio::task::yield_now().await;
-        assert_eq!(hashing.run(|| ()).await, Err(Busy));
+        assert_eq!(hashing.run(later(), || ()).await, Err(Busy));
         release.send(()).unwrap();
         assert_eq!((first.await.unwrap(), second.await.unwrap()), (Ok(()), Ok(())));
-        assert_eq!(hashing.run(|| 7).await, Ok(7));
+        assert_eq!(hashing.run(later(), || 7).await, Ok(7));
     }
 
     #[tokio::test]
     async fn a_job_that_dies_gives_its_place_back() {
         let hashing = Hashing::new(1, 0);
-        assert_eq!(hashing.run(|| panic!("on purpose")).await, Err::<(), _>(Busy));
-        assert_eq!(hashing.run(|| 1).await, Ok(1));
+        assert_eq!(hashing.run(later(), || panic!("on purpose")).await, Err::<(), _>(Busy));
+        assert_eq!(hashing.run(later(), || 1).await, Ok(1));
     }
 }

@@ -4,8 +4,9 @@
 //! that: at every moment a reader finds each record. What fails is tried again later, and leaves nothing behind.
 
 use std::collections::VecDeque;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +29,15 @@ pub(crate) struct Archive {
     job: Option<Job>,
     not_before: Option<Instant>,
     chunk: Vec<u8>,
+}
+
+/// How far a job has come.
+enum Progress {
+    More,
+    /// The archive is in its place, this large.
+    Done(u64),
+    /// Somebody has taken the file of lines away: it is theirs now, and nothing was put in its place.
+    Taken,
 }
 
 /// A file while it is compressed.
@@ -60,10 +70,11 @@ impl Archive {
         }
         if let Some(mut job) = self.job.take() {
             match job.advance(&self.root.disk, &mut self.chunk) {
-                Ok(None) => self.job = Some(job),
-                Ok(Some(compressed)) => {
-                    tracing::info!(path = %job.lines.display(), bytes = compressed, "compressed a file");
+                Ok(Progress::More) => self.job = Some(job),
+                Ok(Progress::Done(bytes)) => {
+                    tracing::info!(path = %job.lines.display(), bytes, "compressed a file");
                 }
+                Ok(Progress::Taken) => self.discard(&job.lines),
                 Err(error) => self.fail(job.lines, &error, now),
             }
         } else if let Some(lines) = self.waiting.pop_front() {
@@ -109,22 +120,36 @@ impl Job {
         Ok(Self { lines: lines.to_owned(), source, encoder })
     }
 
-    /// Compresses a chunk. At the end of the file, puts the whole in its place and says how large it is.
-    fn advance(&mut self, disk: &Disk, chunk: &mut [u8]) -> io::Result<Option<u64>> {
+    /// Compresses a chunk. At the end of the file, puts the whole in its place.
+    fn advance(&mut self, disk: &Disk, chunk: &mut [u8]) -> io::Result<Progress> {
         let read = self.source.read(chunk)?;
         if read > 0 {
             self.encoder.write_all(&chunk[..read])?;
-            return Ok(None);
+            return Ok(Progress::More);
         }
         self.encoder.do_finish()?;
         let file = self.encoder.get_ref();
         disk.sync_data(file)?;
         let compressed = file.metadata()?.len();
         let lines = &self.lines;
+        if !self.is_in_place()? {
+            return Ok(Progress::Taken);
+        }
         disk.rename(&ending(lines, TEMPORARY), &ending(lines, ARCHIVE))?;
         disk.sync_folder(lines.parent().unwrap_or(Path::new("")))?;
         disk.remove(lines)?;
-        Ok(Some(compressed))
+        Ok(Progress::Done(compressed))
+    }
+
+    /// Whether the file that was read still stands under its name. A reader who removes what it has read would find
+    /// the records again in an archive.
+    fn is_in_place(&self) -> io::Result<bool> {
+        let source = self.source.metadata()?;
+        match fs::symlink_metadata(&self.lines) {
+            Ok(now) => Ok((now.dev(), now.ino()) == (source.dev(), source.ino())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 

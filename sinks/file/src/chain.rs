@@ -83,10 +83,10 @@ impl Chain {
         (self.open, self.damaged) = (None, None);
     }
 
-    /// Closes a file, and hands it on unless it was removed for being empty.
+    /// Closes a file, and hands it on.
     fn retire(&self, segment: Option<Segment>) {
-        if let Some(segment) = segment.filter(|segment| !segment.is_empty()) {
-            self.topic.retire(segment.path().to_owned());
+        if let Some(segment) = segment {
+            self.topic.retire(&segment);
         }
     }
 }

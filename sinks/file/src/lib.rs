@@ -3,12 +3,14 @@
 //! A line is one record in the JSON format of `CloudEvents` 1.0 (structured mode), with the client's bytes spliced into
 //! `data` unchanged. A file that has reached its size or age is closed; where compression is on, it becomes
 //! `.ndjson.zst`. Whoever reads all `*.ndjson` and `*.ndjson.zst` of a topic in name order reads every record once and
-//! in order; where both names of one stem stand, for a moment, the `.ndjson` counts.
+//! in order; where both names of one stem stand, for a moment, the `.ndjson` counts. A start that finds both keeps the
+//! archive if it is whole.
 //!
 //! `Delivered` means: the record's line is written and, with [`FileConfig::sync`], on the disk together with the name
 //! of its file. A batch of which any part fails is not delivered at all, and its bytes are taken off the file again
-//! before the next batch is written. Files of another run are never appended to; what a crash left torn at their ends is
-//! cut off when the topic is opened. One process at a time owns the folder.
+//! before the next batch is written. Files of another run are never appended to; what a crash left torn in them is taken
+//! out when the topic is opened: with [`FileConfig::sync`] wherever it stands, else at their ends. One process at a time
+//! owns the folder.
 //!
 //! File systems take no deadline: a disk that hangs holds the call that meets it.
 
@@ -17,9 +19,11 @@ mod chain;
 mod disk;
 mod keeper;
 mod line;
+mod mark;
 mod name;
 mod repair;
 mod root;
+mod scan;
 mod segment;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

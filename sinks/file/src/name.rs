@@ -34,6 +34,11 @@ pub(crate) fn parse(name: &str) -> Option<(&str, Form)> {
     })
 }
 
+/// Whether this is the stem of a name of the sink's.
+pub(crate) fn is_stem(text: &str) -> bool {
+    split(text).is_some()
+}
+
 /// The last name that was given, and so the lower bound of the next one.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Names {

@@ -81,11 +81,12 @@ fn read_ids(path: &Path) -> Vec<String> {
     read_topic(path, TOPIC).iter().map(id).collect()
 }
 
-/// The names in the topic's folder, in order.
+/// The names in the topic's folder that are not hidden, in order.
 fn file_names(path: &Path) -> Vec<String> {
     let entries = fs::read_dir(path.join(TOPIC)).unwrap();
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| !name.starts_with('.'));
     names.sort();
     names
 }

@@ -16,6 +16,9 @@ use super::{Directory, DirectoryError};
 pub struct LiveDirectory {
     path: PathBuf,
     current: ArcSwap<Directory>,
+    /// Held while the file is read, for as long as that takes: what is read first is put in place first.
+    reloading: Mutex<()>,
+    /// Never held while the file is read or looked at: a file system that hangs must not hold [`status`](Self::status).
     seen: Mutex<Seen>,
 }
 
@@ -67,7 +70,12 @@ impl LiveDirectory {
         let directory = parse(&contents, path)?;
         let seen =
             Seen { look, digest: Some(blake3::hash(&contents)), loaded_at: SystemTime::now(), error: None };
-        Ok(Self { path: path.to_owned(), current: ArcSwap::from_pointee(directory), seen: Mutex::new(seen) })
+        Ok(Self {
+            path: path.to_owned(),
+            current: ArcSwap::from_pointee(directory),
+            reloading: Mutex::default(),
+            seen: Mutex::new(seen),
+        })
     }
 
     /// The current snapshot. Cheap; hold it for one decision, not across waits.
@@ -78,22 +86,23 @@ impl LiveDirectory {
     /// Reads the file again, and swaps the snapshot if the file is another and holds. What does not hold is logged,
     /// once, and returned each time; the last good snapshot stays. Blocks.
     pub fn reload(&self) -> Result<(), DirectoryError> {
-        let mut seen = self.seen();
+        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let (look, contents) = match read(&self.path) {
-            Ok(read) => read,
-            Err(error) => {
-                seen.look = look_at(&self.path);
-                seen.digest = None;
-                return Err(seen.refuse(error));
-            }
+            Ok((look, contents)) => (look, Ok(contents)),
+            Err(error) => (look_at(&self.path), Err(error)),
         };
-        seen.look = look;
-        let digest = blake3::hash(&contents);
-        if seen.digest == Some(digest) {
+        let digest = contents.as_ref().ok().map(|contents| blake3::hash(contents));
+        // Nobody else writes this.
+        let before = self.seen().digest;
+        if digest.is_some() && digest == before {
+            let mut seen = self.seen();
+            seen.look = look;
             return seen.error.clone().map_or(Ok(()), Err);
         }
-        seen.digest = Some(digest);
-        match parse(&contents, &self.path) {
+        let directory = contents.and_then(|contents| parse(&contents, &self.path));
+        let mut seen = self.seen();
+        (seen.look, seen.digest) = (look, digest);
+        match directory {
             Ok(directory) => {
                 let (users, customers) = (directory.users().len(), directory.customers().len());
                 tracing::info!(path = %self.path.display(), users, customers, "directory reloaded");

@@ -4,9 +4,9 @@
 //! notice (network file systems, mounted configuration maps, a folder replaced as a whole).
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode};
@@ -21,13 +21,16 @@ const POLL: Duration = Duration::from_millis(700);
 const STILL: Duration = Duration::from_millis(40);
 /// … or after so many looks.
 const LOOKS_MAX: usize = 6;
+/// How long the end of the thread is waited for. On a file system that hangs it may never come.
+const END_MAX: Duration = Duration::from_secs(2);
 
 /// Keeps a [`LiveDirectory`] up to date until it is dropped.
 #[derive(Debug)]
 pub struct Watcher {
     bell: Option<SyncSender<()>>,
     notices: Option<RecommendedWatcher>,
-    thread: Option<JoinHandle<()>>,
+    /// Disconnected when the thread has ended.
+    ended: Mutex<Receiver<()>>,
 }
 
 impl Watcher {
@@ -42,19 +45,24 @@ impl Watcher {
         if let Err(error) = &notices {
             tracing::warn!(%error, "no notice of changes to the directory; looking each second");
         }
-        let thread =
-            thread::Builder::new().name("directory".to_owned()).spawn(move || follow(&directory, &heard))?;
-        Ok(Self { bell: Some(bell), notices: notices.ok(), thread: Some(thread) })
+        let (end, ended) = channel();
+        thread::Builder::new().name("directory".to_owned()).spawn(move || {
+            let _end: Sender<()> = end;
+            follow(&directory, &heard);
+        })?;
+        Ok(Self { bell: Some(bell), notices: notices.ok(), ended: Mutex::new(ended) })
     }
 }
 
 impl Drop for Watcher {
-    /// The thread ends when every sender of its channel is gone.
+    /// The thread ends when every sender of its channel is gone. One that hangs in a read is left behind: it holds
+    /// nothing that the rest of the process needs.
     fn drop(&mut self) {
         self.notices = None;
         self.bell = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if ended.recv_timeout(END_MAX) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("the directory's file system hangs; not waiting for it");
         }
     }
 }

@@ -39,14 +39,21 @@ enum Event {
     SetBack(u64),
     /// The process ends in good order and starts again.
     Restart,
-    /// The process ends while a worker writes a batch of which only these parts, in 1/256, reached the file: length, and
-    /// data. Then it starts again.
+    /// The process ends while a worker writes a batch of which only a part reached the file. Then it starts again.
     Crash {
         worker: usize,
         records: usize,
-        length: u8,
-        data: u8,
+        tear: Tear,
     },
+}
+
+/// What a file system has of a write when the machine stops: a part of its length, and of that a part of its data, either
+/// the beginning or the end. In 1/255.
+#[derive(Clone, Copy, Debug)]
+struct Tear {
+    length: u8,
+    data: u8,
+    end: bool,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -60,10 +67,14 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (0..40u64, 0..12usize).prop_map(|(seconds, rounds)| Event::Pass { seconds, rounds }),
         1 => (0..100u64).prop_map(Event::SetBack),
         1 => Just(Event::Restart),
-        2 => (worker, 1..4usize, any::<u8>(), any::<u8>()).prop_map(|(worker, records, length, data)| {
-            Event::Crash { worker, records, length, data }
+        2 => (worker, 1..4usize, tear()).prop_map(|(worker, records, tear)| {
+            Event::Crash { worker, records, tear }
         }),
     ]
+}
+
+fn tear() -> impl Strategy<Value = Tear> {
+    any::<(u8, u8, bool)>().prop_map(|(length, data, end)| Tear { length, data, end })
 }
 
 /// What runs between a start and an end of the process.
@@ -159,7 +170,7 @@ impl World {
             }
             Event::SetBack(seconds) => self.clock -= Duration::from_secs(seconds),
             Event::Restart => self.restart(),
-            Event::Crash { worker, records, length, data } => self.crash(worker, records, length, data),
+            Event::Crash { worker, records, tear } => self.crash(worker, records, tear),
         }
         // Until a failed batch is off its file, a reader may see a part of it.
         if !self.process().is_damaged() {
@@ -196,7 +207,7 @@ impl World {
         self.process = Some(Process::start(&self.config));
     }
 
-    fn crash(&mut self, worker: usize, records: usize, length: u8, data: u8) {
+    fn crash(&mut self, worker: usize, records: usize, tear: Tear) {
         let batch = self.batch(worker, records);
         let (now, first) = (self.now, batch[0].context.time);
         let mut process = self.process.take().unwrap();
@@ -208,7 +219,7 @@ impl World {
                 |path| Ok(path.to_owned()),
             );
             if let Ok(path) = path {
-                let torn = tear(lines(&batch), length, data);
+                let torn = tear.of(lines(&batch));
                 fs::File::options().append(true).open(path).unwrap().write_all(&torn).unwrap();
             }
         }
@@ -270,12 +281,14 @@ fn lines(batch: &[Record]) -> Vec<u8> {
     lines
 }
 
-/// What a file system may have of a write when the machine stops: a part of its length, and of that a part of its data.
-fn tear(mut lines: Vec<u8>, length: u8, data: u8) -> Vec<u8> {
-    lines.truncate(lines.len() * usize::from(length) / 256);
-    let written = lines.len() * usize::from(data) / 255;
-    lines[written..].fill(0);
-    lines
+impl Tear {
+    fn of(self, mut lines: Vec<u8>) -> Vec<u8> {
+        lines.truncate(lines.len() * usize::from(self.length) / 255);
+        let written = lines.len() * usize::from(self.data) / 255;
+        let lost = if self.end { 0..lines.len() - written } else { written..lines.len() };
+        lines[lost].fill(0);
+        lines
+    }
 }
 
 proptest! {

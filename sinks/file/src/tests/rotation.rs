@@ -136,3 +136,19 @@ fn a_file_that_was_taken_away_is_forgotten() {
     assert!(archive.is_idle(now + RETRY_AFTER));
     assert_eq!(file_names(folder.path()), Vec::<String>::new());
 }
+
+#[test]
+fn a_file_that_is_taken_away_during_its_compression_does_not_come_back() {
+    let folder = TempDir::new().unwrap();
+    let (_root, mut archive, _) = closed_file(&folder);
+    let now = Instant::now();
+    archive.step(now);
+    archive.step(now);
+    assert_eq!(file_names(folder.path()).len(), 2, "half of it is compressed");
+    fs::remove_file(folder.path().join(TOPIC).join(&file_names(folder.path())[0])).unwrap();
+    for _ in 0..100 {
+        archive.step(now);
+    }
+    assert!(archive.is_idle(now + RETRY_AFTER));
+    assert_eq!(file_names(folder.path()), Vec::<String>::new());
+}

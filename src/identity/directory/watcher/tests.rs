@@ -129,3 +129,37 @@ fn reading_on_demand_needs_no_watcher() {
     assert!(acme_is("changed")(&directory));
     assert!(LiveDirectory::open(&path).is_err());
 }
+
+/// Puts in the file's place what behaves as a file on a network file system that hangs: a pipe, which is read for as long
+/// as somebody holds its other end.
+#[cfg(unix)]
+fn replace_by_pipe(path: &std::path::Path) {
+    let beside = path.with_extension("new");
+    assert!(std::process::Command::new("mkfifo").arg(&beside).status().unwrap().success());
+    fs::rename(&beside, path).unwrap();
+}
+
+/// What `job` gives; a job that hangs fails the test instead of holding it for ever.
+#[cfg(unix)]
+fn ends<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = channel();
+    thread::spawn(move || sender.send(job()));
+    receiver.recv_timeout(Duration::from_mins(1)).expect("it hangs with the file system")
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_system_that_hangs_holds_neither_the_status_nor_the_end() {
+    use std::io::Write;
+    let Watched { _folder, path, directory, _watcher: watcher } = watched();
+    replace_by_pipe(&path);
+    // Opens once the watcher has opened the other end: from here on it reads.
+    let at = path.clone();
+    let mut pipe = ends(move || fs::File::options().write(true).open(at).unwrap());
+    let asked = Arc::clone(&directory);
+    assert_eq!(ends(move || asked.status()).error, None);
+    ends(move || drop(watcher));
+    pipe.write_all(renamed("at last").as_bytes()).unwrap();
+    drop(pipe);
+    wait(&directory, acme_is("at last"));
+}
