@@ -13,8 +13,7 @@ use iem_gateway::identity::authentication::{BasicHeader, access_token, basic};
 use iem_gateway::identity::token::{Lifetimes, SigningKey, Tokens, Use};
 use libfuzzer_sys::fuzz_target;
 
-static TOKENS: LazyLock<Tokens> =
-    LazyLock::new(|| Tokens::new(&SigningKey::random(), Lifetimes::default()));
+static TOKENS: LazyLock<Tokens> = LazyLock::new(|| Tokens::new(&SigningKey::random(), Lifetimes::default()));
 
 fuzz_target!(|headers: &[u8]| {
     let lines: Vec<&[u8]> = headers.split(|byte| *byte == b'\n').collect();
