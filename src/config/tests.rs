@@ -283,3 +283,12 @@ fn the_memory_ceiling_follows_the_configuration() {
     assert_eq!(ceiling("server = { threads = 2, max_connections = 16385 }").bytes - base.bytes, 128 << 10);
     assert_eq!(ceiling("server = { threads = 2, memory = '1 GiB' }").bytes - base.bytes, 512 << 20);
 }
+
+#[test]
+fn topics_and_their_default_keys_are_those_of_the_kinds() {
+    let config = load_with("", &[]).expect("holds").config;
+    for kind in crate::record::Kind::ALL {
+        assert_eq!(TOPICS[kind as usize], kind.topic());
+        assert_eq!(config.topics[kind as usize].key, kind.default_key());
+    }
+}

@@ -70,14 +70,14 @@ impl Batch {
     pub(super) fn fits(&self, submission: &Submission) -> bool {
         self.is_empty()
             || self.records.len() + submission.records.len() <= self.records_max
-                && self.bytes + submission.bytes <= self.bytes_max
+                && self.bytes + submission.bytes() <= self.bytes_max
     }
 
     pub(super) fn push(&mut self, submission: Submission) {
-        let Submission { records, bytes, deadline, reply } = submission;
+        self.bytes += submission.bytes();
+        let Submission { records, deadline, reply } = submission;
         let request = self.requests.len();
         let open = records.len();
-        self.bytes += bytes;
         self.owners.extend((0..open).map(|index| Owner { request, index, settled: false }));
         self.records.extend(records);
         let outcomes = smallvec::smallvec![Outcome::Retryable; open];

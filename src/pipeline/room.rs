@@ -64,6 +64,10 @@ pub(super) struct Place {
 }
 
 impl Place {
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Cuts a part off this share.
     pub(super) fn split(&mut self, bytes: usize, records: usize) -> Self {
         self.bytes -= bytes;

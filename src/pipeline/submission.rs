@@ -17,7 +17,6 @@ const GRACE: Duration = Duration::from_millis(250);
 /// All records of one request for one worker. Never split over batches.
 pub(super) struct Submission {
     pub(super) records: Records,
-    pub(super) bytes: usize,
     pub(super) deadline: Instant,
     pub(super) reply: Reply,
 }
@@ -29,8 +28,12 @@ impl Submission {
         deadline: Instant,
     ) -> (Box<Self>, oneshot::Receiver<Outcomes>) {
         let (sender, receiver) = oneshot::channel();
-        let bytes = records.iter().map(|record| record.data.len()).sum();
-        (Box::new(Self { records, bytes, deadline, reply: Reply { sender, place } }), receiver)
+        (Box::new(Self { records, deadline, reply: Reply { sender, place } }), receiver)
+    }
+
+    /// Bytes of the records' data: what their place was taken for.
+    pub(super) fn bytes(&self) -> usize {
+        self.reply.place.bytes()
     }
 }
 
