@@ -27,11 +27,12 @@ impl Checker {
         let start = |backend: &Arc<Backend>| {
             let (stop, stopped) = mpsc::channel();
             let (backend, vitals) = (Arc::clone(backend), Arc::clone(vitals));
-            let thread = std::thread::Builder::new().name(format!("check-{}", backend.name)).spawn(move || {
-                while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                    check(&backend, &vitals);
-                }
-            })?;
+            let thread =
+                std::thread::Builder::new().name(format!("check-{}", backend.name)).spawn(move || {
+                    while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                        check(&backend, &vitals);
+                    }
+                })?;
             Ok((stop, thread))
         };
         Ok(Self { threads: backends.values().map(start).collect::<io::Result<_>>()? })

@@ -18,7 +18,7 @@ use crate::identity::token::{KeyError, Lifetimes, SigningKey, Tokens};
 use crate::identity::{FailuresPerMinute, Identity, LoginSettings, Settings};
 use crate::memory::Memory;
 use crate::pipeline::{Backend, Observer, Pipeline, TopicSettings, Vitals};
-use crate::record::{Kind};
+use crate::record::Kind;
 use crate::sinks::{self, Backends};
 use crate::telemetry::{Metrics, Snapshot, TopicSnapshot};
 

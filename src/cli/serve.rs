@@ -54,11 +54,8 @@ pub(super) fn serve(config: &Config) -> ExitCode {
 
 /// Ready on SIGTERM or SIGINT. SIGHUP reloads the directory.
 async fn told_to_stop(directory: Arc<LiveDirectory>) {
-    let signals = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::hangup()),
-    );
+    let signals =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
         tracing::error!("the system does not let signals be heard");
         return;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
@@ -39,12 +41,16 @@ pub(super) enum Success<'a> {
 #[derive(Debug)]
 pub(super) enum Refusal {
     NotFound,
-    MethodNotAllowed { allow: &'static str },
+    MethodNotAllowed {
+        allow: &'static str,
+    },
     Internal,
 
     /// The token endpoint's own answers.
     WrongLogin,
-    TooManyLogins { retry_after: Duration },
+    TooManyLogins {
+        retry_after: Duration,
+    },
     LoginsBusy,
     WrongRefreshToken,
     BadRefreshRequest(String),
@@ -57,10 +63,14 @@ pub(super) enum Refusal {
 
     /// The ticket endpoint's answers to Basic credentials.
     WrongCredentials,
-    TooManyAttempts { retry_after: Duration },
+    TooManyAttempts {
+        retry_after: Duration,
+    },
     CredentialsBusy,
 
-    BodyTooLarge { limit: usize },
+    BodyTooLarge {
+        limit: usize,
+    },
     EncodingNotServed,
     BodyLate,
     BodyBroken,
@@ -77,9 +87,14 @@ pub(super) enum Refusal {
     TooMuch,
     /// The sink did not confirm all: indexes to send again, and indexes that are in vain. `failed` lists nothing when
     /// the sink confirmed nothing.
-    Unconfirmed { failed: Vec<usize>, rejected: Vec<usize> },
+    Unconfirmed {
+        failed: Vec<usize>,
+        rejected: Vec<usize>,
+    },
     /// The sink will never take these; it has all others.
-    Rejected { rejected: Vec<usize> },
+    Rejected {
+        rejected: Vec<usize>,
+    },
 }
 
 impl Success<'_> {
@@ -160,7 +175,11 @@ impl Refusal {
     pub(super) fn into_answer(self) -> Answer {
         let text = self.text();
         let mut body = RefusalBody::default();
-        if self.is_of_token_endpoint() { body.detail = Some(&text) } else { body.message = Some(&text) }
+        if self.is_of_token_endpoint() {
+            body.detail = Some(&text)
+        } else {
+            body.message = Some(&text)
+        }
         if let Self::Unconfirmed { failed, rejected } = &self {
             (body.failed, body.rejected) = (failed, rejected);
         }
@@ -203,7 +222,9 @@ impl Refusal {
             Self::LoginDenied | Self::AccessDenied | Self::WrongCredentials => StatusCode::FORBIDDEN,
             Self::NotFound | Self::UnknownIntegration => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BodyTooLarge { .. } | Self::TooMuch | Self::Rejected { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooLarge { .. } | Self::TooMuch | Self::Rejected { .. } => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             Self::EncodingNotServed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyLogins { .. } | Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -126,7 +126,8 @@ mod tests {
             check(Method::GET, &format!("/gbp/push/acme{slash}"), Route::MethodNotAllowed(POST));
             check(Method::GET, &format!("/api/v1/user/token{slash}"), Route::MethodNotAllowed(POST));
         }
-        for path in ["/", "", "*", "/publish", "/publish/events", "/gbp/push", "/gbp/push/", "/gbp/push/a/b"] {
+        for path in ["/", "", "*", "/publish", "/publish/events", "/gbp/push", "/gbp/push/", "/gbp/push/a/b"]
+        {
             check(Method::POST, path, Route::NotFound);
         }
         check(Method::POST, "/publish/metrics//", Route::NotFound);

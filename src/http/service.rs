@@ -71,7 +71,9 @@ impl Service {
             Ok(answer) => answer,
             Err(refusal) => refusal.into_answer(),
         };
-        if !request.body.is_end_stream() && !body::discard_small(&mut request.body, &request.head.headers).await {
+        if !request.body.is_end_stream()
+            && !body::discard_small(&mut request.body, &request.head.headers).await
+        {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let elapsed = began.elapsed();
@@ -86,10 +88,13 @@ impl Service {
         let route = Route::of(&request.head.method, uri.path());
         let endpoint = route.endpoint();
         let result = match route {
-            Route::Publish(kind) => self.publish(kind, request).await.map(|()| Success::Published.into_answer()),
-            Route::Ticket(customer) => {
-                self.ticket(&customer, uri.query(), request).await.map(|()| Success::TicketTaken.into_answer())
+            Route::Publish(kind) => {
+                self.publish(kind, request).await.map(|()| Success::Published.into_answer())
             }
+            Route::Ticket(customer) => self
+                .ticket(&customer, uri.query(), request)
+                .await
+                .map(|()| Success::TicketTaken.into_answer()),
             Route::Token => self.token(request).await,
             Route::Refresh => self.refresh(request).await,
             Route::Running => Ok(Success::Running.into_answer()),
@@ -113,11 +118,17 @@ impl Service {
     }
 
     /// `POST /gbp/push/<customerid>`: contract, section 4.
-    async fn ticket(&self, customer: &str, query: Option<&str>, request: &mut Inbound) -> Result<(), Refusal> {
+    async fn ticket(
+        &self,
+        customer: &str,
+        query: Option<&str>,
+        request: &mut Inbound,
+    ) -> Result<(), Refusal> {
         let principal = self.ticket_sender(request).await?;
         authorization::may_call(principal.user())?;
         let customer = self.customer(&principal, customer)?;
-        let id = query_value(query, "integrationid").filter(|id| !id.is_empty()).ok_or(Refusal::NoIntegration)?;
+        let id =
+            query_value(query, "integrationid").filter(|id| !id.is_empty()).ok_or(Refusal::NoIntegration)?;
         let integration = self.identity.directory().load().integration(&customer.id, &id).cloned();
         let integration = integration.ok_or(Refusal::UnknownIntegration)?;
         let data = self.body(request).await?;
@@ -242,7 +253,9 @@ impl Service {
         let result = self.confirm(kind, records).await;
         let refused = match &result {
             Ok(()) => 0,
-            Err(Refusal::Unconfirmed { failed, rejected }) if !failed.is_empty() => failed.len() + rejected.len(),
+            Err(Refusal::Unconfirmed { failed, rejected }) if !failed.is_empty() => {
+                failed.len() + rejected.len()
+            }
             Err(Refusal::Rejected { rejected }) => rejected.len(),
             Err(_) => count,
         };
@@ -252,13 +265,14 @@ impl Service {
 
     async fn confirm(&self, kind: Kind, records: Records) -> Result<(), Refusal> {
         let count = records.len();
-        let receipt = self.topics[kind as usize].pipeline.submit(records, Instant::now()).map_err(|refused| {
-            self.metrics.topic(kind).full(count);
-            match refused {
-                Refused::Full => Refusal::Full,
-                Refused::TooLarge => Refusal::TooMuch,
-            }
-        })?;
+        let receipt =
+            self.topics[kind as usize].pipeline.submit(records, Instant::now()).map_err(|refused| {
+                self.metrics.topic(kind).full(count);
+                match refused {
+                    Refused::Full => Refusal::Full,
+                    Refused::TooLarge => Refusal::TooMuch,
+                }
+            })?;
         let outcomes = receipt.outcomes().await;
         let indexes = |wanted: fn(&Outcome) -> bool| {
             let of = |(index, outcome)| wanted(outcome).then_some(index);

@@ -65,9 +65,14 @@ mod tests {
             counts.add(&customer.into(), 1, 2);
         }
         let mut seen = Vec::new();
-        counts.for_each_series(|customer, accepted, refused| seen.push((customer.to_owned(), accepted, refused)));
+        counts.for_each_series(|customer, accepted, refused| {
+            seen.push((customer.to_owned(), accepted, refused))
+        });
         seen.sort();
         let expected = [("a", 2, 4), ("b", 1, 2), ("other", 2, 4)];
-        assert_eq!(seen, expected.map(|(customer, accepted, refused)| (customer.to_owned(), accepted, refused)));
+        assert_eq!(
+            seen,
+            expected.map(|(customer, accepted, refused)| (customer.to_owned(), accepted, refused))
+        );
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use super::customers::CustomerCounts;
@@ -272,7 +272,11 @@ impl Scraped {
             &["customer", "outcome"],
         )?;
         Ok(Self {
-            queue_records: register.gauges("queue_records", "Records accepted and not settled.", &["topic"])?,
+            queue_records: register.gauges(
+                "queue_records",
+                "Records accepted and not settled.",
+                &["topic"],
+            )?,
             queue_bytes: register.gauges("queue_bytes", "Bytes accepted and not settled.", &["topic"])?,
             sink_up: register.gauges("sink_up", "1 while deliveries succeed.", &["topic", "sink"])?,
             sink: register.floats("sink", "What a sink tells of itself.", &["sink", "figure"])?,
