@@ -3,7 +3,6 @@
 //! All of it comes on the producer's own polling thread, which must never wait.
 
 use std::error::Error;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -24,7 +23,6 @@ pub(crate) struct Events {
     mailboxes: Arc<Mailboxes>,
     figures: Arc<Figures>,
     token_file: Option<String>,
-    fatal: AtomicBool,
     trouble: Mutex<Trouble>,
 }
 
@@ -39,12 +37,7 @@ struct Trouble {
 
 impl Events {
     pub(crate) fn new(mailboxes: Arc<Mailboxes>, figures: Arc<Figures>, token_file: Option<String>) -> Self {
-        Self { mailboxes, figures, token_file, fatal: AtomicBool::new(false), trouble: Mutex::default() }
-    }
-
-    /// Whether the producer can never send again.
-    pub(crate) fn is_fatal(&self) -> bool {
-        self.fatal.load(Ordering::Acquire)
+        Self { mailboxes, figures, token_file, trouble: Mutex::default() }
     }
 
     /// Why the brokers have refused the login since `since`, if they have.
@@ -82,7 +75,6 @@ impl ClientContext for Events {
         match code(&error) {
             RDKafkaErrorCode::Fatal => {
                 tracing::error!(%reason, "the Kafka producer cannot go on, and is made anew");
-                self.fatal.store(true, Ordering::Release);
                 self.mailboxes.interrupt();
             }
             found if Kind::of(found) == Kind::Refused => {

@@ -79,14 +79,14 @@ impl Kind {
 pub(crate) fn explain(topic: &str, code: Code) -> String {
     match Kind::of(code) {
         Kind::UnknownTopic => missing_topic(topic),
-        Kind::Refused if matches!(code, Code::TopicAuthorizationFailed) => format!(
-            "topic {topic} may not be written by this user; allow it: kafka-acls.sh --bootstrap-server … --add \
-             --allow-principal User:… --producer --topic {topic}"
-        ),
-        Kind::Refused if matches!(code, Code::ClusterAuthorizationFailed) => {
-            "this user may not write idempotently; allow it: kafka-acls.sh --bootstrap-server … --add \
-             --allow-principal User:… --operation IdempotentWrite --cluster"
-                .to_owned()
+        // The latter: this user may write no topic at all.
+        Kind::Refused
+            if matches!(code, Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) =>
+        {
+            format!(
+                "topic {topic} may not be written by this user; allow it: kafka-acls.sh --bootstrap-server … --add \
+                 --allow-principal User:… --producer --topic {topic}"
+            )
         }
         Kind::Replicas => {
             format!(

@@ -123,6 +123,9 @@ impl KafkaSink {
             return Err(SinkError::transient(format!("whether it may be written is not known: {error}")));
         }
         mailbox.wait(deadline);
+        if let Some((code, _)) = producer.client().fatal_error() {
+            return Ok((Level::Bad, explain(topic, code)));
+        }
         let refused = producer.client().context().refused_since(Instant::now() - Duration::from_secs(60));
         Ok(match (mailbox.resume(number), refused) {
             (Report::Failed(code), _) if Kind::of(code) == Kind::TooLarge => {

@@ -127,7 +127,7 @@ impl Sink for KafkaSink {
     /// replicas.
     fn check(&self, deadline: Instant) -> Result<(), SinkError> {
         let producer = self.producers.current();
-        if producer.events().is_fatal() {
+        if producer.fatal().is_some() {
             self.producers.revive(&producer)?;
         }
         let producer = self.producers.current();

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use iem_sink::SinkError;
 use rdkafka::client::Client;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{Producer as _, PurgeConfig, ThreadedProducer};
 
 use crate::KafkaConfig;
@@ -31,6 +32,11 @@ pub(crate) struct Producer {
 impl Producer {
     pub(crate) fn client(&self) -> &Client<Events> {
         self.native.client()
+    }
+
+    /// Why the producer can never send again, if it cannot.
+    pub(crate) fn fatal(&self) -> Option<RDKafkaErrorCode> {
+        self.client().fatal_error().map(|(code, _)| code)
     }
 
     pub(crate) fn events(&self) -> &Events {

@@ -210,7 +210,8 @@ impl KafkaWriter {
         refused: Option<String>,
     ) -> Result<(), SinkError> {
         let topic = &self.topic.name;
-        if producer.events().is_fatal() {
+        let fatal = producer.fatal();
+        if fatal.is_some() {
             self.producers.revive(producer)?;
         } else if verdict.batch_too_large {
             self.producers.halve_batches(producer)?;
@@ -221,17 +222,16 @@ impl KafkaWriter {
         if let Some(reason) = refused {
             return Err(SinkError::permanent(reason));
         }
-        if producer.events().is_fatal() {
-            return Err(SinkError::transient(format!("topic {topic}: the producer had to be made anew")));
-        }
-        if let Some(code) = verdict.failed {
-            self.suspect = Kind::of(code).is_permanent(code);
+        // What a dead producer says of its records tells nothing; what killed it does.
+        if let Some(code) = fatal.or(verdict.failed) {
             let reason = explain(topic, code);
-            return Err(if self.suspect {
-                SinkError::permanent(reason)
-            } else {
-                SinkError::transient(reason)
-            });
+            if Kind::of(code).is_permanent(code) {
+                self.suspect = fatal.is_none();
+                return Err(SinkError::permanent(reason));
+            }
+            let reason =
+                if fatal.is_some() { format!("{reason}; the producer is made anew") } else { reason };
+            return Err(SinkError::transient(reason));
         }
         let open = verdict.pending + unsent;
         let reason = producer.events().connection_trouble(began).unwrap_or_else(|| "no answer".to_owned());
@@ -258,7 +258,7 @@ fn wait(mailbox: &Mailbox, producer: &Producer, began: Instant, deadline: Instan
     loop {
         match mailbox.wait(deadline) {
             Woken::AllReported | Woken::DeadlinePassed => return None,
-            Woken::Interrupted if producer.events().is_fatal() => return None,
+            Woken::Interrupted if producer.fatal().is_some() => return None,
             Woken::Interrupted => {
                 let refused = producer.events().refused_since(began);
                 if refused.is_some() {

@@ -56,7 +56,8 @@ fn a_dead_producer_is_made_anew() {
     let records = batch();
     let (outcomes, result) = write(&mut *writer, &records, AMPLE);
     assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Retryable), "{result:?}");
-    assert!(result.unwrap_err().message.contains("made anew"));
+    let error = result.unwrap_err();
+    assert!(error.message.contains("made anew"), "{error}");
     let end = Instant::now() + AMPLE;
     let mut left = records;
     while !left.is_empty() {

@@ -90,9 +90,9 @@ impl Kafka {
                 &count.to_string(),
                 "--timeout-ms",
                 "20000",
-                "--formatter-property",
+                "--property",
                 "print.headers=true",
-                "--formatter-property",
+                "--property",
                 "print.key=true",
             ],
         )
