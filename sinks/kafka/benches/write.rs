@@ -11,7 +11,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use iem_sink::testing::{record, topic};
 use iem_sink::{DATA_CONTENT_TYPE, Outcome, Record, Sink, Writer};
 use iem_sink_kafka::{KafkaConfig, KafkaSink};
-use iem_test_brokers::kafka::Kafka;
+use iem_test_brokers::kafka::{Kafka, Options};
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -105,7 +105,7 @@ fn ours(writer: &mut dyn Writer, records: &[Record]) {
 }
 
 fn write(criterion: &mut Criterion) {
-    let kafka = Kafka::shared();
+    let kafka = Kafka::start(&Options { for_load: true, ..Options::default() });
     kafka.create_topic(TOPIC, 1, 1, &[("retention.bytes", "268435456"), ("segment.bytes", "67108864")]);
     let sink = KafkaSink::open(KafkaConfig {
         bootstrap_servers: kafka.bootstrap(),

@@ -1,6 +1,6 @@
 //! A close look at a cluster before it is used: what is there, what is missing, and the command that makes it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use iem_sink::{SinkError, TopicConfig};
 use rdkafka::config::FromClientConfigAndContext as _;
@@ -116,7 +116,8 @@ impl KafkaSink {
         let events = Events::new(mailboxes, std::sync::Arc::<Figures>::default(), token_file);
         let producer: ThreadedProducer<Events> = ThreadedProducer::from_config_and_context(&client, events)
             .map_err(|error| config_error(&error))?;
-        let number = mailbox.issue(1, Instant::now());
+        let began = Instant::now();
+        let number = mailbox.issue(1, began);
         let payload = vec![b' '; limit];
         let record = BaseRecord::with_opaque_to(topic, mailbox.ticket(number)).key("").payload(&payload);
         if let Err((error, _)) = producer.send(record) {
@@ -126,7 +127,7 @@ impl KafkaSink {
         if let Some((code, _)) = producer.client().fatal_error() {
             return Ok((Level::Bad, explain(topic, code)));
         }
-        let refused = producer.client().context().refused_since(Instant::now() - Duration::from_secs(60));
+        let refused = producer.client().context().refused_since(began);
         Ok(match (mailbox.resume(number), refused) {
             (Report::Failed(code), _) if Kind::of(code) == Kind::TooLarge => {
                 (Level::Good, "may be written".to_owned())

@@ -40,6 +40,9 @@ use crate::writer::KafkaWriter;
 /// How long the cluster may take to tell of a topic when it is opened.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long it may take to tell of the topic's configuration, which is good to know and no more.
+const CONFIGURATION_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Where the brokers are, and how to talk to them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KafkaConfig {
@@ -101,6 +104,7 @@ impl KafkaSink {
     /// Reads what the topic takes, and keeps batches below it. Not every login may read it; without, a batch that is
     /// refused says so.
     fn refresh(&self, topic: &Topic, deadline: Instant) -> Result<(), SinkError> {
+        let deadline = deadline.min(Instant::now() + CONFIGURATION_TIMEOUT);
         if let Err(reason) = topic.refresh(&self.producers.admin_config()?, deadline) {
             tracing::info!(topic = topic.name, %reason, "the Kafka topic's configuration cannot be read");
         }

@@ -43,7 +43,7 @@ struct Slot {
 #[derive(Default)]
 struct State {
     /// The number of the first slot.
-    first: u64,
+    first: usize,
     /// A slot for each ticket from the oldest without a report on.
     slots: VecDeque<Slot>,
     /// Slots that are awaited and have no report.
@@ -59,17 +59,17 @@ pub(crate) struct Mailbox {
 
 impl Mailbox {
     /// Gives out `count` tickets of records that are about to be sent, and awaits them.
-    pub(crate) fn issue(&self, count: usize, now: Instant) -> u64 {
+    pub(crate) fn issue(&self, count: usize, now: Instant) -> usize {
         let mut state = self.lock();
-        let number = state.first + state.slots.len() as u64;
+        let number = state.first + state.slots.len();
         state.slots.extend((0..count).map(|_| Slot { report: Report::Pending, awaited: true, sent: now }));
         state.missing += count;
         number
     }
 
     /// The ticket of a number.
-    pub(crate) fn ticket(&self, number: u64) -> Ticket {
-        (self.index << NUMBER_BITS) | number as usize
+    pub(crate) fn ticket(&self, number: usize) -> Ticket {
+        (self.index << NUMBER_BITS) | number
     }
 
     /// How many slots there are: records without a report, and those sent after the oldest of them.
@@ -78,7 +78,7 @@ impl Mailbox {
     }
 
     /// What is known of a record that was sent earlier. One without a report is awaited again.
-    pub(crate) fn resume(&self, number: u64) -> Report {
+    pub(crate) fn resume(&self, number: usize) -> Report {
         let mut state = self.lock();
         let Some(slot) = state.slot(number) else { return Report::Failed(RDKafkaErrorCode::MessageTimedOut) };
         let (report, awaited) = (slot.report, slot.awaited);
@@ -90,7 +90,7 @@ impl Mailbox {
     }
 
     /// Notes a report. One for a record that nobody knows any more is dropped.
-    pub(crate) fn report(&self, number: u64, report: Report) {
+    pub(crate) fn report(&self, number: usize, report: Report) {
         let mut state = self.lock();
         let Some(slot) = state.slot(number) else { return };
         if slot.report != Report::Pending {
@@ -131,7 +131,7 @@ impl Mailbox {
 
     /// Hands each number's report to `each`, then forgets all slots but those from the oldest without a report on.
     /// Nothing is awaited any more.
-    pub(crate) fn collect(&self, numbers: &[Option<u64>], mut each: impl FnMut(usize, Report)) {
+    pub(crate) fn collect(&self, numbers: &[Option<usize>], mut each: impl FnMut(usize, Report)) {
         let mut state = self.lock();
         for (index, number) in numbers.iter().enumerate() {
             let Some(number) = number else { continue };
@@ -160,9 +160,9 @@ impl Mailbox {
 }
 
 impl State {
-    fn slot(&mut self, number: u64) -> Option<&mut Slot> {
+    fn slot(&mut self, number: usize) -> Option<&mut Slot> {
         let index = number.checked_sub(self.first)?;
-        self.slots.get_mut(usize::try_from(index).ok()?)
+        self.slots.get_mut(index)
     }
 
     fn forget(&mut self) {
@@ -207,7 +207,7 @@ impl Mailboxes {
     pub(crate) fn report(&self, ticket: Ticket, report: Report) {
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(mailbox) = all.get(ticket >> NUMBER_BITS) {
-            mailbox.report((ticket & ((1 << NUMBER_BITS) - 1)) as u64, report);
+            mailbox.report(ticket & ((1 << NUMBER_BITS) - 1), report);
         }
     }
 
@@ -231,7 +231,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(30);
 
-    fn collected(mailbox: &Mailbox, numbers: &[u64]) -> Vec<Report> {
+    fn collected(mailbox: &Mailbox, numbers: &[usize]) -> Vec<Report> {
         let mut reports = Vec::new();
         let numbers: Vec<_> = numbers.iter().copied().map(Some).collect();
         mailbox.collect(&numbers, |_, report| reports.push(report));

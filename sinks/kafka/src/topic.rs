@@ -8,7 +8,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::metadata::{Metadata, MetadataTopic};
+use rdkafka::metadata::{Metadata, MetadataBroker, MetadataPartition, MetadataTopic};
 
 use crate::failure::{Kind, explain, missing_topic};
 use crate::producer::Producer;
@@ -99,14 +99,14 @@ impl State {
 
     fn of(topic: &MetadataTopic, metadata: &Metadata) -> Self {
         let partitions = topic.partitions();
-        let alive: Vec<i32> = metadata.brokers().iter().map(rdkafka::metadata::MetadataBroker::id).collect();
-        let replicas = partitions.iter().flat_map(|partition| partition.replicas());
+        let alive: Vec<i32> = metadata.brokers().iter().map(MetadataBroker::id).collect();
+        let replicas = partitions.iter().flat_map(MetadataPartition::replicas);
         let mut down: Vec<i32> = replicas.copied().filter(|id| !alive.contains(id)).collect();
         down.sort_unstable();
         down.dedup();
         Self {
             partitions: partitions.len(),
-            leaderless: partitions.iter().filter(|one| one.leader() < 0).map(|one| one.id()).collect(),
+            leaderless: partitions.iter().filter(|one| one.leader() < 0).map(MetadataPartition::id).collect(),
             replicas: partitions.iter().map(|one| one.replicas().len()).min().unwrap_or(0),
             in_sync: partitions.iter().map(|one| one.isr().len()).min().unwrap_or(0),
             down,

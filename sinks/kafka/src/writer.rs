@@ -31,9 +31,9 @@ pub(crate) struct KafkaWriter {
     topic: Arc<Topic>,
     batch_records: usize,
     /// Records without a report when the last call ended, with their numbers in the mailbox.
-    on_their_way: HashMap<Uuid, u64>,
+    on_their_way: HashMap<Uuid, usize>,
     /// The number of each record of this call; none where it was not sent.
-    numbers: Vec<Option<u64>>,
+    numbers: Vec<Option<usize>>,
     /// A topic that refused a record for good is asked after before more is sent to it.
     suspect: bool,
 }
@@ -145,7 +145,7 @@ impl KafkaWriter {
         0
     }
 
-    fn send_one(&self, record: &Record, number: u64, mailbox: &Mailbox, producer: &Producer) {
+    fn send_one(&self, record: &Record, number: usize, mailbox: &Mailbox, producer: &Producer) {
         if self.is_too_large(record) {
             mailbox.report(number, Report::Failed(RDKafkaErrorCode::MessageSizeTooLarge));
             return;

@@ -10,8 +10,6 @@ mod topics;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
-
 use crate::process::Folder;
 use broker::{Broker, Site};
 
@@ -35,11 +33,13 @@ pub struct Options {
     /// Whether topics are only for those who may write them: anonymous clients and [`USER`] may everything,
     /// [`POWERLESS`] nothing.
     pub authorizer: bool,
+    /// Whether the brokers are to be measured: they start slower and run faster.
+    pub for_load: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { brokers: 1, properties: Vec::new(), authorizer: false }
+        Self { brokers: 1, properties: Vec::new(), authorizer: false, for_load: false }
     }
 }
 
@@ -48,6 +48,7 @@ impl Default for Options {
 pub struct Kafka {
     brokers: Vec<Mutex<Broker>>,
     sites: Vec<Site>,
+    options: Options,
     _folder: Folder,
 }
 
@@ -66,13 +67,8 @@ impl Kafka {
     pub fn start(options: &Options) -> Self {
         let folder = Folder::new("iem-kafka-");
         let sites = Site::plan(options, folder.path());
-        std::thread::scope(|scope| {
-            for site in &sites {
-                scope.spawn(|| site.format());
-            }
-        });
-        let brokers = sites.iter().map(|site| Mutex::new(Broker::start(site))).collect();
-        let kafka = Self { brokers, sites, _folder: folder };
+        let brokers = sites.iter().map(|site| Mutex::new(Broker::start(site, options))).collect();
+        let kafka = Self { brokers, sites, options: options.clone(), _folder: folder };
         kafka.wait_for_brokers();
         kafka
     }
@@ -91,12 +87,12 @@ impl Kafka {
 
     /// Stops broker `index` (from 0) where it stands: connections stay, nothing answers.
     pub fn pause(&self, index: usize) {
-        self.broker(index).process.signal(Signal::STOP);
+        self.broker(index).process.pause();
     }
 
     /// Lets a paused broker go on.
     pub fn resume(&self, index: usize) {
-        self.broker(index).process.signal(Signal::CONT);
+        self.broker(index).process.resume();
     }
 
     /// Kills broker `index` (from 0), as a loss of power would end it.
@@ -112,7 +108,7 @@ impl Kafka {
 
     /// Starts a killed broker again and does not wait.
     pub fn start_again(&self, index: usize) {
-        *self.broker(index) = Broker::start(&self.sites[index]);
+        *self.broker(index) = Broker::start(&self.sites[index], &self.options);
     }
 
     fn broker(&self, index: usize) -> MutexGuard<'_, Broker> {
@@ -120,7 +116,7 @@ impl Kafka {
     }
 
     fn wait_for_brokers(&self) {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         while topics::brokers(&self.bootstrap()) < self.sites.len() {
             for (broker, site) in self.brokers.iter().zip(&self.sites) {
                 let broker = broker.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,10 +2,11 @@
 //! static, so a small shell stands between: it holds the child, reads a pipe that only the parent has open for writing,
 //! and kills the child when that pipe closes.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -43,12 +44,34 @@ impl Guarded {
 
     /// Whether the child still runs, as far as can be told without waiting for it.
     pub fn is_running(&self) -> bool {
-        let status = std::fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_nonzero()));
-        status.is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
+        state(&self.folder()).is_some_and(|state| state != 'Z')
+    }
+
+    /// Stops the child where it stands, and waits until every thread of it has stopped.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+        while !self.is_stopped() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Lets a stopped child go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn is_stopped(&self) -> bool {
+        let Ok(threads) = fs::read_dir(self.folder().join("task")) else { return true };
+        threads.flatten().all(|thread| state(&thread.path()).is_none_or(|state| matches!(state, 'T' | 'Z')))
+    }
+
+    /// Where Linux tells of the child.
+    fn folder(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}", self.pid.as_raw_nonzero()))
     }
 
     /// Sends a signal to the child; one that has ended already gets none.
-    pub fn signal(&self, signal: Signal) {
+    fn signal(&self, signal: Signal) {
         let _ = kill_process(self.pid, signal);
     }
 
@@ -90,9 +113,15 @@ impl Folder {
     }
 }
 
+/// The state of a process or thread: the letter behind its name, which may hold anything itself.
+fn state(folder: &Path) -> Option<char> {
+    let stat = fs::read_to_string(folder.join("stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
+}
+
 fn shell(script: &str, zeroth: &Path) -> Command {
     let mut shell = Command::new("sh");
-    shell.arg("-c").arg(script).arg(zeroth).stdin(Stdio::piped());
+    shell.arg("-c").arg(script).arg(zeroth).stdin(Stdio::piped()).stderr(Stdio::null());
     shell
 }
 

@@ -67,7 +67,7 @@ fn drive(writer: &mut dyn Writer, worker: usize, deadline: Duration, stop: &Atom
                 record(&format!("1001/{worker}-{}", number % KEYS), format!(r#"{{"n":{number}}}"#))
             })
             .collect();
-        let whole = write_until_due(writer, batch, deadline, &mut run);
+        let whole = write_until_due(writer, &batch, deadline, &mut run);
         if stopping {
             let end = *back_by.get_or_insert_with(|| Instant::now() + Duration::from_secs(30));
             assert!(whole || Instant::now() < end, "service does not return");
@@ -79,11 +79,10 @@ fn drive(writer: &mut dyn Writer, worker: usize, deadline: Duration, stop: &Atom
 }
 
 /// As the pipeline does: what is left open is written again, ahead of anything new, until it is due.
-fn write_until_due(writer: &mut dyn Writer, batch: Vec<Record>, deadline: Duration, run: &mut Run) -> bool {
+fn write_until_due(writer: &mut dyn Writer, batch: &[Record], deadline: Duration, run: &mut Run) -> bool {
     let due = Instant::now() + deadline;
-    let count = batch.len();
     let mut delivered: Vec<Record> = Vec::new();
-    let mut left = batch.clone();
+    let mut left = batch.to_owned();
     while !left.is_empty() && Instant::now() < due {
         let mut outcomes = vec![Outcome::default(); left.len()];
         let result = writer.write(&left, &mut outcomes, due);
@@ -105,7 +104,7 @@ fn write_until_due(writer: &mut dyn Writer, batch: Vec<Record>, deadline: Durati
     delivered.sort_by_key(|record| record.id);
     run.delivered.extend(delivered);
     std::thread::sleep(Duration::from_millis(5));
-    run.delivered.len() >= count && left.is_empty()
+    left.is_empty()
 }
 
 /// Every record that was called delivered is in the topic; of each key in the order of their sending, by where they

@@ -1,5 +1,6 @@
 //! One broker: its ports and folder, its settings, its process.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,9 @@ use crate::process::{Guarded, tail};
 
 /// Any 16 bytes, as base64url without padding.
 const CLUSTER_ID: &str = "aWVtLWdhdGV3YXktdGVzdA";
+
+/// The file with which a broker's storage begins.
+const CHECKPOINT: &str = "bootstrap.checkpoint";
 
 /// Where one broker lives, whether it runs or not.
 #[derive(Debug)]
@@ -35,20 +39,21 @@ impl Site {
                 fs::create_dir(&site.folder).expect("a broker's folder");
                 let settings = site.settings(index + 1, controllers[index], &voters, options);
                 fs::write(site.properties(), settings).expect("a broker's settings");
+                site.format(index + 1);
                 site
             })
             .collect()
     }
 
-    /// Makes the broker's storage.
-    pub(super) fn format(&self) {
-        let run = Command::new("java")
-            .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", install::class_path()])
-            .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
-            .arg(self.properties())
-            .output()
-            .expect("java runs");
-        assert!(run.status.success(), "the storage: {}", String::from_utf8_lossy(&run.stderr));
+    /// Makes the broker's storage, as `kafka-storage.sh format` would.
+    fn format(&self, id: usize) {
+        let data = self.data();
+        fs::create_dir(&data).expect("a data folder");
+        let formatted = install::formatted(format_once);
+        fs::copy(formatted.join(CHECKPOINT), data.join(CHECKPOINT)).expect("a checkpoint");
+        let directory = format!("aWVtLWJyb2tlci0t{id:02}AAAA");
+        let meta = format!("version=1\ncluster.id={CLUSTER_ID}\nnode.id={id}\ndirectory.id={directory}\n");
+        fs::write(data.join("meta.properties"), meta).expect("a broker's name");
     }
 
     pub(super) fn plaintext(&self) -> String {
@@ -67,12 +72,16 @@ impl Site {
         self.folder.join("server.properties")
     }
 
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
     fn log(&self) -> PathBuf {
         self.folder.join("broker.log")
     }
 
     fn settings(&self, id: usize, controller: u16, voters: &str, options: &Options) -> String {
-        let (port, sasl, logs) = (self.port, self.sasl_port, self.folder.join("data"));
+        let (port, sasl, logs) = (self.port, self.sasl_port, self.data());
         let logs = logs.display();
         let replicas = options.brokers.min(3);
         let listeners = format!("PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl}");
@@ -105,13 +114,32 @@ impl Site {
         if options.authorizer {
             settings
                 .push_str("authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n");
-            settings.push_str(&format!("super.users=User:ANONYMOUS;User:{USER}\n"));
+            let _ = writeln!(settings, "super.users=User:ANONYMOUS;User:{USER}");
         }
         for (name, value) in &options.properties {
-            settings.push_str(&format!("{name}={value}\n"));
+            let _ = writeln!(settings, "{name}={value}");
         }
         settings
     }
+}
+
+/// Lets Kafka's own tool make the storage of a broker of that version in a folder.
+fn format_once(folder: &Path) {
+    let properties = folder.join("server.properties");
+    let settings = format!(
+        "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:1\n\
+         listeners=PLAINTEXT://127.0.0.1:2,CONTROLLER://127.0.0.1:1\ncontroller.listener.names=CONTROLLER\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\nlog.dirs={}\n",
+        folder.display()
+    );
+    fs::write(&properties, settings).expect("settings");
+    let run = Command::new("java")
+        .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", install::class_path()])
+        .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
+        .arg(properties)
+        .output()
+        .expect("java runs");
+    assert!(run.status.success(), "the storage: {}", String::from_utf8_lossy(&run.stderr));
 }
 
 /// A broker's process.
@@ -121,12 +149,15 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    pub(super) fn start(site: &Site) -> Self {
+    pub(super) fn start(site: &Site, options: &Options) -> Self {
         let properties = site.properties();
         let properties = properties.to_str().expect("a temporary folder has a plain name");
-        let heap = ["-Xms128m", "-Xmx768m", "-XX:+UseSerialGC"];
-        let command =
-            ["java", heap[0], heap[1], heap[2], "-cp", install::class_path(), "kafka.Kafka", properties];
+        let mut command = vec!["java", "-Xms128m", "-Xmx768m", "-XX:+UseSerialGC"];
+        if !options.for_load {
+            // Half the time to start, and some of the speed later.
+            command.push("-XX:TieredStopAtLevel=1");
+        }
+        command.extend(["-cp", install::class_path(), "kafka.Kafka", properties]);
         Self { process: Guarded::spawn(&site.log(), &command) }
     }
 }

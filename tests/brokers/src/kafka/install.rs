@@ -33,48 +33,59 @@ pub fn class_path() -> &'static str {
     })
 }
 
-fn fetched() -> PathBuf {
-    let folder = target_folder().join(format!("kafka-{VERSION}"));
-    fs::create_dir_all(&folder).expect("a folder in the target folder");
-    let libs = folder.join("libs");
-    // Test binaries run beside one another: one fetches, the others wait for it.
-    let lock = File::create(folder.join("lock")).expect("a lock file");
-    lock.lock().expect("the lock");
-    if !libs.exists() {
-        fetch(&folder, &libs);
-    }
-    libs
+/// The storage of a broker before its first start, made by Kafka's own tool once for all: it takes seconds each time,
+/// and differs from broker to broker only in what the broker is called.
+pub(super) fn formatted(make: impl FnOnce(&Path)) -> PathBuf {
+    once("formatted", make)
 }
 
-/// Fetches beside, and renames: a fetch that was interrupted leaves nothing that looks whole.
-fn fetch(folder: &Path, libs: &Path) {
+fn fetched() -> PathBuf {
+    once("libs", fetch)
+}
+
+/// A folder in the target folder that is made once. Test binaries run beside one another: one makes it, the others wait.
+/// It is made beside, and renamed: what was interrupted leaves nothing that looks whole.
+fn once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+    let home = target_folder().join(format!("kafka-{VERSION}"));
+    fs::create_dir_all(&home).expect("a folder in the target folder");
+    let folder = home.join(name);
+    let lock = File::create(home.join(format!("{name}.lock"))).expect("a lock file");
+    lock.lock().expect("the lock");
+    if !folder.exists() {
+        let part = home.join(format!("{name}.part"));
+        let _ = fs::remove_dir_all(&part);
+        fs::create_dir(&part).expect("a folder");
+        make(&part);
+        fs::rename(part, &folder).expect("a folder can be renamed");
+    }
+    folder
+}
+
+fn fetch(libs: &Path) {
     need("mvn", "--version");
-    let dependencies: String = ARTIFACTS
-        .iter()
-        .map(|(group, artifact, version)| {
-            format!(
-                "<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
-                 <version>{version}</version></dependency>"
-            )
-        })
-        .collect();
+    let dependency = |(group, artifact, version): (&str, &str, &str)| {
+        format!(
+            "<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
+             <version>{version}</version></dependency>"
+        )
+    };
+    let dependencies = ARTIFACTS.map(dependency).concat();
     let pom = format!(
         "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion>\
          <groupId>iem</groupId><artifactId>test-kafka</artifactId><version>1</version>\
          <dependencies>{dependencies}</dependencies></project>"
     );
-    fs::write(folder.join("pom.xml"), pom).expect("a pom");
-    let part = folder.join("libs.part");
-    eprintln!("fetching Apache Kafka {VERSION} into {}", folder.display());
+    let pom_file = libs.with_extension("pom.xml");
+    fs::write(&pom_file, pom).expect("a pom");
+    eprintln!("fetching Apache Kafka {VERSION}");
     let run = Command::new("mvn")
-        .args(["-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"])
-        .arg(format!("-DoutputDirectory={}", part.display()))
-        .current_dir(folder)
+        .args(["-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime", "-f"])
+        .arg(pom_file)
+        .arg(format!("-DoutputDirectory={}", libs.display()))
         .output()
         .expect("mvn runs");
     let said = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success(), "Maven does not fetch Apache Kafka {VERSION}:\n{said}");
-    fs::rename(part, libs).expect("the fetched jars can be renamed");
 }
 
 fn need(program: &str, argument: &str) {

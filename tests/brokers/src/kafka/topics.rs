@@ -8,6 +8,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message as _};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::{Kafka, install};
@@ -46,7 +47,7 @@ impl Kafka {
         }
         let made = futures_executor::block_on(self.admin().create_topics([&topic], &options()));
         made.expect("an answer")[0].as_ref().unwrap_or_else(|(name, error)| panic!("topic {name}: {error}"));
-        self.wait_for_topic(name, Some(partitions as usize));
+        self.wait_for_topic(name, Some(usize::try_from(partitions).expect("so many partitions")));
     }
 
     /// Removes a topic, and waits until it is gone.
@@ -109,7 +110,8 @@ impl Kafka {
             .create()
             .expect("a consumer");
         let metadata = consumer.fetch_metadata(Some(topic), AMPLE).expect("the topic's metadata");
-        let partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(|p| p.id()).collect();
+        let partitions: Vec<i32> =
+            metadata.topics()[0].partitions().iter().map(MetadataPartition::id).collect();
         partitions.into_iter().flat_map(|partition| read_partition(&consumer, topic, partition)).collect()
     }
 
