@@ -34,7 +34,8 @@ pub(crate) struct KafkaWriter {
     on_their_way: HashMap<Uuid, usize>,
     /// The number of each record of this call; none where it was not sent.
     numbers: Vec<Option<usize>>,
-    /// A topic that refused a record for good is asked after before more is sent to it.
+    /// A topic that a record has failed at is asked after before more is sent to it: while a topic is being deleted,
+    /// what brokers say of its records is anything.
     suspect: bool,
 }
 
@@ -225,8 +226,8 @@ impl KafkaWriter {
         // What a dead producer says of its records tells nothing; what killed it does.
         if let Some(code) = fatal.or(verdict.failed) {
             let reason = explain(topic, code);
+            self.suspect = fatal.is_none();
             if Kind::of(code).is_permanent(code) {
-                self.suspect = fatal.is_none();
                 return Err(SinkError::permanent(reason));
             }
             let reason =

@@ -35,7 +35,7 @@ fn a_wrong_password_is_said_and_not_shown() {
     let kafka = Kafka::shared();
     let sink = sink(&kafka.bootstrap_sasl(), DEADLINE, &login(USER, "hunter2"));
     let error = sink.writer(&topic("login")).err().unwrap();
-    assert_eq!(error.kind, SinkErrorKind::Permanent);
+    assert_eq!(error.kind, SinkErrorKind::Permanent, "{error}");
     assert!(error.message.contains("refuse the login"), "{error}");
     assert!(!error.message.contains("hunter2"), "{error}");
 }
@@ -46,7 +46,7 @@ fn who_may_not_use_a_topic_is_told_so() {
     kafka.create_topic("forbidden", 1, 1, &[]);
     let sink = sink(&kafka.bootstrap_sasl(), DEADLINE, &login(POWERLESS, PASSWORD));
     let error = sink.writer(&topic("forbidden")).err().unwrap();
-    assert_eq!(error.kind, SinkErrorKind::Permanent);
+    assert_eq!(error.kind, SinkErrorKind::Permanent, "{error}");
     assert!(error.message.contains("forbidden") && error.message.contains("kafka-acls.sh"), "{error}");
     close(sink);
 }

@@ -17,7 +17,7 @@ fn a_missing_topic_is_refused_by_name_and_not_made() {
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
     for _ in 0..2 {
         let error = sink.writer(&topic("nowhere")).err().unwrap();
-        assert_eq!(error.kind, SinkErrorKind::Permanent);
+        assert_eq!(error.kind, SinkErrorKind::Permanent, "{error}");
         assert!(error.message.contains("topic nowhere does not exist"), "{error}");
         assert!(
             error.message.contains("kafka-topics.sh") && error.message.contains("--create --topic nowhere")
