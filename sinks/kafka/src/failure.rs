@@ -17,7 +17,7 @@ pub(crate) enum Kind {
     UnknownTopic,
     /// The login was refused, or may not write the topic.
     Refused,
-    /// The producer cannot go on; another one is made.
+    /// The producer could not go on, or had to make way for another one.
     Fatal,
     /// Anything else.
     Other,
@@ -94,6 +94,7 @@ pub(crate) fn explain(topic: &str, code: Code) -> String {
             )
         }
         Kind::TimedOut => format!("topic {topic} has not acknowledged in time"),
+        Kind::Fatal => format!("topic {topic}: the producer had to be made anew"),
         _ => format!("topic {topic}: {code}"),
     }
 }

@@ -19,9 +19,6 @@ use crate::figures::Figures;
 use crate::mailbox::Mailboxes;
 use crate::properties::{BATCH_BYTES, client_config, config_error, token_file};
 
-/// No batch is made smaller than this: a record larger than that travels alone anyway.
-const BATCH_BYTES_LEAST: usize = 1024;
-
 /// One producer of librdkafka's.
 pub(crate) struct Producer {
     pub(crate) native: ThreadedProducer<Events>,
@@ -88,7 +85,7 @@ impl Producers {
         // What frames a batch is counted a little differently here and there.
         let batch_bytes = limit - limit / 20;
         let current = self.current();
-        if current.batch_bytes <= batch_bytes.max(BATCH_BYTES_LEAST) {
+        if current.batch_bytes <= batch_bytes.max(1) {
             return Ok(());
         }
         self.replace(&current, batch_bytes)
@@ -113,7 +110,7 @@ impl Producers {
         if !Arc::ptr_eq(old, &self.current()) {
             return Ok(());
         }
-        let batch_bytes = batch_bytes.max(BATCH_BYTES_LEAST);
+        let batch_bytes = batch_bytes.max(1);
         let new = make(&self.config, &self.mailboxes, &self.figures, batch_bytes)?;
         self.figures.replaced();
         retire(self.current.swap(Arc::new(new)));

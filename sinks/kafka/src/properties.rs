@@ -160,6 +160,9 @@ fn refusal(name: &str, value: &str) -> Option<&'static str> {
     if name == TOKEN_ENDPOINT && !is_token_file(name, value) {
         return Some("tokens are read from a file that something else renews: file:///…");
     }
+    if name == "partitioner" && value == "random" {
+        return Some("records of one key would go to any partition, and lose their order");
+    }
     let harmless = match name {
         "enable.idempotence" => value == "true",
         "acks" | "request.required.acks" => matches!(value, "all" | "-1"),
@@ -201,6 +204,7 @@ mod tests {
             }
         }
         refused("enable.idempotence", "false");
+        refused("partitioner", "random");
     }
 
     #[test]

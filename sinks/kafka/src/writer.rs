@@ -126,24 +126,27 @@ impl KafkaWriter {
         now: Instant,
     ) -> usize {
         let room = self.batch_records.max(records.len()).saturating_mul(BATCHES_ON_THEIR_WAY);
-        let mut sent_anew: HashSet<&str> = HashSet::new();
-        for (index, record) in records.iter().enumerate() {
-            let earlier = self.on_their_way.get(&record.id).filter(|_| !sent_anew.contains(&*record.key));
+        let mut unsent = 0;
+        // Their later records are sent anew as well, to stand behind them.
+        let mut keys_anew: HashSet<&str> = HashSet::new();
+        for record in records {
+            let earlier = self.on_their_way.get(&record.id).filter(|_| !keys_anew.contains(&*record.key));
             let earlier = earlier.filter(|number| !matches!(mailbox.resume(**number), Report::Failed(_)));
             if let Some(number) = earlier {
                 self.numbers.push(Some(*number));
                 continue;
             }
+            keys_anew.insert(&record.key);
             if mailbox.len() >= room {
-                self.numbers.resize(records.len(), None);
-                return records.len() - index;
+                self.numbers.push(None);
+                unsent += 1;
+                continue;
             }
-            sent_anew.insert(&record.key);
             let number = mailbox.issue(1, now);
             self.numbers.push(Some(number));
             self.send_one(record, number, mailbox, producer);
         }
-        0
+        unsent
     }
 
     fn send_one(&self, record: &Record, number: usize, mailbox: &Mailbox, producer: &Producer) {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use iem_sink::Sink as _;
-use iem_sink::testing::record;
+use iem_sink::testing::{record, topic};
 use iem_sink::{Outcome, SinkErrorKind};
 
 use crate::load::{survive, tally};
@@ -96,6 +96,33 @@ fn a_record_that_is_written_again_while_it_is_on_its_way_is_stored_once() {
     let numbers: Vec<_> =
         stored[1..].iter().map(|message| String::from_utf8_lossy(&message.payload)).collect();
     assert_eq!(numbers, (0..50).map(|n| format!(r#"{{"n":{n}}}"#)).collect::<Vec<_>>());
+}
+
+/// What piles up in the client while a broker hangs is bounded by the topic's batches, whatever is given up and replaced
+/// by new records meanwhile.
+#[test]
+fn a_broker_that_hangs_does_not_fill_the_memory() {
+    let (kafka, _turn) = breakable();
+    kafka.create_topic("bounded", 1, 1, &[]);
+    let sink = sink(&kafka.bootstrap(), Duration::from_secs(20), &[]);
+    let mut config = topic("bounded");
+    config.batch_records = 10;
+    let mut writer = sink.writer(&config).unwrap();
+    let batch = || -> Vec<_> { (0..10).map(|_| record("1001/a", "{}")).collect() };
+    deliver(&mut *writer, &batch());
+    kafka.pause(0);
+    for _ in 0..10 {
+        let (outcomes, result) = write(&mut *writer, &batch(), Duration::from_millis(20));
+        assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Retryable), "{result:?}");
+    }
+    kafka.resume(0);
+    let began = Instant::now();
+    while write(&mut *writer, &batch(), Duration::from_secs(5)).1.is_err() {
+        assert!(began.elapsed() < AMPLE, "there is room again");
+    }
+    drop(writer);
+    close(sink);
+    assert_eq!(kafka.read_all("bounded").len(), 10 + 40 + 10);
 }
 
 #[test]
