@@ -8,7 +8,11 @@
 //! be stored all the same: up to the topics' longest deadline and a second later librdkafka goes on trying. Nothing is
 //! ever acknowledged that is not stored.
 //!
-//! Topics are never made by the gateway: one that is missing is refused by name.
+//! Topics are never made by the gateway: one that is missing is refused by name. A topic's `max.message.bytes` is read
+//! when it is opened: a limit that is raised later counts from the next start, one that is lowered at once.
+//!
+//! TLS, SASL PLAIN and SCRAM are librdkafka's own properties. With SASL OAUTHBEARER the token is read from the file that
+//! `sasl.oauthbearer.token.endpoint.url` names as `file:///…`.
 
 mod events;
 mod failure;
