@@ -1,0 +1,154 @@
+//! The one producer of all topics, and its successor when it cannot go on.
+//!
+//! An idempotent producer that meets an error it cannot order records around is dead (librdkafka calls it *fatal*). It is
+//! then replaced: what it held comes back as not delivered, and writers go on with the new one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use iem_sink::SinkError;
+use rdkafka::client::Client;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::{Producer as _, PurgeConfig, ThreadedProducer};
+
+use crate::KafkaConfig;
+use crate::events::Events;
+use crate::figures::Figures;
+use crate::mailbox::Mailboxes;
+use crate::properties::{BATCH_BYTES, client_config, config_error, token_file};
+
+/// One producer of librdkafka's.
+pub(crate) struct Producer {
+    pub(crate) native: ThreadedProducer<Events>,
+    /// A record of this size or more is alone in its batch.
+    pub(crate) batch_bytes: usize,
+}
+
+impl Producer {
+    pub(crate) fn client(&self) -> &Client<Events> {
+        self.native.client()
+    }
+
+    /// Why the producer can never send again, if it cannot.
+    pub(crate) fn fatal(&self) -> Option<RDKafkaErrorCode> {
+        self.client().fatal_error().map(|(code, _)| code)
+    }
+
+    pub(crate) fn events(&self) -> &Events {
+        self.native.client().context()
+    }
+}
+
+/// The producer that is in use, shared by all writers.
+pub(crate) struct Producers {
+    config: KafkaConfig,
+    mailboxes: Arc<Mailboxes>,
+    figures: Arc<Figures>,
+    current: ArcSwap<Producer>,
+    replacing: Mutex<()>,
+}
+
+impl Producers {
+    pub(crate) fn open(
+        config: KafkaConfig,
+        mailboxes: Arc<Mailboxes>,
+        figures: Arc<Figures>,
+    ) -> Result<Self, SinkError> {
+        let first = make(&config, &mailboxes, &figures, BATCH_BYTES)?;
+        let current = ArcSwap::from_pointee(first);
+        Ok(Self { config, mailboxes, figures, current, replacing: Mutex::new(()) })
+    }
+
+    pub(crate) fn config(&self) -> &KafkaConfig {
+        &self.config
+    }
+
+    /// How a client that only asks is configured.
+    pub(crate) fn admin_config(&self) -> Result<ClientConfig, SinkError> {
+        let mut client = client_config(&self.config, BATCH_BYTES)?;
+        client.set("enable.idempotence", "false").set("statistics.interval.ms", "0").set("log_level", "0");
+        Ok(client)
+    }
+
+    pub(crate) fn token_file(&self) -> Option<String> {
+        token_file(&self.config).map(str::to_owned)
+    }
+
+    pub(crate) fn current(&self) -> Arc<Producer> {
+        self.current.load_full()
+    }
+
+    /// Sees to it that no batch is larger than a topic's limit of `limit` bytes.
+    pub(crate) fn keep_batches_below(&self, limit: usize) -> Result<(), SinkError> {
+        // What frames a batch is counted a little differently here and there.
+        let batch_bytes = limit - limit / 20;
+        let current = self.current();
+        if current.batch_bytes <= batch_bytes.max(1) {
+            return Ok(());
+        }
+        self.replace(&current, batch_bytes)
+    }
+
+    /// A batch was refused as too large whose records were not: makes batches half as large.
+    pub(crate) fn halve_batches(&self, failed: &Arc<Producer>) -> Result<(), SinkError> {
+        tracing::warn!(
+            batch_bytes = failed.batch_bytes,
+            "a batch is larger than its Kafka topic takes; making them smaller"
+        );
+        self.replace(failed, failed.batch_bytes / 2)
+    }
+
+    /// Makes a dead producer anew, unless another writer has done so.
+    pub(crate) fn revive(&self, failed: &Arc<Producer>) -> Result<(), SinkError> {
+        self.replace(failed, failed.batch_bytes)
+    }
+
+    fn replace(&self, old: &Arc<Producer>, batch_bytes: usize) -> Result<(), SinkError> {
+        let _one_at_a_time = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(old, &self.current()) {
+            return Ok(());
+        }
+        let batch_bytes = batch_bytes.max(1);
+        let new = make(&self.config, &self.mailboxes, &self.figures, batch_bytes)?;
+        self.figures.replaced();
+        retire(self.current.swap(Arc::new(new)));
+        Ok(())
+    }
+
+    /// Waits until nothing is on its way any more. Says how many records still are.
+    pub(crate) fn flush(&self, deadline: Instant) -> usize {
+        let producer = self.current();
+        let _ = producer.native.flush(deadline.saturating_duration_since(Instant::now()));
+        producer.native.in_flight_count().try_into().unwrap_or(0)
+    }
+}
+
+fn make(
+    config: &KafkaConfig,
+    mailboxes: &Arc<Mailboxes>,
+    figures: &Arc<Figures>,
+    batch_bytes: usize,
+) -> Result<Producer, SinkError> {
+    let token_file = token_file(config).map(str::to_owned);
+    let events = Events::new(Arc::clone(mailboxes), Arc::clone(figures), token_file);
+    let native = ThreadedProducer::from_config_and_context(&client_config(config, batch_bytes)?, events)
+        .map_err(|error| config_error(&error))?;
+    Ok(Producer { native, batch_bytes })
+}
+
+/// Ends a producer on a thread of its own, since that takes a while: what it holds is reported as failed at once, and it
+/// is dropped when no writer uses it any more.
+fn retire(mut old: Arc<Producer>) {
+    old.native.purge(PurgeConfig::default().queue().inflight());
+    let ending = std::thread::Builder::new().name("kafka-retire".to_owned()).spawn(move || {
+        while let Err(still) = Arc::try_unwrap(old) {
+            old = still;
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+    if let Err(error) = ending {
+        tracing::warn!(%error, "no thread to end a Kafka producer on");
+    }
+}

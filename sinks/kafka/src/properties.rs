@@ -1,0 +1,254 @@
+//! The configuration that librdkafka gets: what the guarantee needs, then what the operator says, save what would break
+//! the guarantee.
+
+use std::time::Duration;
+
+use iem_sink::SinkError;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+
+use crate::KafkaConfig;
+
+/// How long past the topics' deadline librdkafka goes on trying. A record that it gives up by itself is thereby one that
+/// has been answered already: nothing that is still to be tried again can fall out of its order.
+pub(crate) const TIMEOUT_SLACK: Duration = Duration::from_secs(1);
+
+/// Up to this many bytes of records go into one batch of a partition: below the limit that brokers have by default
+/// (1 MiB), since a batch beyond the topic's limit is refused whole.
+pub(crate) const BATCH_BYTES: usize = 1_000_000;
+
+/// Properties that are not the operator's, each with the reason.
+const REFUSED: &[(&[&str], &str)] = &[
+    (
+        &["acks", "request.required.acks"],
+        "a record is acknowledged once all in-sync replicas have it: acks=all",
+    ),
+    (&["enable.idempotence"], "without idempotence a retry can store a record twice or out of order"),
+    (
+        &["enable.gapless.guarantee"],
+        "one record that fails would stop the producer; the gateway keeps the order by key itself",
+    ),
+    (
+        &["retries", "message.send.max.retries"],
+        "retries end with the topic's deadline: set `deadline` of the topic",
+    ),
+    (&["message.timeout.ms", "delivery.timeout.ms"], "it follows from the topics' `deadline`"),
+    (&["request.timeout.ms"], "it follows from the topics' `deadline`"),
+    (
+        &["max.in.flight", "max.in.flight.requests.per.connection"],
+        "an idempotent producer has at most 5 requests in flight for a partition, and librdkafka keeps to that",
+    ),
+    (
+        &["queue.buffering.max.messages", "queue.buffering.max.kbytes"],
+        "what waits is bounded by `queue_records`, `queue_bytes` and the batch of the topic",
+    ),
+    (
+        &["queuing.strategy", "msg_order_cmp"],
+        "another order than first in, first out would break the order by key",
+    ),
+    (&["delivery.report.only.error"], "a record counts as delivered only when its report says so"),
+    (
+        &["transactional.id", "transaction.timeout.ms"],
+        "the gateway acknowledges record by record, not by transaction",
+    ),
+    (
+        &["allow.auto.create.topics"],
+        "a topic made by accident has neither the partitions nor the replicas it needs",
+    ),
+    (&["bootstrap.servers", "metadata.broker.list"], "it is `bootstrap_servers`, beside `properties`"),
+    (&["statistics.interval.ms"], "the gateway's metrics are made of these statistics, every 5 seconds"),
+    (&["message.max.bytes"], "it follows from the topics' max.message.bytes"),
+    (
+        &["enabled_events", "log.queue", "log.thread.name", "opaque"],
+        "it is between the gateway and librdkafka",
+    ),
+    (
+        &["test.mock.num.brokers", "test.mock.broker.rtt", "plugin.library.paths"],
+        "records would go, or could go, elsewhere than to the brokers",
+    ),
+    (
+        &["sasl.oauthbearer.method", "enable.sasl.oauthbearer.unsecure.jwt"],
+        "a token comes from a file: \"sasl.oauthbearer.token.endpoint.url\" = \"file:///…\"",
+    ),
+];
+
+/// Values that nobody but librdkafka is to see.
+const SECRET: &[&str] = &["password", "secret", "pem", "token", "jaas", "private", "assertion"];
+
+/// The configuration of a producer whose batches have at most `batch_bytes`.
+///
+/// # Errors
+/// Permanent, and naming the property, where one is refused or unknown, or has no value that librdkafka takes.
+pub(crate) fn client_config(config: &KafkaConfig, batch_bytes: usize) -> Result<ClientConfig, SinkError> {
+    let deadline = config.deadline.as_millis();
+    let timeout = (config.deadline + TIMEOUT_SLACK).as_millis();
+    let mut client = ClientConfig::new();
+    client
+        // What may be set otherwise.
+        .set("client.id", &config.client_id)
+        .set("partitioner", "murmur2_random")
+        .set("linger.ms", "0")
+        .set("batch.num.messages", "100000")
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "500")
+        .set("retry.backoff.ms", "50")
+        .set("retry.backoff.max.ms", "500")
+        .set("socket.timeout.ms", deadline.clamp(1000, 60_000).to_string())
+        .set("socket.connection.setup.timeout.ms", deadline.clamp(1000, 5000).to_string())
+        .set("socket.keepalive.enable", "true")
+        .set("socket.nagle.disable", "true")
+        .set("topic.metadata.propagation.max.ms", "1000")
+        .set("topic.metadata.refresh.interval.ms", "30000");
+    for (name, value) in &config.properties {
+        if let Some(reason) = refusal(name, value) {
+            return Err(SinkError::permanent(format!("the Kafka property {name} cannot be set: {reason}")));
+        }
+        if !is_token_file(name, value) {
+            client.set(name, value);
+        }
+    }
+    let batch_bytes = client
+        .get("batch.size")
+        .and_then(|size| size.parse().ok())
+        .map_or(batch_bytes, |size: usize| size.min(batch_bytes));
+    client
+        .set("bootstrap.servers", &config.bootstrap_servers)
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        .set("message.timeout.ms", timeout.to_string())
+        .set("request.timeout.ms", deadline.clamp(1, 900_000).to_string())
+        .set("batch.size", batch_bytes.to_string())
+        // The topics' own limits are looked at before a record is sent, and by the broker; this one is not to interfere.
+        .set("message.max.bytes", "1000000000")
+        .set("queue.buffering.max.messages", "0")
+        .set("queue.buffering.max.kbytes", "2147483647")
+        .set("allow.auto.create.topics", "false")
+        .set("statistics.interval.ms", "5000");
+    client.set_log_level(RDKafkaLogLevel::Info);
+    client.create_native_config().map_err(|error| config_error(&error))?;
+    Ok(client)
+}
+
+/// Why a client could not be made, without any value that may be secret.
+pub(crate) fn config_error(error: &KafkaError) -> SinkError {
+    SinkError::permanent(match error {
+        KafkaError::ClientConfig(_, _, name, _) if is_secret(name) => {
+            format!("the Kafka property {name} has a value that librdkafka does not take")
+        }
+        KafkaError::ClientConfig(_, description, name, _) => {
+            format!("the Kafka property {name}: {}", description.trim())
+        }
+        KafkaError::ClientCreation(description) => {
+            format!("the Kafka client cannot be made: {}", description.trim())
+        }
+        other => format!("the Kafka client cannot be made: {other}"),
+    })
+}
+
+/// The file that access tokens come from, with SASL's OAUTHBEARER mechanism.
+pub(crate) fn token_file(config: &KafkaConfig) -> Option<&str> {
+    config.properties.get(TOKEN_ENDPOINT)?.strip_prefix("file://")
+}
+
+const TOKEN_ENDPOINT: &str = "sasl.oauthbearer.token.endpoint.url";
+
+fn is_token_file(name: &str, value: &str) -> bool {
+    name == TOKEN_ENDPOINT && value.starts_with("file:///")
+}
+
+fn refusal(name: &str, value: &str) -> Option<&'static str> {
+    if name == TOKEN_ENDPOINT && !is_token_file(name, value) {
+        return Some("tokens are read from a file that something else renews: file:///…");
+    }
+    if name == "partitioner" && value == "random" {
+        return Some("records of one key would go to any partition, and lose their order");
+    }
+    let harmless = match name {
+        "enable.idempotence" => value == "true",
+        "acks" | "request.required.acks" => matches!(value, "all" | "-1"),
+        _ => false,
+    };
+    let (_, reason) = REFUSED.iter().find(|(names, _)| names.contains(&name))?;
+    (!harmless).then_some(*reason)
+}
+
+fn is_secret(name: &str) -> bool {
+    SECRET.iter().any(|part| name.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(properties: &[(&str, &str)]) -> KafkaConfig {
+        KafkaConfig {
+            bootstrap_servers: "127.0.0.1:9".to_owned(),
+            properties: properties.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            client_id: "iem-gateway".to_owned(),
+            deadline: Duration::from_secs(10),
+        }
+    }
+
+    fn refused(name: &str, value: &str) -> String {
+        let error = client_config(&config(&[(name, value)]), BATCH_BYTES).expect_err(name);
+        assert_eq!(error.kind, iem_sink::SinkErrorKind::Permanent);
+        assert!(error.message.contains(name), "{error}");
+        error.message
+    }
+
+    #[test]
+    fn what_would_break_the_guarantee_is_refused_by_name() {
+        for (names, reason) in REFUSED {
+            for name in *names {
+                assert!(refused(name, "1").contains(reason));
+            }
+        }
+        refused("enable.idempotence", "false");
+        refused("partitioner", "random");
+    }
+
+    #[test]
+    fn saying_again_what_holds_anyway_is_no_fault() {
+        client_config(&config(&[("acks", "all"), ("enable.idempotence", "true")]), BATCH_BYTES).unwrap();
+    }
+
+    #[test]
+    fn a_property_that_librdkafka_does_not_know_is_named() {
+        assert!(refused("securty.protocol", "SSL").contains("No such configuration property"));
+        assert!(refused("security.protocol", "SASSL").contains("Invalid value"));
+    }
+
+    #[test]
+    fn what_is_set_reaches_librdkafka() {
+        let client = client_config(
+            &config(&[("linger.ms", "2"), ("batch.size", "2000"), ("ssl.ca.location", "/ca.pem")]),
+            5000,
+        )
+        .unwrap();
+        assert_eq!(client.get("linger.ms"), Some("2"));
+        assert_eq!(client.get("batch.size"), Some("2000"));
+        assert_eq!(client.get("ssl.ca.location"), Some("/ca.pem"));
+        assert_eq!(client.get("message.timeout.ms"), Some("11000"));
+    }
+
+    #[test]
+    fn a_secret_is_in_no_error_and_no_debug_output() {
+        let error = config_error(&KafkaError::ClientConfig(
+            rdkafka::types::RDKafkaConfRes::RD_KAFKA_CONF_INVALID,
+            "Invalid value \"hunter2\"".into(),
+            "sasl.password".into(),
+            "hunter2".into(),
+        ));
+        assert!(!error.message.contains("hunter2") && error.message.contains("sasl.password"));
+        let debug = format!("{:?}", config(&[("sasl.password", "hunter2")]));
+        assert!(!debug.contains("hunter2") && debug.contains("sasl.password"));
+    }
+
+    #[test]
+    fn oauth_tokens_come_from_a_file() {
+        refused("sasl.oauthbearer.token.endpoint.url", "https://login.example.com/token");
+        let config = config(&[("sasl.oauthbearer.token.endpoint.url", "file:///run/token")]);
+        assert_eq!(token_file(&config), Some("/run/token"));
+        client_config(&config, BATCH_BYTES).unwrap();
+    }
+}

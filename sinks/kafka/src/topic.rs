@@ -1,0 +1,160 @@
+//! What the cluster says of a topic: whether it is there, can be written, and how large a record it takes.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use iem_sink::{SinkError, SinkErrorKind};
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::{Metadata, MetadataBroker, MetadataPartition, MetadataTopic};
+
+use crate::failure::{Kind, explain, missing_topic};
+use crate::producer::Producer;
+
+/// A request for metadata waits at most so long for one broker, and is then tried at another.
+const ONE_TRY: Duration = Duration::from_secs(2);
+
+/// A topic, and what its configuration says. Nothing is known of it where the login may not read it.
+#[derive(Debug, Default)]
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    /// `max.message.bytes`; 0 where it is not known.
+    limit: AtomicUsize,
+    /// `min.insync.replicas`; 0 where it is not known.
+    min_insync: AtomicUsize,
+}
+
+impl Topic {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    /// How many bytes a record may take, as far as it is known.
+    pub(crate) fn limit(&self) -> Option<usize> {
+        Some(self.limit.load(Ordering::Relaxed)).filter(|limit| *limit > 0)
+    }
+
+    /// How many replicas must have a record, as far as it is known.
+    pub(crate) fn min_insync(&self) -> Option<usize> {
+        Some(self.min_insync.load(Ordering::Relaxed)).filter(|count| *count > 0)
+    }
+
+    /// Reads the topic's configuration anew. Says why it cannot be read.
+    pub(crate) fn refresh(&self, client: &ClientConfig, deadline: Instant) -> Result<(), String> {
+        let admin: AdminClient<DefaultClientContext> = client.create().map_err(|error| error.to_string())?;
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let resource = ResourceSpecifier::Topic(&self.name);
+        let options = AdminOptions::new().request_timeout(Some(left));
+        let answer = futures_executor::block_on(admin.describe_configs([&resource], &options));
+        let resources = answer.map_err(|error| error.to_string())?;
+        for resource in resources {
+            let resource = resource.map_err(|error| error.to_string())?;
+            for entry in resource.entries {
+                let value = entry.value.and_then(|value| value.parse().ok()).unwrap_or(0);
+                match entry.name.as_str() {
+                    "max.message.bytes" => self.limit.store(value, Ordering::Relaxed),
+                    "min.insync.replicas" => self.min_insync.store(value, Ordering::Relaxed),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a topic stands at this moment.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) partitions: usize,
+    /// Partitions without a leader.
+    pub(crate) leaderless: Vec<i32>,
+    /// Of the partitions, the fewest replicas and the fewest of them in sync.
+    pub(crate) replicas: usize,
+    pub(crate) in_sync: usize,
+    /// Brokers that hold replicas and are not there.
+    pub(crate) down: Vec<i32>,
+}
+
+impl State {
+    /// Asks the cluster.
+    ///
+    /// # Errors
+    /// Permanent where the topic does not exist or may not be used, or the login is refused; transient where no broker
+    /// answers until `deadline`.
+    pub(crate) fn ask(producer: &Producer, topic: &str, deadline: Instant) -> Result<Self, SinkError> {
+        let metadata = fetch(producer, topic, deadline)?;
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+            return Err(SinkError::permanent(missing_topic(topic)));
+        };
+        match found.error().map(RDKafkaErrorCode::from) {
+            None => Ok(Self::of(found, &metadata)),
+            Some(code) if Kind::of(code).is_permanent(code) => {
+                Err(SinkError::permanent(explain(topic, code)))
+            }
+            Some(code) => Err(SinkError::transient(explain(topic, code))),
+        }
+    }
+
+    fn of(topic: &MetadataTopic, metadata: &Metadata) -> Self {
+        let partitions = topic.partitions();
+        let alive: Vec<i32> = metadata.brokers().iter().map(MetadataBroker::id).collect();
+        let replicas = partitions.iter().flat_map(MetadataPartition::replicas);
+        let mut down: Vec<i32> = replicas.copied().filter(|id| !alive.contains(id)).collect();
+        down.sort_unstable();
+        down.dedup();
+        Self {
+            partitions: partitions.len(),
+            leaderless: partitions.iter().filter(|one| one.leader() < 0).map(MetadataPartition::id).collect(),
+            replicas: partitions.iter().map(|one| one.replicas().len()).min().unwrap_or(0),
+            in_sync: partitions.iter().map(|one| one.isr().len()).min().unwrap_or(0),
+            down,
+        }
+    }
+
+    /// Why records to this topic would not be delivered, if they would not.
+    pub(crate) fn trouble(&self, topic: &Topic) -> Option<String> {
+        let name = &topic.name;
+        let problem = if self.leaderless.is_empty() {
+            let needed = topic.min_insync().filter(|needed| self.in_sync < *needed)?;
+            format!("topic {name} has {} of the {needed} in-sync replicas it needs", self.in_sync)
+        } else {
+            format!("topic {name} has no leader for partitions {:?}", self.leaderless)
+        };
+        Some(if self.down.is_empty() { problem } else { format!("{problem}; brokers down: {:?}", self.down) })
+    }
+}
+
+fn fetch(producer: &Producer, topic: &str, deadline: Instant) -> Result<Metadata, SinkError> {
+    let began = Instant::now();
+    let mut last = None;
+    loop {
+        if let Some(reason) = producer.events().refused_since(began) {
+            return Err(SinkError::permanent(reason));
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left < Duration::from_millis(1) {
+            let reason = producer.events().connection_trouble(began).or(last);
+            let reason = reason.unwrap_or_else(|| "no answer in time".to_owned());
+            return Err(SinkError::transient(format!("no broker answers: {reason}")));
+        }
+        match producer.client().fetch_metadata(Some(topic), left.min(ONE_TRY)) {
+            Ok(metadata) => return Ok(metadata),
+            Err(error) => last = Some(error.to_string()),
+        }
+        std::thread::sleep(left.min(Duration::from_millis(20)));
+    }
+}
+
+/// The kind of several errors: permanent if one is.
+pub(crate) fn join(errors: Vec<SinkError>) -> Result<(), SinkError> {
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let permanent = errors.iter().any(|error| error.kind == SinkErrorKind::Permanent);
+    let kind = if permanent { SinkErrorKind::Permanent } else { SinkErrorKind::Transient };
+    let mut messages: Vec<String> = errors.into_iter().map(|error| error.message).collect();
+    messages.dedup();
+    Err(SinkError { kind, message: messages.join("; ") })
+}

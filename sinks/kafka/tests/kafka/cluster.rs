@@ -1,0 +1,41 @@
+//! Three brokers, two of which must have a record: one may go, two may not.
+
+use std::time::{Duration, Instant};
+
+use iem_sink::Sink as _;
+use iem_test_brokers::kafka::{Kafka, Options};
+
+use crate::load::{survive, tally};
+use crate::rig::{AMPLE, close, sink};
+
+#[test]
+fn one_broker_may_go_and_two_may_not() {
+    let kafka = Kafka::start(&Options { brokers: 3, ..Options::default() });
+    kafka.create_topic("replicated", 3, 3, &[("min.insync.replicas", "2")]);
+    let deadline = Duration::from_secs(15);
+    let sink = sink(&kafka.bootstrap(), deadline, &[]);
+    let runs = survive(&kafka, &sink, "replicated", deadline, || {
+        std::thread::sleep(Duration::from_millis(500));
+        kafka.kill(2);
+        std::thread::sleep(Duration::from_secs(5));
+    });
+    let (delivered, lost) = tally(&runs);
+    assert_eq!(lost, 0, "of three brokers one may go: {delivered} delivered");
+
+    // The two that are left are a majority of the controllers, but one alone is too few replicas, and no majority.
+    let deadline = Duration::from_secs(3);
+    let runs = survive(&kafka, &sink, "replicated", deadline, || {
+        kafka.kill(1);
+        std::thread::sleep(deadline * 2);
+        kafka.start_again(1);
+        kafka.restart(2);
+    });
+    let (delivered, lost) = tally(&runs);
+    assert!(delivered > 0 && lost > 0, "{delivered} delivered, {lost} lost");
+    let end = Instant::now() + AMPLE;
+    while let Err(error) = sink.check(end) {
+        assert!(Instant::now() < end, "{error}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    close(sink);
+}

@@ -1,0 +1,166 @@
+//! One broker that hangs, dies, and loses a topic, under load.
+
+use std::time::{Duration, Instant};
+
+use iem_sink::Sink as _;
+use iem_sink::testing::{record, topic};
+use iem_sink::{Outcome, SinkErrorKind};
+
+use crate::load::{survive, tally};
+use crate::rig::{AMPLE, breakable, close, deliver, sink, write, writer};
+
+const DEADLINE: Duration = Duration::from_secs(2);
+
+fn settle() {
+    std::thread::sleep(Duration::from_millis(500));
+}
+
+#[test]
+fn a_broker_that_hangs_for_longer_than_the_deadline() {
+    let (kafka, _turn) = breakable();
+    kafka.create_topic("hang", 2, 1, &[]);
+    let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
+    let runs = survive(kafka, &sink, "hang", DEADLINE, || {
+        settle();
+        kafka.pause(0);
+        std::thread::sleep(DEADLINE * 3);
+        let error = sink.check(Instant::now() + Duration::from_secs(1)).unwrap_err();
+        assert_eq!(error.kind, SinkErrorKind::Transient);
+        kafka.resume(0);
+        settle();
+    });
+    let (delivered, lost) = tally(&runs);
+    assert!(delivered > 0 && lost > 0, "{delivered} delivered, {lost} lost");
+    sink.check(Instant::now() + AMPLE).unwrap();
+    close(sink);
+}
+
+#[test]
+fn a_broker_that_is_killed_and_started_again() {
+    let (kafka, _turn) = breakable();
+    kafka.create_topic("kill", 2, 1, &[]);
+    let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
+    let runs = survive(kafka, &sink, "kill", DEADLINE, || {
+        settle();
+        kafka.kill(0);
+        std::thread::sleep(DEADLINE + DEADLINE / 2);
+        kafka.restart(0);
+    });
+    let (delivered, lost) = tally(&runs);
+    assert!(delivered > 0 && lost > 0, "{delivered} delivered, {lost} lost");
+    close(sink);
+}
+
+/// A pause within the deadline is felt as latency alone: nothing is lost, nothing is stored twice.
+#[test]
+fn a_broker_that_hangs_for_a_moment() {
+    let (kafka, _turn) = breakable();
+    kafka.create_topic("moment", 1, 1, &[]);
+    let deadline = Duration::from_secs(20);
+    let sink = sink(&kafka.bootstrap(), deadline, &[]);
+    let runs = survive(kafka, &sink, "moment", deadline, || {
+        settle();
+        kafka.pause(0);
+        std::thread::sleep(Duration::from_secs(1));
+        kafka.resume(0);
+    });
+    let (delivered, lost) = tally(&runs);
+    assert_eq!(lost, 0);
+    assert_eq!(kafka.read_all("moment").len(), delivered);
+    close(sink);
+}
+
+/// Short calls into a broker that hangs, as the pipeline makes them when requests fall due one by one: each record
+/// travels once all the same.
+#[test]
+fn a_record_that_is_written_again_while_it_is_on_its_way_is_stored_once() {
+    let (kafka, _turn) = breakable();
+    kafka.create_topic("again", 1, 1, &[]);
+    let sink = sink(&kafka.bootstrap(), Duration::from_secs(20), &[]);
+    let mut writer = writer(&sink, "again");
+    deliver(&mut *writer, &[record("1001/a", "{}")]);
+    kafka.pause(0);
+    let mut records: Vec<_> = (0..50).map(|n| record("1001/a", format!(r#"{{"n":{n}}}"#))).collect();
+    for count in [10, 20, 30, 50] {
+        let (outcomes, result) = write(&mut *writer, &records[..count], Duration::from_millis(50));
+        assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Retryable), "{result:?}");
+    }
+    // The first ones fall due, and are not asked after any more.
+    records.drain(..5);
+    kafka.resume(0);
+    deliver(&mut *writer, &records);
+    drop(writer);
+    close(sink);
+    let stored = kafka.read_all("again");
+    assert_eq!(stored.len(), 51);
+    let numbers: Vec<_> =
+        stored[1..].iter().map(|message| String::from_utf8_lossy(&message.payload)).collect();
+    assert_eq!(numbers, (0..50).map(|n| format!(r#"{{"n":{n}}}"#)).collect::<Vec<_>>());
+}
+
+/// What piles up in the client while a broker hangs is bounded by the topic's batches, whatever is given up and replaced
+/// by new records meanwhile.
+#[test]
+fn a_broker_that_hangs_does_not_fill_the_memory() {
+    let (kafka, _turn) = breakable();
+    kafka.create_topic("bounded", 1, 1, &[]);
+    let sink = sink(&kafka.bootstrap(), Duration::from_secs(20), &[]);
+    let mut config = topic("bounded");
+    config.batch_records = 10;
+    let mut writer = sink.writer(&config).unwrap();
+    let batch = || -> Vec<_> { (0..10).map(|_| record("1001/a", "{}")).collect() };
+    deliver(&mut *writer, &batch());
+    kafka.pause(0);
+    for _ in 0..10 {
+        let (outcomes, result) = write(&mut *writer, &batch(), Duration::from_millis(20));
+        assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Retryable), "{result:?}");
+    }
+    kafka.resume(0);
+    let mut left = batch();
+    let began = Instant::now();
+    while !left.is_empty() {
+        assert!(began.elapsed() < AMPLE, "there is room again");
+        let (outcomes, _) = write(&mut *writer, &left, Duration::from_secs(5));
+        let mut marks = outcomes.iter();
+        left.retain(|_| marks.next() == Some(&Outcome::Retryable));
+    }
+    drop(writer);
+    close(sink);
+    assert_eq!(kafka.read_all("bounded").len(), 10 + 40 + 10);
+}
+
+#[test]
+fn a_topic_that_is_deleted_and_made_again() {
+    let (kafka, _turn) = breakable();
+    kafka.create_topic("deleted", 1, 1, &[]);
+    let deadline = Duration::from_secs(15);
+    let sink = sink(&kafka.bootstrap(), deadline, &[]);
+    let mut writer = writer(&sink, "deleted");
+    deliver(&mut *writer, &[record("1001/a", "{}")]);
+    kafka.delete_topic("deleted");
+    let began = Instant::now();
+    let error = loop {
+        assert!(began.elapsed() < AMPLE, "a topic that is gone is noticed");
+        let (outcomes, result) = write(&mut *writer, &[record("1001/a", "{}")], deadline);
+        assert_eq!(outcomes, [Outcome::Retryable]);
+        // The first answer may be that of a broker that is still at it.
+        match result.unwrap_err() {
+            error if error.kind == SinkErrorKind::Permanent => break error,
+            _ => {}
+        }
+    };
+    assert!(error.message.contains("--create --topic deleted"), "{error}");
+    let error = sink.check(Instant::now() + AMPLE).unwrap_err();
+    assert!(error.kind == SinkErrorKind::Permanent && error.message.contains("deleted"), "{error}");
+
+    kafka.create_topic("deleted", 1, 1, &[]);
+    let began = Instant::now();
+    while write(&mut *writer, &[record("1001/b", "{}")], deadline).1.is_err() {
+        assert!(began.elapsed() < AMPLE, "service returns with the topic");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    sink.check(Instant::now() + AMPLE).unwrap();
+    drop(writer);
+    close(sink);
+    assert!(kafka.read_all("deleted").iter().any(|message| message.key.as_deref() == Some(b"1001/b")));
+}

@@ -1,0 +1,14 @@
+//! The Kafka sink against real brokers, which these tests fetch and start, and against librdkafka's mock cluster for what
+//! a real broker does not do on demand.
+
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod cluster;
+mod conformance;
+mod faults;
+mod load;
+mod messages;
+mod mock;
+mod rig;
+mod topics;

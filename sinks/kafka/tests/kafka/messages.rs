@@ -1,0 +1,146 @@
+//! What stands in a topic, as consumers read it that know nothing of the gateway.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use iem_sink::testing::record;
+use iem_sink::{Outcome, Reason, Record, Sink as _};
+use iem_test_brokers::kafka::Kafka;
+
+use crate::load;
+use crate::rig::{AMPLE, close, deliver, sink, write, writer};
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+#[test]
+fn kafkas_console_consumer_reads_headers_key_and_value() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("console", 1, 1, &[]);
+    let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
+    let record = record("1001/router 7", r#"{ "n": 1.50, "ü": "\u0041" }"#);
+    deliver(&mut *writer(&sink, "console"), std::slice::from_ref(&record));
+    close(sink);
+    let mut expected = "content-type:application/json".to_owned();
+    record.for_each_attribute(|name, value| write!(expected, ",ce_{name}:{value}").unwrap());
+    expected.push_str("\t1001/router 7\t{ \"n\": 1.50, \"ü\": \"\\u0041\" }\n");
+    assert_eq!(kafka.console_consumer("console", 1), expected);
+}
+
+/// The partition of a key is the one that Kafka's own clients choose, so that others may write the topic too.
+#[test]
+fn keys_are_partitioned_as_java_clients_do() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("partitions", 5, 1, &[]);
+    let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
+    let keys = ["1001", "1001/router", "1001/switch-17", "4711/Grüße", "1/€"];
+    deliver(&mut *writer(&sink, "partitions"), &keys.map(|key| record(key, "{}")));
+    close(sink);
+    let found = kafka.read_all("partitions");
+    for key in keys {
+        let message = found.iter().find(|message| message.key.as_deref() == Some(key.as_bytes())).unwrap();
+        let chosen = (murmur2(key.as_bytes()) & 0x7fff_ffff) % 5;
+        assert_eq!(i64::from(message.partition), i64::from(chosen), "{key}");
+    }
+}
+
+/// `org.apache.kafka.common.utils.Utils.murmur2`.
+fn murmur2(data: &[u8]) -> u32 {
+    const M: u32 = 0x5bd1_e995;
+    let mut hash = 0x9747_b28c ^ u32::try_from(data.len()).unwrap();
+    let (words, rest) = data.as_chunks::<4>();
+    for word in words {
+        let k = u32::from_le_bytes(*word).wrapping_mul(M);
+        hash = hash.wrapping_mul(M) ^ (k ^ (k >> 24)).wrapping_mul(M);
+    }
+    if !rest.is_empty() {
+        let tail = rest.iter().rev().fold(0, |tail, byte| (tail << 8) | u32::from(*byte));
+        hash = (hash ^ tail).wrapping_mul(M);
+    }
+    hash = (hash ^ (hash >> 13)).wrapping_mul(M);
+    hash ^ (hash >> 15)
+}
+
+#[test]
+fn without_faults_every_record_is_there_once_and_in_order() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("once", 6, 1, &[]);
+    let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
+    let runs = load::survive(kafka, &sink, "once", DEADLINE, || {
+        std::thread::sleep(Duration::from_secs(1));
+    });
+    close(sink);
+    let (delivered, lost) = load::tally(&runs);
+    assert_eq!((kafka.read_all("once").len(), 0), (delivered, lost));
+}
+
+#[test]
+fn too_large_records_are_rejected_one_by_one() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("small", 1, 1, &[("max.message.bytes", "20000")]);
+    kafka.create_topic("large", 1, 1, &[("max.message.bytes", "3000000")]);
+    let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
+    let (mut small, mut large) = (writer(&sink, "small"), writer(&sink, "large"));
+
+    // Together the ones that fit are many times what one batch of the topic may be.
+    let sizes = [9000, 19_000, 21_000, 9000, 1_500_000, 19_000, 9000, 9000];
+    let (outcomes, result) = write(&mut *small, &sized(&sizes), AMPLE);
+    let rejected = Outcome::Rejected(Reason::TooLarge { limit: 20_000 });
+    let expected = sizes.map(|size| if size > 20_000 { rejected } else { Outcome::Delivered });
+    assert_eq!((outcomes, result), (expected.to_vec(), Ok(())));
+
+    let sizes = [2_900_000, 3_000_000, 100, 1_500_000];
+    let (outcomes, result) = write(&mut *large, &sized(&sizes), AMPLE);
+    let rejected = Outcome::Rejected(Reason::TooLarge { limit: 3_000_000 });
+    let expected = [Outcome::Delivered, rejected, Outcome::Delivered, Outcome::Delivered];
+    assert_eq!((outcomes, result), (expected.to_vec(), Ok(())));
+
+    drop((small, large));
+    close(sink);
+    assert_eq!((kafka.read_all("small").len(), kafka.read_all("large").len()), (6, 3));
+}
+
+/// The topic's limit is lowered under a running writer: batches are made smaller until they fit, and only what can never
+/// fit is rejected.
+#[test]
+fn a_limit_that_is_lowered_rejects_no_record_that_fits() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("lowered", 1, 1, &[]);
+    let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
+    let mut writer = writer(&sink, "lowered");
+    deliver(&mut *writer, &sized(&[9000, 9000]));
+    let alter = ["--alter", "--topic", "lowered", "--add-config", "max.message.bytes=100000"];
+    kafka.run_tool("kafka.admin.ConfigCommand", &alter);
+    let mut left = sized(&[9000; 100]);
+    left.insert(50, sized(&[600_000]).remove(0));
+    let mut rejected = 0;
+    for _ in 0..20 {
+        let (outcomes, _) = write(&mut *writer, &left, AMPLE);
+        rejected += outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Rejected(_))).count();
+        let mut marks = outcomes.iter();
+        left.retain(|_| marks.next() == Some(&Outcome::Retryable));
+    }
+    assert_eq!((left.len(), rejected), (0, 1));
+    drop(writer);
+    close(sink);
+}
+
+/// Records whose data has these sizes.
+fn sized(sizes: &[usize]) -> Vec<Record> {
+    sizes.iter().map(|size| record("1001/a", vec![b'x'; *size])).collect()
+}
+
+#[test]
+fn figures_follow_what_the_client_does() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("figures", 1, 1, &[]);
+    let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
+    deliver(&mut *writer(&sink, "figures"), &sized(&[100]));
+    let figure = |name| sink.figures().into_iter().find(|(found, _)| *found == name).unwrap().1;
+    let end = std::time::Instant::now() + AMPLE;
+    while figure("requests_total") < 1.0 || figure("round_trip_seconds_average") <= 0.0 {
+        assert!(std::time::Instant::now() < end, "statistics come every five seconds");
+        deliver(&mut *writer(&sink, "figures"), &sized(&[100]));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    close(sink);
+}

@@ -1,0 +1,101 @@
+//! What a real broker does not do on demand: errors by name, and a long way there and back.
+
+use std::time::{Duration, Instant};
+
+use iem_sink::testing::record;
+use iem_sink::{Outcome, Record, Sink as _};
+use iem_sink_kafka::KafkaSink;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+use crate::rig::{AMPLE, close, deliver, sink, write, writer};
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+fn cluster() -> (Cluster, KafkaSink) {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("mock", 1, 1).unwrap();
+    let sink = sink(&cluster.bootstrap_servers(), Duration::from_secs(10), &[]);
+    (cluster, sink)
+}
+
+fn batch() -> Vec<Record> {
+    (0..10).map(|n| record("1001/a", format!(r#"{{"n":{n}}}"#))).collect()
+}
+
+fn figure(sink: &KafkaSink, name: &str) -> f64 {
+    sink.figures().into_iter().find(|(found, _)| *found == name).unwrap().1
+}
+
+#[test]
+fn errors_that_pass_are_got_over_within_one_call() {
+    let (cluster, sink) = cluster();
+    let mut writer = writer(&sink, "mock");
+    for error in [
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+    ] {
+        cluster.request_errors(RDKafkaApiKey::Produce, &[error, error]);
+        deliver(&mut *writer, &batch());
+    }
+    drop(writer);
+    close(sink);
+}
+
+/// An error that an idempotent producer cannot order records around ends it. What was on its way is left open, and
+/// delivered by the producer that takes its place.
+#[test]
+fn a_dead_producer_is_made_anew() {
+    let (cluster, sink) = cluster();
+    let mut writer = writer(&sink, "mock");
+    deliver(&mut *writer, &batch());
+    let dying = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[dying]);
+    let records = batch();
+    let (outcomes, result) = write(&mut *writer, &records, AMPLE);
+    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Retryable), "{result:?}");
+    let error = result.unwrap_err();
+    assert!(error.message.contains("made anew"), "{error}");
+    let end = Instant::now() + AMPLE;
+    let mut left = records;
+    while !left.is_empty() {
+        let (outcomes, result) = write(&mut *writer, &left, AMPLE);
+        let mut marks = outcomes.iter();
+        left.retain(|_| marks.next() == Some(&Outcome::Retryable));
+        assert!(Instant::now() < end, "{result:?}");
+    }
+    assert_eq!(figure(&sink, "producers_replaced_total").to_string(), "1");
+    sink.check(Instant::now() + AMPLE).unwrap();
+    drop(writer);
+    close(sink);
+}
+
+/// Eight workers have eight batches on their way at once, through one producer.
+#[test]
+fn far_away_brokers_are_kept_busy() {
+    const ROUND_TRIP: Duration = Duration::from_millis(30);
+    const WORKERS: usize = 8;
+    const WRITES: usize = 20;
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("mock", 8, 1).unwrap();
+    cluster.broker_round_trip_time(1, ROUND_TRIP).unwrap();
+    let sink = sink(&cluster.bootstrap_servers(), Duration::from_secs(10), &[]);
+    let began = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..WORKERS).map(|_| writer(&sink, "mock")).collect();
+        deliver(&mut *writer(&sink, "mock"), &batch());
+        let began = Instant::now();
+        for (worker, mut writer) in writers.into_iter().enumerate() {
+            scope.spawn(move || {
+                for n in 0..WRITES {
+                    deliver(&mut *writer, &[record(&format!("1001/{worker}-{n}"), "{}")]);
+                }
+            });
+        }
+        began
+    });
+    let one_after_the_other = ROUND_TRIP * u32::try_from(WORKERS * WRITES).unwrap();
+    assert!(began.elapsed() < one_after_the_other / 2, "{:?}", began.elapsed());
+    close(sink);
+}

@@ -1,0 +1,66 @@
+//! What the tests share: sinks, writers, and brokers to break.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use iem_sink::testing::topic;
+use iem_sink::{Outcome, Record, Sink, SinkError, Writer};
+use iem_sink_kafka::{KafkaConfig, KafkaSink};
+use iem_test_brokers::kafka::{Kafka, Options};
+
+/// Long enough that only a fault misses it.
+pub const AMPLE: Duration = Duration::from_secs(30);
+
+/// A sink onto these brokers whose topics have this deadline.
+pub fn sink(bootstrap: &str, deadline: Duration, properties: &[(&str, &str)]) -> KafkaSink {
+    KafkaSink::open(config(bootstrap, deadline, properties)).unwrap()
+}
+
+pub fn config(bootstrap: &str, deadline: Duration, properties: &[(&str, &str)]) -> KafkaConfig {
+    KafkaConfig {
+        bootstrap_servers: bootstrap.to_owned(),
+        properties: properties
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect::<BTreeMap<_, _>>(),
+        client_id: "iem-gateway-test".to_owned(),
+        deadline,
+    }
+}
+
+pub fn writer(sink: &KafkaSink, name: &str) -> Box<dyn Writer> {
+    sink.writer(&topic(name)).unwrap()
+}
+
+pub fn close(sink: KafkaSink) {
+    Box::new(sink).close(Instant::now() + AMPLE).unwrap();
+}
+
+/// Writes once.
+pub fn write(
+    writer: &mut dyn Writer,
+    records: &[Record],
+    deadline: Duration,
+) -> (Vec<Outcome>, Result<(), SinkError>) {
+    let mut outcomes = vec![Outcome::default(); records.len()];
+    let result = writer.write(records, &mut outcomes, Instant::now() + deadline);
+    (outcomes, result)
+}
+
+/// Writes what brokers without faults take at once.
+pub fn deliver(writer: &mut dyn Writer, records: &[Record]) {
+    let (outcomes, result) = write(writer, records, AMPLE);
+    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Delivered), "{outcomes:?}: {result:?}");
+}
+
+/// One broker for the tests that break it, one after the other.
+pub fn breakable() -> (&'static Kafka, MutexGuard<'static, ()>) {
+    static BREAKABLE: OnceLock<Kafka> = OnceLock::new();
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let kafka = BREAKABLE.get_or_init(|| Kafka::start(&Options::default()));
+    // A test that failed may have left it stopped.
+    kafka.resume(0);
+    (kafka, turn)
+}
