@@ -1,0 +1,1 @@
+//! Records to Apache Kafka, acknowledged by all in-sync replicas.

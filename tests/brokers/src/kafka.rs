@@ -1,0 +1,1 @@
+//! A real Apache Kafka broker, or three of them, on loopback.
