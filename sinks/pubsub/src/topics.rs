@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_gax::retry_policy::RetryPolicyExt;
 use google_cloud_pubsub::Error;
@@ -73,9 +73,10 @@ impl Topics {
     async fn look_at(&self, topic: &str) -> Result<(), Finding> {
         let client = self.client().await.map_err(|error| finding(topic, error, None))?;
         let path = self.access.path(topic);
-        let found = client.topics.get_topic().set_topic(&path).send().await;
+        let found = client.topics.get_topic().set_topic(&path).send();
         let permissions = client.permissions.test_iam_permissions();
-        let allowed = permissions.set_resource(&path).set_permissions([PUBLISH]).send().await;
+        let allowed = permissions.set_resource(&path).set_permissions([PUBLISH]).send();
+        let (found, allowed) = join(found, allowed).await;
         let allowed = match allowed {
             Ok(allowed) => Ok(allowed.permissions.iter().any(|permission| permission == PUBLISH)),
             Err(error) if is_unimplemented(&error) => Ok(found.is_ok()),
