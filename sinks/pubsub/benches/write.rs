@@ -23,7 +23,7 @@ const TOPIC: &str = "bench";
 const ROUNDS: usize = 21;
 
 fn write(criterion: &mut Criterion) {
-    let pubsub = PubSub::shared();
+    let pubsub = PubSub::start_for_benches();
     pubsub.create_topic(TOPIC);
     pubsub.delete_subscription(TOPIC);
     let sink = PubSubSink::open(PubSubConfig {

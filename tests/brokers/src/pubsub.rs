@@ -26,9 +26,16 @@ pub const PROJECT: &str = "iem-test";
 /// The most messages that one pull returns.
 const PULL_MESSAGES: usize = 100;
 
+/// Ready sooner and light on a machine that runs tests: compiled once, one thread to collect garbage.
+const LIGHT: &[&str] = &["-Xmx2g", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
+
+/// As fast as it gets.
+const FAST: &[&str] = &["-Xmx3g"];
+
 /// A running emulator; ended when dropped, and when the process that started it ends, however that happens.
 pub struct PubSub {
     jar: PathBuf,
+    java: &'static [&'static str],
     port: u16,
     agent: Agent,
     process: Mutex<Option<Process>>,
@@ -60,10 +67,23 @@ impl PubSub {
     /// # Panics
     /// Where the emulator or Java is missing; the message names the command that installs it.
     pub fn start() -> Self {
+        Self::start_with(LIGHT)
+    }
+
+    /// Starts one that is as fast as it gets, once it has run for a while.
+    ///
+    /// # Panics
+    /// As [`PubSub::start`].
+    pub fn start_for_benches() -> Self {
+        Self::start_with(FAST)
+    }
+
+    fn start_with(java: &'static [&'static str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let config = Agent::config_builder().timeout_global(Some(Duration::from_secs(30)));
         let pubsub = Self {
             jar: jar::find(),
+            java,
             port: port.expect("a free port on loopback").port(),
             agent: config.http_status_as_error(false).build().into(),
             process: Mutex::new(None),
@@ -91,17 +111,17 @@ impl PubSub {
     pub fn restart(&self) {
         let mut process = self.process();
         drop(process.take());
-        *process = Some(Process::start(&self.jar, self.port));
+        *process = Some(Process::start(self.java, &self.jar, self.port));
     }
 
     /// Lets the emulator hang (SIGSTOP): connections stay open, nothing is answered.
     pub fn pause(&self) {
-        self.process().as_ref().expect("the emulator runs").signal("STOP");
+        self.process().as_ref().expect("the emulator runs").pause();
     }
 
     /// Lets a paused emulator go on (SIGCONT).
     pub fn resume(&self) {
-        self.process().as_ref().expect("the emulator runs").signal("CONT");
+        self.process().as_ref().expect("the emulator runs").resume();
     }
 
     /// Makes a topic, and a subscription of the same name that keeps what is published from now on, in order by key.

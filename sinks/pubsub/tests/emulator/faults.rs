@@ -1,11 +1,19 @@
 //! Faults, each with the same oracle: calls return in time, what was called delivered is there, and service returns by
 //! itself.
 
+use std::sync::{LazyLock, Mutex, MutexGuard};
+
 use iem_sink::SinkErrorKind;
 
 use super::*;
 
 const SHORT: Duration = Duration::from_secs(1);
+
+/// An emulator that faults may befall, a test at a time.
+fn spare() -> MutexGuard<'static, PubSub> {
+    static SPARE: LazyLock<Mutex<PubSub>> = LazyLock::new(|| Mutex::new(PubSub::start()));
+    SPARE.lock().unwrap()
+}
 
 /// Writes until all is delivered, as the pipeline does, and says how many records it wrote.
 fn deliver_in_the_end(writer: &mut dyn Writer, records: &[Record]) {
@@ -29,7 +37,7 @@ fn assert_all_there(messages: &[Message], records: &[Record]) {
 
 #[test]
 fn killed_and_started_again() {
-    let pubsub = PubSub::start();
+    let pubsub = spare();
     let name = fresh_topic(&pubsub, "killed");
     let sink = open(&pubsub);
     let mut writer = writer(&sink, &name);
@@ -56,7 +64,7 @@ fn killed_and_started_again() {
 
 #[test]
 fn hangs_for_longer_than_the_deadline() {
-    let pubsub = PubSub::start();
+    let pubsub = spare();
     let name = fresh_topic(&pubsub, "hangs");
     for ordered in [false, true] {
         let sink = if ordered { open_ordered(&pubsub, &name) } else { open(&pubsub) };

@@ -24,9 +24,11 @@ impl Process {
     ///
     /// # Panics
     /// Where it does not.
-    pub(super) fn start(jar: &Path, port: u16) -> Self {
+    pub(super) fn start(java: &[&str], jar: &Path, port: u16) -> Self {
         let mut watchdog = Command::new("sh")
-            .args(["-c", WATCHDOG, "watchdog", "java", "-Xmx2g", "-jar"])
+            .args(["-c", WATCHDOG, "watchdog", "java"])
+            .args(java)
+            .arg("-jar")
             .arg(jar)
             .args(["--host=127.0.0.1".to_owned(), format!("--port={port}")])
             .stdin(Stdio::piped())
@@ -54,10 +56,32 @@ impl Process {
         }
     }
 
+    /// Stops the emulator where it stands, and waits until each of its threads has stopped.
+    pub(super) fn pause(&self) {
+        self.signal("STOP");
+        while !self.is_stopped() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Lets a stopped emulator go on.
+    pub(super) fn resume(&self) {
+        self.signal("CONT");
+    }
+
     /// Sends a signal, and says whether there was a process to take it.
-    pub(super) fn signal(&self, signal: &str) -> bool {
+    fn signal(&self, signal: &str) -> bool {
         let status = Command::new("kill").args(["-s", signal, &self.pid]).stderr(Stdio::null()).status();
         status.expect("kill").success()
+    }
+
+    /// By what Linux tells of each thread: `<id> (<name>) <state> …`, `T` being stopped.
+    fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid)).expect("the emulator's threads");
+        let stat = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("stat"));
+        let is_stopped =
+            |stat: String| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'));
+        threads.flatten().filter_map(|thread| stat(thread).ok()).all(is_stopped)
     }
 }
 
