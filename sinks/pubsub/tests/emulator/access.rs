@@ -1,8 +1,11 @@
 //! Finding Pub/Sub and its topics: what an operator is told where something is missing.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 
 use iem_sink::SinkErrorKind;
+use serde_json::json;
 
 use super::*;
 
@@ -34,7 +37,7 @@ fn inspection_finds_what_is_missing_and_only_that() {
 #[test]
 fn nobody_at_the_endpoint_is_transient_and_named() {
     // A port that nobody listens on any more.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let endpoint = format!("http://127.0.0.1:{port}");
     let sink = PubSubSink::open(config(endpoint.clone())).unwrap();
     let error = sink.writer(&topic("events")).err().unwrap();
@@ -86,4 +89,52 @@ fn publishes_by_environment_alone() {
     let name = std::env::var("TEST_TOPIC").unwrap();
     let config = PubSubConfig { project: PROJECT.to_owned(), ..PubSubConfig::default() };
     deliver(&mut *writer(&PubSubSink::open(config).unwrap(), &name), &numbered(1, 1));
+}
+
+/// Workload identity federation, whose token server refuses the subject.
+#[test]
+fn a_refused_credential_is_permanent_and_named() {
+    let refusal = r#"{"error":"invalid_grant","error_description":"unknown subject"}"#;
+    let folder = tempfile::tempdir().unwrap();
+    let subject = folder.path().join("subject");
+    std::fs::write(&subject, "secret-subject-token").unwrap();
+    let key = folder.path().join("federation.json");
+    let content = json!({
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": format!("http://{}/token", refusing_server(refusal)),
+        "credential_source": { "file": subject },
+    });
+    std::fs::write(&key, content.to_string()).unwrap();
+
+    let sink = PubSubSink::open(PubSubConfig {
+        project: PROJECT.to_owned(),
+        endpoint: Some("https://127.0.0.1:1".to_owned()),
+        credentials: Some(key),
+        ..PubSubConfig::default()
+    });
+    let error = sink.unwrap().writer(&topic("events")).err().unwrap();
+    assert_eq!(error.kind, SinkErrorKind::Permanent);
+    assert!(error.message.contains("Pub/Sub refuses the credential"), "{error}");
+    assert!(error.message.contains("unknown subject"), "{error}");
+    assert!(!error.message.contains("secret"), "{error}");
+}
+
+/// Answers each request with 400 and this body, until the process ends.
+fn refusing_server(body: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 16 << 10]);
+            let _ = write!(
+                stream,
+                "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+                 Connection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    address
 }
