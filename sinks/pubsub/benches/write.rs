@@ -1,0 +1,128 @@
+//! Batches of records of 600 bytes into the emulator: our writer, and Google's publisher alone with the same messages
+//! made beforehand. Prints how the two compare: 1.00 is as fast as bare.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use google_cloud_auth::credentials::anonymous;
+use google_cloud_pubsub::client::{BasePublisher, Publisher};
+use google_cloud_pubsub::model::Message;
+use iem_sink::testing::{record, topic};
+use iem_sink::{DATA_CONTENT_TYPE, Outcome, Record, Sink, Writer};
+use iem_sink_pubsub::{PubSubConfig, PubSubSink};
+use iem_test_brokers::pubsub::{PROJECT, PubSub};
+use tokio::runtime::Runtime;
+
+const DATA_BYTES: usize = 600;
+
+/// Without a subscription, so that the emulator keeps nothing.
+const TOPIC: &str = "bench";
+
+/// Ours and bare take turns, so that what else the machine does meets both.
+const ROUNDS: usize = 21;
+
+fn write(criterion: &mut Criterion) {
+    let pubsub = PubSub::start_for_benches();
+    pubsub.create_topic(TOPIC);
+    pubsub.delete_subscription(TOPIC);
+    let sink = PubSubSink::open(PubSubConfig {
+        project: PROJECT.to_owned(),
+        endpoint: Some(pubsub.endpoint()),
+        ..PubSubConfig::default()
+    })
+    .expect("a sink");
+    let mut writer = sink.writer(&topic(TOPIC)).expect("a writer");
+    let bare = Bare::connect(&pubsub.endpoint());
+
+    for batch in [1, 100, 1000] {
+        let records = records(batch);
+        let messages: Vec<Message> = records.iter().map(message).collect();
+        let mut group = criterion.benchmark_group("pubsub");
+        group.throughput(Throughput::Elements(batch as u64));
+        group.bench_function(BenchmarkId::new("ours", batch), |bencher| {
+            bencher.iter(|| ours(&mut *writer, &records));
+        });
+        group.bench_function(BenchmarkId::new("bare", batch), |bencher| {
+            bencher.iter(|| bare.publish(&messages));
+        });
+        group.finish();
+        compare(batch, || ours(&mut *writer, &records), || bare.publish(&messages));
+    }
+}
+
+/// Prints the median of rounds.
+fn compare(batch: usize, mut ours: impl FnMut(), mut bare: impl FnMut()) {
+    let calls = (5000 / batch).clamp(20, 500);
+    let time = |call: &mut dyn FnMut()| {
+        let began = Instant::now();
+        (0..calls).for_each(|_| call());
+        began.elapsed()
+    };
+    let round = |_| {
+        let ours = time(&mut ours);
+        time(&mut bare).div_duration_f64(ours)
+    };
+    let mut ratios: Vec<f64> = (0..ROUNDS).map(round).collect();
+    ratios.sort_by(f64::total_cmp);
+    println!("pubsub, batches of {batch}: {:.2} x bare", ratios[ROUNDS / 2]);
+}
+
+fn ours(writer: &mut dyn Writer, records: &[Record]) {
+    let mut outcomes = vec![Outcome::default(); records.len()];
+    let deadline = Instant::now() + Duration::from_secs(10);
+    writer.write(black_box(records), &mut outcomes, deadline).expect("a write");
+    black_box(outcomes);
+}
+
+/// Google's publisher as its documentation uses it, with a flush for each batch.
+struct Bare {
+    runtime: Runtime,
+    publisher: Publisher,
+}
+
+impl Bare {
+    fn connect(endpoint: &str) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let publisher = runtime.block_on(async {
+            let base = BasePublisher::builder()
+                .with_endpoint(endpoint)
+                .with_credentials(anonymous::Builder::new().build())
+                .build()
+                .await
+                .expect("a client");
+            base.publisher(format!("projects/{PROJECT}/topics/{TOPIC}"))
+                .set_message_count_threshold(1000)
+                .set_byte_threshold(9_500_000)
+                .set_delay_threshold(Duration::from_hours(1))
+                .build()
+        });
+        Self { runtime, publisher }
+    }
+
+    fn publish(&self, messages: &[Message]) {
+        self.runtime.block_on(async {
+            let publish = |message: &Message| self.publisher.publish(message.clone());
+            let answers: Vec<_> = messages.iter().map(publish).collect();
+            self.publisher.flush().await;
+            for answer in answers {
+                black_box(answer.await.expect("an id"));
+            }
+        });
+    }
+}
+
+fn records(batch: usize) -> Vec<Record> {
+    let data = format!(r#"{{"text":"{}"}}"#, "x".repeat(DATA_BYTES - r#"{"text":""}"#.len()));
+    (0..batch).map(|n| record(&format!("1001/{n}"), data.clone())).collect()
+}
+
+/// With the attributes that ours has.
+fn message(record: &Record) -> Message {
+    let mut attributes = vec![("Content-Type".to_owned(), DATA_CONTENT_TYPE.to_owned())];
+    record.for_each_attribute(|name, value| attributes.push((format!("ce-{name}"), value.to_owned())));
+    Message::new().set_data(record.data.clone()).set_attributes(attributes)
+}
+
+criterion_group!(benches, write);
+criterion_main!(benches);
