@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod layers;
 mod memory;
+mod properties;
 mod rules;
 mod units;
 
@@ -16,11 +17,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use iem_sink::TopicConfig;
 use serde::{Deserialize, Deserializer};
 
 pub use error::{Error, Errors, Origin};
 pub use layers::Setting;
 pub use memory::{MemoryCeiling, MemoryItem, PASSWORD_HASH_BYTES};
+pub use properties::Properties;
 
 /// The topics by the names of their tables, in the order of [`Config::topics`].
 pub const TOPICS: [&str; 6] = ["events", "metrics", "entities", "services", "healthchecks", "tickets"];
@@ -173,14 +176,22 @@ pub struct Sinks {
     pub kind: SinkKind,
     /// `[sink.file]`
     pub file: FileSink,
+    /// `[sink.kafka]`
+    pub kafka: KafkaSink,
+    /// `[sink.pubsub]`
+    pub pubsub: PubSubSink,
 }
 
-/// The sinks that this build has.
+/// The sinks there are. A build may leave some out; it then says so when one of them is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SinkKind {
     /// Local files.
     File,
+    /// Apache Kafka.
+    Kafka,
+    /// Google Cloud Pub/Sub.
+    PubSub,
 }
 
 /// `[sink.file]`
@@ -199,6 +210,29 @@ pub struct FileSink {
     pub rotate_age: Duration,
     /// What becomes of a closed file.
     pub compress: Compression,
+}
+
+/// `[sink.kafka]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct KafkaSink {
+    /// `host:port`, several with commas between them.
+    pub bootstrap_servers: String,
+    /// Properties of librdkafka.
+    #[serde(deserialize_with = "properties::properties")]
+    pub properties: Properties,
+}
+
+/// `[sink.pubsub]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct PubSubSink {
+    /// The project's id.
+    pub project: String,
+    /// Another address than Google's; empty: Google's.
+    pub endpoint: String,
+    /// A credentials file; empty: the application default credentials.
+    pub credentials: PathBuf,
 }
 
 /// What becomes of a closed file.
@@ -239,6 +273,8 @@ pub struct Topic {
     pub deadline: Duration,
     /// Batches in flight.
     pub workers: usize,
+    /// At Pub/Sub: whether the ordering key goes along as Pub/Sub's own.
+    pub ordering: bool,
 }
 
 /// What holds, and where each value comes from.
@@ -274,6 +310,19 @@ pub fn load(
         return Ok(Loaded { config, settings: layers.settings() });
     }
     Err(Errors(broken.into_iter().map(|(key, message)| layers.error(key, message)).collect()))
+}
+
+impl Topic {
+    /// The topic as its sink sees it.
+    pub fn for_sink(&self) -> TopicConfig {
+        TopicConfig {
+            name: self.name.clone(),
+            workers: self.workers,
+            batch_records: self.batch_records,
+            batch_bytes: self.batch_bytes,
+            deadline: self.deadline,
+        }
+    }
 }
 
 impl Server {

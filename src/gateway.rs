@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use iem_sink::{SinkError, SinkErrorKind, TopicConfig};
+use iem_sink::{SinkError, SinkErrorKind};
 
 use crate::checker::Checker;
 use crate::config::{self, Config};
@@ -275,13 +275,7 @@ fn start_topics(
 fn topic_settings(kind: Kind, topic: &config::Topic) -> TopicSettings {
     TopicSettings {
         topic: kind.topic(),
-        config: TopicConfig {
-            name: topic.name.clone(),
-            workers: topic.workers,
-            batch_records: topic.batch_records,
-            batch_bytes: topic.batch_bytes,
-            deadline: topic.deadline,
-        },
+        config: topic.for_sink(),
         queue_records: topic.queue_records,
         queue_bytes: topic.queue_bytes,
         linger: topic.linger,

@@ -2,26 +2,38 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use iem_sink::{Sink, SinkError};
-use iem_sink_file::{Compression, FileConfig, FileSink};
+use iem_sink::{Finding, Sink, SinkError};
 
-use crate::config::{self, Config, SinkKind};
+use crate::config::{Config, SinkKind, Topic};
 use crate::pipeline::Backend;
 
 /// The backends that the topics use, each opened once.
 pub type Backends = HashMap<SinkKind, Arc<Backend>>;
 
+/// How long `check` asks a backend.
+const INSPECT_TIME: Duration = Duration::from_secs(10);
+
 /// Opens every backend that a topic uses, and no other.
 ///
 /// # Errors
-/// The sink's own, with its name before it.
+/// The sink's own.
 pub fn open(config: &Config) -> Result<Backends, SinkError> {
     let open = |kind| {
-        let (name, sink) = open_one(kind, &config.sink)?;
+        let (name, sink) = open_one(kind, config)?;
         Ok((kind, Arc::new(Backend { name, sink })))
     };
     in_use(config).into_iter().map(open).collect()
+}
+
+/// Looks at what the sinks in use need, as a start would find it, and changes nothing.
+pub fn inspect(config: &Config) -> Vec<Finding> {
+    let inspect = |kind| {
+        let fault = |error: SinkError| vec![Finding::new(format!("sink {}", name(kind)), Err(error.message))];
+        inspect_one(kind, config).unwrap_or_else(fault)
+    };
+    in_use(config).into_iter().flat_map(inspect).collect()
 }
 
 /// The sinks that a topic uses, each once.
@@ -29,44 +41,99 @@ fn in_use(config: &Config) -> BTreeSet<SinkKind> {
     config.topics.iter().map(|topic| topic.sink).collect()
 }
 
-/// One thing that a sink needs, and what was found of it or is wrong with it.
-pub struct Finding {
-    /// A folder, a broker, a topic.
-    pub what: String,
-    /// In words, for an operator.
-    pub found: Result<String, String>,
+/// The topics of one sink.
+fn topics_of(config: &Config, kind: SinkKind) -> impl Iterator<Item = &Topic> {
+    config.topics.iter().filter(move |topic| topic.sink == kind)
 }
 
-/// Looks at what the sinks in use need, as a start would find it, and changes nothing.
-pub fn inspect(config: &Config) -> Vec<Finding> {
-    in_use(config).into_iter().flat_map(|kind| inspect_one(kind, &config.sink)).collect()
-}
-
-fn inspect_one(kind: SinkKind, sinks: &config::Sinks) -> Vec<Finding> {
+fn name(kind: SinkKind) -> &'static str {
     match kind {
-        SinkKind::File => {
-            let path = &sinks.file.path;
-            let found = FileSink::inspect(path).map_err(|error| error.to_string());
-            vec![Finding { what: format!("file sink {}", path.display()), found }]
-        }
+        SinkKind::File => "file",
+        SinkKind::Kafka => "kafka",
+        SinkKind::PubSub => "pubsub",
     }
 }
 
-fn open_one(kind: SinkKind, sinks: &config::Sinks) -> Result<(&'static str, Box<dyn Sink>), SinkError> {
+fn open_one(kind: SinkKind, config: &Config) -> Result<(&'static str, Box<dyn Sink>), SinkError> {
+    let sink: Box<dyn Sink> = match kind {
+        #[cfg(feature = "file")]
+        SinkKind::File => Box::new(file(config)?),
+        #[cfg(feature = "kafka")]
+        SinkKind::Kafka => Box::new(kafka(config)?),
+        #[cfg(feature = "pubsub")]
+        SinkKind::PubSub => Box::new(pubsub(config)?),
+        #[allow(unreachable_patterns, reason = "reached in a build without all sinks")]
+        kind => return Err(left_out(kind)),
+    };
+    Ok((name(kind), sink))
+}
+
+fn inspect_one(kind: SinkKind, config: &Config) -> Result<Vec<Finding>, SinkError> {
+    let deadline = Instant::now() + INSPECT_TIME;
     match kind {
+        #[cfg(feature = "file")]
         SinkKind::File => {
-            let file = &sinks.file;
-            let sink = FileSink::open(FileConfig {
-                path: file.path.clone(),
-                sync: file.sync,
-                rotate_size: file.rotate_size as u64,
-                rotate_age: file.rotate_age,
-                compression: match file.compress {
-                    config::Compression::None => Compression::None,
-                    config::Compression::Zstd => Compression::Zstd,
-                },
-            })?;
-            Ok(("file", Box::new(sink)))
+            let path = &config.sink.file.path;
+            let found = iem_sink_file::FileSink::inspect(path).map_err(|error| error.message);
+            Ok(vec![Finding::new(format!("file sink {}", path.display()), found)])
         }
+        #[cfg(feature = "kafka")]
+        SinkKind::Kafka => {
+            let topics: Vec<_> = topics_of(config, kind).map(Topic::for_sink).collect();
+            Ok(kafka(config)?.inspect(&topics, deadline))
+        }
+        #[cfg(feature = "pubsub")]
+        SinkKind::PubSub => {
+            let topics: Vec<&str> = topics_of(config, kind).map(|topic| &*topic.name).collect();
+            Ok(pubsub(config)?.inspect(&topics, deadline))
+        }
+        #[allow(unreachable_patterns, reason = "reached in a build without all sinks")]
+        kind => Err(left_out(kind)),
     }
+}
+
+#[allow(dead_code, reason = "reached in a build without all sinks")]
+fn left_out(kind: SinkKind) -> SinkError {
+    let name = name(kind);
+    SinkError::permanent(format!(
+        "this build has no sink `{name}`: it was made without the cargo feature `{name}`"
+    ))
+}
+
+#[cfg(feature = "file")]
+fn file(config: &Config) -> Result<iem_sink_file::FileSink, SinkError> {
+    let file = &config.sink.file;
+    iem_sink_file::FileSink::open(iem_sink_file::FileConfig {
+        path: file.path.clone(),
+        sync: file.sync,
+        rotate_size: file.rotate_size as u64,
+        rotate_age: file.rotate_age,
+        compression: match file.compress {
+            crate::config::Compression::None => iem_sink_file::Compression::None,
+            crate::config::Compression::Zstd => iem_sink_file::Compression::Zstd,
+        },
+    })
+}
+
+#[cfg(feature = "kafka")]
+fn kafka(config: &Config) -> Result<iem_sink_kafka::KafkaSink, SinkError> {
+    let deadlines = topics_of(config, SinkKind::Kafka).map(|topic| topic.deadline);
+    iem_sink_kafka::KafkaSink::open(iem_sink_kafka::KafkaConfig {
+        bootstrap_servers: config.sink.kafka.bootstrap_servers.clone(),
+        properties: config.sink.kafka.properties.0.clone(),
+        client_id: config.server.name.clone(),
+        deadline: deadlines.max().unwrap_or_default(),
+    })
+}
+
+#[cfg(feature = "pubsub")]
+fn pubsub(config: &Config) -> Result<iem_sink_pubsub::PubSubSink, SinkError> {
+    let pubsub = &config.sink.pubsub;
+    let ordered = topics_of(config, SinkKind::PubSub).filter(|topic| topic.ordering);
+    iem_sink_pubsub::PubSubSink::open(iem_sink_pubsub::PubSubConfig {
+        project: pubsub.project.clone(),
+        endpoint: (!pubsub.endpoint.is_empty()).then(|| pubsub.endpoint.clone()),
+        credentials: (!pubsub.credentials.as_os_str().is_empty()).then(|| pubsub.credentials.clone()),
+        ordered_topics: ordered.map(|topic| topic.name.clone()).collect(),
+    })
 }

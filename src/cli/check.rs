@@ -5,12 +5,13 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use iem_sink::{Finding, Level};
 use serde_json::{Value, json};
 
 use crate::config::{Config, Errors, Loaded, MemoryCeiling, Setting};
 use crate::identity::directory::Directory;
 use crate::identity::token::SigningKey;
-use crate::sinks::{self, Finding};
+use crate::sinks;
 
 /// What `check` found.
 pub(super) struct Report(Result<Holds, Errors>);
@@ -32,7 +33,7 @@ impl Report {
 
     /// Whether `serve` would start, as far as was looked.
     pub(super) fn is_good(&self) -> bool {
-        self.0.as_ref().is_ok_and(|holds| holds.needs.iter().all(|need| need.found.is_ok()))
+        self.0.as_ref().is_ok_and(|holds| holds.needs.iter().all(|need| need.level != Level::Bad))
     }
 
     pub(super) fn write_text(&self, mut out: impl Write) -> io::Result<()> {
@@ -45,9 +46,8 @@ impl Report {
             writeln!(out, "{:<34} = {value:<28} # {}", setting.key, setting.origin)?;
         }
         writeln!(out, "\nWhat it names")?;
-        for Finding { what, found } in &holds.needs {
-            let state = if found.is_ok() { "ok" } else { "FAULT" };
-            writeln!(out, "{state:<6} {what}: {}", words(found))?;
+        for Finding { what, level, text } in &holds.needs {
+            writeln!(out, "{:<6} {what}: {text}", state(*level))?;
         }
         writeln!(out, "\nMemory ceiling")?;
         for item in &holds.memory.items {
@@ -67,8 +67,8 @@ impl Report {
                 "settings": holds.settings.iter().map(|Setting { key, value, origin }| {
                     json!({ "key": key, "value": value, "origin": origin.to_string() })
                 }).collect::<Vec<_>>(),
-                "needs": holds.needs.iter().map(|Finding { what, found }| {
-                    json!({ "what": what, "good": found.is_ok(), "found": words(found) })
+                "needs": holds.needs.iter().map(|Finding { what, level, text }| {
+                    json!({ "what": what, "level": state(*level).to_lowercase(), "found": text })
                 }).collect::<Vec<_>>(),
                 "memory": holds.memory,
             }),
@@ -82,19 +82,22 @@ impl Report {
     }
 }
 
-fn words(found: &Result<String, String>) -> &str {
-    let (Ok(text) | Err(text)) = found;
-    text
+fn state(level: Level) -> &'static str {
+    match level {
+        Level::Good => "ok",
+        Level::Weak => "weak",
+        Level::Bad => "FAULT",
+    }
 }
 
 fn needs(config: &Config) -> Vec<Finding> {
     let (directory, key) = (&config.directory.path, &config.tokens.key_file);
     let mut needs = vec![
-        Finding {
-            what: format!("directory {}", directory.display()),
-            found: check_directory(directory, config.without_file),
-        },
-        Finding { what: format!("token key {}", key.display()), found: check_token_key(key) },
+        Finding::new(
+            format!("directory {}", directory.display()),
+            check_directory(directory, config.without_file),
+        ),
+        Finding::new(format!("token key {}", key.display()), check_token_key(key)),
     ];
     needs.extend(sinks::inspect(config));
     needs

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 use super::error::{Error, Origin};
 
 /// The keys whose values are paths, relative to the file that states them.
-const PATHS: [&str; 3] = ["directory.path", "tokens.key_file", "sink.file.path"];
+const PATHS: [&str; 4] = ["directory.path", "tokens.key_file", "sink.file.path", "sink.pubsub.credentials"];
 
 pub(super) struct File {
     /// What it states, with its paths relative to the working directory.

@@ -10,6 +10,7 @@ use toml::{Table, Value};
 
 use super::error::{Error, Origin};
 use super::file::{self, File, join};
+use super::properties;
 
 const DEFAULTS: &str = include_str!("defaults.toml");
 const VARIABLE: &str = "IEM_GATEWAY__";
@@ -70,7 +71,13 @@ impl Layers {
             Some(path) => (path, Origin::SecretFile { variable: variable.to_owned(), path: (&value).into() }),
             None => (&variable[VARIABLE.len()..], Origin::Variable(variable.to_owned())),
         };
-        let keys: Vec<_> = path.split("__").map(str::to_ascii_lowercase).collect();
+        let mut keys: Vec<_> = path.split("__").map(str::to_ascii_lowercase).collect();
+        // A variable's name has no dots, and the names of properties have no underscores.
+        if let Some((name, table)) = keys.split_last_mut()
+            && table.join(".") == properties::KEY
+        {
+            *name = name.replace('_', ".");
+        }
         let error = |message| Error { origin: origin.clone(), key: Some(keys.join(".")), message };
         let text = match &origin {
             Origin::SecretFile { path, .. } => file::read(path).map_err(|cause| error(cause.message))?,
@@ -126,7 +133,8 @@ impl Layers {
         collect_leaves(&self.table, "", &mut leaves);
         let setting = |(key, value): (String, &Value)| {
             let origin = self.origin(&key);
-            let secret = matches!(origin, Origin::SecretFile { .. });
+            // Which property holds a secret is the library's to know.
+            let secret = matches!(origin, Origin::SecretFile { .. }) || key.starts_with(properties::KEY);
             Setting { key, value: (!secret).then(|| value.clone()), origin }
         };
         leaves.into_iter().map(setting).collect()

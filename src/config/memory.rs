@@ -6,7 +6,7 @@
 use bytesize::ByteSize;
 use serde::Serialize;
 
-use super::{Compression, Config};
+use super::{Compression, Config, SinkKind};
 use crate::record::{KEY_VALUE_BYTES_MAX, SCRATCH_BYTES_MAX};
 
 /// Of a connection beside its heads: its task with the request being served, its write buffer, its bookkeeping.
@@ -58,7 +58,7 @@ impl Config {
         let slots = self.topics.iter().map(|topic| topic.queue_records + topic.workers * topic.batch_records);
         let write_buffers = self.topics.iter().map(|topic| {
             let data = topic.batch_bytes.max(server.max_body);
-            2 * topic.workers * (data + topic.batch_records * ENVELOPE_BYTES)
+            topic.sink.copies() * topic.workers * (data + topic.batch_records * ENVELOPE_BYTES)
         });
         let compression = match self.sink.file.compress {
             Compression::None => 0,
@@ -83,6 +83,20 @@ impl Config {
         .map(|(name, bytes)| MemoryItem { name, bytes });
         let bytes = items.iter().map(|item| item.bytes).sum();
         MemoryCeiling { items: items.into(), bytes }
+    }
+}
+
+impl SinkKind {
+    /// How often a worker's batch may stand in memory beside the records themselves.
+    fn copies(self) -> usize {
+        match self {
+            // As lines, and compressed.
+            Self::File => 2,
+            // Four batches that the brokers have not reported yet, and the requests that carry them.
+            Self::Kafka => 5,
+            // As messages, as the request, and as what the connection has not sent yet.
+            Self::PubSub => 3,
+        }
     }
 }
 

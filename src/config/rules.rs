@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use super::{Config, Logging, TOPICS, Topic};
+use super::{Config, Logging, SinkKind, TOPICS, Topic};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -37,6 +37,7 @@ pub(super) fn broken(config: &Config) -> Vec<(String, String)> {
         topic_bounds(&format!("topics.{table}"), topic, config, &mut faults);
     }
     names_distinct(config, &mut faults);
+    sinks(config, &mut faults);
     memory(config, &mut faults);
     faults.0
 }
@@ -121,6 +122,21 @@ fn paths(config: &Config, faults: &mut Faults) {
     for (key, path) in paths {
         faults.require(!path.as_os_str().is_empty(), key, "must not be empty");
     }
+}
+
+/// What a sink cannot do without, if a topic uses it.
+fn sinks(config: &Config, faults: &mut Faults) {
+    let used = |kind| config.topics.iter().any(|topic| topic.sink == kind);
+    faults.require(
+        !used(SinkKind::Kafka) || !config.sink.kafka.bootstrap_servers.is_empty(),
+        "sink.kafka.bootstrap_servers",
+        "must name a broker, such as \"broker-1:9092\"",
+    );
+    faults.require(
+        !used(SinkKind::PubSub) || !config.sink.pubsub.project.is_empty(),
+        "sink.pubsub.project",
+        "must name a Google Cloud project",
+    );
 }
 
 fn topic_bounds(table: &str, topic: &Topic, config: &Config, faults: &mut Faults) {

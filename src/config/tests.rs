@@ -238,8 +238,8 @@ fn wrong_types_are_named() {
         "server.listen = 'here:80'",
         &format!("server.listen: invalid value: string \"here:80\", {address}"),
     );
-    wrong("sink.type = 'kafka'", "sink.type: `kafka` is none of: file");
-    wrong("topics.events.sink = 'pubsub'", "topics.events.sink: `pubsub` is none of: file");
+    wrong("sink.type = 'redis'", "sink.type: `redis` is none of: file, kafka, pubsub");
+    wrong("topics.events.sink = 'sqs'", "topics.events.sink: `sqs` is none of: file, kafka, pubsub");
     wrong("logging.format = 'xml'", "logging.format: `xml` is none of: text, json");
     wrong(
         "topics.events.key = 'host'",

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use iem_sink::{SinkError, TopicConfig};
+use iem_sink::{Finding, Level, SinkError, TopicConfig};
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
@@ -19,35 +19,14 @@ use crate::topic::{State, Topic};
 /// may write first, and stores nothing either way. For topics with a limit above this, that is too much to send.
 const PROBE_BYTES_MAX: usize = 16 << 20;
 
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// As it should be.
-    Good,
-    /// The gateway works, but weaker than it might be.
-    Weak,
-    /// The gateway cannot deliver to this topic.
-    Bad,
-}
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// How bad it is.
-    pub level: Level,
-    /// The topic's name at the brokers.
-    pub topic: String,
-    /// What was found; where something is missing, with the command that makes it.
-    pub text: String,
-}
-
 impl KafkaSink {
     /// Looks at each topic: is it there, led, replicated; how large a record does it take; may it be written. Nothing is
     /// written. Blocks at most until `deadline`, and a little longer where brokers are away.
     pub fn inspect(&self, topics: &[TopicConfig], deadline: Instant) -> Vec<Finding> {
         let mut findings = Vec::new();
         for config in topics {
-            let mut add = |level, text| findings.push(Finding { level, topic: config.name.clone(), text });
+            let what = format!("Kafka topic {}", config.name);
+            let mut add = |level, text| findings.push(Finding { what: what.clone(), level, text });
             match State::ask(&self.producers.current(), &config.name, deadline) {
                 Ok(state) => self.inspect_topic(config, &state, deadline, &mut add),
                 Err(error) => add(Level::Bad, error.message),

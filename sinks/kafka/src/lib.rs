@@ -33,8 +33,6 @@ use std::time::{Duration, Instant};
 
 use iem_sink::{Sink, SinkError, TopicConfig, Writer};
 
-pub use inspect::{Finding, Level};
-
 use crate::figures::Figures;
 use crate::mailbox::Mailboxes;
 use crate::producer::Producers;

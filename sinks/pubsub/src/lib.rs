@@ -25,16 +25,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use iem_sink::{Sink, SinkError, TopicConfig, Writer};
+use iem_sink::{Finding, Sink, SinkError, TopicConfig, Writer};
 use tokio::runtime::Runtime;
 
 use crate::access::Access;
 use crate::figures::Figures;
-use crate::topics::Topics;
+use crate::topics::{Fault, Topics};
 use crate::writer::PubSubWriter;
 
 pub use crate::message::{MAX_ATTRIBUTE_BYTES, MAX_REQUEST_BYTES};
-pub use crate::topics::Finding;
 
 /// Which project, where, and as whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,19 +90,29 @@ impl PubSubSink {
         })
     }
 
-    /// Looks at each topic: whether it is there and may be published to. Names what is not so, and what would make it
-    /// so; nothing found, all is well. Blocks at most until `deadline`.
+    /// Looks at each topic: whether it is there and may be published to; names the command that would make it so. Blocks
+    /// at most until `deadline`.
     pub fn inspect(&self, topics: &[&str], deadline: Instant) -> Vec<Finding> {
-        self.runtime.block_on(self.topics.inspect(topics, deadline))
+        let faults = self.faults(topics, deadline);
+        let found = |topic: &str| match faults.iter().find(|fault| fault.topic == topic) {
+            Some(fault) => Err(fault.to_string()),
+            None => Ok("may be published to".to_owned()),
+        };
+        topics.iter().map(|topic| Finding::new(format!("Pub/Sub topic {topic}"), found(topic))).collect()
+    }
+
+    /// What is wrong with these topics.
+    fn faults(&self, topics: &[&str], deadline: Instant) -> Vec<Fault> {
+        self.runtime.block_on(self.topics.look_at_all(topics, deadline))
     }
 }
 
 impl Sink for PubSubSink {
     /// Asks for the topic, for at most its deadline.
     fn writer(&self, topic: &TopicConfig) -> Result<Box<dyn Writer>, SinkError> {
-        let findings = self.inspect(&[&topic.name], Instant::now() + topic.deadline);
-        if let Some(finding) = findings.into_iter().next() {
-            return Err(finding.into());
+        let faults = self.faults(&[&topic.name], Instant::now() + topic.deadline);
+        if let Some(fault) = faults.into_iter().next() {
+            return Err(fault.into());
         }
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.name.clone());
         let ordered = self.ordered.contains(&topic.name);
@@ -114,7 +123,7 @@ impl Sink for PubSubSink {
     fn check(&self, deadline: Instant) -> Result<(), SinkError> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let names: Vec<&str> = open.iter().map(String::as_str).collect();
-        self.inspect(&names, deadline).into_iter().next().map_or(Ok(()), |finding| Err(finding.into()))
+        self.faults(&names, deadline).into_iter().next().map_or(Ok(()), |fault| Err(fault.into()))
     }
 
     fn figures(&self) -> Vec<(&'static str, f64)> {

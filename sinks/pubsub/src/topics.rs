@@ -1,5 +1,6 @@
 //! Whether topics are there and may be published to, and what to do about it where not.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -21,22 +22,25 @@ const ATTEMPTS: u32 = 2;
 
 /// What is wrong with a topic, or with the way to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub(crate) struct Fault {
     /// Its name at the backend.
-    pub topic: String,
+    pub(crate) topic: String,
     /// What is wrong.
-    pub error: SinkError,
+    error: SinkError,
     /// The command that would put it right, where one would.
-    pub remedy: Option<String>,
+    remedy: Option<String>,
 }
 
-impl From<Finding> for SinkError {
-    fn from(finding: Finding) -> Self {
-        let mut error = finding.error;
-        if let Some(remedy) = finding.remedy {
-            error.message = format!("{}; to change that: {remedy}", error.message);
-        }
-        error
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.error)?;
+        self.remedy.iter().try_for_each(|remedy| write!(formatter, "; to change that: {remedy}"))
+    }
+}
+
+impl From<Fault> for SinkError {
+    fn from(fault: Fault) -> Self {
+        Self { kind: fault.error.kind, message: fault.to_string() }
     }
 }
 
@@ -58,20 +62,20 @@ impl Topics {
         Self { access, client: Mutex::default() }
     }
 
-    pub(crate) async fn inspect(&self, topics: &[&str], deadline: Instant) -> Vec<Finding> {
+    pub(crate) async fn look_at_all(&self, topics: &[&str], deadline: Instant) -> Vec<Fault> {
         let looks = topics.iter().map(|topic| async {
             let look = timeout_at(deadline.into(), self.look_at(topic)).await;
             look.unwrap_or_else(|_| {
                 self.forget();
                 let error = format!("Pub/Sub at {} did not answer in time", self.access.address());
-                Err(finding(topic, SinkError::transient(error), None))
+                Err(fault(topic, SinkError::transient(error), None))
             })
         });
         join_all(looks).await.into_iter().filter_map(Result::err).collect()
     }
 
-    async fn look_at(&self, topic: &str) -> Result<(), Finding> {
-        let client = self.client().await.map_err(|error| finding(topic, error, None))?;
+    async fn look_at(&self, topic: &str) -> Result<(), Fault> {
+        let client = self.client().await.map_err(|error| fault(topic, error, None))?;
         let path = self.access.path(topic);
         let found = client.topics.get_topic().set_topic(&path).send();
         let permissions = client.permissions.test_iam_permissions();
@@ -92,7 +96,7 @@ impl Topics {
     }
 
     /// What a failed request says of the topic.
-    pub(crate) fn explain(&self, topic: &str, error: &Error) -> Finding {
+    pub(crate) fn explain(&self, topic: &str, error: &Error) -> Fault {
         let failure = Failure::of(error);
         if failure != Failure::NotFound && failure != Failure::PermissionDenied {
             self.forget();
@@ -103,9 +107,9 @@ impl Topics {
         explain(&self.access, topic, error)
     }
 
-    fn refused(&self, topic: &str, what: &str) -> Finding {
+    fn refused(&self, topic: &str, what: &str) -> Fault {
         let error = SinkError::permanent(format!("topic {}: {what}", self.access.path(topic)));
-        finding(topic, error, Some(grant(&self.access, topic)))
+        fault(topic, error, Some(grant(&self.access, topic)))
     }
 
     async fn client(&self) -> Result<Client, SinkError> {
@@ -147,7 +151,7 @@ impl Topics {
 }
 
 /// A failed request in words for an operator, with the command that helps.
-pub(crate) fn explain(access: &Access, topic: &str, error: &Error) -> Finding {
+pub(crate) fn explain(access: &Access, topic: &str, error: &Error) -> Fault {
     let path = access.path(topic);
     let failure = Failure::of(error);
     let (message, remedy) = match failure {
@@ -175,7 +179,7 @@ pub(crate) fn explain(access: &Access, topic: &str, error: &Error) -> Finding {
             (format!("topic {path}: {}", chain(error)), None)
         }
     };
-    finding(topic, SinkError { kind: failure.kind(), message }, remedy)
+    fault(topic, SinkError { kind: failure.kind(), message }, remedy)
 }
 
 fn grant(access: &Access, topic: &str) -> String {
@@ -186,8 +190,8 @@ fn grant(access: &Access, topic: &str) -> String {
     )
 }
 
-fn finding(topic: &str, error: SinkError, remedy: Option<String>) -> Finding {
-    Finding { topic: topic.to_owned(), error, remedy }
+fn fault(topic: &str, error: SinkError, remedy: Option<String>) -> Fault {
+    Fault { topic: topic.to_owned(), error, remedy }
 }
 
 /// Emulators know no permissions.

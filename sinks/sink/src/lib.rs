@@ -6,6 +6,7 @@
 //!
 //! The feature `testing` adds a scripted sink and the conformance suite that each sink crate runs against itself.
 
+mod finding;
 mod outcome;
 mod record;
 #[cfg(any(test, feature = "testing"))]
@@ -13,6 +14,7 @@ pub mod testing;
 
 use std::time::{Duration, Instant};
 
+pub use finding::{Finding, Level};
 pub use outcome::{Outcome, Reason};
 pub use record::{Context, DATA_CONTENT_TYPE, Record};
 

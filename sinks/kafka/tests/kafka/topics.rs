@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use iem_sink::Level;
 use iem_sink::testing::topic;
 use iem_sink::{Sink as _, SinkErrorKind};
-use iem_sink_kafka::Level;
 use iem_test_brokers::kafka::Kafka;
 
 use crate::rig::{AMPLE, close, sink};
@@ -48,7 +48,7 @@ fn a_close_look_finds_what_is_there_and_what_is_missing() {
     let found = |level, topic: &str, text: &str| {
         let mut findings = findings.iter();
         assert!(
-            findings.any(|one| one.level == level && one.topic == topic && one.text.contains(text)),
+            findings.any(|one| one.level == level && one.what.ends_with(topic) && one.text.contains(text)),
             "{level:?} {topic}: {text} in {findings:?}"
         );
     };

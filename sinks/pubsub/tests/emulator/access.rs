@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 
-use iem_sink::SinkErrorKind;
+use iem_sink::{Level, SinkErrorKind};
 use serde_json::json;
 
 use super::*;
@@ -28,10 +28,10 @@ fn inspection_finds_what_is_missing_and_only_that() {
     let pubsub = PubSub::shared();
     let name = fresh_topic(pubsub, "inspected");
     let findings = open(pubsub).inspect(&[&name, "gone-one", "gone-two"], Instant::now() + AMPLE);
-    let topics: Vec<&str> = findings.iter().map(|finding| &*finding.topic).collect();
-    assert_eq!(topics, ["gone-one", "gone-two"]);
-    let remedy = findings[0].remedy.as_deref();
-    assert_eq!(remedy, Some("gcloud pubsub topics create gone-one --project=iem-test"));
+    let levels: Vec<Level> = findings.iter().map(|finding| finding.level).collect();
+    assert_eq!(levels, [Level::Good, Level::Bad, Level::Bad]);
+    let text = &findings[1].text;
+    assert!(text.ends_with("gcloud pubsub topics create gone-one --project=iem-test"), "{text}");
 }
 
 #[test]
