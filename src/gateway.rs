@@ -268,8 +268,9 @@ fn start_topics(
             .map_err(|error| StartError::Sink { sink: format!("topics.{}", kind.topic()), error })?;
         Ok(Topic { pipeline, key_fields: topic.key.iter().map(String::as_str).collect() })
     };
-    let [events, metrics, entities, services, healthchecks, tickets] = Kind::ALL.map(start);
-    Ok([events?, metrics?, entities?, services?, healthchecks?, tickets?])
+    // One after the other: where a backend is away, the first to say so is enough.
+    let topics = Kind::ALL.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
+    Ok(topics.try_into().unwrap_or_else(|_| unreachable!("a topic for each kind")))
 }
 
 fn topic_settings(kind: Kind, topic: &config::Topic) -> TopicSettings {

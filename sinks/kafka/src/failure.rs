@@ -2,6 +2,9 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+/// As many as survive the loss of one broker while another is being restarted.
+const REPLICAS: usize = 3;
+
 /// The kinds by which errors are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -75,16 +78,16 @@ impl Kind {
     }
 }
 
-/// What to say of a code, with the way out where there is one.
-pub(crate) fn explain(topic: &str, code: Code) -> String {
+/// What to say of a code, with the way out where there is one. `servers` are for the commands.
+pub(crate) fn explain(servers: &str, topic: &str, code: Code) -> String {
     match Kind::of(code) {
-        Kind::UnknownTopic => missing_topic(topic),
+        Kind::UnknownTopic => missing_topic(servers, topic, REPLICAS),
         // The latter: this user may write no topic at all.
         Kind::Refused
             if matches!(code, Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) =>
         {
             format!(
-                "topic {topic} may not be written by this user; allow it: kafka-acls.sh --bootstrap-server … --add \
+                "topic {topic} may not be written by this user; allow it: kafka-acls.sh --bootstrap-server {servers} --add \
                  --allow-principal User:… --producer --topic {topic}"
             )
         }
@@ -99,11 +102,13 @@ pub(crate) fn explain(topic: &str, code: Code) -> String {
     }
 }
 
-/// What to say of a topic that is not there.
-pub(crate) fn missing_topic(topic: &str) -> String {
+/// What to say of a topic that is not there, in a cluster of `brokers`.
+pub(crate) fn missing_topic(servers: &str, topic: &str, brokers: usize) -> String {
+    let replicas = brokers.clamp(1, REPLICAS);
+    let in_sync = if replicas == REPLICAS { " --config min.insync.replicas=2" } else { "" };
     format!(
-        "topic {topic} does not exist; make it: kafka-topics.sh --bootstrap-server … --create --topic {topic} \
-         --partitions 6 --replication-factor 3 --config min.insync.replicas=2"
+        "topic {topic} does not exist; make it: kafka-topics.sh --bootstrap-server {servers} --create --topic {topic} \
+         --partitions 6 --replication-factor {replicas}{in_sync}"
     )
 }
 

@@ -42,7 +42,7 @@ impl KafkaSink {
         deadline: Instant,
         add: &mut impl FnMut(Level, String),
     ) {
-        let topic = Topic::new(&config.name);
+        let (servers, topic) = (&self.producers.config().bootstrap_servers, Topic::new(&config.name));
         if let Err(error) = self.refresh(&topic, deadline) {
             add(Level::Bad, error.message);
         }
@@ -55,12 +55,13 @@ impl KafkaSink {
             add(
                 Level::Weak,
                 format!(
-                    "{workers} workers share {partitions} partitions; add some: kafka-topics.sh --bootstrap-server … --alter --topic {} --partitions {workers}",
-                    config.name
+                    "{workers} workers share {partitions} partitions; add some: kafka-topics.sh --bootstrap-server \
+                     {servers} --alter --topic {} --partitions {workers}",
+                    topic.name
                 ),
             );
         }
-        inspect_replicas(&topic, state, add);
+        inspect_replicas(servers, &topic, state, add);
         match topic.limit() {
             Some(limit) => {
                 add(Level::Good, format!("takes records of up to {limit} bytes, key and headers included"));
@@ -70,11 +71,12 @@ impl KafkaSink {
             }
             None => add(
                 Level::Weak,
-                "this user may not read the topic's configuration, so its limits are not known; allow it: \
-                 kafka-acls.sh --bootstrap-server … --add --allow-principal User:… --operation DescribeConfigs \
-                 --topic "
-                    .to_owned()
-                    + &config.name,
+                format!(
+                    "this user may not read the topic's configuration, so its limits are not known; allow it: \
+                     kafka-acls.sh --bootstrap-server {servers} --add --allow-principal User:… --operation \
+                     DescribeConfigs --topic {}",
+                    topic.name
+                ),
             ),
         }
     }
@@ -86,6 +88,7 @@ impl KafkaSink {
                 "whether it may be written shows with the first record: its limit is too high to try it";
             return Ok((Level::Weak, text.to_owned()));
         }
+        let servers = &self.producers.config().bootstrap_servers;
         let mailboxes = std::sync::Arc::<Mailboxes>::default();
         let mailbox = mailboxes.open();
         let mut client = client_config(self.producers.config(), limit)?;
@@ -104,29 +107,31 @@ impl KafkaSink {
         }
         mailbox.wait(deadline);
         if let Some((code, _)) = producer.client().fatal_error() {
-            return Ok((Level::Bad, explain(topic, code)));
+            return Ok((Level::Bad, explain(servers, topic, code)));
         }
         let refused = producer.client().context().refused_since(began);
         Ok(match (mailbox.resume(number), refused) {
             (Report::Failed(code), _) if Kind::of(code) == Kind::TooLarge => {
                 (Level::Good, "may be written".to_owned())
             }
-            (Report::Failed(code), _) => (Level::Bad, explain(topic, code)),
+            (Report::Failed(code), _) => (Level::Bad, explain(servers, topic, code)),
             (_, Some(reason)) => (Level::Bad, reason),
             (Report::Delivered, None) => (Level::Weak, "takes larger records than it says".to_owned()),
-            (Report::Pending, None) => (Level::Bad, explain(topic, RDKafkaErrorCode::MessageTimedOut)),
+            (Report::Pending, None) => {
+                (Level::Bad, explain(servers, topic, RDKafkaErrorCode::MessageTimedOut))
+            }
         })
     }
 }
 
-fn inspect_replicas(topic: &Topic, state: &State, add: &mut impl FnMut(Level, String)) {
+fn inspect_replicas(servers: &str, topic: &Topic, state: &State, add: &mut impl FnMut(Level, String)) {
     let (name, replicas, Some(needed)) = (&topic.name, state.replicas, topic.min_insync()) else { return };
     if replicas > 1 && needed < 2 {
         add(
             Level::Weak,
             format!(
                 "{replicas} replicas, but one in sync is enough to acknowledge: a record is lost with its broker; ask \
-                 for two: kafka-configs.sh --bootstrap-server … --alter --topic {name} --add-config \
+                 for two: kafka-configs.sh --bootstrap-server {servers} --alter --topic {name} --add-config \
                  min.insync.replicas=2"
             ),
         );

@@ -24,6 +24,8 @@ pub(crate) struct Producer {
     pub(crate) native: ThreadedProducer<Events>,
     /// A record of this size or more is alone in its batch.
     pub(crate) batch_bytes: usize,
+    /// For the commands that errors name.
+    pub(crate) bootstrap_servers: String,
 }
 
 impl Producer {
@@ -135,7 +137,7 @@ fn make(
     let events = Events::new(Arc::clone(mailboxes), Arc::clone(figures), token_file);
     let native = ThreadedProducer::from_config_and_context(&client_config(config, batch_bytes)?, events)
         .map_err(|error| config_error(&error))?;
-    Ok(Producer { native, batch_bytes })
+    Ok(Producer { native, batch_bytes, bootstrap_servers: config.bootstrap_servers.clone() })
 }
 
 /// Ends a producer on a thread of its own, since that takes a while: what it holds is reported as failed at once, and it

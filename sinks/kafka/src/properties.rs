@@ -13,9 +13,9 @@ use crate::KafkaConfig;
 /// has been answered already: nothing that is still to be tried again can fall out of its order.
 pub(crate) const TIMEOUT_SLACK: Duration = Duration::from_secs(1);
 
-/// Up to this many bytes of records go into one batch of a partition: below the limit that brokers have by default
-/// (1 MiB), since a batch beyond the topic's limit is refused whole.
-pub(crate) const BATCH_BYTES: usize = 1_000_000;
+/// Up to this many bytes of records go into one batch of a partition: clear of the limit that brokers have by default
+/// (1,048,588), since a batch beyond the topic's limit is refused whole.
+pub(crate) const BATCH_BYTES: usize = 990_000;
 
 /// Properties that are not the operator's, each with the reason.
 const REFUSED: &[(&[&str], &str)] = &[

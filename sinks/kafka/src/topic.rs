@@ -85,15 +85,16 @@ impl State {
     /// answers until `deadline`.
     pub(crate) fn ask(producer: &Producer, topic: &str, deadline: Instant) -> Result<Self, SinkError> {
         let metadata = fetch(producer, topic, deadline)?;
+        let servers = &producer.bootstrap_servers;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
-            return Err(SinkError::permanent(missing_topic(topic)));
+            return Err(SinkError::permanent(missing_topic(servers, topic, metadata.brokers().len())));
         };
         match found.error().map(RDKafkaErrorCode::from) {
             None => Ok(Self::of(found, &metadata)),
             Some(code) if Kind::of(code).is_permanent(code) => {
-                Err(SinkError::permanent(explain(topic, code)))
+                Err(SinkError::permanent(explain(servers, topic, code)))
             }
-            Some(code) => Err(SinkError::transient(explain(topic, code))),
+            Some(code) => Err(SinkError::transient(explain(servers, topic, code))),
         }
     }
 

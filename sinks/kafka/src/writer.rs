@@ -228,7 +228,7 @@ impl KafkaWriter {
         }
         // What a dead producer says of its records tells nothing; what killed it does.
         if let Some(code) = fatal.or(verdict.failed) {
-            let reason = explain(topic, code);
+            let reason = explain(&producer.bootstrap_servers, topic, code);
             self.suspect = fatal.is_none();
             if Kind::of(code).is_permanent(code) {
                 return Err(SinkError::permanent(reason));
