@@ -6,8 +6,9 @@ use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use super::*;
 
 const NO_LIMIT: usize = 64 << 20;
+type Way = (Encoding, fn(&[u8]) -> Vec<u8>);
 /// Each way to encode, raw deflate among them.
-const WAYS: [(Encoding, fn(&[u8]) -> Vec<u8>); 4] =
+const WAYS: [Way; 4] =
     [(Encoding::Gzip, gzip), (Encoding::Deflate, zlib), (Encoding::Deflate, deflate), (Encoding::Zstd, zstd)];
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
@@ -66,7 +67,8 @@ fn is_corrupt(result: &Result<Vec<u8>, DecodeError>) -> bool {
 #[test]
 fn what_was_encoded_is_decoded_in_pieces_of_any_size() {
     let noise: Vec<u8> = (0..100_000_u32).map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
-    for plain in [&b""[..], b"a", br#"{"envcustomerid":"acme"}"#, &[b' '; 3 * STEP_BYTES_MAX], &noise] {
+    let spaces = vec![b' '; 3 * STEP_BYTES_MAX];
+    for plain in [&b""[..], b"a", br#"{"envcustomerid":"acme"}"#, &spaces, &noise] {
         for (encoding, encode) in WAYS {
             let body = encode(plain);
             for piece in [1, 2, 3, 1000, body.len()] {

@@ -13,6 +13,9 @@ use super::response::Refusal;
 /// Bodies up to this many bytes are read where they are: for at most a few milliseconds, and nearly all are far smaller.
 pub(super) const READ_IN_PLACE_MAX: usize = 256 << 10;
 
+/// How long a body waits for a thread. With the time for its records' delivery this stays inside what clients wait.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// A few threads that read.
 pub struct Readers {
     /// Its blocking threads alone are used. Always there until dropped.
@@ -31,14 +34,13 @@ impl Readers {
         Ok(Self { runtime: Some(runtime), permits: Arc::new(Semaphore::new(threads)) })
     }
 
-    /// Does `work` on one of the threads, once one is free. What was read keeps its permit: whoever holds the permit
-    /// holds what memory the work has taken.
+    /// Does `work` on one of the threads, once one is free; where that is not soon, the gateway is full. What was read
+    /// comes with its permit: who holds that holds the memory that the work has taken.
     pub(super) async fn read<R: Send + 'static>(
         &self,
-        patience: Duration,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> Result<(R, OwnedSemaphorePermit), Refusal> {
-        let permit = tokio::time::timeout(patience, Arc::clone(&self.permits).acquire_owned());
+        let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.permits).acquire_owned());
         let permit = permit.await.map_err(|_| Refusal::Full)?.map_err(|_| Refusal::Internal)?;
         let runtime = self.runtime.as_ref().ok_or(Refusal::Internal)?;
         // The permit goes along: the work goes on where its client has gone away.

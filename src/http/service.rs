@@ -49,7 +49,7 @@ pub struct Service {
     pub memory: Arc<Memory>,
     /// The most bytes of one body.
     pub body_size: usize,
-    /// The time within which a body must be there, and then within which one of the readers must be free for it.
+    /// The time within which a body must be there.
     pub body_time: Duration,
     /// Where large bodies are read.
     pub readers: Readers,
@@ -111,27 +111,39 @@ impl Service {
 
     /// `POST /publish/…`: contract, sections 2 and 3.
     async fn publish(&self, kind: Kind, request: &mut Inbound) -> Result<(), Refusal> {
-        let topic = &self.topics[kind as usize];
         let token = access_token(&request.head.headers).ok_or(Refusal::MissingToken)?;
         let principal = self.identity.principal(token, request.received)?;
         authorization::may_call(principal.user())?;
         let body = self.body(request, Some(kind)).await?;
+        let (accepted, permit) = self.accept(kind, principal, request, body).await?;
+        self.deliver(kind, accepted, permit).await
+    }
+
+    /// The records of a body, read here or, if it is large, on a thread where that holds up nobody.
+    async fn accept(
+        &self,
+        kind: Kind,
+        principal: Principal,
+        request: &Inbound,
+        body: Bytes,
+    ) -> Result<(Accepted, Option<OwnedSemaphorePermit>), Refusal> {
+        let Topic { pipeline, key_fields } = &self.topics[kind as usize];
         let context = self.context(kind, &principal, request);
-        let (form, records_max) = (intake::form(&request.head.headers), topic.pipeline.records_max());
+        let (form, records_max) = (intake::form(&request.head.headers), pipeline.records_max());
         if body.len() <= READ_IN_PLACE_MAX {
-            let (identity, metrics, key_fields) = (&*self.identity, &*self.metrics, &topic.key_fields);
-            let intake = Intake { identity, metrics, principal: &principal, key_fields, form, records_max };
-            return self.deliver(kind, intake.accept(&body, context)?, None).await;
+            let (identity, metrics, principal) = (&*self.identity, &*self.metrics, &principal);
+            let intake = Intake { identity, metrics, principal, key_fields, form, records_max };
+            return Ok((intake.accept(&body, context)?, None));
         }
         let (identity, metrics) = (Arc::clone(&self.identity), Arc::clone(&self.metrics));
-        let key_fields = topic.key_fields.clone();
+        let key_fields = key_fields.clone();
         let accept = move || {
-            let (identity, metrics, key_fields) = (&*identity, &*metrics, &key_fields);
-            let intake = Intake { identity, metrics, principal: &principal, key_fields, form, records_max };
+            let (identity, metrics, principal, key_fields) = (&*identity, &*metrics, &principal, &key_fields);
+            let intake = Intake { identity, metrics, principal, key_fields, form, records_max };
             intake.accept(&body, context)
         };
-        let (accepted, permit) = self.readers.read(self.body_time, accept).await?;
-        self.deliver(kind, accepted?, Some(permit)).await
+        let (accepted, permit) = self.readers.read(accept).await?;
+        Ok((accepted?, Some(permit)))
     }
 
     /// `POST /gbp/push/<customerid>`: contract, section 4.
@@ -161,6 +173,7 @@ impl Service {
         self.deliver(Kind::Ticket, Accepted { records, customers }, permit).await
     }
 
+    /// A ticket's change, read as [`accept`](Self::accept) does.
     async fn ticket_update(
         &self,
         data: &Bytes,
@@ -171,7 +184,7 @@ impl Service {
         }
         let (data, key_fields) = (data.clone(), key_fields.clone());
         let parse = move || TicketUpdate::parse(&data, &key_fields).map_err(Refusal::Malformed);
-        let (update, permit) = self.readers.read(self.body_time, parse).await?;
+        let (update, permit) = self.readers.read(parse).await?;
         Ok((update?, Some(permit)))
     }
 

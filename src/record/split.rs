@@ -52,11 +52,8 @@ impl<'b> Iterator for Elements<'b> {
         let mut depth = 1_usize;
         while depth > 0 {
             let at = self.brackets.next()?;
-            if matches!(self.body[at], b'{' | b'[') {
-                depth += 1
-            } else {
-                depth -= 1
-            }
+            let opens = matches!(self.body[at], b'{' | b'[');
+            depth = if opens { depth + 1 } else { depth - 1 };
             self.behind = at + 1;
         }
         self.first = false;
