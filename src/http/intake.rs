@@ -17,7 +17,7 @@ use crate::pipeline::Records;
 use crate::record::{self, BodyFault, Form, KeyFields, ParsedBody, ParsedRecord};
 use crate::telemetry::Metrics;
 
-/// What bodies of one request are read with.
+/// What a body is read with.
 pub(super) struct Intake<'a> {
     pub(super) identity: &'a Identity,
     pub(super) metrics: &'a Metrics,
@@ -38,7 +38,7 @@ pub(super) struct Accepted {
 pub(super) type Runs = SmallVec<[(Arc<str>, usize); 1]>;
 
 impl Intake<'_> {
-    /// Checks 6 to 8 of the contract, each for all records before the next; of 7 and 8 each record's together.
+    /// Checks 6 to 8 of the contract's section 2: 6 for all records, then 7 and 8 of each in turn.
     pub(super) fn accept(&self, body: &Bytes, context: Context) -> Result<Accepted, Refusal> {
         let ParsedBody { records: parsed, indexed } =
             record::parse_body(body, self.form, self.key_fields, self.records_max).map_err(refused)?;
