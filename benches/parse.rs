@@ -1,10 +1,12 @@
-//! What reading a record costs: by the fast way, by the thorough way and, to compare with, simd-json's tape alone.
+//! What reading a record costs: by the fast way, by the thorough way and, to compare with, simd-json's tape alone; and
+//! what it costs among a thousand in one body.
 
 use std::hint::black_box;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use iem_gateway::record::{KeyFields, Kind, TicketUpdate, next_id, parse, parse_by_text};
+use iem_gateway::record::{Form, KeyFields, Kind, TicketUpdate, next_id, parse, parse_body, parse_by_text};
 use simd_json::{Buffers, INPUT_PADDING, Tape, fill_tape_padded};
 
 fn examples(criterion: &mut Criterion) {
@@ -43,6 +45,32 @@ fn tape_alone(body: &[u8]) -> impl FnMut() -> usize {
     }
 }
 
+/// A thousand events in a body, and without it: what splitting adds is the difference.
+fn many(criterion: &mut Criterion) {
+    const COUNT: usize = 1000;
+    let key = KeyFields::from(Kind::Event.default_key());
+    let event = compact(Kind::Event.example());
+    let events = vec![event.as_str(); COUNT];
+    let mut group = criterion.benchmark_group(format!("parse/{COUNT} events of {} bytes", event.len()));
+    group.throughput(Throughput::Elements(COUNT as u64));
+    group.bench_function("one by one", |b| {
+        b.iter(|| events.iter().filter(|event| parse(black_box(event.as_bytes()), &key).is_ok()).count());
+    });
+    let bodies = [(Form::Json, format!("[{}]", events.join(","))), (Form::Lines, events.join("\n"))];
+    for (form, body) in bodies.map(|(form, body)| (form, Bytes::from(body))) {
+        assert!(parse_body(&body, form, &key, COUNT).is_ok_and(|body| body.records.len() == COUNT));
+        group.bench_function(format!("{form:?}"), |b| {
+            b.iter(|| parse_body(black_box(&body), form, &key, COUNT));
+        });
+    }
+    group.finish();
+}
+
+/// An example on one line, without the white space between its tokens: none of its strings holds any line feed.
+fn compact(example: &str) -> String {
+    example.lines().map(str::trim).collect::<String>().replace("\": ", "\":")
+}
+
 /// Where a body is too long for the fast way, the thorough way has to hold.
 fn sizes(criterion: &mut Criterion) {
     let key = KeyFields::from(Kind::Event.default_key());
@@ -74,5 +102,5 @@ fn ids(criterion: &mut Criterion) {
     criterion.bench_function("next_id", |b| b.iter(|| next_id(black_box(SystemTime::now()))));
 }
 
-criterion_group!(benches, examples, sizes, ids);
+criterion_group!(benches, examples, many, sizes, ids);
 criterion_main!(benches);

@@ -331,6 +331,11 @@ impl Server {
     pub fn password_permits(&self) -> usize {
         (self.threads / 2).max(1)
     }
+
+    /// Threads that read large bodies, so that those which serve do not: as many.
+    pub fn readers(&self) -> usize {
+        self.threads
+    }
 }
 
 /// Reads the tables of [`TOPICS`] in their order.

@@ -12,7 +12,7 @@ use iem_sink::{SinkError, SinkErrorKind};
 
 use crate::checker::Checker;
 use crate::config::{self, Config};
-use crate::http::{Admin, Readiness, Server, ServerSettings, Service, State, Topic};
+use crate::http::{Admin, Readers, Readiness, Server, ServerSettings, Service, State, Topic};
 use crate::identity::directory::{DirectoryError, LiveDirectory, Watcher};
 use crate::identity::password::MEMORY_KIB_MAX;
 use crate::identity::token::{KeyError, Lifetimes, SigningKey, Tokens};
@@ -139,6 +139,7 @@ impl Gateway {
             memory: Arc::clone(&memory),
             body_size: config.server.max_body,
             body_time: config.server.body_timeout,
+            readers: Readers::new(config.server.readers())?,
             topics,
             metrics: Arc::clone(&metrics),
         });

@@ -6,9 +6,9 @@
 //! socket ─ http::server ─ http::service        one task a connection, on its serving thread
 //!            │ route       method and path → endpoint
 //!            │ identity    token → principal
-//!            │ body        collected, bounded in bytes and time, counted in `memory`
-//!            │ record      bytes → customer and ordering key; the bytes stay as they came
-//!            │ identity    principal × customer → may it?
+//!            │ body        collected and decoded, bounded in bytes and time, counted in `memory`
+//!            │ intake      record: bytes → records, their customers and ordering keys; the bytes stay as they came
+//!            │             identity: principal × customers → may it?
 //!            │ pipeline    into the topic's bounded queue, or refused: never a wait for room
 //!            ▼
 //!       pipeline::worker   one plain thread a writer: what has arrived → batch → sink
@@ -23,6 +23,7 @@
 mod checker;
 pub mod cli;
 pub mod config;
+pub mod encoding;
 mod gateway;
 mod http;
 pub mod identity;

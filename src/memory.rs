@@ -1,5 +1,5 @@
-//! One bound on the bytes of all bodies: those being read, and the records that wait with a slice of theirs. Counted
-//! by what is allocated, given back when the last slice is dropped.
+//! One bound on the bytes of all bodies: those being read, with the state of what decompresses them, and the records
+//! that wait with a slice of theirs. Counted by what is allocated, given back when the last slice is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,20 +47,56 @@ impl Memory {
     }
 }
 
+/// A share of the budget, given back when dropped.
+#[derive(Debug)]
+pub struct Share {
+    memory: Arc<Memory>,
+    bytes: usize,
+}
+
+impl Share {
+    /// A share of nothing yet.
+    pub fn new(memory: &Arc<Memory>) -> Self {
+        Self { memory: Arc::clone(memory), bytes: 0 }
+    }
+
+    /// Grows to `bytes`, if it is smaller.
+    ///
+    /// # Errors
+    /// [`Exhausted`] when the budget has no room for the growth; the share stays as it was.
+    pub fn grow_to(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        if bytes > self.bytes {
+            self.memory.take(bytes - self.bytes)?;
+            self.bytes = bytes;
+        }
+        Ok(())
+    }
+
+    fn shrink_to(&mut self, bytes: usize) {
+        self.memory.used.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.shrink_to(0);
+    }
+}
+
 /// A buffer whose allocation is counted. It grows by doubling, so it never holds more than twice what was put in,
 /// and its last growth stops at `expected` where that is known.
 #[derive(Debug)]
 pub struct Buffer {
-    memory: Arc<Memory>,
     bytes: Vec<u8>,
-    counted: usize,
+    counted: Share,
     expected: Option<usize>,
 }
 
 impl Buffer {
-    /// An empty buffer; `expected` is the length it will have, where that is known.
+    /// An empty buffer; `expected` is the length it will have, or the most it can have, where that is known.
     pub fn new(memory: &Arc<Memory>, expected: Option<usize>) -> Self {
-        Self { memory: Arc::clone(memory), bytes: Vec::new(), counted: 0, expected }
+        Self { bytes: Vec::new(), counted: Share::new(memory), expected }
     }
 
     /// Bytes put in so far.
@@ -79,14 +115,13 @@ impl Buffer {
     /// [`Exhausted`] when the budget has no room for the growth; the buffer stays as it was.
     pub fn extend(&mut self, chunk: &[u8]) -> Result<(), Exhausted> {
         let needed = self.bytes.len() + chunk.len();
-        if needed > self.counted {
-            let doubled = needed.max(FIRST_ALLOCATION).max(self.counted * 2);
+        if needed > self.counted.bytes {
+            let doubled = needed.max(FIRST_ALLOCATION).max(self.counted.bytes * 2);
             let capacity = match self.expected {
                 Some(expected) if expected >= needed => expected.min(doubled),
                 _ => doubled,
             };
-            self.memory.take(capacity - self.counted)?;
-            self.counted = capacity;
+            self.counted.grow_to(capacity)?;
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         self.bytes.extend_from_slice(chunk);
@@ -97,8 +132,7 @@ impl Buffer {
     /// back: a record may wait for long.
     pub fn freeze(mut self) -> Bytes {
         self.bytes.shrink_to_fit();
-        self.memory.used.fetch_sub(self.counted - self.bytes.len(), Ordering::Relaxed);
-        self.counted = self.bytes.len();
+        self.counted.shrink_to(self.bytes.len());
         Bytes::from_owner(self)
     }
 }
@@ -106,12 +140,6 @@ impl Buffer {
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        self.memory.used.fetch_sub(self.counted, Ordering::Relaxed);
     }
 }
 

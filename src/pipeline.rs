@@ -133,6 +133,11 @@ impl Pipeline {
         self.queue.is_full()
     }
 
+    /// The most records that one request may have: more never find room.
+    pub fn records_max(&self) -> usize {
+        self.queue.records_max()
+    }
+
     /// What is to be known of the topic while it runs, for readiness and metrics.
     pub fn vitals(&self) -> Vitals {
         Vitals { room: self.queue.room(), health: Arc::clone(&self.health) }

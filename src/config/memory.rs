@@ -7,6 +7,7 @@ use bytesize::ByteSize;
 use serde::Serialize;
 
 use super::{Compression, Config, SinkKind};
+use crate::encoding;
 use crate::record::{KEY_VALUE_BYTES_MAX, SCRATCH_BYTES_MAX};
 
 /// Of a connection beside its heads: its task with the request being served, its write buffer, its bookkeeping.
@@ -17,6 +18,9 @@ const CONNECTION_HEADS: usize = 3;
 /// Of a record waiting beside its data and its ordering key: its slot, its attributes, its request's context and the
 /// acknowledgement.
 const RECORD_BYTES: usize = 512;
+/// Of a record being read, beside its data and its key: what was found of it, twice while the list of them grows, and
+/// its slot.
+const READ_RECORD_BYTES: usize = 384;
 /// Of a record in a batch beside its data, as a sink writes it: its attributes.
 const ENVELOPE_BYTES: usize = 1 << 10;
 /// Of a verified token or credential kept.
@@ -60,6 +64,11 @@ impl Config {
             let data = topic.batch_bytes.max(server.max_body);
             topic.sink.copies() * topic.workers * (data + topic.batch_records * ENVELOPE_BYTES)
         });
+        let readers = server.threads + server.readers();
+        let records_max = self.topics.iter().map(|topic| topic.queue_records).max().unwrap_or_default();
+        // A record takes at least 20 bytes of a body, and the keys of all no more than the body.
+        let reading =
+            SCRATCH_BYTES_MAX + server.max_body + records_max.min(server.max_body / 20) * READ_RECORD_BYTES;
         let compression = match self.sink.file.compress {
             Compression::None => 0,
             Compression::Zstd => COMPRESSION_BYTES,
@@ -72,12 +81,13 @@ impl Config {
             ("bodies being read and records waiting", server.memory),
             ("slots of queues and batches", slots.sum::<usize>() * (RECORD_BYTES + KEY_VALUE_BYTES_MAX)),
             ("write buffers", write_buffers.sum()),
-            ("parsing", server.threads * (SCRATCH_BYTES_MAX + server.max_body)),
+            ("parsing", readers * reading),
+            ("decoders before they are counted", server.threads * encoding::STATE_BYTES_MAX),
             ("token and credential caches", 2 * self.tokens.cache_entries * CACHE_ENTRY_BYTES),
             ("password hashes", server.password_permits() * PASSWORD_HASH_BYTES),
             ("series of customers", self.metrics.customer_series * CUSTOMER_SERIES_BYTES),
             ("compression", compression),
-            ("stacks of threads", (server.threads + server.password_permits() + workers) * STACK_BYTES),
+            ("stacks of threads", (readers + server.password_permits() + workers) * STACK_BYTES),
             ("program", BASE_BYTES),
         ]
         .map(|(name, bytes)| MemoryItem { name, bytes });

@@ -1,4 +1,4 @@
-//! A request's body, bounded in bytes and in time, and what to do with a body that nobody wants.
+//! A request's body, decoded, bounded in bytes and in time, and what to do with a body that nobody wants.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,17 +10,20 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_ENCODING, EXPECT};
 
 use super::response::Refusal;
+use crate::encoding::{DecodeError, Decoder, Encoding};
 use crate::memory::{Buffer, Memory};
 
 /// A rest of a refused body up to this many bytes is read and dropped, so that the connection stays usable.
 const SMALL_REST: usize = 64 * 1024;
+/// Other connections of the thread have their turn after so many steps of decoding.
+const DECODING_STEPS: usize = 4;
 /// How long such a rest is waited for.
 const SMALL_REST_TIME: Duration = Duration::from_millis(500);
 
 /// Bounds on one body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BodyLimits {
-    /// The most bytes.
+    /// The most bytes, as sent and decoded.
     pub(super) size: usize,
     /// The time within which all of it must be there.
     pub(super) time: Duration,
@@ -41,30 +44,42 @@ impl Body {
     }
 
     /// Refuses, before a byte of it is read, a body that is declared too large or in an encoding that is not served.
-    pub(super) fn admit(&self, headers: &HeaderMap, limits: BodyLimits) -> Result<(), Refusal> {
+    /// Returns the encoding.
+    pub(super) fn admit(&self, headers: &HeaderMap, limits: BodyLimits) -> Result<Option<Encoding>, Refusal> {
         if self.incoming.size_hint().lower() > limits.size as u64 {
             return Err(Refusal::BodyTooLarge { limit: limits.size });
         }
-        let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
-        if encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-            return Err(Refusal::EncodingNotServed);
+        let names =
+            headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+        let mut names = names.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty());
+        match (names.next(), names.next()) {
+            (None, _) => Ok(None),
+            (Some(name), None) if name.eq_ignore_ascii_case(b"identity") => Ok(None),
+            (Some(name), None) => Encoding::named(name).map(Some).ok_or(Refusal::EncodingNotServed),
+            (Some(_), Some(_)) => Err(Refusal::EncodingNotServed),
         }
-        Ok(())
     }
 
-    /// Reads all of it into memory that is counted.
+    /// Reads all of it, decoded, into memory that is counted.
     pub(super) async fn collect(
         &mut self,
+        encoding: Option<Encoding>,
         limits: BodyLimits,
         memory: &Arc<Memory>,
     ) -> Result<Bytes, Refusal> {
-        match tokio::time::timeout(limits.time, self.collect_untimed(limits.size, memory)).await {
+        let collect = async {
+            match encoding {
+                None => self.collect_plain(limits.size, memory).await,
+                Some(encoding) => self.collect_decoded(encoding, limits.size, memory).await,
+            }
+        };
+        match tokio::time::timeout(limits.time, collect).await {
             Ok(result) => result,
             Err(_) => Err(Refusal::BodyLate),
         }
     }
 
-    async fn collect_untimed(&mut self, limit: usize, memory: &Arc<Memory>) -> Result<Bytes, Refusal> {
+    async fn collect_plain(&mut self, limit: usize, memory: &Arc<Memory>) -> Result<Bytes, Refusal> {
         let expected = self.incoming.size_hint().exact().and_then(|length| usize::try_from(length).ok());
         let mut buffer = Buffer::new(memory, expected);
         while let Some(chunk) = self.next().await {
@@ -74,6 +89,33 @@ impl Body {
             }
             buffer.extend(&chunk).map_err(|_| Refusal::Full)?;
         }
+        Ok(buffer.freeze())
+    }
+
+    async fn collect_decoded(
+        &mut self,
+        encoding: Encoding,
+        limit: usize,
+        memory: &Arc<Memory>,
+    ) -> Result<Bytes, Refusal> {
+        let mut decoder = Decoder::new(encoding, memory).map_err(|_| Refusal::Full)?;
+        let mut buffer = Buffer::new(memory, Some(limit));
+        let (mut received, mut steps) = (0, 0_usize);
+        while let Some(chunk) = self.next().await {
+            let chunk = chunk.map_err(|_| Refusal::BodyBroken)?;
+            received += chunk.len();
+            if received > limit {
+                return Err(Refusal::BodyTooLarge { limit });
+            }
+            let mut rest = &chunk[..];
+            while decoder.step(&mut rest, &mut buffer, limit).map_err(|error| refused(error, limit))? {
+                steps += 1;
+                if steps.is_multiple_of(DECODING_STEPS) {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        decoder.finish().map_err(|error| refused(error, limit))?;
         Ok(buffer.freeze())
     }
 
@@ -116,5 +158,13 @@ impl Body {
                 Some(Err(error)) => return Some(Err(error)),
             }
         }
+    }
+}
+
+fn refused(error: DecodeError, limit: usize) -> Refusal {
+    match error {
+        DecodeError::TooLarge => Refusal::BodyTooLarge { limit },
+        DecodeError::Exhausted(_) => Refusal::Full,
+        corrupt @ DecodeError::Corrupt { .. } => Refusal::Undecodable(corrupt),
     }
 }

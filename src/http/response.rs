@@ -13,6 +13,7 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
+use crate::encoding::DecodeError;
 use crate::identity::directory::{Customer, User};
 use crate::identity::token::TokenPair;
 use crate::record::Malformed;
@@ -71,10 +72,17 @@ pub(super) enum Refusal {
     EncodingNotServed,
     BodyLate,
     BodyBroken,
+    /// The body is not what its `Content-Encoding` says.
+    Undecodable(DecodeError),
     Malformed(Malformed),
 
     InactiveCustomer,
     NotAssociated,
+    /// The refusal of one record among several, by its index.
+    OfRecord {
+        index: usize,
+        refusal: Box<Refusal>,
+    },
     NoIntegration,
     UnknownIntegration,
 
@@ -162,6 +170,8 @@ struct RefusalBody<'a> {
     message: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<usize>,
     #[serde(skip_serializing_if = "<[usize]>::is_empty")]
     failed: &'a [usize],
     #[serde(skip_serializing_if = "<[usize]>::is_empty")]
@@ -180,6 +190,9 @@ impl Refusal {
         }
         if let Self::Rejected { rejected } = &self {
             body.rejected = rejected;
+        }
+        if let Self::OfRecord { index, .. } = self {
+            body.record = Some(index);
         }
         let mut answer = json(self.status(), &body);
         if let Some(wait) = self.retry_after() {
@@ -201,9 +214,12 @@ impl Refusal {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoRefreshToken | Self::BodyBroken | Self::Malformed(_) | Self::NoIntegration => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::NoRefreshToken
+            | Self::BodyBroken
+            | Self::Undecodable(_)
+            | Self::Malformed(_)
+            | Self::NoIntegration => StatusCode::BAD_REQUEST,
+            Self::OfRecord { refusal, .. } => refusal.status(),
             Self::WrongLogin
             | Self::WrongRefreshToken
             | Self::MissingToken
@@ -244,10 +260,14 @@ impl Refusal {
             Self::BodyTooLarge { limit } => {
                 return Cow::Owned(format!("The body is larger than the {limit} bytes that are taken"));
             }
-            Self::EncodingNotServed => "The body's Content-Encoding is not served: send it uncompressed",
+            Self::EncodingNotServed => {
+                "The body's Content-Encoding is not served: gzip, deflate, zstd or identity is, and one alone"
+            }
             Self::BodyLate => "The body did not arrive in time, try again",
             Self::BodyBroken => "The body broke off or is not framed as HTTP/1.1 requires",
+            Self::Undecodable(error) => return Cow::Owned(error.to_string()),
             Self::Malformed(malformed) => return Cow::Owned(malformed.to_string()),
+            Self::OfRecord { refusal, .. } => return refusal.text(),
             Self::InactiveCustomer => "Data has been sent for inactive customer",
             Self::NotAssociated => "User is not associated with the customer",
             Self::NoIntegration => "The query parameter integrationid is missing or empty",

@@ -14,8 +14,11 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request};
 use iem_sink::{Context, Outcome, Record};
 use smallvec::smallvec;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::body::{Body, BodyLimits};
+use super::intake::{self, Accepted, Intake, Runs};
+use super::readers::{READ_IN_PLACE_MAX, Readers};
 use super::response::{Answer, Refusal, Success};
 use super::route::{Route, query_value};
 use crate::identity::authentication::{self, Basic, BasicHeader};
@@ -24,7 +27,7 @@ use crate::identity::directory::Customer;
 use crate::identity::token::TokenError;
 use crate::identity::{Identity, LoginError, Principal};
 use crate::memory::Memory;
-use crate::pipeline::{Pipeline, Records, Refused};
+use crate::pipeline::{Pipeline, Refused};
 use crate::record::{self, KeyFields, Kind, TicketUpdate};
 use crate::telemetry::{Endpoint, Metrics};
 
@@ -48,6 +51,8 @@ pub struct Service {
     pub body_size: usize,
     /// The time within which a body must be there.
     pub body_time: Duration,
+    /// Where large bodies are read.
+    pub readers: Readers,
     /// By [`Kind`].
     pub topics: [Topic; Kind::COUNT],
     /// What is counted.
@@ -106,15 +111,39 @@ impl Service {
 
     /// `POST /publish/…`: contract, sections 2 and 3.
     async fn publish(&self, kind: Kind, request: &mut Inbound) -> Result<(), Refusal> {
-        let topic = &self.topics[kind as usize];
         let token = access_token(&request.head.headers).ok_or(Refusal::MissingToken)?;
         let principal = self.identity.principal(token, request.received)?;
         authorization::may_call(principal.user())?;
-        let data = self.body(request, Some(kind)).await?;
-        let parsed = record::parse(&data, &topic.key_fields).map_err(Refusal::Malformed)?;
-        let customer = self.customer(&principal, parsed.customer())?;
+        let body = self.body(request, Some(kind)).await?;
+        let (accepted, permit) = self.accept(kind, principal, request, body).await?;
+        self.deliver(kind, accepted, permit).await
+    }
+
+    /// The records of a body, read here or, if it is large, on a thread where that holds up nobody.
+    async fn accept(
+        &self,
+        kind: Kind,
+        principal: Principal,
+        request: &Inbound,
+        body: Bytes,
+    ) -> Result<(Accepted, Option<OwnedSemaphorePermit>), Refusal> {
+        let Topic { pipeline, key_fields } = &self.topics[kind as usize];
         let context = self.context(kind, &principal, request);
-        self.deliver(kind, &customer, context, parsed.into_key(), data).await
+        let (form, records_max) = (intake::form(&request.head.headers), pipeline.records_max());
+        if body.len() <= READ_IN_PLACE_MAX {
+            let (identity, metrics, principal) = (&*self.identity, &*self.metrics, &principal);
+            let intake = Intake { identity, metrics, principal, key_fields, form, records_max };
+            return Ok((intake.accept(&body, context)?, None));
+        }
+        let (identity, metrics) = (Arc::clone(&self.identity), Arc::clone(&self.metrics));
+        let key_fields = key_fields.clone();
+        let accept = move || {
+            let (identity, metrics, principal, key_fields) = (&*identity, &*metrics, &principal, &key_fields);
+            let intake = Intake { identity, metrics, principal, key_fields, form, records_max };
+            intake.accept(&body, context)
+        };
+        let (accepted, permit) = self.readers.read(accept).await?;
+        Ok((accepted?, Some(permit)))
     }
 
     /// `POST /gbp/push/<customerid>`: contract, section 4.
@@ -132,14 +161,31 @@ impl Service {
         let integration = self.identity.directory().load().integration(&customer.id, &id).cloned();
         let integration = integration.ok_or(Refusal::UnknownIntegration)?;
         let data = self.body(request, Some(Kind::Ticket)).await?;
-        let key_fields = &self.topics[Kind::Ticket as usize].key_fields;
-        let update = TicketUpdate::parse(&data, key_fields).map_err(Refusal::Malformed)?;
+        let (update, permit) = self.ticket_update(&data).await?;
         let customer = self.customer(&principal, &customer.id)?;
         let key = record::ordering_key(&customer.id, update.key_value.as_deref());
         let mut context = self.context(Kind::Ticket, &principal, request);
         context.integration = Some(integration.id.as_str().into());
         context.actionable_state = integration.state(update.state).map(Into::into);
-        self.deliver(Kind::Ticket, &customer, context, key, data).await
+        let (id, context) = (record::next_id(context.time), Arc::new(context));
+        let customers = smallvec![(Arc::clone(&customer.id), 1)];
+        let records = smallvec![Record { id, context, customer: Arc::clone(&customer.id), key, data }];
+        self.deliver(Kind::Ticket, Accepted { records, customers }, permit).await
+    }
+
+    /// A ticket's change, read as [`accept`](Self::accept) does.
+    async fn ticket_update(
+        &self,
+        data: &Bytes,
+    ) -> Result<(TicketUpdate, Option<OwnedSemaphorePermit>), Refusal> {
+        let key_fields = &self.topics[Kind::Ticket as usize].key_fields;
+        if data.len() <= READ_IN_PLACE_MAX {
+            return Ok((TicketUpdate::parse(data, key_fields).map_err(Refusal::Malformed)?, None));
+        }
+        let (data, key_fields) = (data.clone(), key_fields.clone());
+        let parse = move || TicketUpdate::parse(&data, &key_fields).map_err(Refusal::Malformed);
+        let (update, permit) = self.readers.read(parse).await?;
+        Ok((update?, Some(permit)))
     }
 
     /// Who sends a ticket's change: the holder of a token, or else of Basic credentials.
@@ -205,28 +251,22 @@ impl Service {
     /// filled with bodies that wait for nothing.
     async fn body(&self, request: &mut Inbound, topic: Option<Kind>) -> Result<Bytes, Refusal> {
         let limits = BodyLimits { size: self.body_size, time: self.body_time };
-        request.body.admit(&request.head.headers, limits)?;
+        let encoding = request.body.admit(&request.head.headers, limits)?;
         if let Some(kind) = topic
             && self.topics[kind as usize].pipeline.is_full()
         {
             self.metrics.topic(kind).full(1);
             return Err(Refusal::Full);
         }
-        let data = request.body.collect(limits, &self.memory).await?;
+        let data = request.body.collect(encoding, limits, &self.memory).await?;
         Ok(record::without_bom(data))
     }
 
-    /// The customer, if the user, as the directory has it now, may send for it: a body may have been long in coming.
+    /// The customer, if the user, as the directory has it now, may send for it.
     fn customer(&self, principal: &Principal, id: &str) -> Result<Arc<Customer>, Refusal> {
         let directory = self.identity.directory().load();
-        let principal = principal.again(&directory).ok_or(Refusal::InvalidToken)?;
-        authorization::may_call(principal.user())?;
-        authorization::customer(&directory, principal.user(), id).cloned().map_err(|denied| {
-            if let Some(customer) = directory.customer(id) {
-                self.metrics.customers().add(&customer.id, 0, 1);
-            }
-            denied.into()
-        })
+        let principal = intake::current(&directory, principal)?;
+        intake::customer(&directory, &principal, id, &self.metrics).cloned()
     }
 
     fn context(&self, kind: Kind, principal: &Principal, request: &Inbound) -> Context {
@@ -242,60 +282,61 @@ impl Service {
         }
     }
 
-    /// Hands one record to its topic and waits for what becomes of it.
+    /// Hands records to their topic and waits for what becomes of them. What a permit stands for is the topic's once it
+    /// has them.
     async fn deliver(
         &self,
         kind: Kind,
-        customer: &Customer,
-        context: Context,
-        key: Box<str>,
-        data: Bytes,
+        Accepted { records, customers }: Accepted,
+        permit: Option<OwnedSemaphorePermit>,
     ) -> Result<(), Refusal> {
-        let id = record::next_id(context.time);
-        let record = Record { id, context: Arc::new(context), customer: Arc::clone(&customer.id), key, data };
-        let records: Records = smallvec![record];
         let count = records.len();
-        let result = self.confirm(kind, records).await;
-        let refused = match &result {
-            Ok(()) => 0,
-            Err(Refusal::Unconfirmed { failed, rejected }) if !failed.is_empty() => {
-                failed.len() + rejected.len()
-            }
-            Err(Refusal::Rejected { rejected }) => rejected.len(),
-            Err(_) => count,
-        };
-        self.metrics.customers().add(&customer.id, count - refused, refused);
-        result
-    }
-
-    async fn confirm(&self, kind: Kind, records: Records) -> Result<(), Refusal> {
-        let count = records.len();
-        let receipt =
-            self.topics[kind as usize].pipeline.submit(records, Instant::now()).map_err(|refused| {
+        let receipt = self.topics[kind as usize].pipeline.submit(records, Instant::now());
+        drop(permit);
+        let outcomes = match receipt {
+            Ok(receipt) => receipt.outcomes().await,
+            Err(refused) => {
                 self.metrics.topic(kind).full(count);
-                match refused {
+                self.count(&customers, |_| false);
+                return Err(match refused {
                     Refused::Full => Refusal::Full,
                     Refused::TooLarge => Refusal::TooMuch,
-                }
-            })?;
-        let outcomes = receipt.outcomes().await;
-        let indexes = |wanted: fn(&Outcome) -> bool| {
-            let of = |(index, outcome)| wanted(outcome).then_some(index);
-            outcomes.iter().enumerate().filter_map(of).collect::<Vec<_>>()
+                });
+            }
         };
-        if outcomes.iter().all(|outcome| *outcome == Outcome::Delivered) {
-            return Ok(());
-        }
-        let mut failed = indexes(|outcome| *outcome == Outcome::Retryable);
-        let rejected = indexes(|outcome| matches!(outcome, Outcome::Rejected(_)));
-        if failed.is_empty() {
-            return Err(Refusal::Rejected { rejected });
-        }
-        if failed.len() == count {
-            failed.clear();
-        }
-        Err(Refusal::Unconfirmed { failed, rejected })
+        self.count(&customers, |index| outcomes[index] == Outcome::Delivered);
+        verdict(&outcomes)
     }
+
+    /// Counts each customer's records, by whether those of an index have been accepted.
+    fn count(&self, customers: &Runs, accepted: impl Fn(usize) -> bool) {
+        let mut begin = 0;
+        for (customer, count) in customers {
+            let accepted = (begin..begin + count).filter(|index| accepted(*index)).count();
+            self.metrics.customers().add(customer, accepted, count - accepted);
+            begin += count;
+        }
+    }
+}
+
+/// What a client is told of its records' outcomes.
+fn verdict(outcomes: &[Outcome]) -> Result<(), Refusal> {
+    let indexes = |wanted: fn(&Outcome) -> bool| {
+        let of = |(index, outcome)| wanted(outcome).then_some(index);
+        outcomes.iter().enumerate().filter_map(of).collect::<Vec<_>>()
+    };
+    if outcomes.iter().all(|outcome| *outcome == Outcome::Delivered) {
+        return Ok(());
+    }
+    let mut failed = indexes(|outcome| *outcome == Outcome::Retryable);
+    let rejected = indexes(|outcome| matches!(outcome, Outcome::Rejected(_)));
+    if failed.is_empty() {
+        return Err(Refusal::Rejected { rejected });
+    }
+    if failed.len() == outcomes.len() {
+        failed.clear();
+    }
+    Err(Refusal::Unconfirmed { failed, rejected })
 }
 
 /// Gives an answer that is not a 200 an id, which the log has too; and every answer where the log wants to know.

@@ -68,6 +68,10 @@ impl Queue {
         self.room.is_full()
     }
 
+    pub(super) fn records_max(&self) -> usize {
+        self.room.records_max()
+    }
+
     pub(super) fn room(&self) -> Arc<Room> {
         Arc::clone(&self.room)
     }

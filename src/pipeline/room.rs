@@ -26,6 +26,10 @@ impl Room {
         Arc::new(Self { records: AtomicUsize::new(0), bytes: AtomicUsize::new(0), records_max, bytes_max })
     }
 
+    pub(super) fn records_max(&self) -> usize {
+        self.records_max
+    }
+
     pub(super) fn records(&self) -> usize {
         self.records.load(Ordering::Relaxed)
     }

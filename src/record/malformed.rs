@@ -7,10 +7,13 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// Nothing, or white space alone.
-    #[error("the body is empty; it must be one JSON object")]
+    #[error("the body is empty; a JSON object is expected")]
     Empty,
+    /// An empty array, or no line but blank ones.
+    #[error("the body holds no record")]
+    NoRecord,
     /// Another JSON value, or no JSON at all.
-    #[error("the body must be one JSON object")]
+    #[error("a JSON object is expected")]
     NotAnObject,
     /// RFC 8259 asks for UTF-8.
     #[error("invalid UTF-8 at byte {at}")]
@@ -26,16 +29,16 @@ pub enum Malformed {
         /// What is wrong there.
         problem: Cow<'static, str>,
     },
-    /// A body that was cut off, or a quote or bracket that is not closed.
-    #[error("invalid JSON: the body ends at byte {at}, before its object does")]
+    /// Text that was cut off, or a quote or bracket that is not closed.
+    #[error("invalid JSON: cut off at byte {at}")]
     Incomplete {
-        /// The body's length.
+        /// Where the text ends.
         at: usize,
     },
     /// A second value behind the first.
     #[error(
-        "several JSON values in one body, the second at byte {at}; send one record a request (application/x-ndjson \
-         is not served yet)"
+        "a second JSON value at byte {at}; send several records as one array, or one a line under the content type \
+         application/x-ndjson"
     )]
     Several {
         /// Where the second begins.
@@ -65,4 +68,26 @@ pub enum Malformed {
     /// A ticket without its identifier.
     #[error("`sysid` must be a non-empty string")]
     TicketId,
+}
+
+impl Malformed {
+    /// Whether the text is no JSON, so that nothing can be said of records in it.
+    pub(super) fn is_of_syntax(&self) -> bool {
+        matches!(
+            self,
+            Self::Encoding { .. } | Self::Syntax { .. } | Self::Incomplete { .. } | Self::Several { .. }
+        )
+    }
+
+    /// The same of a text that stands so many bytes further on.
+    pub(super) fn moved(mut self, by: usize) -> Self {
+        if let Self::Encoding { at }
+        | Self::Syntax { at, .. }
+        | Self::Incomplete { at }
+        | Self::Several { at } = &mut self
+        {
+            *at += by;
+        }
+        self
+    }
 }

@@ -75,6 +75,6 @@ fn parsed(fields: &Fields<'_, '_>) -> Result<Parsed, Malformed> {
 }
 
 #[cfg(test)]
-mod properties;
+pub(super) mod properties;
 #[cfg(test)]
 mod tests;

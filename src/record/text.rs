@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str;
 
-use serde::Deserializer as _;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize as _, Deserializer as _};
 use serde_json::Deserializer;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -22,7 +22,7 @@ const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// The wanted fields of the object `body`.
 pub(super) fn read<'n, 'v>(body: &'v [u8], wanted: Wanted<'n>) -> Result<Fields<'n, 'v>, Malformed> {
-    let text = str::from_utf8(body).map_err(|error| Malformed::Encoding { at: error.valid_up_to() })?;
+    let text = unicode(body)?;
     match text.trim_start_matches(WHITE_SPACE).chars().next() {
         None => return Err(Malformed::Empty),
         Some('{') => {}
@@ -33,6 +33,55 @@ pub(super) fn read<'n, 'v>(body: &'v [u8], wanted: Wanted<'n>) -> Result<Fields<
         parser.deserialize_map(Object(Fields::none_yet(wanted))).map_err(|error| wrong(text, &error))?;
     parser.end().map_err(|error| trailing(text, &error))?;
     Ok(fields)
+}
+
+/// The elements of the array `body`, at most `max` and one more. An error in the grammar comes with how many elements
+/// stand before it, if it is before the array's end.
+pub(super) fn elements(body: &[u8], max: usize) -> Result<Vec<&[u8]>, (Option<usize>, Malformed)> {
+    let text = unicode(body).map_err(|malformed| (None, malformed))?;
+    let mut array = Array { elements: Vec::new(), count: 0, max };
+    let mut parser = Deserializer::from_str(text);
+    let read = parser.deserialize_seq(&mut array);
+    read.map_err(|error| (Some(array.count), wrong(text, &error)))?;
+    parser.end().map_err(|error| (None, trailing(text, &error)))?;
+    Ok(array.elements)
+}
+
+/// Whether `body` is one JSON value, of any kind.
+pub(super) fn check(body: &[u8]) -> Result<(), Malformed> {
+    let text = unicode(body)?;
+    let mut parser = Deserializer::from_str(text);
+    <&RawValue>::deserialize(&mut parser).map_err(|error| wrong(text, &error))?;
+    parser.end().map_err(|error| trailing(text, &error))
+}
+
+fn unicode(body: &[u8]) -> Result<&str, Malformed> {
+    str::from_utf8(body).map_err(|error| Malformed::Encoding { at: error.valid_up_to() })
+}
+
+/// Goes through an array.
+struct Array<'v> {
+    elements: Vec<&'v [u8]>,
+    count: usize,
+    max: usize,
+}
+
+impl<'v> Visitor<'v> for &mut Array<'v> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<S: SeqAccess<'v>>(self, mut seq: S) -> Result<(), S::Error> {
+        while let Some(element) = seq.next_element::<&RawValue>()? {
+            self.count += 1;
+            if self.elements.len() <= self.max {
+                self.elements.push(element.get().as_bytes());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Goes through the outermost object.
@@ -97,7 +146,7 @@ fn trailing(text: &str, error: &serde_json::Error) -> Malformed {
     let at = offset(text, error);
     match text.as_bytes().get(at) {
         Some(b'{' | b'[') => Malformed::Several { at },
-        _ => Malformed::Syntax { at, problem: "only white space may follow the object".into() },
+        _ => Malformed::Syntax { at, problem: "only white space may follow".into() },
     }
 }
 

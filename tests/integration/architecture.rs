@@ -68,6 +68,9 @@ fn each_dependency_has_one_home() {
         ("clap", "cli"),
         ("iem_sink_file", "sinks"),
         ("dashmap", "telemetry"),
+        ("flate2", "encoding"),
+        ("zstd", "encoding"),
+        ("wide", "record"),
     ] {
         for (file, line) in lines_below("src") {
             assert!(
@@ -88,6 +91,7 @@ fn data_goes_one_way() {
         ("config", &["http", "identity", "pipeline", "sinks", "cli"]),
         ("sinks", &["http", "identity", "record", "cli"]),
         ("http", &["cli", "sinks"]),
+        ("encoding", &["http", "identity", "record", "pipeline", "sinks", "cli"]),
     ] {
         for (file, line) in lines_below("src").into_iter().filter(|(file, _)| is_in(file, module)) {
             for stranger in strangers {

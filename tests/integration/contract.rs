@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-use crate::harness::{After, Case, Connection, Gateway, Home, email, post};
+use crate::harness::{After, Case, Connection, Gateway, Home, email, encoded, post};
 
 macro_rules! contract {
     ($($name:ident: $file:literal),* $(,)?) => {$(
@@ -28,7 +28,8 @@ contract! {
     records_and_kinds: "record.http",
     customer_field: "customer.http",
     refused_bodies: "refused.http",
-    not_served_yet: "later.http",
+    many_records: "many.http",
+    encodings: "encodings.http",
     routes: "routes.http",
     tickets: "tickets.http",
 }
@@ -100,11 +101,26 @@ fn value_of(name: &str, arguments: &str) -> Vec<u8> {
         }
         // A placeholder cannot hold its own end.
         "closing-braces" => "}".repeat(arguments.parse().expect("a number of times")).into_bytes(),
-        "example" => {
-            let path = format!("{}/tests/data/examples/{arguments}.json", env!("CARGO_MANIFEST_DIR"));
-            std::fs::read(path).expect("an example")
-        }
+        "example" => example(arguments),
+        "gzip" | "zlib" | "deflate" | "zstd" => encoded(name, &plain(arguments)),
         token => TOKENS.get(token, arguments).into_bytes(),
+    }
+}
+
+fn example(name: &str) -> Vec<u8> {
+    let path = format!("{}/tests/data/examples/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(path).expect("an example")
+}
+
+/// A body before it is compressed: an example, or one of these.
+fn plain(name: &str) -> Vec<u8> {
+    let record = r#"{"envcustomerid":"acme"}"#;
+    match name {
+        "space" => b" ".to_vec(),
+        "lines" => format!("{record}\n{record}\n").into_bytes(),
+        "array" => format!("[{record},{record}]").into_bytes(),
+        "large" => format!("{record}{}", " ".repeat(64 << 10)).into_bytes(),
+        example_name => example(example_name),
     }
 }
 

@@ -4,6 +4,7 @@
 mod answer;
 mod case;
 mod connection;
+mod encoding;
 mod gateway;
 mod home;
 mod load;
@@ -13,6 +14,7 @@ mod request;
 pub(crate) use answer::Answer;
 pub(crate) use case::{After, Case};
 pub(crate) use connection::Connection;
+pub(crate) use encoding::encoded;
 pub(crate) use gateway::{Gateway, email, eventually};
 pub(crate) use home::{BINARY, Home};
 pub(crate) use load::{Ledger, Load};
