@@ -21,6 +21,7 @@ use super::route::{Route, query_value};
 use crate::identity::authentication::{self, Basic, BasicHeader};
 use crate::identity::authorization::{self, Denied};
 use crate::identity::directory::Customer;
+use crate::identity::quota::{OverQuota, Quotas};
 use crate::identity::token::TokenError;
 use crate::identity::{Identity, LoginError, Principal};
 use crate::memory::Memory;
@@ -50,6 +51,8 @@ pub struct Service {
     pub body_time: Duration,
     /// By [`Kind`].
     pub topics: [Topic; Kind::COUNT],
+    /// What each customer may send a second.
+    pub quotas: Quotas,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -113,6 +116,7 @@ impl Service {
         let data = self.body(request, Some(kind)).await?;
         let parsed = record::parse(&data, &topic.key_fields).map_err(Refusal::Malformed)?;
         let customer = self.customer(&principal, parsed.customer())?;
+        self.quota(&customer, 1, data.len())?;
         let context = self.context(kind, &principal, request);
         self.deliver(kind, &customer, context, parsed.into_key(), data).await
     }
@@ -229,6 +233,15 @@ impl Service {
         })
     }
 
+    /// Takes records off what the customer may send.
+    fn quota(&self, customer: &Customer, records: usize, bytes: usize) -> Result<(), Refusal> {
+        self.quotas.take(customer, records, bytes).map_err(|over| {
+            self.metrics.over_quota(records);
+            self.metrics.customers().add(&customer.id, 0, records);
+            over.into()
+        })
+    }
+
     fn context(&self, kind: Kind, principal: &Principal, request: &Inbound) -> Context {
         let traceparent = request.head.headers.get("traceparent");
         Context {
@@ -330,6 +343,15 @@ impl From<TokenError> for Refusal {
         match error {
             TokenError::Invalid => Self::InvalidToken,
             TokenError::Expired => Self::ExpiredToken,
+        }
+    }
+}
+
+impl From<OverQuota> for Refusal {
+    fn from(over: OverQuota) -> Self {
+        match over {
+            OverQuota::Until(retry_after) => Self::OverQuota { retry_after },
+            OverQuota::Never => Self::OverBurst,
         }
     }
 }

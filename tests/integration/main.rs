@@ -15,6 +15,7 @@ mod full_disk;
 mod harness;
 mod metadata;
 mod overload;
+mod quota;
 mod revocation;
 mod slow;
 mod token;
