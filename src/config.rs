@@ -42,6 +42,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// Bounds on failed logins.
     pub login: Login,
+    /// `[quota]`
+    pub quota: Quota,
     /// What is logged, and how.
     pub logging: Logging,
     /// Bounds on what is counted.
@@ -137,6 +139,17 @@ pub struct Login {
     pub failures_per_user: usize,
     /// Failures a minute for a peer address.
     pub failures_per_peer: usize,
+}
+
+/// `[quota]`: what a customer may send a second, and at once, unless the directory says otherwise. 0: no bound.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct Quota {
+    /// Records.
+    pub records: usize,
+    /// Bytes of records.
+    #[serde(deserialize_with = "units::size")]
+    pub bytes: usize,
 }
 
 /// `[logging]`

@@ -15,6 +15,7 @@ use crate::config::{self, Config};
 use crate::http::{Admin, Readers, Readiness, Server, ServerSettings, Service, State, Topic};
 use crate::identity::directory::{DirectoryError, LiveDirectory, Watcher};
 use crate::identity::password::MEMORY_KIB_MAX;
+use crate::identity::quota::{Quotas, Rates};
 use crate::identity::token::{KeyError, Lifetimes, SigningKey, Tokens};
 use crate::identity::{FailuresPerMinute, Identity, LoginSettings, Settings};
 use crate::memory::Memory;
@@ -141,6 +142,7 @@ impl Gateway {
             body_time: config.server.body_timeout,
             readers: Readers::new(config.server.readers())?,
             topics,
+            quotas: Quotas::new(rates(&config.quota)),
             metrics: Arc::clone(&metrics),
         });
         let server = Server::new(listener, server_settings(&config.server), &service, &metrics)?;
@@ -240,6 +242,12 @@ fn open_identity(config: &Config, directory: &Arc<LiveDirectory>) -> Result<Iden
 /// The configuration's limits have seen to it that a count is neither 0 nor beyond 32 bits.
 fn at_least_one(count: usize) -> NonZeroU32 {
     NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN)
+}
+
+/// The configuration's limits have seen to it that both fit.
+fn rates(quota: &config::Quota) -> Rates {
+    let rate = |count| NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX));
+    Rates { records: rate(quota.records), bytes: rate(quota.bytes) }
 }
 
 fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

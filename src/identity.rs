@@ -15,6 +15,7 @@ mod limits;
 mod login;
 pub mod password;
 mod private_file;
+pub mod quota;
 pub mod token;
 
 use std::net::IpAddr;

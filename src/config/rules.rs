@@ -96,6 +96,9 @@ fn tokens_and_login(config: &Config, faults: &mut Faults) {
     faults.duration("tokens.refresh_lifetime", tokens.refresh_lifetime, tokens.access_lifetime..=90 * DAY);
     faults.count("tokens.cache_entries", tokens.cache_entries, 1..=1_000_000);
     let login = &config.login;
+    let quota = &config.quota;
+    faults.count("quota.records", quota.records, 0..=u32::MAX as usize);
+    faults.size("quota.bytes", quota.bytes, 0..=u32::MAX as usize);
     faults.count("login.failures_per_user", login.failures_per_user, 1..=1_000_000);
     faults.count("login.failures_per_peer", login.failures_per_peer, login.failures_per_user..=1_000_000);
 }

@@ -83,6 +83,12 @@ pub(super) enum Refusal {
         index: usize,
         refusal: Box<Refusal>,
     },
+    /// The customer has sent as much as it may for now.
+    OverQuota {
+        retry_after: Duration,
+    },
+    /// The customer may never send so much at once.
+    OverBurst,
     NoIntegration,
     UnknownIntegration,
 
@@ -234,7 +240,9 @@ impl Refusal {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
             Self::EncodingNotServed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyAttempts { .. } | Self::OverQuota { .. } | Self::OverBurst => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::LoginsBusy | Self::BodyLate | Self::Full | Self::Unconfirmed { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -270,6 +278,8 @@ impl Refusal {
             Self::OfRecord { refusal, .. } => return refusal.text(),
             Self::InactiveCustomer => "Data has been sent for inactive customer",
             Self::NotAssociated => "User is not associated with the customer",
+            Self::OverQuota { .. } => "The customer is over its quota, try again later",
+            Self::OverBurst => "The customer may never send so much at once, send less in a request",
             Self::NoIntegration => "The query parameter integrationid is missing or empty",
             Self::UnknownIntegration => "Integration not found",
             Self::Full => "The gateway is full, try again later",
@@ -281,8 +291,9 @@ impl Refusal {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooManyAttempts { retry_after } => Some(*retry_after),
+            Self::TooManyAttempts { retry_after } | Self::OverQuota { retry_after } => Some(*retry_after),
             Self::Unconfirmed { .. } => Some(UNCONFIRMED_RETRY),
+            Self::OverBurst => Some(FULL_RETRY),
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(FULL_RETRY),
             _ => None,
         }

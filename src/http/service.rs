@@ -24,6 +24,7 @@ use super::route::{Route, query_value};
 use crate::identity::authentication::{self, Basic, BasicHeader};
 use crate::identity::authorization::{self, Denied};
 use crate::identity::directory::Customer;
+use crate::identity::quota::{OverQuota, Quotas};
 use crate::identity::token::TokenError;
 use crate::identity::{Identity, LoginError, Principal};
 use crate::memory::Memory;
@@ -55,6 +56,8 @@ pub struct Service {
     pub readers: Readers,
     /// By [`Kind`].
     pub topics: [Topic; Kind::COUNT],
+    /// What each customer may send a second.
+    pub quotas: Quotas,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -116,6 +119,7 @@ impl Service {
         authorization::may_call(principal.user())?;
         let body = self.body(request, Some(kind)).await?;
         let (accepted, permit) = self.accept(kind, principal, request, body).await?;
+        self.charge(&accepted)?;
         self.deliver(kind, accepted, permit).await
     }
 
@@ -269,6 +273,24 @@ impl Service {
         intake::customer(&directory, &principal, id, &self.metrics).cloned()
     }
 
+    /// Takes the records off what their customers may send.
+    fn charge(&self, Accepted { records, customers }: &Accepted) -> Result<(), Refusal> {
+        let directory = self.identity.directory().load();
+        let mut rest = &records[..];
+        for (id, count) in customers {
+            let (run, behind) = rest.split_at(*count);
+            rest = behind;
+            let Some(customer) = directory.customer(id) else { continue };
+            let bytes = run.iter().map(|record| record.data.len()).sum();
+            if let Err(over) = self.quotas.take(customer, *count, bytes) {
+                self.metrics.over_quota(records.len());
+                self.count(customers, |_| false);
+                return Err(over.into());
+            }
+        }
+        Ok(())
+    }
+
     fn context(&self, kind: Kind, principal: &Principal, request: &Inbound) -> Context {
         let traceparent = request.head.headers.get("traceparent");
         Context {
@@ -371,6 +393,15 @@ impl From<TokenError> for Refusal {
         match error {
             TokenError::Invalid => Self::InvalidToken,
             TokenError::Expired => Self::ExpiredToken,
+        }
+    }
+}
+
+impl From<OverQuota> for Refusal {
+    fn from(over: OverQuota) -> Self {
+        match over {
+            OverQuota::Until(retry_after) => Self::OverQuota { retry_after },
+            OverQuota::Never => Self::OverBurst,
         }
     }
 }

@@ -20,6 +20,7 @@ pub use live::{LiveDirectory, Status};
 pub use watcher::Watcher;
 
 use super::password::{Cost, PasswordHash};
+use super::quota::OwnRates;
 
 /// One snapshot of the directory.
 #[derive(Debug, Default)]
@@ -40,6 +41,8 @@ pub struct Customer {
     pub name: String,
     /// Records of an inactive customer are refused.
     pub active: bool,
+    /// What it may send a second, where it differs from what all may.
+    pub rates: OwnRates,
     integrations: HashMap<String, Arc<Integration>>,
 }
 

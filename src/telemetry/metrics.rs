@@ -38,6 +38,7 @@ pub struct Metrics {
     connections: IntGauge,
     connections_total: IntCounter,
     connections_refused: IntCounter,
+    over_quota: IntCounter,
     connections_failed: IntCounter,
     customers: CustomerCounts,
     scraped: Scraped,
@@ -148,6 +149,10 @@ impl Metrics {
             connections_total: register.counter("connections_total", "Client connections accepted.")?,
             connections_refused: register
                 .counter("connections_refused_total", "Client connections over the bound, answered 503.")?,
+            over_quota: register.counter(
+                "over_quota_records_total",
+                "Records refused because their customer is over its quota.",
+            )?,
             connections_failed: register.counter(
                 "connections_failed_total",
                 "Client connections that ended in an error: broken off, late, or not HTTP.",
@@ -192,6 +197,11 @@ impl Metrics {
     /// A connection over the bound was turned away.
     pub fn connection_refused(&self) {
         self.connections_refused.inc();
+    }
+
+    /// Records were refused because their customer is over its quota.
+    pub fn over_quota(&self, records: usize) {
+        self.over_quota.inc_by(records as u64);
     }
 
     /// A connection ended in an error.

@@ -17,6 +17,7 @@ mod harness;
 mod many;
 mod metadata;
 mod overload;
+mod quota;
 mod revocation;
 mod slow;
 mod token;

@@ -1,13 +1,17 @@
 //! `customer …`
 
 use std::io::Write;
+use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Subcommand;
 use serde_json::json;
 
 use super::table::yes_or_no;
 use super::{CommandError, Context};
+use crate::identity::directory::Customer;
+use crate::identity::quota;
 
 /// The directory's customers.
 #[derive(Clone, Debug, Subcommand)]
@@ -31,6 +35,17 @@ pub enum CustomerCommand {
     Deactivate {
         /// The customer's id
         id: String,
+    },
+    /// Bound what a customer may send a second; without an option it may send what all others may
+    Quota {
+        /// The customer's id
+        id: String,
+        /// Records a second, and at once; 0 is without a bound
+        #[arg(long)]
+        records: Option<u32>,
+        /// Bytes of records a second, and at once, such as "2 MiB"; "0 B" is without a bound
+        #[arg(long, value_parser = size)]
+        bytes: Option<String>,
     },
     /// Remove a customer, its integrations and everybody's association with it
     Remove {
@@ -57,6 +72,10 @@ impl CustomerCommand {
                 context.change(|document| document.set_customer_active(&id, false))?;
                 context.say(&format!("Customer {id} is inactive."))
             }
+            Self::Quota { id, records, bytes } => {
+                context.change(|document| document.set_quota(&id, records, bytes.as_deref()))?;
+                context.say(&format!("Changed the quota of customer {id}."))
+            }
             Self::Remove { id } => {
                 let removed = context.change(|document| document.remove_customer(&id))?;
                 context.say(&format!(
@@ -68,15 +87,31 @@ impl CustomerCommand {
     }
 }
 
+/// A customer's own rate as it is written: 0 is without a bound.
+fn rate_of(rate: Option<Option<NonZeroU32>>) -> Option<u32> {
+    rate.map(|rate| rate.map_or(0, NonZeroU32::get))
+}
+
+/// Checks a size, and keeps its text: the file says it in the same words.
+fn size(text: &str) -> Result<String, String> {
+    quota::bytes(text).map(|_| text.to_owned())
+}
+
 fn list(context: &mut Context<'_>) -> Result<(), CommandError> {
     let directory = context.read()?;
     let customers = directory.customers();
-    let row = |id: &str, name: &str, active| [id.to_owned(), name.to_owned(), yes_or_no(active)];
-    let rows = customers.iter().map(|customer| row(&customer.id, &customer.name, customer.active)).collect();
-    context.show(["ID", "NAME", "ACTIVE"], rows, || {
-        customers
-            .iter()
-            .map(|customer| json!({ "id": &*customer.id, "name": customer.name, "active": customer.active }))
-            .collect()
+    let text = |rate| rate_of(rate).map_or_else(|| "-".to_owned(), |rate| rate.to_string());
+    let row = |customer: &Arc<Customer>| {
+        let Customer { id, name, active, rates, .. } = &**customer;
+        [id.to_string(), name.clone(), yes_or_no(*active), text(rates.records), text(rates.bytes)]
+    };
+    let rows = customers.iter().map(row).collect();
+    context.show(["ID", "NAME", "ACTIVE", "RECORDS/S", "BYTES/S"], rows, || {
+        let json = |customer: &Arc<Customer>| {
+            let Customer { id, name, active, rates, .. } = &**customer;
+            let quota = json!({ "records": rate_of(rates.records), "bytes": rate_of(rates.bytes) });
+            json!({ "id": &**id, "name": name, "active": active, "quota": quota })
+        };
+        customers.iter().map(json).collect()
     })
 }

@@ -77,7 +77,10 @@ fn set_up() -> Terminal {
 #[test]
 fn lists_are_tables_for_people() {
     let terminal = set_up();
-    assert_eq!(terminal.run("customer list"), "ID    NAME  ACTIVE\nacme  Acme  yes\nidle  Idle  no\n");
+    assert_eq!(
+        terminal.run("customer list"),
+        "ID    NAME  ACTIVE  RECORDS/S  BYTES/S\nacme  Acme  yes     -          -\nidle  Idle  no      -          -\n"
+    );
     assert_eq!(
         terminal.run("user list"),
         "EMAIL                NAME     KIND             ENABLED  CUSTOMERS\n\
@@ -94,11 +97,12 @@ fn lists_are_tables_for_people() {
 #[test]
 fn lists_are_json_for_programs() {
     let terminal = set_up();
+    let quota = serde_json::json!({ "records": null, "bytes": null });
     assert_eq!(
         terminal.json("customer list"),
         serde_json::json!([
-            { "id": "acme", "name": "Acme", "active": true },
-            { "id": "idle", "name": "Idle", "active": false },
+            { "id": "acme", "name": "Acme", "active": true, "quota": quota },
+            { "id": "idle", "name": "Idle", "active": false, "quota": quota },
         ])
     );
     let users = terminal.json("user list");
@@ -201,4 +205,23 @@ fn a_password_is_one_line() {
     check(b"\n", None);
     check(b"\xff\n", None);
     check(&[b'x'; 5000], None);
+}
+
+#[test]
+fn a_customers_quota_is_set_changed_and_taken_back() {
+    let terminal = terminal();
+    terminal.run("customer add acme --name Acme");
+    let quota = || terminal.json("customer list")[0]["quota"].clone();
+    assert_eq!(quota(), serde_json::json!({ "records": null, "bytes": null }));
+    terminal.run("customer quota acme --records 500 --bytes 2MiB");
+    assert_eq!(quota(), serde_json::json!({ "records": 500, "bytes": 2 << 20 }));
+    terminal.run("customer quota acme --records 0");
+    assert_eq!(quota(), serde_json::json!({ "records": 0, "bytes": null }));
+    terminal.run("customer quota acme");
+    assert_eq!(quota(), serde_json::json!({ "records": null, "bytes": null }));
+    terminal.fail("customer quota nobody --records 1");
+    assert!(
+        Cli::try_parse_from(["iem-gateway", "customer", "quota", "acme", "--bytes", "many"]).is_err(),
+        "a size has a unit"
+    );
 }

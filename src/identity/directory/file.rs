@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use toml::Spanned;
 
 use super::{Customer, Directory, DirectoryError, Integration, Stamp, User};
 use crate::identity::password::{Cost, PasswordHash};
+use crate::identity::quota::{self, OwnRates};
 
 /// The states of an integration that lists none: `ServiceNow`'s *Resolved* and *Closed*.
 pub(super) const DEFAULT_STATES: [(i64, &str); 2] = [(6, "resolved"), (7, "closed")];
@@ -62,6 +64,16 @@ struct WrittenCustomer {
     name: String,
     #[serde(default = "yes")]
     active: bool,
+    #[serde(default)]
+    quota: WrittenQuota,
+}
+
+/// What is left out is as for all customers; 0 is without a bound.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenQuota {
+    records: Option<u32>,
+    bytes: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -144,15 +156,24 @@ struct Customers {
 fn check_customers(written: Vec<WrittenCustomer>) -> Result<Customers, Fault> {
     let mut list = Vec::with_capacity(written.len());
     let mut index = HashMap::with_capacity(written.len());
-    for WrittenCustomer { id: at, name, active } in written {
+    for WrittenCustomer { id: at, name, active, quota } in written {
         check_id("customer id", &at)?;
         let id: Arc<str> = at.get_ref().as_str().into();
         if index.insert(Arc::clone(&id), list.len()).is_some() {
             return Err(fault(&at, format!("customer {id:?} is there twice")));
         }
-        list.push(Customer { id, name, active, integrations: HashMap::new() });
+        let rates = check_quota(quota)?;
+        list.push(Customer { id, name, active, rates, integrations: HashMap::new() });
     }
     Ok(Customers { list, index })
+}
+
+fn check_quota(WrittenQuota { records, bytes }: WrittenQuota) -> Result<OwnRates, Fault> {
+    let bytes = bytes.map(|at| {
+        let rate = quota::bytes(at.get_ref()).map_err(|message| fault(&at, message))?;
+        Ok(NonZeroU32::new(rate))
+    });
+    Ok(OwnRates { records: records.map(NonZeroU32::new), bytes: bytes.transpose()? })
 }
 
 fn check_integration(written: WrittenIntegration, customers: &mut Customers) -> Result<(), Fault> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
 
 use super::Refusal;
 use crate::identity::directory::DirectoryError;
@@ -75,6 +75,19 @@ impl Document {
     /// Activates or deactivates a customer.
     pub fn set_customer_active(&mut self, id: &str, active: bool) -> Done {
         set(self.find_customer(id)?, "active", active.into());
+        Ok(())
+    }
+
+    /// Gives a customer rates of its own; `None` leaves that one as for all.
+    pub fn set_quota(&mut self, id: &str, records: Option<u32>, bytes: Option<&str>) -> Done {
+        let customer = self.find_customer(id)?;
+        customer.remove("quota");
+        let mut quota = InlineTable::new();
+        quota.extend(records.map(|records| ("records", Value::from(i64::from(records)))));
+        quota.extend(bytes.map(|bytes| ("bytes", Value::from(bytes))));
+        if !quota.is_empty() {
+            customer.insert("quota", value(quota));
+        }
         Ok(())
     }
 

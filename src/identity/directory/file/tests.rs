@@ -68,6 +68,9 @@ fn what_is_wrong_is_named_with_its_line() {
     let user = "[[user]]\nemail='a'\nname='A'\npassword='HASH'\n";
     let customer = "[[customer]]\nid='c'\nname='C'\n";
 
+    let quota = |quota: &str| format!("[[customer]]\nid='a'\nname='A'\nquota={quota}\n");
+    check(&quota("{ bytes = '5' }"), 4, "\"5\" is not a size with its unit, such as \"2 MiB\"");
+    check(&quota("{ bytes = '4 GiB' }"), 4, "\"4 GiB\" is 4 GiB or more");
     check("\n[[customer]\n", 2, "");
     check("[[customer]]\nid='c'\n", 1, "missing field `name`");
     check("[[customer]]\nid='c'\nname='C'\nactiv=true\n", 4, "unknown field `activ`");
