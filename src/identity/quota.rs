@@ -25,13 +25,13 @@ pub struct Rates {
     pub bytes: Option<NonZeroU32>,
 }
 
-/// A customer's own rates, over those that all have. `Some(None)`: without a bound, whatever others have.
+/// A customer's own rates, over those that all have. 0: without a bound, whatever others have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OwnRates {
     /// Records a second.
-    pub records: Option<Option<NonZeroU32>>,
+    pub records: Option<u32>,
     /// Bytes of records a second.
-    pub bytes: Option<Option<NonZeroU32>>,
+    pub bytes: Option<u32>,
 }
 
 /// Why records are not taken now.
@@ -81,8 +81,8 @@ impl<C: Clock + Clone> Quotas<C> {
     /// See [`OverQuota`].
     pub fn take(&self, customer: &Customer, records: usize, bytes: usize) -> Result<(), OverQuota> {
         let rates = Rates {
-            records: customer.rates.records.unwrap_or(self.all.records),
-            bytes: customer.rates.bytes.unwrap_or(self.all.bytes),
+            records: customer.rates.records.map_or(self.all.records, NonZeroU32::new),
+            bytes: customer.rates.bytes.map_or(self.all.bytes, NonZeroU32::new),
         };
         if rates == Rates::default() {
             return Ok(());

@@ -1,7 +1,6 @@
 //! `customer …`
 
 use std::io::Write;
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -87,11 +86,6 @@ impl CustomerCommand {
     }
 }
 
-/// A customer's own rate as it is written: 0 is without a bound.
-fn rate_of(rate: Option<Option<NonZeroU32>>) -> Option<u32> {
-    rate.map(|rate| rate.map_or(0, NonZeroU32::get))
-}
-
 /// Checks a size, and keeps its text: the file says it in the same words.
 fn size(text: &str) -> Result<String, String> {
     quota::bytes(text).map(|_| text.to_owned())
@@ -100,7 +94,7 @@ fn size(text: &str) -> Result<String, String> {
 fn list(context: &mut Context<'_>) -> Result<(), CommandError> {
     let directory = context.read()?;
     let customers = directory.customers();
-    let text = |rate| rate_of(rate).map_or_else(|| "-".to_owned(), |rate| rate.to_string());
+    let text = |rate: Option<u32>| rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string());
     let row = |customer: &Arc<Customer>| {
         let Customer { id, name, active, rates, .. } = &**customer;
         [id.to_string(), name.clone(), yes_or_no(*active), text(rates.records), text(rates.bytes)]
@@ -109,7 +103,7 @@ fn list(context: &mut Context<'_>) -> Result<(), CommandError> {
     context.show(["ID", "NAME", "ACTIVE", "RECORDS/S", "BYTES/S"], rows, || {
         let json = |customer: &Arc<Customer>| {
             let Customer { id, name, active, rates, .. } = &**customer;
-            let quota = json!({ "records": rate_of(rates.records), "bytes": rate_of(rates.bytes) });
+            let quota = json!({ "records": rates.records, "bytes": rates.bytes });
             json!({ "id": &**id, "name": name, "active": active, "quota": quota })
         };
         customers.iter().map(json).collect()

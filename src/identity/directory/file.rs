@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -169,11 +168,8 @@ fn check_customers(written: Vec<WrittenCustomer>) -> Result<Customers, Fault> {
 }
 
 fn check_quota(WrittenQuota { records, bytes }: WrittenQuota) -> Result<OwnRates, Fault> {
-    let bytes = bytes.map(|at| {
-        let rate = quota::bytes(at.get_ref()).map_err(|message| fault(&at, message))?;
-        Ok(NonZeroU32::new(rate))
-    });
-    Ok(OwnRates { records: records.map(NonZeroU32::new), bytes: bytes.transpose()? })
+    let bytes = bytes.map(|at| quota::bytes(at.get_ref()).map_err(|message| fault(&at, message)));
+    Ok(OwnRates { records, bytes: bytes.transpose()? })
 }
 
 fn check_integration(written: WrittenIntegration, customers: &mut Customers) -> Result<(), Fault> {
