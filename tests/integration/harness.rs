@@ -2,6 +2,7 @@
 //! and readers of what arrived. It makes no statement about the gateway; the files beside it do.
 
 mod answer;
+mod backends;
 mod case;
 mod connection;
 mod gateway;
@@ -11,6 +12,7 @@ mod records;
 mod request;
 
 pub(crate) use answer::Answer;
+pub(crate) use backends::{Arrived, TOPICS, read_kafka, read_pubsub, test_ids};
 pub(crate) use case::{After, Case};
 pub(crate) use connection::Connection;
 pub(crate) use gateway::{Gateway, email, eventually};

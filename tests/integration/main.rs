@@ -17,5 +17,6 @@ mod metadata;
 mod overload;
 mod revocation;
 mod slow;
+mod swap;
 mod token;
 mod wire;
