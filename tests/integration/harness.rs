@@ -15,7 +15,7 @@ pub(crate) use answer::Answer;
 pub(crate) use backends::{Arrived, TOPICS, read_kafka, read_pubsub, test_ids};
 pub(crate) use case::{After, Case};
 pub(crate) use connection::Connection;
-pub(crate) use gateway::{Gateway, email, eventually};
+pub(crate) use gateway::{AMPLE, Gateway, email, eventually};
 pub(crate) use home::{BINARY, Home};
 pub(crate) use load::{Ledger, Load};
 pub(crate) use records::{Line, read as read_records};

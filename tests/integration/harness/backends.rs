@@ -25,6 +25,11 @@ impl Home {
         self.set("sink.kafka.bootstrap_servers", bootstrap).topic_at("events", "kafka", name)
     }
 
+    /// Sets a property of the Kafka client.
+    pub(crate) fn kafka_property(self, name: &str, value: &str) -> Self {
+        self.set(&format!("sink.kafka.properties.\"{name}\""), value)
+    }
+
     /// Events alone go to Pub/Sub, to this topic; all else stays in files.
     pub(crate) fn events_at_pubsub(self, endpoint: &str, name: &str) -> Self {
         self.set("sink.pubsub.project", PROJECT)
