@@ -117,12 +117,13 @@ fn file(config: &Config) -> Result<iem_sink_file::FileSink, SinkError> {
 
 #[cfg(feature = "kafka")]
 fn kafka(config: &Config) -> Result<iem_sink_kafka::KafkaSink, SinkError> {
-    let deadlines = topics_of(config, SinkKind::Kafka).map(|topic| topic.deadline);
+    let topics = || topics_of(config, SinkKind::Kafka);
     iem_sink_kafka::KafkaSink::open(iem_sink_kafka::KafkaConfig {
         bootstrap_servers: config.sink.kafka.bootstrap_servers.clone(),
         properties: config.sink.kafka.properties.0.clone(),
         client_id: config.server.name.clone(),
-        deadline: deadlines.max().unwrap_or_default(),
+        deadline: topics().map(|topic| topic.deadline).max().unwrap_or_default(),
+        workers: topics().map(|topic| topic.workers).max().unwrap_or_default(),
     })
 }
 

@@ -288,7 +288,11 @@ impl Scraped {
             )?,
             queue_bytes: register.gauges("queue_bytes", "Bytes accepted and not settled.", &["topic"])?,
             sink_up: register.gauges("sink_up", "1 while deliveries succeed.", &["topic", "sink"])?,
-            sink: register.floats("sink", "What a sink tells of itself.", &["sink", "figure"])?,
+            sink: register.floats(
+                "sink",
+                "What a sink tells of itself; the README names the figures.",
+                &["sink", "figure"],
+            )?,
             memory: register.gauge("memory_bytes", "Bytes of bodies and waiting records.")?,
             memory_limit: register.gauge("memory_limit_bytes", "The bound on memory_bytes.")?,
             token_cache_hits: register.counter("token_cache_hits_total", "Tokens found verified.")?,

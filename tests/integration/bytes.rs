@@ -3,7 +3,7 @@
 use crate::harness::{Gateway, Home};
 
 /// Drops the white space between tokens, and nothing else.
-fn compact(json: &[u8]) -> Vec<u8> {
+pub(crate) fn compact(json: &[u8]) -> Vec<u8> {
     let (mut in_string, mut escaped) = (false, false);
     let keep = |byte: &u8| {
         if in_string {

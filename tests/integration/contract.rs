@@ -12,12 +12,17 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use crate::harness::{After, Case, Connection, Gateway, Home, email, encoded, post};
 
 macro_rules! contract {
-    ($($name:ident: $file:literal),* $(,)?) => {$(
-        #[test]
-        fn $name() {
-            check(include_str!(concat!("../data/contract/", $file)));
-        }
-    )*};
+    ($($name:ident: $file:literal),* $(,)?) => {
+        /// Every file of cases.
+        pub(crate) const FILES: &[&str] = &[$(include_str!(concat!("../data/contract/", $file))),*];
+
+        $(
+            #[test]
+            fn $name() {
+                check(include_str!(concat!("../data/contract/", $file)));
+            }
+        )*
+    };
 }
 
 contract! {
@@ -35,10 +40,20 @@ contract! {
 }
 
 fn check(file: &str) {
-    let gateway = TOKENS.home().set("server.max_body", "64 KiB").start();
+    let gateway = home().start();
+    answers_as_expected(&gateway, file);
+}
+
+/// A home for gateways that know the tokens of the cases.
+pub(crate) fn home() -> Home {
+    TOKENS.home().set("server.max_body", "64 KiB")
+}
+
+/// Fails the test unless the gateway answers every case of the file as it is written there.
+pub(crate) fn answers_as_expected(gateway: &Gateway, file: &str) {
     let cases = Case::parse_file(file);
     assert!(!cases.is_empty(), "a file without a case shows nothing");
-    let failures: Vec<String> = cases.iter().flat_map(|case| failures(&gateway, case)).collect();
+    let failures: Vec<String> = cases.iter().flat_map(|case| failures(gateway, case)).collect();
     assert!(failures.is_empty(), "{} failures:\n\n{}", failures.len(), failures.join("\n\n"));
 }
 

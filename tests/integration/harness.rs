@@ -2,6 +2,7 @@
 //! and readers of what arrived. It makes no statement about the gateway; the files beside it do.
 
 mod answer;
+mod backends;
 mod case;
 mod connection;
 mod encoding;
@@ -12,10 +13,11 @@ mod records;
 mod request;
 
 pub(crate) use answer::Answer;
+pub(crate) use backends::{Arrived, TOPICS, read_kafka, read_pubsub, test_ids};
 pub(crate) use case::{After, Case};
 pub(crate) use connection::Connection;
 pub(crate) use encoding::encoded;
-pub(crate) use gateway::{Gateway, email, eventually};
+pub(crate) use gateway::{AMPLE, Gateway, email, eventually};
 pub(crate) use home::{BINARY, Home};
 pub(crate) use load::{Ledger, Load};
 pub(crate) use records::{Line, read as read_records};

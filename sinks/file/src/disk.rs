@@ -64,9 +64,9 @@ impl Disk {
     pub(crate) fn figures(&self) -> Vec<(&'static str, f64)> {
         let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed) as f64;
         vec![
-            ("written_bytes", read(&self.written_bytes)),
-            ("syncs", read(&self.syncs)),
-            ("sync_seconds", read(&self.sync_micros) / 1e6),
+            ("written_bytes_total", read(&self.written_bytes)),
+            ("syncs_total", read(&self.syncs)),
+            ("sync_seconds_total", read(&self.sync_micros) / 1e6),
         ]
     }
 

@@ -112,6 +112,7 @@ fn write(criterion: &mut Criterion) {
         properties: std::collections::BTreeMap::new(),
         client_id: "bench".to_owned(),
         deadline: DEADLINE,
+        workers: 1,
     })
     .expect("a sink");
     let mut writer = sink.writer(&topic(TOPIC)).expect("a writer");

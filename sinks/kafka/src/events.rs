@@ -44,7 +44,10 @@ impl Events {
     pub(crate) fn refused_since(&self, since: Instant) -> Option<String> {
         let trouble = self.trouble();
         let (at, reason) = trouble.refused.as_ref()?;
-        (*at >= since).then(|| format!("the brokers refuse the login: {reason}"))
+        (*at >= since).then(|| format!(
+                "the brokers refuse the login: {reason}; see sasl.mechanism, sasl.username and sasl.password in \
+                 the sink's properties"
+            ))
     }
 
     /// What has last gone wrong with a connection since `since`.

@@ -27,7 +27,7 @@ struct Counts {
     retries: u64,
     transmit_errors: u64,
     request_timeouts: u64,
-    disconnects: u64,
+    reconnects: u64,
 }
 
 /// What the last statistics said.
@@ -40,7 +40,7 @@ struct Snapshot {
     round_trip_p99: f64,
 }
 
-/// The figures of a sink, over all the producers it has had.
+/// The figures of a producer and of those before it.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     errors: [AtomicU64; Kind::COUNT],
@@ -66,13 +66,24 @@ impl Figures {
         *lock(&self.last) = Snapshot::of(statistics);
     }
 
+    /// Of several together: the sums, and of round trips the longest.
+    pub(crate) fn of_all<'a>(all: impl Iterator<Item = &'a Self>) -> Vec<(&'static str, f64)> {
+        let add = |mut sums: Vec<(&'static str, f64)>, one: Vec<(&'static str, f64)>| {
+            for ((name, sum), (_, value)) in sums.iter_mut().zip(one) {
+                *sum = if name.starts_with("round_trip") { sum.max(value) } else { *sum + value };
+            }
+            sums
+        };
+        all.map(Self::all).reduce(add).unwrap_or_default()
+    }
+
     #[allow(clippy::cast_precision_loss)]
-    pub(crate) fn all(&self) -> Vec<(&'static str, f64)> {
+    fn all(&self) -> Vec<(&'static str, f64)> {
         let last = *lock(&self.last);
         let mut counts = *lock(&self.past);
         counts.add(last.counts);
         let mut all = vec![
-            ("round_trip_seconds_average", last.round_trip_average),
+            ("round_trip_seconds", last.round_trip_average),
             ("round_trip_seconds_p99", last.round_trip_p99),
             ("buffered_records", last.buffered_records as f64),
             ("buffered_bytes", last.buffered_bytes as f64),
@@ -80,7 +91,7 @@ impl Figures {
             ("retries_total", counts.retries as f64),
             ("transmit_errors_total", counts.transmit_errors as f64),
             ("request_timeouts_total", counts.request_timeouts as f64),
-            ("disconnects_total", counts.disconnects as f64),
+            ("reconnects_total", counts.reconnects as f64),
             ("producers_replaced_total", self.replaced.load(Ordering::Relaxed) as f64),
         ];
         let errors = ERRORS.iter().zip(&self.errors);
@@ -95,7 +106,7 @@ impl Counts {
         self.retries += other.retries;
         self.transmit_errors += other.transmit_errors;
         self.request_timeouts += other.request_timeouts;
-        self.disconnects += other.disconnects;
+        self.reconnects += other.reconnects;
     }
 }
 
@@ -114,7 +125,9 @@ impl Snapshot {
                 retries: broker.txretries,
                 transmit_errors: broker.txerrs,
                 request_timeouts: broker.req_timeouts,
-                disconnects: broker.disconnects.and_then(|count| count.try_into().ok()).unwrap_or(0),
+                reconnects: broker
+                    .connects
+                    .map_or(0, |connects| u64::try_from(connects).unwrap_or(0).saturating_sub(1)),
             });
             if let Some(round_trip) = &broker.rtt {
                 let slower = |so_far: f64, micros: i64| so_far.max(micros as f64 / 1e6);
@@ -145,7 +158,7 @@ mod tests {
         let broker = |micros| Broker {
             tx: 3,
             txretries: 2,
-            disconnects: Some(1),
+            connects: Some(2),
             rtt: Some(Window { avg: micros, p99: micros * 10, ..Window::default() }),
             ..Broker::default()
         };
@@ -156,7 +169,7 @@ mod tests {
         };
         let figures = Figures::default();
         figures.take(&statistics);
-        assert_eq!(figure(&figures, "round_trip_seconds_average").to_string(), "0.002");
+        assert_eq!(figure(&figures, "round_trip_seconds").to_string(), "0.002");
         assert_eq!(figure(&figures, "round_trip_seconds_p99").to_string(), "0.02");
         assert_eq!(figure(&figures, "buffered_records").to_string(), "7");
         assert_eq!(figure(&figures, "retries_total").to_string(), "4");
@@ -165,10 +178,14 @@ mod tests {
         assert_eq!(figure(&figures, "buffered_records").to_string(), "0");
         figures.take(&statistics);
         assert_eq!(figure(&figures, "retries_total").to_string(), "8");
-        assert_eq!(figure(&figures, "disconnects_total").to_string(), "4");
+        assert_eq!(figure(&figures, "reconnects_total").to_string(), "4");
         assert_eq!(figure(&figures, "producers_replaced_total").to_string(), "1");
 
         figures.count_error(Kind::Other);
         assert_eq!(figure(&figures, "errors_other_total").to_string(), "1");
+
+        let both = Figures::of_all([&figures, &figures].into_iter());
+        let figure = |name| both.iter().find(|(found, _)| *found == name).unwrap().1.to_string();
+        assert_eq!((figure("retries_total"), figure("round_trip_seconds")), ("16".into(), "0.002".into()));
     }
 }

@@ -27,7 +27,7 @@ impl KafkaSink {
         for config in topics {
             let what = format!("Kafka topic {}", config.name);
             let mut add = |level, text| findings.push(Finding { what: what.clone(), level, text });
-            match State::ask(&self.producers.current(), &config.name, deadline) {
+            match State::ask(&self.producers[0].current(), &config.name, deadline) {
                 Ok(state) => self.inspect_topic(config, &state, deadline, &mut add),
                 Err(error) => add(Level::Bad, error.message),
             }
@@ -91,10 +91,10 @@ impl KafkaSink {
         let servers = &self.producers.config().bootstrap_servers;
         let mailboxes = std::sync::Arc::<Mailboxes>::default();
         let mailbox = mailboxes.open();
-        let mut client = client_config(self.producers.config(), limit)?;
+        let mut client = client_config(self.producers[0].config(), limit)?;
         // Compressed, the record would be small.
         client.set("compression.codec", "none").set("statistics.interval.ms", "0");
-        let token_file = self.producers.token_file();
+        let token_file = self.producers[0].token_file();
         let events = Events::new(mailboxes, std::sync::Arc::<Figures>::default(), token_file);
         let producer: ThreadedProducer<Events> = ThreadedProducer::from_config_and_context(&client, events)
             .map_err(|error| config_error(&error))?;

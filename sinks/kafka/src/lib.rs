@@ -1,6 +1,7 @@
 //! Records to Apache Kafka: `Delivered` means that all in-sync replicas of the partition have the record.
 //!
-//! One idempotent producer (librdkafka) serves all topics. A record becomes a message by the binary mode of the
+//! One idempotent producer (librdkafka) for each worker that a topic may have serves all topics: brokers take five requests
+//! of a producer at once, and a request holds the records of one partition. A record becomes a message by the binary mode of the
 //! `CloudEvents` Kafka binding: attributes as headers, the ordering key as key, the client's bytes as value. Records of
 //! one key go to one partition, the one that Java's clients choose, and stay in order there, retries included.
 //!
@@ -57,6 +58,8 @@ pub struct KafkaConfig {
     pub client_id: String,
     /// The longest deadline of the topics.
     pub deadline: Duration,
+    /// How many writers of one topic there may be: so many producers share the work. At least one.
+    pub workers: usize,
 }
 
 /// Properties can be passwords: only their names are shown.
@@ -68,15 +71,16 @@ impl fmt::Debug for KafkaConfig {
             .field("properties", &self.properties.keys())
             .field("client_id", &self.client_id)
             .field("deadline", &self.deadline)
+            .field("workers", &self.workers)
             .finish()
     }
 }
 
 /// A Kafka cluster.
 pub struct KafkaSink {
-    producers: Arc<Producers>,
+    /// Never empty; the first also asks after topics.
+    producers: Vec<Arc<Producers>>,
     mailboxes: Arc<Mailboxes>,
-    figures: Arc<Figures>,
     topics: Mutex<BTreeMap<String, Arc<Topic>>>,
 }
 
@@ -87,9 +91,10 @@ impl KafkaSink {
     /// Permanent where a property is refused, unknown or wrong: the message names it.
     pub fn open(config: KafkaConfig) -> Result<Self, SinkError> {
         let mailboxes = Arc::new(Mailboxes::default());
-        let figures = Arc::new(Figures::default());
-        let producers = Arc::new(Producers::open(config, Arc::clone(&mailboxes), Arc::clone(&figures))?);
-        Ok(Self { producers, mailboxes, figures, topics: Mutex::default() })
+        let config = Arc::new(config);
+        let open = |_| Producers::open(Arc::clone(&config), Arc::clone(&mailboxes)).map(Arc::new);
+        let producers = (0..config.workers.max(1)).map(open).collect::<Result<_, _>>()?;
+        Ok(Self { producers, mailboxes, topics: Mutex::default() })
     }
 
     /// The topic of this name. The cluster is asked after it on first use.
@@ -97,7 +102,7 @@ impl KafkaSink {
         if let Some(topic) = self.topics().get(name) {
             return Ok(Arc::clone(topic));
         }
-        State::ask(&self.producers.current(), name, deadline)?;
+        State::ask(&self.producers[0].current(), name, deadline)?;
         let topic = Arc::new(Topic::new(name));
         self.refresh(&topic, deadline)?;
         Ok(Arc::clone(self.topics().entry(name.to_owned()).or_insert(topic)))
@@ -107,10 +112,11 @@ impl KafkaSink {
     /// refused says so.
     fn refresh(&self, topic: &Topic, deadline: Instant) -> Result<(), SinkError> {
         let deadline = deadline.min(Instant::now() + CONFIGURATION_TIMEOUT);
-        if let Err(reason) = topic.refresh(&self.producers.admin_config()?, deadline) {
+        if let Err(reason) = topic.refresh(&self.producers[0].admin_config()?, deadline) {
             tracing::info!(topic = topic.name, %reason, "the Kafka topic's configuration cannot be read");
         }
-        topic.limit().map_or(Ok(()), |limit| self.producers.keep_batches_below(limit))
+        let Some(limit) = topic.limit() else { return Ok(()) };
+        self.producers.iter().try_for_each(|producers| producers.keep_batches_below(limit))
     }
 
     fn topics(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Topic>>> {
@@ -125,18 +131,21 @@ impl KafkaSink {
 impl Sink for KafkaSink {
     fn writer(&self, topic: &TopicConfig) -> Result<Box<dyn Writer>, SinkError> {
         let known = self.topic(&topic.name, Instant::now() + OPEN_TIMEOUT)?;
-        let (producers, mailboxes) = (Arc::clone(&self.producers), Arc::clone(&self.mailboxes));
+        let producers = Arc::clone(&self.producers[known.next_writer() % self.producers.len()]);
+        let mailboxes = Arc::clone(&self.mailboxes);
         Ok(Box::new(KafkaWriter::new(producers, mailboxes, known, topic.batch_records)))
     }
 
     /// Asks the cluster after every topic that is in use: is it there, has each partition a leader and enough in-sync
     /// replicas.
     fn check(&self, deadline: Instant) -> Result<(), SinkError> {
-        let producer = self.producers.current();
-        if producer.fatal().is_some() {
-            self.producers.revive(&producer)?;
+        for producers in &self.producers {
+            let producer = producers.current();
+            if producer.fatal().is_some() {
+                producers.revive(&producer)?;
+            }
         }
-        let producer = self.producers.current();
+        let producer = self.producers[0].current();
         let mut errors = Vec::new();
         for topic in self.known_topics() {
             match State::ask(&producer, &topic.name, deadline) {
@@ -148,12 +157,12 @@ impl Sink for KafkaSink {
     }
 
     fn figures(&self) -> Vec<(&'static str, f64)> {
-        self.figures.all()
+        Figures::of_all(self.producers.iter().map(|producers| producers.figures()))
     }
 
     /// Waits until what is on its way has arrived or failed.
     fn close(self: Box<Self>, deadline: Instant) -> Result<(), SinkError> {
-        match self.producers.flush(deadline) {
+        match self.producers.iter().map(|producers| producers.flush(deadline)).sum::<usize>() {
             0 => Ok(()),
             left => Err(SinkError::transient(format!(
                 "{left} records had not been acknowledged when Kafka was left"

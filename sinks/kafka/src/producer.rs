@@ -1,4 +1,4 @@
-//! The one producer of all topics, and its successor when it cannot go on.
+//! A producer, and its successor when it cannot go on.
 //!
 //! An idempotent producer that meets an error it cannot order records around is dead (librdkafka calls it *fatal*). It is
 //! then replaced: what it held comes back as not delivered, and writers go on with the new one.
@@ -43,9 +43,9 @@ impl Producer {
     }
 }
 
-/// The producer that is in use, shared by all writers.
+/// The producer that is in use, shared by a writer of each topic.
 pub(crate) struct Producers {
-    config: KafkaConfig,
+    config: Arc<KafkaConfig>,
     mailboxes: Arc<Mailboxes>,
     figures: Arc<Figures>,
     current: ArcSwap<Producer>,
@@ -53,11 +53,8 @@ pub(crate) struct Producers {
 }
 
 impl Producers {
-    pub(crate) fn open(
-        config: KafkaConfig,
-        mailboxes: Arc<Mailboxes>,
-        figures: Arc<Figures>,
-    ) -> Result<Self, SinkError> {
+    pub(crate) fn open(config: Arc<KafkaConfig>, mailboxes: Arc<Mailboxes>) -> Result<Self, SinkError> {
+        let figures = Arc::default();
         let first = make(&config, &mailboxes, &figures, BATCH_BYTES)?;
         let current = ArcSwap::from_pointee(first);
         Ok(Self { config, mailboxes, figures, current, replacing: Mutex::new(()) })
@@ -65,6 +62,11 @@ impl Producers {
 
     pub(crate) fn config(&self) -> &KafkaConfig {
         &self.config
+    }
+
+    /// What is told of them, one after the other.
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     /// How a client that only asks is configured.

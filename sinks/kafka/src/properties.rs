@@ -186,6 +186,7 @@ mod tests {
             properties: properties.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
             client_id: "iem-gateway".to_owned(),
             deadline: Duration::from_secs(10),
+            workers: 1,
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Topic {
     limit: AtomicUsize,
     /// `min.insync.replicas`; 0 where it is not known.
     min_insync: AtomicUsize,
+    /// How many writers have been opened.
+    writers: AtomicUsize,
 }
 
 impl Topic {
@@ -39,6 +41,11 @@ impl Topic {
     /// How many replicas must have a record, as far as it is known.
     pub(crate) fn min_insync(&self) -> Option<usize> {
         Some(self.min_insync.load(Ordering::Relaxed)).filter(|count| *count > 0)
+    }
+
+    /// Counts the topic's writers, from 0.
+    pub(crate) fn next_writer(&self) -> usize {
+        self.writers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Reads the topic's configuration anew. Says why it cannot be read.

@@ -56,7 +56,6 @@ impl Client {
             builder = builder.with_endpoint(endpoint);
         }
         let built = runtime.block_on(async { timeout_at(deadline.into(), builder.build()).await });
-        figures.connected();
         match built {
             Ok(Ok(base)) => Ok(Self { base, deadline: policy, runtime: Some(runtime) }),
             Ok(Err(error)) => {

@@ -25,15 +25,15 @@ pub(crate) enum Failure {
 impl Failure {
     /// Each with its name in the figures.
     pub(crate) const ALL: [(Self, &str); 9] = [
-        (Self::NotFound, "failed_requests_not_found"),
-        (Self::PermissionDenied, "failed_requests_permission_denied"),
-        (Self::Unauthenticated, "failed_requests_unauthenticated"),
-        (Self::InvalidArgument, "failed_requests_invalid_argument"),
-        (Self::FailedPrecondition, "failed_requests_failed_precondition"),
-        (Self::ResourceExhausted, "failed_requests_resource_exhausted"),
-        (Self::DeadlineExceeded, "failed_requests_deadline_exceeded"),
-        (Self::Unavailable, "failed_requests_unavailable"),
-        (Self::Other, "failed_requests_other"),
+        (Self::NotFound, "errors_not_found_total"),
+        (Self::PermissionDenied, "errors_permission_denied_total"),
+        (Self::Unauthenticated, "errors_unauthenticated_total"),
+        (Self::InvalidArgument, "errors_invalid_argument_total"),
+        (Self::FailedPrecondition, "errors_failed_precondition_total"),
+        (Self::ResourceExhausted, "errors_resource_exhausted_total"),
+        (Self::DeadlineExceeded, "errors_deadline_exceeded_total"),
+        (Self::Unavailable, "errors_unavailable_total"),
+        (Self::Other, "errors_other_total"),
     ];
 
     pub(crate) fn of(error: &Error) -> Self {

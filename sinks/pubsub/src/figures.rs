@@ -12,6 +12,7 @@ pub(crate) struct Figures {
     round_trip_micros: AtomicU64,
     retries: AtomicU64,
     connections: AtomicU64,
+    reconnects: AtomicU64,
     in_flight_messages: AtomicU64,
     in_flight_bytes: AtomicU64,
     failures: [AtomicU64; Failure::ALL.len()],
@@ -39,9 +40,10 @@ impl Figures {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A writer made a connection.
-    pub(crate) fn connected(&self) {
+    /// A writer makes a connection, its first one or `again`.
+    pub(crate) fn connects(&self, again: bool) {
         self.connections.fetch_add(1, Ordering::Relaxed);
+        self.reconnects.fetch_add(u64::from(again), Ordering::Relaxed);
     }
 
     /// Counts messages as in flight until what it gives back is dropped.
@@ -57,13 +59,14 @@ impl Figures {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
         let seconds = |counter: &AtomicU64| count(counter) / 1e6;
         let mut figures = vec![
-            ("publishes", count(&self.publishes)),
-            ("publish_seconds", seconds(&self.publish_micros)),
-            ("last_round_trip_seconds", seconds(&self.round_trip_micros)),
-            ("retries", count(&self.retries)),
-            ("connections", count(&self.connections)),
-            ("in_flight_messages", count(&self.in_flight_messages)),
-            ("in_flight_bytes", count(&self.in_flight_bytes)),
+            ("publishes_total", count(&self.publishes)),
+            ("publish_seconds_total", seconds(&self.publish_micros)),
+            ("round_trip_seconds", seconds(&self.round_trip_micros)),
+            ("retries_total", count(&self.retries)),
+            ("connections_total", count(&self.connections)),
+            ("reconnects_total", count(&self.reconnects)),
+            ("buffered_records", count(&self.in_flight_messages)),
+            ("buffered_bytes", count(&self.in_flight_bytes)),
         ];
         figures.extend(
             Failure::ALL.iter().zip(&self.failures).map(|((_, name), counter)| (*name, count(counter))),

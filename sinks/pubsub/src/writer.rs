@@ -24,12 +24,14 @@ pub(crate) struct PubSubWriter {
     ordered: bool,
     /// Made when it is first needed, and anew after a failure that it may have caused.
     client: Option<Client>,
+    /// Whether it has been made before.
+    had_client: bool,
 }
 
 impl PubSubWriter {
     pub(crate) fn new(access: Arc<Access>, figures: Arc<Figures>, topic: &str, ordered: bool) -> Self {
         let path = access.path(topic);
-        Self { access, figures, topic: topic.to_owned(), path, ordered, client: None }
+        Self { access, figures, topic: topic.to_owned(), path, ordered, client: None, had_client: false }
     }
 
     /// Sends the records of these indices, and gives back each one's answer. Those that Pub/Sub would refuse are
@@ -42,6 +44,8 @@ impl PubSubWriter {
         deadline: Instant,
     ) -> Result<Vec<(usize, Answer)>, SinkError> {
         if self.client.is_none() {
+            self.figures.connects(self.had_client);
+            self.had_client = true;
             self.client = Some(Client::new(&self.access, &self.figures, deadline)?);
         }
         let Some(client) = &self.client else { return Ok(Vec::new()) };

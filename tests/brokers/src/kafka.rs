@@ -4,9 +4,11 @@
 //! made in so many words: auto-creation is off.
 
 mod broker;
+mod certificates;
 mod install;
 mod topics;
 
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,8 @@ use broker::{Broker, Site};
 pub use install::VERSION;
 pub use topics::Message;
 
-/// The user that the SASL listener knows; its password is [`PASSWORD`].
+/// A user that the SASL listeners know, by any mechanism; its password is [`PASSWORD`]. With OAUTHBEARER brokers believe
+/// any unsigned token.
 pub const USER: &str = "gateway";
 /// The password of [`USER`] and of [`POWERLESS`].
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -49,7 +52,7 @@ pub struct Kafka {
     brokers: Vec<Mutex<Broker>>,
     sites: Vec<Site>,
     options: Options,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Kafka {
@@ -66,9 +69,10 @@ impl Kafka {
     /// installs them.
     pub fn start(options: &Options) -> Self {
         let folder = Folder::new("iem-kafka-");
+        certificates::make(folder.path());
         let sites = Site::plan(options, folder.path());
         let brokers = sites.iter().map(|site| Mutex::new(Broker::start(site, options))).collect();
-        let kafka = Self { brokers, sites, options: options.clone(), _folder: folder };
+        let kafka = Self { brokers, sites, options: options.clone(), folder };
         kafka.wait_for_brokers();
         kafka
     }
@@ -79,10 +83,32 @@ impl Kafka {
         servers.join(",")
     }
 
-    /// Where clients connect with SASL/PLAIN over an unencrypted connection.
+    /// Where clients connect with SASL over an unencrypted connection.
     pub fn bootstrap_sasl(&self) -> String {
         let servers: Vec<String> = self.sites.iter().map(Site::sasl).collect();
         servers.join(",")
+    }
+
+    /// Where clients connect with SASL over TLS.
+    pub fn bootstrap_sasl_tls(&self) -> String {
+        let servers: Vec<String> = self.sites.iter().map(Site::sasl_tls).collect();
+        servers.join(",")
+    }
+
+    /// Where clients connect, without a login, to brokers that are [`ONE_WAY`](crate::proxy::ONE_WAY) away.
+    pub fn bootstrap_far(&self) -> String {
+        let servers: Vec<String> = self.sites.iter().map(Site::far).collect();
+        servers.join(",")
+    }
+
+    /// The certificate, PEM, of who vouches for the brokers' certificates.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join(certificates::AUTHORITY)
+    }
+
+    /// As [`authority`](Self::authority), of somebody who does not.
+    pub fn strange_authority(&self) -> PathBuf {
+        self.folder.path().join(certificates::STRANGER)
     }
 
     /// Stops broker `index` (from 0) where it stands: connections stay, nothing answers.

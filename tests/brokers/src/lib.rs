@@ -3,4 +3,5 @@
 
 pub mod kafka;
 pub mod process;
+pub mod proxy;
 pub mod pubsub;

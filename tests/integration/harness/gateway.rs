@@ -22,6 +22,9 @@ use super::connection::Connection;
 use super::home::Home;
 use super::request::{Request, post};
 
+/// Long enough for a real backend to fail and to come back: only a fault of the gateway misses it.
+pub(crate) const AMPLE: Duration = Duration::from_mins(1);
+
 /// How long a start or an end may take before the test is failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -173,6 +176,15 @@ impl Gateway {
             .filter(|(series, _)| labels.iter().all(|label| series.contains(label)))
             .map(|(_, value)| value.parse::<f64>().expect("a sample is a number"))
             .sum()
+    }
+
+    /// Waits until so many more publish calls of events have been answered with this status.
+    #[track_caller]
+    pub(crate) fn await_answers(&self, status: u16, count: u32) {
+        let label = format!("status=\"{status}\"");
+        let answers = || self.metric("iem_gateway_requests_total", &["endpoint=\"events\"", &label]);
+        let goal = answers() + f64::from(count);
+        eventually(AMPLE, "so many answers", || answers() >= goal);
     }
 
     fn child(&mut self) -> &mut Child {

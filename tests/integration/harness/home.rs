@@ -84,8 +84,13 @@ impl Home {
     /// Writes a file which nobody but its owner may read.
     pub(crate) fn write_secret(&self, name: &str, bytes: &[u8]) {
         let mut options = fs::OpenOptions::new();
-        let mut file =
-            options.create(true).write(true).mode(0o600).open(self.path(name)).expect("a new file");
+        let mut file = options
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(self.path(name))
+            .expect("a new file");
         file.write_all(bytes).expect("a file in the test's own folder");
     }
 

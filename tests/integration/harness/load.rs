@@ -1,11 +1,11 @@
 //! Clients that publish without pause, each record with an id of its own, and keep account of what was answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::records::Line;
@@ -20,7 +20,15 @@ pub(crate) struct Ledger {
     pub(crate) answers: BTreeMap<u16, usize>,
     /// How many records got no answer: the connection failed under them.
     pub(crate) unanswered: usize,
+    /// How long each answer took.
+    pub(crate) waits: Vec<Duration>,
 }
+
+/// A client that is refused waits a moment, so that a refusal at once makes no storm.
+const PAUSE_REFUSED: Duration = Duration::from_millis(10);
+
+/// What an answer may take past its deadline on a busy machine.
+const GRACE: Duration = Duration::from_secs(4);
 
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
@@ -37,11 +45,24 @@ impl Load {
         clients: usize,
         padding: usize,
     ) -> Self {
+        Self::start_with_pauses(address, token, label, clients, padding, Duration::ZERO)
+    }
+
+    /// As [`start`](Self::start), with a pause of every client after each answer, so that it is not the clients that
+    /// keep the machine busy.
+    pub(crate) fn start_with_pauses(
+        address: SocketAddr,
+        token: &str,
+        label: &str,
+        clients: usize,
+        padding: usize,
+        pause: Duration,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let clients = (0..clients)
             .map(|client| {
                 let (stop, token, name) = (Arc::clone(&stop), token.to_owned(), format!("{label}-{client}"));
-                thread::spawn(move || publish(address, &token, &name, padding, &stop))
+                thread::spawn(move || publish(address, &token, &name, padding, pause, &stop))
             })
             .collect();
         Self { stop, clients }
@@ -64,7 +85,14 @@ impl Drop for Load {
     }
 }
 
-fn publish(address: SocketAddr, token: &str, name: &str, padding: usize, stop: &AtomicBool) -> Ledger {
+fn publish(
+    address: SocketAddr,
+    token: &str,
+    name: &str,
+    padding: usize,
+    pause: Duration,
+    stop: &AtomicBool,
+) -> Ledger {
     let mut ledger = Ledger::default();
     let mut connection = None;
     let padding = "x".repeat(padding);
@@ -82,14 +110,19 @@ fn publish(address: SocketAddr, token: &str, name: &str, padding: usize, stop: &
             r#"{{"envcustomerid":"acme","splitby":"{name}","test_id":"{id}","padding":"{padding}"}}"#
         );
         let request = post("/publish/allevents/", body).cookie(token).bytes();
+        let began = Instant::now();
         let Ok(Some(answer)) = open.try_send(request).and_then(|()| open.try_answer()) else {
             ledger.unanswered += 1;
             connection = None;
             continue;
         };
+        ledger.waits.push(began.elapsed());
         *ledger.answers.entry(answer.status).or_default() += 1;
         if answer.status == 200 {
             ledger.published.push(id);
+            thread::sleep(pause);
+        } else {
+            thread::sleep(pause.max(PAUSE_REFUSED));
         }
         if answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
             connection = None;
@@ -102,6 +135,7 @@ impl Ledger {
     pub(crate) fn add(&mut self, other: Self) {
         self.published.extend(other.published);
         self.unanswered += other.unanswered;
+        self.waits.extend(other.waits);
         for (status, count) in other.answers {
             *self.answers.entry(status).or_default() += count;
         }
@@ -110,24 +144,57 @@ impl Ledger {
     /// Fails the test unless every record answered 200 is among `lines`, none stands there twice, and each client's
     /// stand in the order in which it sent them.
     pub(crate) fn check_against(&self, lines: &[Line]) {
-        let mut seen = BTreeMap::new();
-        let mut latest = BTreeMap::new();
-        for line in lines {
-            let id = line.test_id();
-            let (client, number) = id.rsplit_once('-').expect("an id of the load");
-            if let Some(before) = latest.insert(client.to_owned(), number.to_owned()) {
-                assert!(*before <= *number, "{id} stands after number {before}");
-            }
-            *seen.entry(id).or_insert(0) += 1;
-        }
-        let lost: Vec<_> = self.published.iter().filter(|id| !seen.contains_key(*id)).collect();
-        assert!(
-            lost.is_empty(),
-            "{} of {} answered 200 are lost: {lost:?}",
-            lost.len(),
-            self.published.len()
-        );
-        let twice: Vec<_> = seen.iter().filter(|(_, count)| **count > 1).collect();
-        assert!(twice.is_empty(), "sent once, and written more often: {twice:?}");
+        let ids: Vec<_> = lines.iter().map(Line::test_id).collect();
+        self.all_there(&ids);
+        self.in_order(&ids);
+        self.none_twice(&ids);
     }
+
+    /// Fails the test unless every record answered 200 is among `ids`.
+    pub(crate) fn all_there(&self, ids: &[String]) {
+        let there: HashSet<_> = ids.iter().collect();
+        let lost: Vec<_> = self.published.iter().filter(|id| !there.contains(id)).collect();
+        let (count, of) = (lost.len(), self.published.len());
+        assert!(lost.is_empty(), "{count} of {of} answered 200 are lost: {lost:?}");
+    }
+
+    /// Fails the test unless each client's records answered 200 stand in the order in which it sent them. Where one
+    /// stands several times, its first place counts: before it is answered, nothing later of its client is sent.
+    pub(crate) fn in_order(&self, ids: &[String]) {
+        let mut places = HashMap::new();
+        for (place, id) in ids.iter().enumerate() {
+            places.entry(id).or_insert(place);
+        }
+        for pair in self.published.windows(2).filter(|pair| client(&pair[0]) == client(&pair[1])) {
+            let (first, second) = (places.get(&pair[0]), places.get(&pair[1]));
+            assert!(first < second, "{} stands at {first:?}, {} at {second:?}", pair[0], pair[1]);
+        }
+    }
+
+    /// Fails the test if one of `ids` stands there twice: each was sent once.
+    pub(crate) fn none_twice(&self, ids: &[String]) {
+        let mut seen = HashSet::new();
+        let twice: Vec<_> = ids.iter().filter(|id| !seen.insert(*id)).collect();
+        assert!(twice.is_empty(), "{} answered 200; found more than once: {twice:?}", self.published.len());
+    }
+
+    /// Fails the test unless each record was answered, 200 or 503, within `deadline` and some grace.
+    pub(crate) fn answered_within(&self, deadline: Duration) {
+        assert_eq!(self.unanswered, 0, "{:?}", self.answers);
+        assert!(self.answers.keys().all(|status| matches!(status, 200 | 503)), "{:?}", self.answers);
+        let slowest = self.waits.iter().max();
+        assert!(slowest < Some(&(deadline + GRACE)), "{slowest:?} of {deadline:?}");
+    }
+
+    /// What half of the answers took at most.
+    pub(crate) fn median_wait(&self) -> Duration {
+        let mut waits = self.waits.clone();
+        waits.sort_unstable();
+        waits[waits.len() / 2]
+    }
+}
+
+/// Whose record this is.
+fn client(id: &str) -> &str {
+    id.rsplit_once('-').expect("an id of the load").0
 }

@@ -11,4 +11,5 @@ mod load;
 mod messages;
 mod mock;
 mod rig;
+mod tls;
 mod topics;

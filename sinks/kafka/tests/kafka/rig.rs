@@ -26,6 +26,7 @@ pub fn config(bootstrap: &str, deadline: Duration, properties: &[(&str, &str)]) 
             .collect::<BTreeMap<_, _>>(),
         client_id: "iem-gateway-test".to_owned(),
         deadline,
+        workers: 2,
     }
 }
 

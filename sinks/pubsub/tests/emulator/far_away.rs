@@ -2,10 +2,10 @@
 
 use std::sync::Barrier;
 
-use super::proxy::DelayingProxy;
+use iem_test_brokers::proxy::{DelayingProxy, ONE_WAY};
+
 use super::*;
 
-const ONE_WAY: Duration = Duration::from_millis(30);
 const WRITERS: usize = 8;
 const BATCHES: usize = 12;
 

@@ -7,7 +7,6 @@ mod delivery;
 mod far_away;
 mod faults;
 mod limits;
-mod proxy;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -6,8 +6,9 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Options, PASSWORD, POWERLESS, USER, install};
+use super::{Options, PASSWORD, POWERLESS, USER, certificates, install};
 use crate::process::{Guarded, tail};
+use crate::proxy::{DelayingProxy, ONE_WAY};
 
 /// Any 16 bytes, as base64url without padding.
 const CLUSTER_ID: &str = "aWVtLWdhdGV3YXktdGVzdA";
@@ -18,31 +19,36 @@ const CHECKPOINT: &str = "bootstrap.checkpoint";
 /// Where one broker lives, whether it runs or not.
 #[derive(Debug)]
 pub(super) struct Site {
-    port: u16,
-    sasl_port: u16,
+    plaintext: u16,
+    sasl: u16,
+    sasl_tls: u16,
+    far: u16,
+    /// Stands before the port `far`, and is what that listener tells clients to connect to.
+    way: DelayingProxy,
     folder: PathBuf,
 }
 
 impl Site {
-    /// Finds a place for each broker of a cluster, and writes down its settings.
+    /// Finds a place for each broker of a cluster, and writes down its settings. `folder` holds the cluster's
+    /// certificates.
     pub(super) fn plan(options: &Options, folder: &Path) -> Vec<Self> {
-        let count = options.brokers;
-        let ports = free_ports(count * 3);
-        let (controllers, ports) = ports.split_at(count);
+        let ports = free_ports(options.brokers * 5);
+        let (ports, _) = ports.as_chunks::<5>();
         let voters: Vec<String> =
-            (1..).zip(controllers).map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect();
+            (1..).zip(ports).map(|(id, [controller, ..])| format!("{id}@127.0.0.1:{controller}")).collect();
         let voters = voters.join(",");
-        (0..count)
-            .map(|index| {
-                let folder = folder.join(format!("broker-{}", index + 1));
-                let site = Self { port: ports[index], sasl_port: ports[count + index], folder };
-                fs::create_dir(&site.folder).expect("a broker's folder");
-                let settings = site.settings(index + 1, controllers[index], &voters, options);
-                fs::write(site.properties(), settings).expect("a broker's settings");
-                site.format(index + 1);
-                site
-            })
-            .collect()
+        let plan = |(id, ports): (usize, &[u16; 5])| {
+            let [controller, plaintext, sasl, sasl_tls, far] = *ports;
+            let way = DelayingProxy::start(&format!("127.0.0.1:{far}"), ONE_WAY);
+            let site =
+                Self { plaintext, sasl, sasl_tls, far, way, folder: folder.join(format!("broker-{id}")) };
+            fs::create_dir(&site.folder).expect("a broker's folder");
+            let settings = site.settings(id, controller, &voters, options, folder);
+            fs::write(site.properties(), settings).expect("a broker's settings");
+            site.format(id);
+            site
+        };
+        (1..).zip(ports).map(plan).collect()
     }
 
     /// Makes the broker's storage, as `kafka-storage.sh format` would.
@@ -57,11 +63,19 @@ impl Site {
     }
 
     pub(super) fn plaintext(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.plaintext)
     }
 
     pub(super) fn sasl(&self) -> String {
-        format!("127.0.0.1:{}", self.sasl_port)
+        format!("127.0.0.1:{}", self.sasl)
+    }
+
+    pub(super) fn sasl_tls(&self) -> String {
+        format!("127.0.0.1:{}", self.sasl_tls)
+    }
+
+    pub(super) fn far(&self) -> String {
+        self.way.address().to_string()
     }
 
     pub(super) fn log_tail(&self) -> String {
@@ -80,24 +94,33 @@ impl Site {
         self.folder.join("broker.log")
     }
 
-    fn settings(&self, id: usize, controller: u16, voters: &str, options: &Options) -> String {
-        let (port, sasl, logs) = (self.port, self.sasl_port, self.data());
+    fn settings(
+        &self,
+        id: usize,
+        controller: u16,
+        voters: &str,
+        options: &Options,
+        certificates: &Path,
+    ) -> String {
+        let (far, way, logs) = (self.far, self.way.address(), self.data());
         let logs = logs.display();
         let replicas = options.brokers.min(3);
-        let listeners = format!("PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl}");
+        let near =
+            format!("PLAINTEXT://{},SASL://{},SASL_TLS://{}", self.plaintext(), self.sasl(), self.sasl_tls());
+        let keystore = certificates.join(certificates::KEYSTORE);
+        let keystore = keystore.display();
         let mut settings = format!(
             "process.roles=broker,controller\n\
              node.id={id}\n\
              controller.quorum.voters={voters}\n\
-             listeners={listeners},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners={listeners}\n\
+             listeners={near},FAR://127.0.0.1:{far},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners={near},FAR://{way}\n\
              inter.broker.listener.name=PLAINTEXT\n\
              controller.listener.names=CONTROLLER\n\
-             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT\n\
-             listener.name.sasl.sasl.enabled.mechanisms=PLAIN\n\
-             listener.name.sasl.plain.sasl.jaas.config=\
-             org.apache.kafka.common.security.plain.PlainLoginModule required \
-             user_{USER}=\"{PASSWORD}\" user_{POWERLESS}=\"{PASSWORD}\";\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,FAR:PLAINTEXT,CONTROLLER:PLAINTEXT,\
+             SASL:SASL_PLAINTEXT,SASL_TLS:SASL_SSL\n\
+             listener.name.sasl_tls.ssl.keystore.type=PEM\n\
+             listener.name.sasl_tls.ssl.keystore.location={keystore}\n\
              log.dirs={logs}\n\
              auto.create.topics.enable=false\n\
              num.partitions=1\n\
@@ -111,6 +134,7 @@ impl Site {
              broker.heartbeat.interval.ms=500\n\
              replica.lag.time.max.ms=3000\n"
         );
+        settings.push_str(&["sasl", "sasl_tls"].map(logins).concat());
         if options.authorizer {
             settings
                 .push_str("authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n");
@@ -123,6 +147,21 @@ impl Site {
     }
 }
 
+/// Who may log in at a listener, and how. `SCRAM`'s users are in the storage.
+fn logins(listener: &str) -> String {
+    let listener = format!("listener.name.{listener}");
+    let security = "org.apache.kafka.common.security";
+    format!(
+        "{listener}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER\n\
+         {listener}.plain.sasl.jaas.config={security}.plain.PlainLoginModule required \
+         user_{USER}=\"{PASSWORD}\" user_{POWERLESS}=\"{PASSWORD}\";\n\
+         {listener}.scram-sha-256.sasl.jaas.config={security}.scram.ScramLoginModule required;\n\
+         {listener}.scram-sha-512.sasl.jaas.config={security}.scram.ScramLoginModule required;\n\
+         {listener}.oauthbearer.sasl.jaas.config={security}.oauthbearer.OAuthBearerLoginModule required \
+         unsecuredLoginStringClaim_sub=\"broker\";\n"
+    )
+}
+
 /// Lets Kafka's own tool make the storage of a broker of that version in a folder.
 fn format_once(folder: &Path) {
     let properties = folder.join("server.properties");
@@ -133,12 +172,16 @@ fn format_once(folder: &Path) {
         folder.display()
     );
     fs::write(&properties, settings).expect("settings");
-    let run = Command::new("java")
-        .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", install::class_path()])
-        .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
-        .arg(properties)
-        .output()
-        .expect("java runs");
+    let run =
+        Command::new("java")
+            .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", install::class_path()])
+            .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
+            .arg(properties)
+            .args(["SCRAM-SHA-256", "SCRAM-SHA-512"].map(|mechanism| {
+                format!("--add-scram={mechanism}=[name=\"{USER}\",password=\"{PASSWORD}\"]")
+            }))
+            .output()
+            .expect("java runs");
     assert!(run.status.success(), "the storage: {}", String::from_utf8_lossy(&run.stderr));
 }
 

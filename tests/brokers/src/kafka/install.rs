@@ -36,7 +36,7 @@ pub fn class_path() -> &'static str {
 /// The storage of a broker before its first start, made by Kafka's own tool once for all: it takes seconds each time,
 /// and differs from broker to broker only in what the broker is called.
 pub(super) fn formatted(make: impl FnOnce(&Path)) -> PathBuf {
-    once("formatted", make)
+    once("formatted-with-users", make)
 }
 
 fn fetched() -> PathBuf {

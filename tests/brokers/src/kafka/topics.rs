@@ -65,6 +65,14 @@ impl Kafka {
         self.wait_for_topic(name, Some(partitions));
     }
 
+    /// Changes the password with which a user logs in by SCRAM-SHA-256.
+    pub fn set_password(&self, user: &str, password: &str) {
+        let password = format!("SCRAM-SHA-256=[password={password}]");
+        let user = ["--entity-type", "users", "--entity-name", user];
+        let change = ["--alter", "--add-config", &password];
+        self.run_tool("kafka.admin.ConfigCommand", &[user.as_slice(), &change].concat());
+    }
+
     /// Runs one of Kafka's own programs, and gives back what it prints.
     pub fn run_tool(&self, class: &str, arguments: &[&str]) -> String {
         let run = Command::new("java")

@@ -6,6 +6,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// As far away as another region of a continent.
+pub const ONE_WAY: Duration = Duration::from_millis(30);
+
+/// Makes a backend on this machine one that is far away.
+#[derive(Debug)]
 pub struct DelayingProxy {
     address: SocketAddr,
 }
@@ -13,17 +18,18 @@ pub struct DelayingProxy {
 type Chunk = (Instant, Vec<u8>);
 
 impl DelayingProxy {
-    /// Its threads end with their connections; the one that accepts ends with the process.
+    /// Takes connections at once; `target` may come up later. Its threads end with their connections; the one that
+    /// accepts ends with the process.
     pub fn start(target: &str, delay: Duration) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let target: SocketAddr = target.parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("a bound address");
+        let target: SocketAddr = target.parse().expect("an address and a port");
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let Ok(server) = TcpStream::connect(target) else { continue };
                 for (from, to) in [(&client, &server), (&server, &client)] {
-                    from.set_nodelay(true).unwrap();
-                    let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else { continue };
+                    let _ = to.set_nodelay(true);
                     let (sender, receiver) = channel();
                     thread::spawn(move || read(from, &sender, delay));
                     thread::spawn(move || write(to, &receiver));
@@ -33,6 +39,7 @@ impl DelayingProxy {
         Self { address }
     }
 
+    /// Where clients connect.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
