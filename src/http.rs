@@ -7,7 +7,9 @@ mod response;
 mod route;
 mod server;
 mod service;
+mod tls;
 
 pub use admin::{Admin, Readiness, State};
-pub use server::{Server, ServerSettings};
+pub use connection::Http2Limits;
+pub use server::{Http2Settings, Server, ServerSettings};
 pub use service::{Service, Topic};

@@ -78,6 +78,8 @@ pub(super) enum Refusal {
     NoIntegration,
     UnknownIntegration,
 
+    /// Too many requests are being answered over HTTP/2.
+    TooManyRequests,
     /// The queue, or the memory for bodies, has no room now.
     Full,
     /// The queue never has room for so much.
@@ -220,9 +222,11 @@ impl Refusal {
             Self::EncodingNotServed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::LoginsBusy | Self::BodyLate | Self::Full | Self::Unconfirmed { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::LoginsBusy
+            | Self::BodyLate
+            | Self::TooManyRequests
+            | Self::Full
+            | Self::Unconfirmed { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -252,6 +256,7 @@ impl Refusal {
             Self::NotAssociated => "User is not associated with the customer",
             Self::NoIntegration => "The query parameter integrationid is missing or empty",
             Self::UnknownIntegration => "Integration not found",
+            Self::TooManyRequests => "Too many requests at once, try again later",
             Self::Full => "The gateway is full, try again later",
             Self::TooMuch => "The request is larger than the topic's queue, send less at once",
             Self::Unconfirmed { .. } => "The delivery was not confirmed in time, try again later",

@@ -3,18 +3,24 @@
 
 mod answer;
 mod case;
+mod certificates;
 mod connection;
+pub(crate) mod frames;
 mod gateway;
 mod home;
+mod http2;
 mod load;
 mod records;
 mod request;
+mod tools;
 
 pub(crate) use answer::Answer;
 pub(crate) use case::{After, Case};
+pub(crate) use certificates::Authority;
 pub(crate) use connection::Connection;
 pub(crate) use gateway::{Gateway, email, eventually};
 pub(crate) use home::{BINARY, Home};
 pub(crate) use load::{Ledger, Load};
 pub(crate) use records::{Line, read as read_records};
 pub(crate) use request::{Request, basic, get, post};
+pub(crate) use tools::{Curl, SecureClient};

@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tempfile::TempDir;
 
+use super::certificates::Identity;
 use super::records::{self, Line};
 
 /// The real program, as cargo built it for this test run.
@@ -40,6 +41,18 @@ impl Home {
             .set("sink.file.path", "data");
         home.write_directory(DIRECTORY);
         home
+    }
+
+    /// Serves HTTPS with this certificate.
+    pub(crate) fn with_tls(self, identity: &Identity) -> Self {
+        self.write_identity("tls", identity);
+        self.set("server.tls.certificate", "tls.pem").set("server.tls.key", "tls.key")
+    }
+
+    /// Writes a certificate and its key as `name.pem` and `name.key`.
+    pub(crate) fn write_identity(&self, name: &str, identity: &Identity) {
+        self.write(&format!("{name}.pem"), &identity.certificate);
+        self.write_secret(&format!("{name}.key"), identity.key.as_bytes());
     }
 
     /// A folder with nothing in it.
@@ -84,8 +97,13 @@ impl Home {
     /// Writes a file which nobody but its owner may read.
     pub(crate) fn write_secret(&self, name: &str, bytes: &[u8]) {
         let mut options = fs::OpenOptions::new();
-        let mut file =
-            options.create(true).write(true).mode(0o600).open(self.path(name)).expect("a new file");
+        let mut file = options
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(self.path(name))
+            .expect("a new file");
         file.write_all(bytes).expect("a file in the test's own folder");
     }
 
