@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong use, 78 configuration at fault (`EX_CONFIG` of sysexits.h).
 
+mod certificate;
 mod check;
 mod directory;
 mod serve;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Loaded};
+use certificate::DevCertificate;
 use directory::{CommandError, CustomerCommand, IntegrationCommand, UserCommand};
 
 const FAILED: u8 = 1;
@@ -46,6 +48,8 @@ enum Command {
     Serve,
     /// Check the configuration and what it names; print what holds and the memory ceiling
     Check,
+    /// Make a certificate and a key for trying HTTPS
+    DevCertificate(DevCertificate),
     /// The directory's customers
     #[command(subcommand)]
     Customer(CustomerCommand),
@@ -63,6 +67,10 @@ pub fn main() -> ExitCode {
     let loaded = config::load(cli.config.as_deref(), std::env::vars_os());
     match (cli.command.unwrap_or(Command::Serve), loaded) {
         (Command::Check, loaded) => check(loaded, cli.json),
+        (Command::DevCertificate(command), _) => match command.run(&mut io::stdout()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(FAILED, &error),
+        },
         (_, Err(errors)) => fail(CONFIGURATION, &errors),
         (Command::Serve, Ok(Loaded { config, .. })) => serve::serve(&config),
         (Command::Customer(command), Ok(Loaded { config, .. })) => {

@@ -10,6 +10,7 @@ mod layers;
 mod memory;
 mod properties;
 mod rules;
+mod transport;
 mod units;
 
 use std::ffi::OsString;
@@ -24,6 +25,7 @@ pub use error::{Error, Errors, Origin};
 pub use layers::Setting;
 pub use memory::{MemoryCeiling, MemoryItem, PASSWORD_HASH_BYTES};
 pub use properties::Properties;
+pub use transport::{ClientCertificates, Http2, Tls};
 
 /// The topics by the names of their tables, in the order of [`Config::topics`].
 pub const TOPICS: [&str; 6] = ["events", "metrics", "entities", "services", "healthchecks", "tickets"];
@@ -69,6 +71,10 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Whether plain HTTP is wanted on an address other than loopback.
     pub plaintext: bool,
+    /// What makes it HTTPS.
+    pub tls: Tls,
+    /// Bounds on HTTP/2.
+    pub http2: Http2,
     /// Threads that serve connections.
     pub threads: usize,
     /// Connections at once.

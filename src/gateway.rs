@@ -12,7 +12,9 @@ use iem_sink::{SinkError, SinkErrorKind};
 
 use crate::checker::Checker;
 use crate::config::{self, Config};
-use crate::http::{Admin, Readers, Readiness, Server, ServerSettings, Service, State, Topic};
+use crate::http::{
+    Admin, Http2Limits, Http2Settings, Readers, Readiness, Server, ServerSettings, Service, State, Topic,
+};
 use crate::identity::directory::{DirectoryError, LiveDirectory, Watcher};
 use crate::identity::password::MEMORY_KIB_MAX;
 use crate::identity::quota::{Quotas, Rates};
@@ -22,7 +24,8 @@ use crate::memory::Memory;
 use crate::pipeline::{Backend, Observer, Pipeline, TopicSettings, Vitals};
 use crate::record::Kind;
 use crate::sinks::{self, Backends};
-use crate::telemetry::{Metrics, Snapshot, TopicSnapshot};
+use crate::telemetry::{CertificateSnapshot, Metrics, Snapshot, TopicSnapshot};
+use crate::tls::{self, LiveTls, TlsError};
 
 // Neither room knows the other, and the ceiling on memory must hold for any hash.
 const _: () = assert!(config::PASSWORD_HASH_BYTES == (MEMORY_KIB_MAX as usize) << 10);
@@ -36,6 +39,9 @@ pub enum StartError {
     /// The key that tokens are signed with.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The certificate, its key or the roots of client certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A sink does not take records.
     #[error("{sink}: {error}")]
     Sink {
@@ -66,7 +72,7 @@ impl StartError {
     /// Whether somebody has to change the configuration, or what it names, before another try can succeed.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Directory(_) | Self::Key(_) => true,
+            Self::Directory(_) | Self::Key(_) | Self::Tls(_) => true,
             Self::Sink { error, .. } => error.kind == SinkErrorKind::Permanent,
             Self::Listen { .. } | Self::System(_) | Self::Metrics(_) => false,
         }
@@ -101,6 +107,7 @@ pub struct Gateway {
     admin_address: SocketAddr,
     directory: Arc<LiveDirectory>,
     watcher: Watcher,
+    tls: Option<(Arc<LiveTls>, tls::Watcher)>,
     backends: Backends,
     checker: Checker,
     draining: Arc<AtomicBool>,
@@ -125,6 +132,8 @@ impl Gateway {
     pub fn open_with_sinks(config: &Config, backends: Backends) -> Result<Self, StartError> {
         let directory = Arc::new(LiveDirectory::open(&config.directory.path)?);
         let identity = Arc::new(open_identity(config, &directory)?);
+        let tls = config.server.tls.settings(config.server.http2.enabled).map(LiveTls::open).transpose()?;
+        let tls = tls.map(Arc::new);
         let metrics = Metrics::new(config.metrics.customer_series)?;
         let memory = Memory::new(config.server.memory);
         let topics = start_topics(config, &backends, &metrics)?;
@@ -145,13 +154,15 @@ impl Gateway {
             quotas: Quotas::new(rates(&config.quota)),
             metrics: Arc::clone(&metrics),
         });
-        let server = Server::new(listener, server_settings(&config.server), &service, &metrics)?;
+        let server =
+            Server::new(listener, server_settings(&config.server), tls.as_ref(), &service, &metrics)?;
         let draining = Arc::new(AtomicBool::new(false));
         let state = GatewayState {
             draining: Arc::clone(&draining),
             vitals,
             backends: backends.values().cloned().collect(),
             identity,
+            tls: tls.clone(),
             memory,
             metrics,
         };
@@ -163,6 +174,9 @@ impl Gateway {
             admin_address,
             watcher: Watcher::start(Arc::clone(&directory))?,
             directory,
+            tls: tls
+                .map(|tls| Ok::<_, io::Error>((Arc::clone(&tls), tls::Watcher::start(tls)?)))
+                .transpose()?,
             backends,
             checker,
             draining,
@@ -180,9 +194,16 @@ impl Gateway {
         self.admin_address
     }
 
-    /// The directory, to be reloaded on demand.
-    pub fn directory(&self) -> &Arc<LiveDirectory> {
-        &self.directory
+    /// What reads the directory and the certificate again, on demand. It blocks, and logs what is wrong.
+    pub fn reloader(&self) -> impl Fn() + Clone + Send + 'static {
+        let (directory, tls) =
+            (Arc::clone(&self.directory), self.tls.as_ref().map(|(tls, _)| Arc::clone(tls)));
+        move || {
+            let _ = directory.reload();
+            if let Some(tls) = &tls {
+                tls.reload();
+            }
+        }
     }
 
     /// Serves until `shutdown`, then drains: no new connection, idle ones closed, what was accepted finished. Blocks
@@ -191,7 +212,7 @@ impl Gateway {
     /// # Errors
     /// What could not be served, or not be finished within the time for draining.
     pub fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Self { service, mut server, admin, watcher, backends, checker, draining, drain, .. } = self;
+        let Self { service, mut server, admin, watcher, tls, backends, checker, draining, drain, .. } = self;
         tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(server.run(shutdown))?;
 
         tracing::info!(?drain, "draining");
@@ -208,6 +229,9 @@ impl Gateway {
             None => drained = false,
         }
         drop(watcher);
+        if let Some((_, watcher)) = tls {
+            watcher.stop();
+        }
         checker.stop();
         admin.stop();
         if !drained {
@@ -261,6 +285,23 @@ fn server_settings(server: &config::Server) -> ServerSettings {
         header_size: server.max_header,
         header_time: server.header_timeout,
         idle_time: server.idle_timeout,
+        http2: server.http2.enabled.then(|| http2_settings(&server.http2)),
+    }
+}
+
+/// The configuration's limits keep each far below 32 bits.
+fn http2_settings(http2: &config::Http2) -> Http2Settings {
+    let narrow = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+    Http2Settings {
+        requests_max: http2.max_requests,
+        limits: Http2Limits {
+            streams_max: narrow(http2.max_streams),
+            stream_window: narrow(http2.stream_window),
+            connection_window: narrow(http2.connection_window),
+            stream_time: http2.stream_timeout,
+            pending_resets_max: http2.max_pending_resets,
+            error_resets_max: http2.max_error_resets,
+        },
     }
 }
 
@@ -298,6 +339,7 @@ struct GatewayState {
     vitals: Arc<[Vitals]>,
     backends: Vec<Arc<Backend>>,
     identity: Arc<Identity>,
+    tls: Option<Arc<LiveTls>>,
     memory: Arc<Memory>,
     metrics: Arc<Metrics>,
 }
@@ -342,6 +384,11 @@ impl State for GatewayState {
             directory_ok: status.error.is_none(),
             directory_users: status.users,
             directory_customers: status.customers,
+            certificate: self
+                .tls
+                .as_ref()
+                .map(|tls| tls.status())
+                .map(|status| CertificateSnapshot { ok: status.error.is_none(), end: status.validity.until }),
         })
     }
 }

@@ -9,8 +9,10 @@ mod response;
 mod route;
 mod server;
 mod service;
+mod tls;
 
 pub use admin::{Admin, Readiness, State};
+pub use connection::Http2Limits;
 pub use readers::Readers;
-pub use server::{Server, ServerSettings};
+pub use server::{Http2Settings, Server, ServerSettings};
 pub use service::{Service, Topic};

@@ -143,6 +143,16 @@ impl Identity {
         self.logins.login(&self.directory, basic, peer).await
     }
 
+    /// The user that a verified client certificate stands for.
+    ///
+    /// # Errors
+    /// [`TokenError::Invalid`] if there is no such user, or a disabled one: as that user's token would be.
+    pub fn certified(&self, email: &str) -> Result<Principal, TokenError> {
+        let directory = self.directory.load();
+        let user = directory.user(email).filter(|user| user.enabled).ok_or(TokenError::Invalid)?;
+        Ok(Principal(Arc::clone(user)))
+    }
+
     /// A new pair of tokens.
     pub fn issue(&self, principal: &Principal, now: SystemTime) -> Result<TokenPair, IssueError> {
         self.tokens.issue(&principal.0, now)

@@ -3,7 +3,7 @@
 //! The path of a record, stage by stage; each stage knows nothing of those after it:
 //!
 //! ```text
-//! socket ─ http::server ─ http::service        one task a connection, on its serving thread
+//! socket ─ tls ─ http::server ─ http::service  one task a connection, on its serving thread
 //!            │ route       method and path → endpoint
 //!            │ identity    token → principal
 //!            │ body        collected and decoded, bounded in bytes and time, counted in `memory`
@@ -33,5 +33,6 @@ pub mod record;
 pub mod sinks;
 mod telemetry;
 mod threads;
+pub mod tls;
 
 pub use gateway::{Gateway, RunError, StartError};

@@ -6,4 +6,4 @@ pub mod logging;
 mod metrics;
 
 pub use endpoint::Endpoint;
-pub use metrics::{Metrics, Snapshot, TopicSnapshot};
+pub use metrics::{CertificateSnapshot, Metrics, Snapshot, TopicSnapshot};

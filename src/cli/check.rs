@@ -3,7 +3,9 @@
 //! Changes nothing, and shows neither a secret nor the content of a file.
 
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 use iem_sink::{Finding, Level};
 use serde_json::{Value, json};
@@ -12,6 +14,7 @@ use crate::config::{Config, Errors, Loaded, MemoryCeiling, Setting};
 use crate::identity::directory::Directory;
 use crate::identity::token::SigningKey;
 use crate::sinks;
+use crate::tls::{self, Material};
 
 /// What `check` found.
 pub(super) struct Report(Result<Holds, Errors>);
@@ -99,8 +102,38 @@ fn needs(config: &Config) -> Vec<Finding> {
         ),
         Finding::new(format!("token key {}", key.display()), check_token_key(key)),
     ];
+    if let Some(tls) = config.server.tls.settings(config.server.http2.enabled) {
+        needs.push(check_certificate(&tls, SystemTime::now()));
+        needs.push(check_certificate_key(&tls.key));
+    }
     needs.extend(sinks::inspect(config));
     needs
+}
+
+/// The files of TLS all together: whether they hold, each and with each other.
+fn check_certificate(tls: &tls::Settings, now: SystemTime) -> Finding {
+    let what = format!("certificate {}", tls.certificate.display());
+    match Material::read(tls).and_then(|material| material.check(tls)) {
+        Err(error) => Finding { what, level: Level::Bad, text: error.to_string() },
+        Ok((_, validity)) => match validity.weakness(now) {
+            Some(text) => Finding { what, level: Level::Weak, text },
+            None => Finding { what, level: Level::Good, text: validity.to_string() },
+        },
+    }
+}
+
+/// Who may read the key. Others may have to, by a group, so that it is for the operator to judge.
+fn check_certificate_key(path: &Path) -> Finding {
+    let what = format!("certificate key {}", path.display());
+    match std::fs::metadata(path).map(|metadata| metadata.permissions().mode() & 0o777) {
+        Ok(mode) if mode & 0o007 != 0 => Finding {
+            what,
+            level: Level::Weak,
+            text: format!("everybody may read or change it (mode {mode:o})"),
+        },
+        Ok(_) => Finding { what, level: Level::Good, text: "holds".to_owned() },
+        Err(error) => Finding { what, level: Level::Bad, text: format!("cannot be read: {error}") },
+    }
 }
 
 fn check_directory(path: &Path, may_be_made: bool) -> Result<String, String> {
@@ -126,7 +159,6 @@ fn check_token_key(path: &Path) -> Result<String, String> {
 mod tests {
     use std::ffi::OsString;
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
     use crate::config;

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,7 +10,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{CONFIGURATION, FAILED, fail};
 use crate::Gateway;
 use crate::config::Config;
-use crate::identity::directory::LiveDirectory;
 use crate::identity::directory::first::{FirstUser, create_first};
 use crate::telemetry::logging;
 
@@ -48,8 +46,8 @@ pub(super) fn serve(config: &Config) -> ExitCode {
     };
     tracing::info!(address = %gateway.address(), admin = %gateway.admin_address(), "listening");
     let _ = first.map(|first| suggest(&mut io::stdout().lock(), &first, gateway.address()));
-    let directory = Arc::clone(gateway.directory());
-    match gateway.run(signals.told_to_stop(directory)) {
+    let reload = gateway.reloader();
+    match gateway.run(signals.told_to_stop(reload)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "ended");
@@ -79,16 +77,15 @@ impl Signals {
         })
     }
 
-    /// Ready on SIGTERM or SIGINT. SIGHUP reloads the directory.
-    async fn told_to_stop(&mut self, directory: Arc<LiveDirectory>) {
+    /// Ready on SIGTERM or SIGINT. SIGHUP reloads.
+    async fn told_to_stop(&mut self, reload: impl Fn() + Clone + Send + 'static) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {
-                    let directory = Arc::clone(&directory);
-                    // It reads a file, and logs by itself what is wrong with it.
-                    let _ = tokio::task::spawn_blocking(move || directory.reload()).await;
+                    // It reads files.
+                    let _ = tokio::task::spawn_blocking(reload.clone()).await;
                 }
             }
         }

@@ -10,7 +10,15 @@ use toml::{Table, Value};
 use super::error::{Error, Origin};
 
 /// The keys whose values are paths, relative to the file that states them.
-const PATHS: [&str; 4] = ["directory.path", "tokens.key_file", "sink.file.path", "sink.pubsub.credentials"];
+const PATHS: [&str; 7] = [
+    "server.tls.certificate",
+    "server.tls.key",
+    "server.tls.client_ca",
+    "directory.path",
+    "tokens.key_file",
+    "sink.file.path",
+    "sink.pubsub.credentials",
+];
 
 pub(super) struct File {
     /// What it states, with its paths relative to the working directory.

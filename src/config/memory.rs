@@ -6,7 +6,7 @@
 use bytesize::ByteSize;
 use serde::Serialize;
 
-use super::{Compression, Config, SinkKind};
+use super::{Compression, Config, Http2, Server, SinkKind};
 use crate::encoding;
 use crate::record::{KEY_VALUE_BYTES_MAX, SCRATCH_BYTES_MAX};
 
@@ -15,6 +15,16 @@ const CONNECTION_BYTES: usize = 32 << 10;
 /// Buffers of a head's size that a connection may hold: the head that is being answered, the chunk of its body that hyper
 /// has read, and what comes behind it.
 const CONNECTION_HEADS: usize = 3;
+/// Of a connection, the buffers of TLS: a record each way, and what the client has not taken yet.
+const TLS_BYTES: usize = 64 << 10;
+/// Of a connection over HTTP/2 beside its windows, its head and its streams: frames each way, header tables, bookkeeping.
+const HTTP2_CONNECTION_BYTES: usize = 64 << 10;
+/// Heads' sizes for which a connection over HTTP/2 may hold a head that is not whole: the library gives up at that.
+const HTTP2_HEADS: usize = 4;
+/// Of a stream: its bookkeeping, and its answer until the client has taken it.
+const HTTP2_STREAM_BYTES: usize = 2 << 10;
+/// Of a request being answered over HTTP/2 beside its head. A head of many short fields takes four times its size.
+const HTTP2_REQUEST_BYTES: usize = 16 << 10;
 /// Of a record waiting beside its data and its ordering key: its slot, its attributes, its request's context and the
 /// acknowledgement.
 const RECORD_BYTES: usize = 512;
@@ -74,10 +84,8 @@ impl Config {
             Compression::Zstd => COMPRESSION_BYTES,
         };
         let items = [
-            (
-                "connections",
-                server.max_connections * (CONNECTION_HEADS * server.max_header + CONNECTION_BYTES),
-            ),
+            ("connections", server.max_connections * server.connection_bytes()),
+            ("requests over HTTP/2", server.http2_request_bytes()),
             ("bodies being read and records waiting", server.memory),
             ("slots of queues and batches", slots.sum::<usize>() * (RECORD_BYTES + KEY_VALUE_BYTES_MAX)),
             ("write buffers", write_buffers.sum()),
@@ -93,6 +101,25 @@ impl Config {
         .map(|(name, bytes)| MemoryItem { name, bytes });
         let bytes = items.iter().map(|item| item.bytes).sum();
         MemoryCeiling { items: items.into(), bytes }
+    }
+}
+
+impl Server {
+    /// Of one connection, whichever version it speaks.
+    fn connection_bytes(&self) -> usize {
+        let http1 = CONNECTION_HEADS * self.max_header + CONNECTION_BYTES;
+        let Http2 { max_streams, connection_window, .. } = self.http2;
+        let http2 = HTTP2_CONNECTION_BYTES
+            + connection_window
+            + HTTP2_HEADS * self.max_header
+            + max_streams * HTTP2_STREAM_BYTES;
+        let tls = if self.tls.is_on() { TLS_BYTES } else { 0 };
+        tls + if self.http2.enabled { http1.max(http2) } else { http1 }
+    }
+
+    fn http2_request_bytes(&self) -> usize {
+        let requests = if self.http2.enabled { self.http2.max_requests } else { 0 };
+        requests * (HTTP2_HEADS * self.max_header + HTTP2_REQUEST_BYTES)
     }
 }
 

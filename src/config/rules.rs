@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use super::{Config, Logging, SinkKind, TOPICS, Topic};
+use super::{ClientCertificates, Config, Logging, SinkKind, TOPICS, Topic};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -26,6 +26,7 @@ const CLIENT_IDLE: Duration = Duration::from_mins(5);
 pub(super) fn broken(config: &Config) -> Vec<(String, String)> {
     let mut faults = Faults(Vec::new());
     server(config, &mut faults);
+    transport(config, &mut faults);
     listeners(config, &mut faults);
     tokens_and_login(config, &mut faults);
     logging(&config.logging, &mut faults);
@@ -65,19 +66,55 @@ fn server(config: &Config, faults: &mut Faults) {
     faults.duration("server.drain", server.drain, SECOND..=10 * MINUTE);
 }
 
+fn transport(config: &Config, faults: &mut Faults) {
+    let (tls, http2) = (&config.server.tls, &config.server.http2);
+    let key = !tls.key.as_os_str().is_empty();
+    faults.require(key || !tls.is_on(), "server.tls.certificate", "needs server.tls.key");
+    faults.require(tls.is_on() || !key, "server.tls.key", "needs server.tls.certificate");
+    let client_ca = !tls.client_ca.as_os_str().is_empty();
+    faults.require(tls.is_on() || !client_ca, "server.tls.client_ca", "needs server.tls.certificate");
+    let required = tls.client_certificates == ClientCertificates::Required;
+    faults.require(client_ca || !required, "server.tls.client_certificates", "needs server.tls.client_ca");
+    faults.require(client_ca || tls.users.is_empty(), "server.tls.users", "needs server.tls.client_ca");
+
+    faults.count("server.http2.max_streams", http2.max_streams, 1..=1000);
+    let streams = http2.max_streams.min(1000);
+    faults.count("server.http2.max_requests", http2.max_requests, streams..=1_000_000);
+    faults.size("server.http2.stream_window", http2.stream_window, 64 * KIB..=16 * MIB);
+    let window = http2.stream_window.clamp(64 * KIB, 16 * MIB);
+    faults.size("server.http2.connection_window", http2.connection_window, window..=64 * MIB);
+    let deadline =
+        config.topics.iter().map(|topic| topic.deadline).max().unwrap_or_default().min(DEADLINE_END);
+    let answered = config.server.body_timeout.min(MINUTE) + deadline;
+    faults.require(
+        http2.stream_timeout > answered && http2.stream_timeout <= 10 * MINUTE,
+        "server.http2.stream_timeout",
+        format!(
+            "must be more than {}, the body_timeout and the longest deadline of a topic, and at most 10m",
+            duration(answered)
+        ),
+    );
+    faults.count("server.http2.max_pending_resets", http2.max_pending_resets, 1..=1000);
+    faults.count("server.http2.max_error_resets", http2.max_error_resets, 1..=10_000);
+}
+
 fn listeners(config: &Config, faults: &mut Faults) {
-    let listeners = [
-        ("server", config.server.listen, config.server.plaintext),
-        ("admin", config.admin.listen, config.admin.plaintext),
-    ];
-    for (table, listen, plaintext) in listeners {
-        faults.require(
-            listen.ip().is_loopback() || plaintext,
-            &format!("{table}.listen"),
-            format!("{listen} is not a loopback address: set {table}.plaintext = true if plain HTTP is wanted there"),
-        );
-    }
     let (server, admin) = (config.server.listen, config.admin.listen);
+    faults.require(
+        server.ip().is_loopback() || config.server.plaintext || config.server.tls.is_on(),
+        "server.listen",
+        format!(
+            "{server} is not a loopback address: name a certificate and its key in server.tls, or set \
+             server.plaintext = true if plain HTTP is wanted there"
+        ),
+    );
+    faults.require(
+        admin.ip().is_loopback() || config.admin.plaintext,
+        "admin.listen",
+        format!(
+            "{admin} is not a loopback address: set admin.plaintext = true if plain HTTP is wanted there"
+        ),
+    );
     faults.require(
         !collide(server, admin),
         "admin.listen",

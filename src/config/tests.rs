@@ -80,7 +80,12 @@ fn every_default_can_be_set_by_the_environment() {
     for (key, default) in keys {
         let variable = format!("IEM_GATEWAY__{}", key.to_uppercase().replace('.', "__"));
         let value = another(&key, &default);
-        let variables = [(&*variable, &*value)];
+        // The files of TLS go together.
+        let certificate =
+            [("IEM_GATEWAY__SERVER__TLS__CERTIFICATE", "c"), ("IEM_GATEWAY__SERVER__TLS__KEY", "k")];
+        let others =
+            certificate.into_iter().filter(|(other, _)| key.starts_with("server.tls.") && *other != variable);
+        let variables: Vec<_> = others.chain([(&*variable, &*value)]).collect();
         let settings = load(None, environment(&variables)).unwrap_or_else(|error| panic!("{error}")).settings;
         let setting = settings.iter().find(|setting| setting.key == key).expect("setting");
         assert_eq!(setting.origin, Origin::Variable(variable.clone()), "{key}");
@@ -111,6 +116,11 @@ fn another(key: &str, default: &Value) -> String {
             "level" => "warn,iem_gateway=trace",
             "compress" => "zstd",
             "sink" | "type" => "file",
+            "client_certificates" => "optional",
+            "max_streams" => "90",
+            "stream_window" => "256 KiB",
+            "connection_window" => "512 KiB",
+            "stream_timeout" => "3m",
             "name" | "path" | "key_file" => "1234",
             "max_header" => "64 KiB",
             "memory" => "513 MiB",
@@ -197,6 +207,8 @@ fn unknown_keys_name_the_nearest_known_one() {
     unknown("\n[servers]\nlisten = 1", 2, "servers", "server");
     unknown("[server]\nname = 'a'\nlisen = '127.0.0.1:1'", 3, "server.lisen", "listen");
     unknown("server.max-body = '1 MiB'", 1, "server.max-body", "max_body");
+    unknown("server.tls.ca = 'x'", 1, "server.tls.ca", "client_ca");
+    unknown("[server.http2]\nmax_stream = 1", 2, "server.http2.max_stream", "max_streams");
     unknown("[admin]\nlistn = 1", 2, "admin.listn", "listen");
     unknown("[directory]\nfile = 1", 2, "directory.file", "path");
     unknown("[tokens]\nkeyfile = 1", 2, "tokens.keyfile", "key_file");
@@ -277,10 +289,15 @@ fn the_memory_ceiling_follows_the_configuration() {
     let base = ceiling("server.threads = 2");
     assert_eq!(base.bytes, base.items.iter().map(|item| item.bytes).sum::<usize>());
     let named = |name: &str| base.items.iter().find(|item| item.name == name).expect("item").bytes;
-    assert_eq!(named("connections"), 16384 * (128 << 10));
+    assert_eq!(named("connections"), 16384 * ((256 + 64 + 128 + 200) << 10));
+    assert_eq!(named("requests over HTTP/2"), 4096 * ((4 * 32 + 16) << 10));
     assert_eq!(named("bodies being read and records waiting"), 512 << 20);
     assert_eq!(named("password hashes"), 64 << 20);
-    assert_eq!(ceiling("server = { threads = 2, max_connections = 16385 }").bytes - base.bytes, 128 << 10);
+    let http1 = ceiling("server = { threads = 2, http2.enabled = false }");
+    let one_more = ceiling("server = { threads = 2, http2.enabled = false, max_connections = 16385 }");
+    assert_eq!(one_more.bytes - http1.bytes, 128 << 10);
+    let tls = "server = { threads = 2, http2.enabled = false, tls = { certificate = 'c', key = 'k' } }";
+    assert_eq!(ceiling(tls).bytes - http1.bytes, 16384 * (64 << 10));
     assert_eq!(ceiling("server = { threads = 2, memory = '1 GiB' }").bytes - base.bytes, 512 << 20);
 }
 

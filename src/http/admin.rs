@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{self, Application, ConnectionLimits};
+use super::connection::{self, Application, ConnectionLimits, Protocol};
 use super::response::{Answer, Refusal, json};
 use crate::telemetry::Endpoint;
 use crate::threads::all_ended;
@@ -34,6 +34,7 @@ const LIMITS: ConnectionLimits = ConnectionLimits {
     header_time: Duration::from_secs(10),
     idle_time: Duration::from_mins(2),
     header_size: 8192,
+    http2: None,
 };
 
 /// What `/readyz` says. Ready is an empty list of reasons.
@@ -101,7 +102,8 @@ async fn serve(listener: StdListener, state: Rc<impl State + 'static>) -> io::Re
         let pages = Pages(Rc::clone(&state));
         tokio::task::spawn_local(async move {
             // Who asks for a page and goes away has nobody to be told.
-            let _ = connection::serve(stream, LIMITS, &pages, &CancellationToken::new()).await;
+            let _ =
+                connection::serve(stream, Protocol::Http1, LIMITS, &pages, &CancellationToken::new()).await;
             drop(permit);
         });
     }

@@ -1,9 +1,13 @@
-//! One client's connection over HTTP/1.1: its time limits, and an end that lets the client read the last answer.
+//! One client's connection: which version of HTTP it speaks, its time limits, and an end that lets the client read the
+//! last answer.
 //!
 //! hyper's own header timeout also runs while a connection is idle, and ours must stay open for minutes then, so the
 //! limits are kept here. The socket notes where the connection stands; after each look at the connection the clock is
 //! looked at, if it has come to that. A request costs two clock readings: the timer is armed once, and moved when it
 //! fires.
+
+mod http2;
+mod preface;
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -24,6 +28,8 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::response::Answer;
+pub use http2::Http2Limits;
+use preface::Preface;
 
 /// How long a client may take nothing of what it was sent.
 const WRITE_TIME: Duration = Duration::from_secs(30);
@@ -44,6 +50,19 @@ pub(super) struct ConnectionLimits {
     pub(super) idle_time: Duration,
     /// Bytes of a request's head.
     pub(super) header_size: usize,
+    /// Over HTTP/2; without these it is not served.
+    pub(super) http2: Option<Http2Limits>,
+}
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// HTTP/1.1, and HTTP/1.0.
+    Http1,
+    /// HTTP/2, as was agreed on beforehand.
+    Http2,
+    /// What its first bytes say (RFC 9113, section 3.3).
+    Either,
 }
 
 /// What answers requests. It cannot fail: whatever happens is an answer.
@@ -52,13 +71,14 @@ pub(super) trait Application {
     async fn answer(&self, request: Request<Incoming>) -> Answer;
 }
 
-/// Serves one connection until it ends, or, once `draining`, until the request that is under way is answered.
+/// Serves one connection until it ends, or, once `draining`, until the requests that are under way are answered.
 ///
 /// # Errors
-/// The connection broke off, was late with a request or with reading an answer, or did not speak HTTP/1.1; what can be
+/// The connection broke off, was late with a request or with reading an answer, or did not speak HTTP; what can be
 /// answered then, hyper has answered.
 pub(super) async fn serve<S>(
     stream: S,
+    protocol: Protocol,
     limits: ConnectionLimits,
     application: &impl Application,
     draining: &CancellationToken,
@@ -67,6 +87,38 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let socket = Socket::new(stream);
+    let mut watch = Watch::new(socket.clone(), limits);
+    let mut http2 = limits.http2.filter(|_| protocol != Protocol::Http1);
+    if http2.is_some() && protocol == Protocol::Either {
+        let mut preface = pin!(preface::read(&socket));
+        tokio::select! {
+            biased;
+            is_http2 = watch.over(preface.as_mut()) => {
+                let is_http2 = is_http2??;
+                http2 = http2.filter(|_| is_http2);
+            }
+            // Nothing of a request has come.
+            () = draining.cancelled() => return Ok(()),
+        }
+    }
+    let ended = match http2 {
+        Some(http2) => http2::serve(socket.clone(), watch, http2, application, draining).await,
+        None => serve_http1(&socket, watch, application, draining).await,
+    };
+    let time = if draining.is_cancelled() { LINGER_TIME_DRAINING } else { LINGER_TIME };
+    let _ = tokio::time::timeout(time, linger(socket)).await;
+    ended
+}
+
+async fn serve_http1<S>(
+    socket: &Socket<S>,
+    mut watch: Watch<S>,
+    application: &impl Application,
+    draining: &CancellationToken,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let phases = socket.clone();
     let service = service_fn(async |request| {
         phases.enter(Phase::Answering);
@@ -77,13 +129,12 @@ where
     let mut connection = pin!(
         http1::Builder::new()
             .title_case_headers(true)
-            .max_buf_size(limits.header_size)
+            .max_buf_size(watch.limits.header_size)
             .header_read_timeout(None)
             // A client may end its side once it has sent its request, and still reads the answer.
             .half_close(true)
             .serve_connection(TokioIo::new(socket.clone()), service)
     );
-    let mut watch = Watch::new(socket.clone(), limits);
     let ended = tokio::select! {
         biased;
         ended = watch.over(connection.as_mut()) => Some(ended),
@@ -96,14 +147,13 @@ where
         watch.hurry();
         watch.over(connection.as_mut()).await
     };
-    let time = if draining.is_cancelled() { LINGER_TIME_DRAINING } else { LINGER_TIME };
-    let _ = tokio::time::timeout(time, linger(socket)).await;
     ended?.map_err(io::Error::other)
 }
 
 /// Ends the writing side, then reads and drops what still comes.
 pub(super) async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
-    stream.shutdown().await?;
+    // Over HTTP/2 it has ended before.
+    let _ = stream.shutdown().await;
     let mut rest = [0; 4096];
     let mut size = 0;
     while size < LINGER_SIZE {
@@ -120,6 +170,8 @@ pub(super) async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> i
 enum Phase {
     /// Since then, nothing of the next request has come.
     Idle(Instant),
+    /// Since then, no request has come over HTTP/2, whatever else has.
+    Quiet(Instant),
     /// Since then, a request's head has been coming.
     Head(Instant),
     /// A request is being answered; its body's time is bounded where it is read.
@@ -173,7 +225,7 @@ impl<S> Watch<S> {
     fn due(&self) -> Option<Instant> {
         let noted = self.socket.0.borrow();
         let client = match noted.phase {
-            Phase::Idle(since) => Some((since, self.limits.idle_time)),
+            Phase::Idle(since) | Phase::Quiet(since) => Some((since, self.limits.idle_time)),
             Phase::Head(since) => Some((since, self.limits.header_time)),
             Phase::Answering => None,
         };
@@ -182,7 +234,9 @@ impl<S> Watch<S> {
             None => since + time,
         });
         let write = noted.stalled.map(|since| since + WRITE_TIME);
-        client.into_iter().chain(write).min()
+        let window = self.limits.http2.map_or(0, |limits| limits.connection_window as usize);
+        let unasked = (noted.unasked > window + http2::UNASKED_MAX).then(Instant::now);
+        client.into_iter().chain(write).chain(unasked).min()
     }
 }
 
@@ -193,6 +247,10 @@ struct Socket<S>(Rc<RefCell<Noted<S>>>);
 struct Noted<S> {
     stream: S,
     phase: Phase,
+    /// What was read before it was known which version it is.
+    preface: Preface,
+    /// Bytes that came since no request was open over HTTP/2.
+    unasked: usize,
     /// Since when the client has taken nothing of what is to be written.
     stalled: Option<Instant>,
 }
@@ -206,11 +264,24 @@ impl<S> Clone for Socket<S> {
 impl<S> Socket<S> {
     fn new(stream: S) -> Self {
         // The first request is due at once: nobody connects to stay silent for minutes.
-        Self(Rc::new(RefCell::new(Noted { stream, phase: Phase::Head(Instant::now()), stalled: None })))
+        Self(Rc::new(RefCell::new(Noted {
+            stream,
+            phase: Phase::Head(Instant::now()),
+            preface: Preface::default(),
+            unasked: 0,
+            stalled: None,
+        })))
     }
 
     fn enter(&self, phase: Phase) {
-        self.0.borrow_mut().phase = phase;
+        let mut noted = self.0.borrow_mut();
+        noted.phase = phase;
+        noted.unasked = 0;
+    }
+
+    /// Whether the client takes nothing of what is to be written.
+    fn is_stalled(&self) -> bool {
+        self.0.borrow().stalled.is_some()
     }
 
     /// A call of the stream, with whether the client takes what is written noted.
@@ -233,10 +304,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let noted = &mut *self.0.borrow_mut();
+        if noted.preface.replay(buffer) {
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let result = Pin::new(&mut noted.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before && matches!(noted.phase, Phase::Idle(_)) {
-            noted.phase = Phase::Head(Instant::now());
+        let length = buffer.filled().len() - before;
+        match noted.phase {
+            Phase::Idle(_) if length > 0 => noted.phase = Phase::Head(Instant::now()),
+            Phase::Quiet(_) => noted.unasked += length,
+            _ => {}
         }
         result
     }

@@ -92,6 +92,8 @@ pub(super) enum Refusal {
     NoIntegration,
     UnknownIntegration,
 
+    /// Too many requests are being answered over HTTP/2.
+    TooManyRequests,
     /// The queue, or the memory for bodies, has no room now.
     Full,
     /// The queue never has room for so much.
@@ -244,9 +246,11 @@ impl Refusal {
                 StatusCode::TOO_MANY_REQUESTS
             }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::LoginsBusy | Self::BodyLate | Self::Full | Self::Unconfirmed { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::LoginsBusy
+            | Self::BodyLate
+            | Self::TooManyRequests
+            | Self::Full
+            | Self::Unconfirmed { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -282,6 +286,7 @@ impl Refusal {
             Self::OverBurst => "The customer may never send so much at once, send less in a request",
             Self::NoIntegration => "The query parameter integrationid is missing or empty",
             Self::UnknownIntegration => "Integration not found",
+            Self::TooManyRequests => "Too many requests at once, try again later",
             Self::Full => "The gateway is full, try again later",
             Self::TooMuch => "The request is larger than the topic's queue, send less at once",
             Self::Unconfirmed { .. } => "The delivery was not confirmed in time, try again later",

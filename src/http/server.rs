@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hyper::Request;
 use hyper::body::Incoming;
+use hyper::{Request, Version};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -19,11 +19,13 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{self, Application, ConnectionLimits};
-use super::response::{Answer, TOO_MANY_CONNECTIONS};
+use super::connection::{self, Application, ConnectionLimits, Http2Limits, Protocol};
+use super::response::{Answer, Refusal, TOO_MANY_CONNECTIONS};
 use super::service::Service;
-use crate::telemetry::Metrics;
+use super::tls::{self, Secured};
+use crate::telemetry::{Endpoint, Metrics};
 use crate::threads::all_ended;
+use crate::tls::LiveTls;
 
 /// Connections over the bound that are told so at one time; those beyond are closed without a word.
 const REFUSALS_MAX: usize = 64;
@@ -45,6 +47,17 @@ pub struct ServerSettings {
     pub header_time: Duration,
     /// Between an answer and the next request.
     pub idle_time: Duration,
+    /// HTTP/2; without this it is not served.
+    pub http2: Option<Http2Settings>,
+}
+
+/// How HTTP/2 is served.
+#[derive(Clone, Copy, Debug)]
+pub struct Http2Settings {
+    /// Requests at once, on all connections together.
+    pub requests_max: usize,
+    /// Bounds on one connection.
+    pub limits: Http2Limits,
 }
 
 impl ServerSettings {
@@ -53,6 +66,7 @@ impl ServerSettings {
             header_time: self.header_time,
             idle_time: self.idle_time,
             header_size: self.header_size,
+            http2: self.http2.map(|http2| http2.limits),
         }
     }
 }
@@ -67,6 +81,8 @@ struct Accepted {
 pub struct Server {
     listener: StdListener,
     settings: ServerSettings,
+    /// Whether clients speak TLS.
+    encrypted: bool,
     metrics: Arc<Metrics>,
     draining: CancellationToken,
     threads: Vec<(mpsc::UnboundedSender<Accepted>, JoinHandle<()>)>,
@@ -80,17 +96,21 @@ impl Server {
     pub fn new(
         listener: StdListener,
         settings: ServerSettings,
+        tls: Option<&Arc<LiveTls>>,
         service: &Arc<Service>,
         metrics: &Arc<Metrics>,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let draining = CancellationToken::new();
+        let requests = Arc::new(Semaphore::new(settings.http2.map_or(0, |http2| http2.requests_max)));
         let threads = (0..settings.threads)
             .map(|index| {
                 // Unbounded, but it never holds more than the permits let through.
                 let (sender, receiver) = mpsc::unbounded_channel();
                 let thread = Thread {
                     service: Arc::clone(service),
+                    tls: tls.cloned(),
+                    requests: Arc::clone(&requests),
                     limits: settings.limits(),
                     metrics: Arc::clone(metrics),
                     // A child for each thread: polling it takes a lock that is then the thread's own.
@@ -99,7 +119,8 @@ impl Server {
                 Ok((sender, thread.spawn(index, receiver)?))
             })
             .collect::<io::Result<_>>()?;
-        Ok(Self { listener, settings, metrics: Arc::clone(metrics), draining, threads })
+        let encrypted = tls.is_some();
+        Ok(Self { listener, settings, encrypted, metrics: Arc::clone(metrics), draining, threads })
     }
 
     /// Accepts until `shutdown`, then closes the listener.
@@ -123,7 +144,10 @@ impl Server {
                 };
                 let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
                     self.metrics.connection_refused();
-                    refuse(stream, &refusals);
+                    // A handshake costs more than there is to give now.
+                    if !self.encrypted {
+                        refuse(stream, &refusals);
+                    }
                     continue;
                 };
                 // Answers are small and written at once: waiting to fill a segment would only delay them.
@@ -168,6 +192,9 @@ fn refuse(mut stream: TcpStream, refusals: &Arc<Semaphore>) {
 /// One serving thread.
 struct Thread {
     service: Arc<Service>,
+    tls: Option<Arc<LiveTls>>,
+    /// For requests over HTTP/2, of which a connection has many.
+    requests: Arc<Semaphore>,
     limits: ConnectionLimits,
     metrics: Arc<Metrics>,
     draining: CancellationToken,
@@ -202,22 +229,50 @@ impl Thread {
             Ok(stream) => stream,
             Err(error) => return tracing::warn!(%error, "cannot serve a connection"),
         };
-        let application = Peer { service: &self.service, peer };
-        if let Err(error) = connection::serve(stream, self.limits, &application, &self.draining).await {
+        if let Err(error) = self.serve_stream(stream, peer).await {
             self.metrics.connection_failed();
             tracing::debug!(%error, %peer, "connection failed");
         }
+    }
+
+    async fn serve_stream(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        let peer = |certified| Peer { thread: self, address: peer, certified };
+        let Some(tls) = &self.tls else {
+            let client = peer(None);
+            return connection::serve(stream, Protocol::Either, self.limits, &client, &self.draining).await;
+        };
+        let secured = tokio::select! {
+            biased;
+            secured = tls::accept(stream, tls, self.limits.header_time) => secured,
+            // Nothing of a request has come.
+            () = self.draining.cancelled() => return Ok(()),
+        };
+        let Secured { stream, protocol, certified } =
+            secured.inspect_err(|_| self.metrics.handshake_failed())?;
+        connection::serve(stream, protocol, self.limits, &peer(certified), &self.draining).await
     }
 }
 
 /// The service, as one peer meets it.
 struct Peer<'a> {
-    service: &'a Service,
-    peer: SocketAddr,
+    thread: &'a Thread,
+    address: SocketAddr,
+    /// The email of the user that its certificate stands for.
+    certified: Option<Arc<str>>,
 }
 
 impl Application for Peer<'_> {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
-        self.service.answer(request, self.peer.ip()).await
+        let Thread { service, requests, metrics, .. } = self.thread;
+        let _permit = if request.version() == Version::HTTP_2 {
+            let Ok(permit) = requests.try_acquire() else {
+                metrics.request_refused();
+                return Refusal::TooManyRequests.into_answer(Endpoint::Other);
+            };
+            Some(permit)
+        } else {
+            None
+        };
+        service.answer(request, self.address.ip(), self.certified.clone()).await
     }
 }

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONNECTION, COOKIE, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, Request};
+use hyper::{HeaderMap, Request, Version};
 use iem_sink::{Context, Outcome, Record};
 use smallvec::smallvec;
 use tokio::sync::OwnedSemaphorePermit;
@@ -67,16 +67,23 @@ struct Inbound {
     head: Parts,
     body: Body,
     peer: IpAddr,
+    /// The email of the user that the client's certificate stands for.
+    certified: Option<Arc<str>>,
     received: SystemTime,
 }
 
 impl Service {
-    /// Answers one request.
-    pub(super) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
+    /// Answers one request, of a peer whose certificate, if it has one, stands for the user with the email `certified`.
+    pub(super) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        certified: Option<Arc<str>>,
+    ) -> Answer {
         let began = Instant::now();
         let (head, body) = request.into_parts();
         let body = Body::new(body, &head.headers);
-        let mut request = Inbound { head, body, peer, received: SystemTime::now() };
+        let mut request = Inbound { head, body, peer, certified, received: SystemTime::now() };
         // The path outlives the borrow of the request, whose body the stages read.
         let uri = request.head.uri.clone();
         let route = Route::of(&request.head.method, uri.path());
@@ -84,7 +91,8 @@ impl Service {
         let stages = self.stages(route, uri.query(), &mut request);
         let result = AssertUnwindSafe(stages).catch_unwind().await.unwrap_or(Err(Refusal::Internal));
         let mut answer = result.unwrap_or_else(|refusal| refusal.into_answer(endpoint));
-        if !request.body.discard_small().await {
+        // Over HTTP/2 a body that is dropped costs its stream alone.
+        if !request.body.discard_small().await && request.head.version < Version::HTTP_2 {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         self.metrics.answered(endpoint, answer.status().as_u16(), began.elapsed());
@@ -114,8 +122,7 @@ impl Service {
 
     /// `POST /publish/…`: contract, sections 2 and 3.
     async fn publish(&self, kind: Kind, request: &mut Inbound) -> Result<(), Refusal> {
-        let token = access_token(&request.head.headers).ok_or(Refusal::MissingToken)?;
-        let principal = self.identity.principal(token, request.received)?;
+        let principal = self.holder(request).ok_or(Refusal::MissingToken)??;
         authorization::may_call(principal.user())?;
         let body = self.body(request, Some(kind)).await?;
         let (accepted, permit) = self.accept(kind, principal, request, body).await?;
@@ -192,17 +199,27 @@ impl Service {
         Ok((update?, Some(permit)))
     }
 
-    /// Who sends a ticket's change: the holder of a token, or else of Basic credentials.
+    /// Who sends records: the holder of a token, or else of a client certificate.
+    fn holder(&self, request: &Inbound) -> Option<Result<Principal, TokenError>> {
+        let token =
+            access_token(&request.head.headers).map(|token| self.identity.principal(token, request.received));
+        token.or_else(|| request.certified.as_deref().map(|email| self.identity.certified(email)))
+    }
+
+    /// Who sends a ticket's change: the holder of a token, or else of Basic credentials, or else of a client
+    /// certificate.
     async fn ticket_sender(&self, request: &Inbound) -> Result<Principal, Refusal> {
         let headers = &request.head.headers;
-        if let Some(token) = access_token(headers) {
-            return Ok(self.identity.principal(token, request.received)?);
+        if access_token(headers).is_none() {
+            match authentication::basic(authorization(headers)) {
+                BasicHeader::Absent => {}
+                BasicHeader::Malformed => return Err(Refusal::WrongCredentials),
+                BasicHeader::Present(basic) => {
+                    return self.login(&basic, request, Refusal::WrongCredentials).await;
+                }
+            }
         }
-        match authentication::basic(authorization(headers)) {
-            BasicHeader::Absent => Err(Refusal::AccessDenied),
-            BasicHeader::Malformed => Err(Refusal::WrongCredentials),
-            BasicHeader::Present(basic) => self.login(&basic, request, Refusal::WrongCredentials).await,
-        }
+        Ok(self.holder(request).ok_or(Refusal::AccessDenied)??)
     }
 
     async fn login(&self, basic: &Basic, request: &Inbound, wrong: Refusal) -> Result<Principal, Refusal> {
@@ -215,10 +232,14 @@ impl Service {
 
     /// `POST /api/v1/user/token`: contract, section 1.
     async fn token(&self, request: &Inbound) -> Result<Answer, Refusal> {
-        let BasicHeader::Present(basic) = authentication::basic(authorization(&request.head.headers)) else {
-            return Err(Refusal::WrongLogin);
+        let principal = match authentication::basic(authorization(&request.head.headers)) {
+            BasicHeader::Present(basic) => self.login(&basic, request, Refusal::WrongLogin).await?,
+            BasicHeader::Malformed => return Err(Refusal::WrongLogin),
+            BasicHeader::Absent => {
+                let certified = request.certified.as_deref().map(|email| self.identity.certified(email));
+                certified.and_then(Result::ok).ok_or(Refusal::WrongLogin)?
+            }
         };
-        let principal = self.login(&basic, request, Refusal::WrongLogin).await?;
         self.issue(&principal, request.received)
     }
 

@@ -5,7 +5,7 @@
 
 use std::array;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -40,6 +40,8 @@ pub struct Metrics {
     connections_refused: IntCounter,
     over_quota: IntCounter,
     connections_failed: IntCounter,
+    handshakes_failed: IntCounter,
+    requests_refused: IntCounter,
     customers: CustomerCounts,
     scraped: Scraped,
 }
@@ -74,6 +76,8 @@ struct Scraped {
     directory_ok: IntGauge,
     directory_users: IntGauge,
     directory_customers: IntGauge,
+    certificate_ok: IntGauge,
+    certificate_end: IntGauge,
     customers: IntCounterVec,
     other_customers: IntCounterVec,
 }
@@ -103,6 +107,17 @@ pub struct Snapshot {
     pub directory_users: usize,
     /// Customers in the directory.
     pub directory_customers: usize,
+    /// The certificate that holds, where there is one.
+    pub certificate: Option<CertificateSnapshot>,
+}
+
+/// The certificate's part of a [`Snapshot`].
+#[derive(Clone, Copy, Debug)]
+pub struct CertificateSnapshot {
+    /// Whether its files as they stand have been loaded.
+    pub ok: bool,
+    /// When it expires.
+    pub end: SystemTime,
 }
 
 /// One topic's part of a [`Snapshot`].
@@ -157,6 +172,10 @@ impl Metrics {
                 "connections_failed_total",
                 "Client connections that ended in an error: broken off, late, or not HTTP.",
             )?,
+            handshakes_failed: register
+                .counter("tls_handshakes_failed_total", "TLS handshakes that failed or came too late.")?,
+            requests_refused: register
+                .counter("requests_refused_total", "HTTP/2 requests over the bound on them, answered 503.")?,
             customers: CustomerCounts::new(customer_series),
             scraped: Scraped::new(&register)?,
             registry: register.0,
@@ -207,6 +226,16 @@ impl Metrics {
     /// A connection ended in an error.
     pub fn connection_failed(&self) {
         self.connections_failed.inc();
+    }
+
+    /// A TLS handshake failed.
+    pub fn handshake_failed(&self) {
+        self.handshakes_failed.inc();
+    }
+
+    /// A request over the bound on HTTP/2 requests was turned away.
+    pub fn request_refused(&self) {
+        self.requests_refused.inc();
     }
 
     /// All metrics as text, with `snapshot` copied in. Called by one scrape at a time.
@@ -303,6 +332,12 @@ impl Scraped {
             directory_ok: register.gauge("directory_loaded", "1 while the directory file parses.")?,
             directory_users: register.gauge("directory_users", "Users in the directory.")?,
             directory_customers: register.gauge("directory_customers", "Customers in the directory.")?,
+            certificate_ok: register
+                .gauge("tls_certificate_loaded", "1 while the certificate's files hold; 0 without TLS.")?,
+            certificate_end: register.gauge(
+                "tls_certificate_expires_seconds",
+                "When the certificate that holds expires, in Unix time; 0 without TLS.",
+            )?,
             customers,
             other_customers,
         })
@@ -326,6 +361,11 @@ impl Scraped {
         self.directory_ok.set(i64::from(snapshot.directory_ok));
         self.directory_users.set(signed(snapshot.directory_users));
         self.directory_customers.set(signed(snapshot.directory_customers));
+        if let Some(CertificateSnapshot { ok, end }) = snapshot.certificate {
+            self.certificate_ok.set(i64::from(ok));
+            let end = end.duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.certificate_end.set(i64::try_from(end.as_secs()).unwrap_or(i64::MAX));
+        }
     }
 }
 

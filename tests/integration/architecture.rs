@@ -65,6 +65,10 @@ fn each_dependency_has_one_home() {
         ("jsonwebtoken", "identity"),
         ("argon2", "identity"),
         ("notify", "identity"),
+        ("rustls", "tls"),
+        ("x509_parser", "tls"),
+        ("sha2", "tls"),
+        ("tokio_rustls", "http"),
         ("clap", "cli"),
         ("iem_sink_file", "sinks"),
         ("dashmap", "telemetry"),
@@ -90,6 +94,7 @@ fn data_goes_one_way() {
         ("pipeline", &["http", "identity", "cli"]),
         ("config", &["http", "identity", "pipeline", "sinks", "cli"]),
         ("sinks", &["http", "identity", "record", "cli"]),
+        ("tls", &["http", "identity", "record", "pipeline", "sinks", "cli", "config"]),
         ("http", &["cli", "sinks"]),
         ("encoding", &["http", "identity", "record", "pipeline", "sinks", "cli"]),
     ] {

@@ -1,10 +1,11 @@
 //! The command line: exit codes, messages, what a program may read.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use serde_json::Value;
 
-use crate::harness::Home;
+use crate::harness::{Authority, Curl, Home};
 
 fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -142,6 +143,59 @@ fn the_environment_overrides_the_file_and_is_named_when_wrong() {
     assert_eq!(wrong.status.code(), Some(78), "{wrong:?}");
     let said = stdout(&wrong) + &stderr(&wrong);
     assert!(said.contains("IEM_GATEWAY__TOPICS__EVENTS__DEADLINE"), "{said}");
+}
+
+#[test]
+fn files_of_tls_that_do_not_hold_are_78_and_named() {
+    let authority = Authority::new("authority");
+    let home = Home::new().with_tls(&authority.gateway());
+    check(&home, &["check"], "", 0, &["tls.pem", "valid until"]);
+    home.write_secret("tls.key", authority.gateway().key.as_bytes());
+    for command in ["check", "serve"] {
+        check(&home, &[command], "", 78, &["tls.key", "is not the key of the certificate"]);
+    }
+    std::fs::remove_file(home.path("tls.pem")).expect("the certificate");
+    for command in ["check", "serve"] {
+        check(&home, &[command], "", 78, &["tls.pem", "cannot be read"]);
+    }
+    let expired = Home::new().with_tls(&authority.expired());
+    let output = check(&expired, &["check"], "", 0, &["tls.pem", "expired on"]);
+    assert!(stdout(&output).contains("weak   certificate "), "{output:?}");
+}
+
+#[test]
+fn beyond_loopback_https_or_a_word_for_plain_http_is_needed() {
+    let home = Home::new().set("server.listen", "0.0.0.0:0");
+    check(&home, &["serve"], "", 78, &["server.listen", "server.tls", "server.plaintext = true"]);
+    check(&home.clone().set("server.plaintext", true), &["check"], "", 0, &[]);
+    check(&home.with_tls(&Authority::new("authority").gateway()), &["check"], "", 0, &[]);
+}
+
+#[test]
+fn a_certificate_to_try_https_with() {
+    let home = Home::new();
+    let make = ["dev-certificate", "--out", "made here"];
+    let output = check(&home, &make, "", 0, &["[server.tls]", "certificate = \"/", "curl --cacert"]);
+    let mode = |name: &str| std::fs::metadata(home.path(name)).expect("a file").permissions().mode() & 0o777;
+    assert_eq!(mode("made here/key.pem"), 0o600);
+    let key = std::fs::read_to_string(home.path("made here/key.pem")).expect("the key");
+    assert!(key.starts_with("-----BEGIN PRIVATE KEY-----") && !stdout(&output).contains(&key));
+    check(&home, &make, "", 1, &["certificate.pem", "is not overwritten"]);
+    assert_eq!(std::fs::read_to_string(home.path("made here/key.pem")).expect("the key"), key);
+    std::fs::remove_file(home.path("made here/certificate.pem")).expect("the certificate");
+    check(&home, &make, "", 1, &["key.pem", "is not overwritten"]);
+    check(&home, &["dev-certificate", "--name", "a name"], "", 2, &["neither a DNS name nor an IP address"]);
+
+    std::fs::remove_file(home.path("made here/key.pem")).expect("the key");
+    check(&home, &make, "", 0, &[]);
+    let home = home
+        .set("server.tls.certificate", "made here/certificate.pem")
+        .set("server.tls.key", "made here/key.pem");
+    let gateway = home.start();
+    for host in ["localhost", "127.0.0.1"] {
+        let url = format!("https://{host}:{}/publish/healthcheck/", gateway.address.port());
+        Curl::new(&home, "made here/certificate.pem").arg(url).answer().expect(200);
+    }
 }
 
 #[test]

@@ -59,7 +59,21 @@ pub(crate) fn answers_as_expected(gateway: &Gateway, file: &str) {
 
 fn failures(gateway: &Gateway, case: &Case) -> Vec<String> {
     let requests = case.requests(expand);
-    requests.iter().filter_map(|request| failure(gateway, case, request)).collect()
+    requests
+        .iter()
+        .flat_map(|request| [failure(gateway, case, request), failure_over_http2(gateway, case, request)])
+        .flatten()
+        .collect()
+}
+
+/// The same request over HTTP/2, where it can be said there: the answer is the same.
+fn failure_over_http2(gateway: &Gateway, case: &Case, request: &[u8]) -> Option<String> {
+    let answer = gateway.http2().try_send(request)?;
+    let faults = match &answer {
+        Ok(answer) => case.faults(answer),
+        Err(error) => vec![format!("no answer: {error}")],
+    };
+    (!faults.is_empty()).then(|| format!("{} over HTTP/2\n  {}\n{answer:?}", case.name, faults.join("\n  ")))
 }
 
 fn failure(gateway: &Gateway, case: &Case, request: &[u8]) -> Option<String> {

@@ -4,17 +4,22 @@
 mod answer;
 mod backends;
 mod case;
+mod certificates;
 mod connection;
 mod encoding;
+pub(crate) mod frames;
 mod gateway;
 mod home;
+mod http2;
 mod load;
 mod records;
 mod request;
+mod tools;
 
 pub(crate) use answer::Answer;
 pub(crate) use backends::{Arrived, TOPICS, read_kafka, read_pubsub, test_ids};
 pub(crate) use case::{After, Case};
+pub(crate) use certificates::Authority;
 pub(crate) use connection::Connection;
 pub(crate) use encoding::encoded;
 pub(crate) use gateway::{AMPLE, Gateway, email, eventually};
@@ -22,3 +27,4 @@ pub(crate) use home::{BINARY, Home};
 pub(crate) use load::{Ledger, Load};
 pub(crate) use records::{Line, read as read_records};
 pub(crate) use request::{Request, basic, get, post};
+pub(crate) use tools::{Curl, SecureClient};

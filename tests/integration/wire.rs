@@ -225,7 +225,6 @@ fn what_is_not_http_harms_nobody() {
     let gateway = Home::new().start();
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
         b"POST /publish/allevents/ HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         b"POST /publish/allevents/ HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",

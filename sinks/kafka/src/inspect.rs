@@ -42,7 +42,7 @@ impl KafkaSink {
         deadline: Instant,
         add: &mut impl FnMut(Level, String),
     ) {
-        let (servers, topic) = (&self.producers.config().bootstrap_servers, Topic::new(&config.name));
+        let (servers, topic) = (&self.producers[0].config().bootstrap_servers, Topic::new(&config.name));
         if let Err(error) = self.refresh(&topic, deadline) {
             add(Level::Bad, error.message);
         }
@@ -88,7 +88,7 @@ impl KafkaSink {
                 "whether it may be written shows with the first record: its limit is too high to try it";
             return Ok((Level::Weak, text.to_owned()));
         }
-        let servers = &self.producers.config().bootstrap_servers;
+        let servers = &self.producers[0].config().bootstrap_servers;
         let mailboxes = std::sync::Arc::<Mailboxes>::default();
         let mailbox = mailboxes.open();
         let mut client = client_config(self.producers[0].config(), limit)?;

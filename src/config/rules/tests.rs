@@ -52,15 +52,17 @@ fn server() {
 
 #[test]
 fn listeners() {
-    let plain = |table: &str| {
-        format!(
-            "{table}.listen: 0.0.0.0:81 is not a loopback address: set {table}.plaintext = true if plain HTTP is \
-             wanted there"
-        )
-    };
     broken(&[
-        ("server.listen = '0.0.0.0:81'", &plain("server")),
-        ("admin.listen = '0.0.0.0:81'", &plain("admin")),
+        (
+            "server.listen = '0.0.0.0:81'",
+            "server.listen: 0.0.0.0:81 is not a loopback address: name a certificate and its key in server.tls, or \
+             set server.plaintext = true if plain HTTP is wanted there",
+        ),
+        (
+            "admin.listen = '0.0.0.0:81'",
+            "admin.listen: 0.0.0.0:81 is not a loopback address: set admin.plaintext = true if plain HTTP is wanted \
+             there",
+        ),
         (
             "admin.listen = '127.0.0.1:8080'",
             "admin.listen: 127.0.0.1:8080 collides with server.listen, 127.0.0.1:8080",
@@ -72,11 +74,60 @@ fn listeners() {
     ]);
     hold(&[
         "server = { listen = '0.0.0.0:81', plaintext = true }",
+        "server = { listen = '0.0.0.0:81', tls = { certificate = 'c', key = 'k' } }",
         "admin = { listen = '0.0.0.0:81', plaintext = true }",
         "server.listen = '[::1]:81'",
         "server.listen = '127.0.0.1:0'\nadmin.listen = '127.0.0.1:0'",
         "server.listen = '127.0.0.1:81'\nadmin.listen = '127.0.0.2:81'",
     ]);
+}
+
+#[test]
+fn tls() {
+    let name = "server.tls.users.a: a client certificate is named by \"sha256:<64 hexadecimal digits>\", \"uri:…\", \
+                \"email:…\", \"dns:…\" or \"cn:…\"";
+    broken(&[
+        ("server.tls.certificate = 'c'", "server.tls.certificate: needs server.tls.key"),
+        ("server.tls.key = 'k'", "server.tls.key: needs server.tls.certificate"),
+        ("server.tls.client_ca = 'ca'", "server.tls.client_ca: needs server.tls.certificate"),
+        (
+            "server.tls = { certificate = 'c', key = 'k', client_certificates = 'required' }",
+            "server.tls.client_certificates: needs server.tls.client_ca",
+        ),
+        ("server.tls.users = { 'cn:a' = 'a@b' }", "server.tls.users: needs server.tls.client_ca"),
+        ("server.tls.users = { 'a' = 'a@b' }", name),
+        (
+            "server.tls.client_certificates = 'maybe'",
+            "server.tls.client_certificates: `maybe` is none of: optional, required",
+        ),
+    ]);
+    hold(&["server.tls = { certificate = 'c', key = 'k', client_ca = 'ca', users = { 'cn:a' = 'a@b' } }"]);
+}
+
+#[test]
+fn http2() {
+    let timeout = "server.http2.stream_timeout: must be more than 20s, the body_timeout and the longest deadline of a \
+                   topic, and at most 10m";
+    broken(&[
+        ("server.http2.max_streams = 0", "server.http2.max_streams: must be 1 to 1000, is 0"),
+        ("server.http2.max_requests = 99", "server.http2.max_requests: must be 100 to 1000000, is 99"),
+        (
+            "server.http2.stream_window = '63 KiB'",
+            "server.http2.stream_window: must be 64 KiB to 16 MiB, is 63 KiB",
+        ),
+        (
+            "server.http2.connection_window = '64 KiB'",
+            "server.http2.connection_window: must be 128 KiB to 64 MiB, is 64 KiB",
+        ),
+        ("server.http2.stream_timeout = '20s'", timeout),
+        ("server.http2.stream_timeout = '11m'", timeout),
+        ("server.http2.max_pending_resets = 0", "server.http2.max_pending_resets: must be 1 to 1000, is 0"),
+        (
+            "server.http2.max_error_resets = 10001",
+            "server.http2.max_error_resets: must be 1 to 10000, is 10001",
+        ),
+    ]);
+    hold(&["server.http2.stream_timeout = '21s'", "server.http2.enabled = false"]);
 }
 
 #[test]

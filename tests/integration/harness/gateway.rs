@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use super::answer::Answer;
 use super::connection::Connection;
 use super::home::Home;
+use super::http2::Http2;
 use super::request::{Request, post};
 
 /// Long enough for a real backend to fail and to come back: only a fault of the gateway misses it.
@@ -86,6 +87,13 @@ impl Home {
         let mut gateway = self.launch_configured(command);
         gateway.wait_until(|address| TcpStream::connect(address).is_ok());
         gateway
+    }
+
+    /// Starts the real program, and waits for nothing: a test that does by itself speaks to it as only it can.
+    pub(crate) fn spawn_without_waiting(&self) -> Gateway {
+        let mut command = self.program();
+        command.arg("serve");
+        self.launch_configured(command)
     }
 
     /// As `spawn`, by a command which ends in running the program; `--config FILE` is added to its arguments.
@@ -160,6 +168,11 @@ impl Gateway {
     pub(crate) fn publish(&self, path: &str, body: impl Into<Vec<u8>>) -> Answer {
         let token = self.alice.get_or_init(|| self.token("alice"));
         self.send(&post(path, body).cookie(token))
+    }
+
+    /// A client that speaks HTTP/2 from its first byte on.
+    pub(crate) fn http2(&self) -> Http2 {
+        Http2::open(self.address)
     }
 
     /// An answer of the admin listener.

@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tempfile::TempDir;
 
+use super::certificates::Identity;
 use super::records::{self, Line};
 
 /// The real program, as cargo built it for this test run.
@@ -40,6 +41,18 @@ impl Home {
             .set("sink.file.path", "data");
         home.write_directory(DIRECTORY);
         home
+    }
+
+    /// Serves HTTPS with this certificate.
+    pub(crate) fn with_tls(self, identity: &Identity) -> Self {
+        self.write_identity("tls", identity);
+        self.set("server.tls.certificate", "tls.pem").set("server.tls.key", "tls.key")
+    }
+
+    /// Writes a certificate and its key as `name.pem` and `name.key`.
+    pub(crate) fn write_identity(&self, name: &str, identity: &Identity) {
+        self.write(&format!("{name}.pem"), &identity.certificate);
+        self.write_secret(&format!("{name}.key"), identity.key.as_bytes());
     }
 
     /// A folder with nothing in it.

@@ -1,0 +1,154 @@
+//! A connection over HTTP/2 (RFC 9113). Its requests are served inside its own task, so that all of them end when it
+//! does, and nothing that they hold outlives it.
+//!
+//! What a client may do within a connection is bounded by hyper and h2: streams, windows, the size of a head and of its
+//! CONTINUATION frames, resets, empty and tiny DATA frames. Acknowledgements that the client does not read stop the
+//! reading. What they leave open is bounded here: the time of a stream, and frames while no request is open.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use http_body_util::Full;
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONTENT_LENGTH, HeaderValue};
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Application, Phase, Socket, Watch};
+use crate::http::response::Answer;
+
+/// Bytes of frames beyond a connection's window that may come while no request is open: pings and settings of years.
+pub(super) const UNASKED_MAX: usize = 1 << 20;
+
+/// Bounds on a connection over HTTP/2.
+#[derive(Clone, Copy, Debug)]
+pub struct Http2Limits {
+    /// Requests at once.
+    pub streams_max: u32,
+    /// Bytes of a body that have not been read.
+    pub stream_window: u32,
+    /// Bytes of all bodies that have not been read.
+    pub connection_window: u32,
+    /// From a request's head to the last byte of its answer.
+    pub stream_time: Duration,
+    /// Requests that the client has reset before they were begun.
+    pub pending_resets_max: usize,
+    /// Requests that were reset for the client's faults.
+    pub error_resets_max: usize,
+}
+
+/// As [`serve`](super::serve), for a client that speaks HTTP/2. One that is late or idle is told to go (GOAWAY) before
+/// the connection ends, so that it knows which requests were never begun.
+pub(super) async fn serve<S>(
+    socket: Socket<S>,
+    mut watch: Watch<S>,
+    limits: Http2Limits,
+    application: &impl Application,
+    draining: &CancellationToken,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    // Unbounded, but it never holds more than the streams that may be open.
+    let (sender, arriving) = mpsc::unbounded_channel();
+    let service = service_fn(|request| Box::pin(answer(application, request)));
+    let hyper = pin!(
+        http2::Builder::new(Streams { sender, time: limits.stream_time })
+            .max_concurrent_streams(limits.streams_max)
+            .initial_stream_window_size(limits.stream_window)
+            .initial_connection_window_size(limits.connection_window)
+            .max_header_list_size(u32::try_from(watch.limits.header_size).unwrap_or(u32::MAX))
+            .max_pending_accept_reset_streams(limits.pending_resets_max)
+            .max_local_error_reset_streams(limits.error_resets_max)
+            .serve_connection(TokioIo::new(socket.clone()), service)
+    );
+    let open = FuturesUnordered::new();
+    let mut connection = pin!(Connection { socket: &socket, protocol: hyper, arriving, open });
+    let ended = tokio::select! {
+        biased;
+        ended = watch.over(connection.as_mut()) => Some(ended),
+        () = draining.cancelled() => None,
+    };
+    match ended {
+        Some(Ok(ended)) => return ended.map_err(io::Error::other),
+        Some(Err(late)) if socket.is_stalled() => return Err(late),
+        Some(Err(_)) if connection.open.is_empty() => socket.enter(Phase::Quiet(Instant::now())),
+        Some(Err(_)) | None => {}
+    }
+    connection.protocol.as_mut().graceful_shutdown();
+    watch.hurry();
+    watch.over(connection).await?.map_err(io::Error::other)
+}
+
+/// hyper sends the body of an answer to HEAD over HTTP/2, which must have none (RFC 9110, section 9.3.2).
+async fn answer(application: &impl Application, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    let is_head = request.method() == Method::HEAD;
+    let mut answer = application.answer(request).await;
+    if is_head && let Some(length) = answer.body().size_hint().exact() {
+        answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        *answer.body_mut() = Full::new(Bytes::new());
+    }
+    Ok(answer)
+}
+
+/// Takes the streams that hyper would have run elsewhere.
+#[derive(Clone)]
+struct Streams<'a> {
+    sender: mpsc::UnboundedSender<LocalBoxFuture<'a, ()>>,
+    time: Duration,
+}
+
+impl<'a, F: Future<Output = ()> + 'a> Executor<F> for Streams<'a> {
+    fn execute(&self, stream: F) {
+        // A stream that is late is dropped, which resets it.
+        let stream = tokio::time::timeout(self.time, stream);
+        // The other end is gone only when the connection is.
+        let _ = self.sender.send(Box::pin(async move {
+            let _ = stream.await;
+        }));
+    }
+}
+
+/// hyper's connection and its streams, as one future.
+struct Connection<'a, S, C> {
+    socket: &'a Socket<S>,
+    protocol: C,
+    arriving: mpsc::UnboundedReceiver<LocalBoxFuture<'a, ()>>,
+    open: FuturesUnordered<LocalBoxFuture<'a, ()>>,
+}
+
+impl<S, C: Future + Unpin> Future for Connection<'_, S, C> {
+    type Output = C::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
+        let this = &mut *self;
+        let were_open = !this.open.is_empty();
+        let ended = Pin::new(&mut this.protocol).poll(context);
+        let mut arrived = false;
+        while let Ok(stream) = this.arriving.try_recv() {
+            arrived = true;
+            this.open.push(stream);
+        }
+        while let Poll::Ready(Some(())) = this.open.poll_next_unpin(context) {}
+        if !this.open.is_empty() {
+            this.socket.enter(Phase::Answering);
+        } else if were_open || arrived {
+            this.socket.enter(Phase::Quiet(Instant::now()));
+        }
+        ended
+    }
+}

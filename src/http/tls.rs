@@ -1,0 +1,39 @@
+//! The TLS handshake of one connection: bounded in time, and what it says of the client.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::connection::Protocol;
+use crate::tls::LiveTls;
+
+/// Bytes of answers that wait to be encrypted, or for the client to take them.
+const SEND_BUFFER: usize = 16 * 1024;
+
+/// A connection after its handshake.
+pub(super) struct Secured {
+    pub(super) stream: TlsStream<TcpStream>,
+    /// As agreed on by ALPN; HTTP/1.1 with a client that offers none.
+    pub(super) protocol: Protocol,
+    /// The email of the user that the client's certificate stands for.
+    pub(super) certified: Option<Arc<str>>,
+}
+
+/// Does the handshake.
+///
+/// # Errors
+/// The client broke off, came too late, spoke no TLS that is served, or has no certificate that is good enough.
+pub(super) async fn accept(stream: TcpStream, tls: &LiveTls, time: Duration) -> io::Result<Secured> {
+    let acceptor = TlsAcceptor::from(tls.config());
+    let handshake = acceptor.accept_with(stream, |session| session.set_buffer_limit(Some(SEND_BUFFER)));
+    let stream = tokio::time::timeout(time, handshake).await??;
+    let (_, session) = stream.get_ref();
+    let protocol = if session.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
+    let certificate = session.peer_certificates().and_then(|chain| chain.first());
+    let certified = certificate.and_then(|certificate| tls.user_of(certificate));
+    Ok(Secured { stream, protocol, certified })
+}
