@@ -86,9 +86,9 @@ fn publish(home: Home, connections: u32, read: impl FnOnce() -> Vec<Arrived>) ->
     ledger.all_there(&arrived);
     ledger.none_twice(&arrived);
     let run = Run { ledger, arrived, requests: 4 * connections, writes, elapsed };
-    let (requests, overlap, median) = (run.requests, run.overlap(), run.ledger.median_wait());
+    let (requests, overlap, median) = (run.requests, run.overlap(), run.ledger.median_wait().as_millis());
     eprintln!(
-        "{requests} requests, {writes} writes, {overlap:.1} at once; half were answered in {median:.0?}"
+        "{requests} requests, {writes} writes, {overlap:.1} at once; half were answered in {median} ms"
     );
     run
 }

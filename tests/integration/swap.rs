@@ -86,11 +86,11 @@ fn one_line_swaps_the_sink_and_nothing_else() {
 
 /// Shows the first records that differ, and not the hundreds around them.
 #[track_caller]
-fn assert_same(these: &[Arrived], those: &[Arrived], what: &str) {
-    for (this, that) in these.iter().zip(those) {
-        assert_eq!(this, that, "{what}");
+fn assert_same(found: &[Arrived], expected: &[Arrived], what: &str) {
+    for (one, other) in found.iter().zip(expected) {
+        assert_eq!(one, other, "{what}");
     }
-    assert_eq!(these.len(), those.len(), "{what}");
+    assert_eq!(found.len(), expected.len(), "{what}");
 }
 
 /// A topic's name at every backend.
