@@ -71,7 +71,6 @@ fn each_dependency_has_one_home() {
         ("tokio_rustls", "http"),
         ("clap", "cli"),
         ("iem_sink_file", "sinks"),
-        ("dashmap", "telemetry"),
         ("flate2", "encoding"),
         ("zstd", "encoding"),
         ("wide", "record"),

@@ -174,11 +174,11 @@ fn more_records_than_the_queue_holds_are_413() {
 fn large_requests_and_small_ones_go_on_together() {
     let gateway = Home::new().start();
     let load = Load::start(gateway.address, &gateway.token("alice"), "small", 4, 100);
+    // The two halves are two clients': nothing says which of them comes first.
+    let id = |number| format!("{}-{number:08}", if number < 3750 { "first" } else { "second" });
     let record = |number| {
-        let padding = "x".repeat(1000);
-        format!(
-            r#"{{"envcustomerid":"acme","splitby":"large","test_id":"large-{number:08}","a":"{padding}"}}"#
-        )
+        let (id, padding) = (id(number), "x".repeat(1000));
+        format!(r#"{{"envcustomerid":"acme","splitby":"large","test_id":"{id}","a":"{padding}"}}"#)
     };
     let large: Vec<_> = (0..7500).map(record).collect();
     let (half, rest) = large.split_at(large.len() / 2);
@@ -197,7 +197,7 @@ fn large_requests_and_small_ones_go_on_together() {
     assert_eq!(gateway.publish(EVENTS, broken).expect(400).json()["record"], large.len());
     let mut ledger = load.stop();
     assert_eq!(ledger.answers.keys().collect::<Vec<_>>(), [&200], "every small request was taken");
-    ledger.published.extend((0..large.len()).map(|number| format!("large-{number:08}")));
+    ledger.published.extend((0..large.len()).map(id));
     let lines = gateway.home.records("events");
     ledger.check_against(&lines);
     assert_eq!(lines.len(), ledger.published.len() + 1);
