@@ -5,7 +5,6 @@
 //! too. So a small body that unfolds to a huge one ends at the limit, and never takes more memory or more time at one
 //! go than any other.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use flate2::{Decompress, FlushDecompress, Status};
@@ -62,7 +61,7 @@ impl Encoding {
 }
 
 /// Why a body cannot be decoded.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The decoded body is larger than the limit.
     #[error("the decoded body is too large")]
@@ -76,7 +75,7 @@ pub enum DecodeError {
         /// The encoding.
         encoding: Encoding,
         /// What is wrong.
-        problem: Cow<'static, str>,
+        problem: &'static str,
     },
 }
 
@@ -206,10 +205,10 @@ fn inflated(
     output: &mut [u8],
 ) -> Result<Progress, DecodeError> {
     let (read, written) = (inflate.total_in(), inflate.total_out());
-    let status = inflate.decompress(input, output, FlushDecompress::None).map_err(|error| {
-        let problem = error.message().unwrap_or("it is corrupt").to_owned();
-        DecodeError::Corrupt { encoding, problem: problem.into() }
-    })?;
+    // The library's own words depend on how the body came in pieces.
+    let status = inflate
+        .decompress(input, output, FlushDecompress::None)
+        .map_err(|_| corrupt(encoding, "it is corrupt"))?;
     // Both are lengths of parts of slices.
     let since = |before, now: u64| usize::try_from(now - before).unwrap_or(usize::MAX);
     Ok(Progress {
@@ -234,7 +233,7 @@ fn unfolded(context: &mut DCtx<'_>, input: &[u8], output: &mut [u8]) -> Result<P
 }
 
 fn corrupt(encoding: Encoding, problem: &'static str) -> DecodeError {
-    DecodeError::Corrupt { encoding, problem: problem.into() }
+    DecodeError::Corrupt { encoding, problem }
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ fuzz_target!(|body: &[u8]| {
         }
     }
     let bytes = Bytes::copy_from_slice(body);
-    if body.trim_ascii_start().starts_with(b"[") {
+    if body.iter().find(|byte| !b" \t\n\r".contains(byte)) == Some(&b'[') {
         split_alike(&bytes, Form::Json, array(body));
     }
     split_alike(&bytes, Form::Lines, lines(body));

@@ -20,7 +20,9 @@ fuzz_target!(|input: &[u8]| {
     let piece = usize::from(*piece) + 1;
     for encoding in [Encoding::Gzip, Encoding::Deflate, Encoding::Zstd] {
         let found = decode(encoding, body, piece);
-        assert_eq!(found, decode(encoding, body, body.len().max(1)), "the same in any pieces");
+        // Not which of two faults is met first: a step that fails adds nothing, so its output may not reach the limit.
+        let whole = decode(encoding, body, body.len().max(1));
+        assert_eq!(found.as_ref().ok(), whole.as_ref().ok(), "the same in any pieces");
         let reference = match encoding {
             Encoding::Gzip => read(MultiGzDecoder::new(body)),
             Encoding::Zstd => zstd::Decoder::new(body).ok().and_then(|decoder| read(decoder)),

@@ -118,6 +118,15 @@ fn what_is_changed_or_followed_is_refused() {
 }
 
 #[test]
+fn what_is_said_of_a_fault_does_not_depend_on_the_pieces() {
+    let body = br#"{"envcustomerid":"acme","splitby":"a"}"#.repeat(20);
+    for piece in [1, 4, body.len()] {
+        let result = decode_pieces(Encoding::Deflate, &body, piece, NO_LIMIT);
+        assert_eq!(result, Err(corrupt(Encoding::Deflate, "it is corrupt")), "in pieces of {piece}");
+    }
+}
+
+#[test]
 fn gzip_has_members_and_zstd_has_frames() {
     for (encoding, encode) in [WAYS[0], WAYS[3]] {
         let body = [encode(b"one,"), encode(b""), encode(b"two")].concat();

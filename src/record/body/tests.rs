@@ -31,6 +31,8 @@ fn one_object_is_the_whole_body() {
     assert!(!read(&body, Form::Json, 1).expect("a record").indexed);
     check_fault("", Form::Json, None, "the body is empty; a JSON object is expected");
     check_fault("5", Form::Json, None, "a JSON object is expected");
+    // A form feed is no white space of JSON.
+    check_fault(&format!("\u{c}[{ACME}]"), Form::Json, None, "a JSON object is expected");
     check_fault("{\n5", Form::Json, None, "invalid JSON at byte 2: key must be a string");
 }
 
