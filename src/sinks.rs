@@ -1,5 +1,10 @@
 //! Configuration → backends. The only file that names the sink crates.
 
+#![cfg_attr(
+    not(all(feature = "file", feature = "kafka", feature = "pubsub")),
+    allow(unused, reason = "each sink is a feature")
+)]
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

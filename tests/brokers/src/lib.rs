@@ -2,6 +2,7 @@
 //! free and in folders of their own. They end with the process that started them, however that one ends.
 
 pub mod kafka;
+mod ports;
 pub mod process;
 pub mod proxy;
 pub mod pubsub;

@@ -8,7 +8,6 @@ mod emulator;
 mod jar;
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,6 +17,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use ureq::Agent;
 
+use crate::ports;
 use emulator::Emulator;
 
 /// The project that all topics are in. The emulator takes any.
@@ -79,12 +79,11 @@ impl PubSub {
     }
 
     fn start_with(java: &'static [&'static str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let config = Agent::config_builder().timeout_global(Some(Duration::from_secs(30)));
         let pubsub = Self {
             jar: jar::find(),
             java,
-            port: port.expect("a free port on loopback").port(),
+            port: ports::free(1)[0],
             agent: config.http_status_as_error(false).build().into(),
             emulator: Mutex::new(None),
         };

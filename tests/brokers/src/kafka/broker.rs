@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Options, PASSWORD, POWERLESS, USER, certificates, install};
+use crate::ports;
 use crate::process::{Guarded, tail};
 use crate::proxy::{DelayingProxy, ONE_WAY};
 
@@ -32,7 +32,7 @@ impl Site {
     /// Finds a place for each broker of a cluster, and writes down its settings. `folder` holds the cluster's
     /// certificates.
     pub(super) fn plan(options: &Options, folder: &Path) -> Vec<Self> {
-        let ports = free_ports(options.brokers * 5);
+        let ports = ports::free(options.brokers * 5);
         let (ports, _) = ports.as_chunks::<5>();
         let voters: Vec<String> =
             (1..).zip(ports).map(|(id, [controller, ..])| format!("{id}@127.0.0.1:{controller}")).collect();
@@ -203,11 +203,4 @@ impl Broker {
         command.extend(["-cp", install::class_path(), "kafka.Kafka", properties]);
         Self { process: Guarded::spawn(&site.log(), &command) }
     }
-}
-
-/// Ports that were free a moment ago. All are held at once, so that none is given twice.
-fn free_ports(count: usize) -> Vec<u16> {
-    let held: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-    held.iter().map(|listener| listener.local_addr().expect("a bound address").port()).collect()
 }
