@@ -6,6 +6,7 @@
 
 mod batch;
 mod health;
+mod murmur;
 mod queue;
 mod room;
 mod submission;

@@ -1,12 +1,12 @@
 //! One topic's bounded queue: its room, and one channel a worker. It never waits for room and never drops what it took.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use smallvec::SmallVec;
 
+use super::murmur::murmur2;
 use super::room::{Refused, Room};
 use super::submission::{Part, Receipt, Submission};
 use super::{Records, TopicSettings};
@@ -55,8 +55,8 @@ impl Queue {
     fn split(&self, records: Records) -> Vec<(Vec<usize>, Records)> {
         let mut shares = vec![(Vec::new(), SmallVec::new()); self.senders.len()];
         for (index, record) in records.into_iter().enumerate() {
-            let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&record.key);
-            #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
+            // Without its sign, as Kafka takes it.
+            let hash = murmur2(record.key.as_bytes()) & 0x7fff_ffff;
             let (indexes, share) = &mut shares[hash as usize % self.senders.len()];
             indexes.push(index);
             share.push(record);
