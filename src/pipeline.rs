@@ -6,7 +6,6 @@
 
 mod batch;
 mod health;
-mod murmur;
 mod queue;
 mod room;
 mod submission;

@@ -179,9 +179,8 @@ impl Service {
         context.integration = Some(integration.id.as_str().into());
         context.actionable_state = integration.state(update.state).map(Into::into);
         let (id, context) = (record::next_id(context.time), Arc::new(context));
-        let customers = smallvec![(Arc::clone(&customer.id), 1)];
         let records = smallvec![Record { id, context, customer: Arc::clone(&customer.id), key, data }];
-        self.deliver(Kind::Ticket, Accepted { records, customers }, permit).await
+        self.deliver(Kind::Ticket, Accepted { records, customers: smallvec![(customer, 1)] }, permit).await
     }
 
     /// A ticket's change, read as [`accept`](Self::accept) does.
@@ -203,7 +202,12 @@ impl Service {
     fn holder(&self, request: &Inbound) -> Option<Result<Principal, TokenError>> {
         let token =
             access_token(&request.head.headers).map(|token| self.identity.principal(token, request.received));
-        token.or_else(|| request.certified.as_deref().map(|email| self.identity.certified(email)))
+        token.or_else(|| self.certified(request))
+    }
+
+    /// The user that the client's certificate stands for.
+    fn certified(&self, request: &Inbound) -> Option<Result<Principal, TokenError>> {
+        request.certified.as_deref().map(|email| self.identity.certified(email))
     }
 
     /// Who sends a ticket's change: the holder of a token, or else of Basic credentials, or else of a client
@@ -235,10 +239,7 @@ impl Service {
         let principal = match authentication::basic(authorization(&request.head.headers)) {
             BasicHeader::Present(basic) => self.login(&basic, request, Refusal::WrongLogin).await?,
             BasicHeader::Malformed => return Err(Refusal::WrongLogin),
-            BasicHeader::Absent => {
-                let certified = request.certified.as_deref().map(|email| self.identity.certified(email));
-                certified.and_then(Result::ok).ok_or(Refusal::WrongLogin)?
-            }
+            BasicHeader::Absent => self.certified(request).and_then(Result::ok).ok_or(Refusal::WrongLogin)?,
         };
         self.issue(&principal, request.received)
     }
@@ -296,12 +297,10 @@ impl Service {
 
     /// Takes the records off what their customers may send.
     fn charge(&self, Accepted { records, customers }: &Accepted) -> Result<(), Refusal> {
-        let directory = self.identity.directory().load();
         let mut rest = &records[..];
-        for (id, count) in customers {
+        for (customer, count) in customers {
             let (run, behind) = rest.split_at(*count);
             rest = behind;
-            let Some(customer) = directory.customer(id) else { continue };
             let bytes = run.iter().map(|record| record.data.len()).sum();
             if let Err(over) = self.quotas.take(customer, *count, bytes) {
                 self.metrics.over_quota(records.len());
@@ -356,7 +355,7 @@ impl Service {
         let mut begin = 0;
         for (customer, count) in customers {
             let accepted = (begin..begin + count).filter(|index| accepted(*index)).count();
-            self.metrics.customers().add(customer, accepted, count - accepted);
+            self.metrics.customers().add(&customer.id, accepted, count - accepted);
             begin += count;
         }
     }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use smallvec::SmallVec;
 
-use super::murmur::murmur2;
 use super::room::{Refused, Room};
 use super::submission::{Part, Receipt, Submission};
 use super::{Records, TopicSettings};
@@ -55,9 +54,7 @@ impl Queue {
     fn split(&self, records: Records) -> Vec<(Vec<usize>, Records)> {
         let mut shares = vec![(Vec::new(), SmallVec::new()); self.senders.len()];
         for (index, record) in records.into_iter().enumerate() {
-            // Without its sign, as Kafka takes it.
-            let hash = murmur2(record.key.as_bytes()) & 0x7fff_ffff;
-            let (indexes, share) = &mut shares[hash as usize % self.senders.len()];
+            let (indexes, share) = &mut shares[record.key_hash() as usize % self.senders.len()];
             indexes.push(index);
             share.push(record);
         }
