@@ -6,6 +6,7 @@
 
 mod batch;
 mod health;
+mod lane;
 mod queue;
 mod room;
 mod submission;

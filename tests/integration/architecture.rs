@@ -59,7 +59,6 @@ fn each_dependency_has_one_home() {
         ("hyper_util", "http"),
         ("http_body_util", "http"),
         ("simd_json", "record"),
-        ("crossbeam_channel", "pipeline"),
         ("moka", "identity"),
         ("governor", "identity"),
         ("jsonwebtoken", "identity"),
