@@ -23,6 +23,7 @@ use super::connection::{self, Application, ConnectionLimits, Http2Limits, Protoc
 use super::response::{Answer, Refusal, TOO_MANY_CONNECTIONS};
 use super::service::Service;
 use super::tls::{self, Secured};
+use crate::identity::Shown;
 use crate::telemetry::{Endpoint, Metrics};
 use crate::threads::all_ended;
 use crate::tls::LiveTls;
@@ -236,7 +237,7 @@ impl Thread {
     }
 
     async fn serve_stream(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
-        let peer = |certified| Peer { thread: self, address: peer, certified };
+        let peer = |certified| Peer { thread: self, address: peer, certified, shown: Shown::default() };
         let Some(tls) = &self.tls else {
             let client = peer(None);
             return connection::serve(stream, Protocol::Either, self.limits, &client, &self.draining).await;
@@ -259,6 +260,7 @@ struct Peer<'a> {
     address: SocketAddr,
     /// The email of the user that its certificate stands for.
     certified: Option<Arc<str>>,
+    shown: Shown,
 }
 
 impl Application for Peer<'_> {
@@ -273,6 +275,6 @@ impl Application for Peer<'_> {
         } else {
             None
         };
-        service.answer(request, self.address.ip(), self.certified.clone()).await
+        service.answer(request, self.address.ip(), self.certified.clone(), &self.shown).await
     }
 }

@@ -26,7 +26,7 @@ use crate::identity::authorization::{self, Denied};
 use crate::identity::directory::Customer;
 use crate::identity::quota::{OverQuota, Quotas};
 use crate::identity::token::TokenError;
-use crate::identity::{Identity, LoginError, Principal};
+use crate::identity::{Identity, LoginError, Principal, Shown};
 use crate::memory::Memory;
 use crate::pipeline::{Pipeline, Refused};
 use crate::record::{self, KeyFields, Kind, TicketUpdate};
@@ -63,27 +63,30 @@ pub struct Service {
 }
 
 /// A request that is being answered.
-struct Inbound {
+struct Inbound<'c> {
     head: Parts,
     body: Body,
     peer: IpAddr,
     /// The email of the user that the client's certificate stands for.
     certified: Option<Arc<str>>,
+    shown: &'c Shown,
     received: SystemTime,
 }
 
 impl Service {
-    /// Answers one request, of a peer whose certificate, if it has one, stands for the user with the email `certified`.
+    /// Answers one request, of a peer whose certificate, if it has one, stands for the user with the email `certified`, on a
+    /// connection that has `shown` tokens.
     pub(super) async fn answer(
         &self,
         request: Request<Incoming>,
         peer: IpAddr,
         certified: Option<Arc<str>>,
+        shown: &Shown,
     ) -> Answer {
         let began = Instant::now();
         let (head, body) = request.into_parts();
         let body = Body::new(body, &head.headers);
-        let mut request = Inbound { head, body, peer, certified, received: SystemTime::now() };
+        let mut request = Inbound { head, body, peer, certified, shown, received: SystemTime::now() };
         // The path outlives the borrow of the request, whose body the stages read.
         let uri = request.head.uri.clone();
         let route = Route::of(&request.head.method, uri.path());
@@ -104,7 +107,7 @@ impl Service {
         &self,
         route: Route<'_>,
         query: Option<&str>,
-        request: &mut Inbound,
+        request: &mut Inbound<'_>,
     ) -> Result<Answer, Refusal> {
         let success = match route {
             Route::Publish(kind) => self.publish(kind, request).await.map(|()| Success::Published)?,
@@ -121,7 +124,7 @@ impl Service {
     }
 
     /// `POST /publish/…`: contract, sections 2 and 3.
-    async fn publish(&self, kind: Kind, request: &mut Inbound) -> Result<(), Refusal> {
+    async fn publish(&self, kind: Kind, request: &mut Inbound<'_>) -> Result<(), Refusal> {
         let principal = self.holder(request).ok_or(Refusal::MissingToken)??;
         authorization::may_call(principal.user())?;
         let body = self.body(request, Some(kind)).await?;
@@ -135,7 +138,7 @@ impl Service {
         &self,
         kind: Kind,
         principal: Principal,
-        request: &Inbound,
+        request: &Inbound<'_>,
         body: Bytes,
     ) -> Result<(Accepted, Option<OwnedSemaphorePermit>), Refusal> {
         let Topic { pipeline, key_fields } = &self.topics[kind as usize];
@@ -162,7 +165,7 @@ impl Service {
         &self,
         customer: &str,
         query: Option<&str>,
-        request: &mut Inbound,
+        request: &mut Inbound<'_>,
     ) -> Result<(), Refusal> {
         let principal = self.ticket_sender(request).await?;
         authorization::may_call(principal.user())?;
@@ -199,20 +202,20 @@ impl Service {
     }
 
     /// Who sends records: the holder of a token, or else of a client certificate.
-    fn holder(&self, request: &Inbound) -> Option<Result<Principal, TokenError>> {
-        let token =
-            access_token(&request.head.headers).map(|token| self.identity.principal(token, request.received));
+    fn holder(&self, request: &Inbound<'_>) -> Option<Result<Principal, TokenError>> {
+        let token = access_token(&request.head.headers)
+            .map(|token| self.identity.principal(token, request.shown, request.received));
         token.or_else(|| self.certified(request))
     }
 
     /// The user that the client's certificate stands for.
-    fn certified(&self, request: &Inbound) -> Option<Result<Principal, TokenError>> {
+    fn certified(&self, request: &Inbound<'_>) -> Option<Result<Principal, TokenError>> {
         request.certified.as_deref().map(|email| self.identity.certified(email))
     }
 
     /// Who sends a ticket's change: the holder of a token, or else of Basic credentials, or else of a client
     /// certificate.
-    async fn ticket_sender(&self, request: &Inbound) -> Result<Principal, Refusal> {
+    async fn ticket_sender(&self, request: &Inbound<'_>) -> Result<Principal, Refusal> {
         let headers = &request.head.headers;
         if access_token(headers).is_none() {
             match authentication::basic(authorization(headers)) {
@@ -226,7 +229,12 @@ impl Service {
         Ok(self.holder(request).ok_or(Refusal::AccessDenied)??)
     }
 
-    async fn login(&self, basic: &Basic, request: &Inbound, wrong: Refusal) -> Result<Principal, Refusal> {
+    async fn login(
+        &self,
+        basic: &Basic,
+        request: &Inbound<'_>,
+        wrong: Refusal,
+    ) -> Result<Principal, Refusal> {
         self.identity.login(basic, request.peer).await.map_err(|error| match error {
             LoginError::Invalid => wrong,
             LoginError::TooMany { retry_after } => Refusal::TooManyAttempts { retry_after },
@@ -235,7 +243,7 @@ impl Service {
     }
 
     /// `POST /api/v1/user/token`: contract, section 1.
-    async fn token(&self, request: &Inbound) -> Result<Answer, Refusal> {
+    async fn token(&self, request: &Inbound<'_>) -> Result<Answer, Refusal> {
         let principal = match authentication::basic(authorization(&request.head.headers)) {
             BasicHeader::Present(basic) => self.login(&basic, request, Refusal::WrongLogin).await?,
             BasicHeader::Malformed => return Err(Refusal::WrongLogin),
@@ -245,7 +253,7 @@ impl Service {
     }
 
     /// `POST /api/v1/user/token/refresh`
-    async fn refresh(&self, request: &mut Inbound) -> Result<Answer, Refusal> {
+    async fn refresh(&self, request: &mut Inbound<'_>) -> Result<Answer, Refusal> {
         #[derive(serde::Deserialize)]
         struct RefreshRequest {
             refresh_token: String,
@@ -275,7 +283,7 @@ impl Service {
 
     /// The whole body. A topic that is full refuses before a byte of it is read: a stalled one must not have the memory
     /// filled with bodies that wait for nothing.
-    async fn body(&self, request: &mut Inbound, topic: Option<Kind>) -> Result<Bytes, Refusal> {
+    async fn body(&self, request: &mut Inbound<'_>, topic: Option<Kind>) -> Result<Bytes, Refusal> {
         let limits = BodyLimits { size: self.body_size, time: self.body_time };
         let encoding = request.body.admit(&request.head.headers, limits)?;
         if let Some(kind) = topic
@@ -311,7 +319,7 @@ impl Service {
         Ok(())
     }
 
-    fn context(&self, kind: Kind, principal: &Principal, request: &Inbound) -> Context {
+    fn context(&self, kind: Kind, principal: &Principal, request: &Inbound<'_>) -> Context {
         let traceparent = request.head.headers.get("traceparent");
         Context {
             source: Arc::clone(&self.source),
@@ -382,7 +390,7 @@ fn verdict(outcomes: &[Outcome]) -> Result<(), Refusal> {
 }
 
 /// Gives an answer that is not a 200 an id, which the log has too; and every answer where the log wants to know.
-fn identify(answer: &mut Answer, endpoint: Endpoint, request: &Inbound) {
+fn identify(answer: &mut Answer, endpoint: Endpoint, request: &Inbound<'_>) {
     let status = answer.status();
     if status.is_success() && !tracing::enabled!(tracing::Level::DEBUG) {
         return;

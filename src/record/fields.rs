@@ -18,6 +18,8 @@ pub(super) struct Wanted<'n> {
 pub(super) struct Fields<'n, 'v> {
     pub(super) own: [Field<'n, 'v>; 2],
     key: SmallVec<[Field<'n, 'v>; 2]>,
+    /// A bit for the length of each name: most fields are not wanted, and few have the length of one that is.
+    lengths: u64,
 }
 
 /// One wanted field.
@@ -45,13 +47,19 @@ impl<'n, 'v> Fields<'n, 'v> {
     /// Nothing found yet.
     pub(super) fn none_yet(wanted: Wanted<'n>) -> Self {
         let field = |name| Field { name, value: None, repeated: false };
-        Self { own: wanted.own.map(field), key: wanted.key.names().map(field).collect() }
+        let names = wanted.own.into_iter().chain(wanted.key.names());
+        Self {
+            own: wanted.own.map(field),
+            key: wanted.key.names().map(field).collect(),
+            lengths: names.fold(0, |lengths, name| lengths | length_bit(name)),
+        }
     }
 
     /// Whether the field `name` is wanted: values are read only of those.
     #[inline]
     pub(super) fn want(&self, name: &str) -> bool {
-        self.own.iter().chain(&self.key).any(|field| field.name == name)
+        self.lengths & length_bit(name) != 0
+            && self.own.iter().chain(&self.key).any(|field| field.name == name)
     }
 
     /// Takes note of a wanted field of the object.
@@ -68,4 +76,9 @@ impl<'n, 'v> Fields<'n, 'v> {
             Value::String(_) | Value::Number(_) | Value::Other => None,
         })
     }
+}
+
+/// One of 64 bits; the last stands for all lengths beyond.
+fn length_bit(name: &str) -> u64 {
+    1 << name.len().min(63)
 }

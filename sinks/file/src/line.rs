@@ -97,7 +97,15 @@ impl Envelope {
 }
 
 fn append_string(buffer: &mut Vec<u8>, value: &str) {
-    serde_json::to_writer(buffer, value).expect("a Vec takes every write, and a str is always JSON");
+    // All bytes, without a way out: so that several are looked at together.
+    let escapes = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    if value.bytes().fold(false, |any, byte| any | escapes(byte)) {
+        return serde_json::to_writer(buffer, value)
+            .expect("a Vec takes every write, and a str is always JSON");
+    }
+    buffer.push(b'"');
+    buffer.extend_from_slice(value.as_bytes());
+    buffer.push(b'"');
 }
 
 /// Appends the data without its line breaks and the spaces and tabs behind them.
@@ -140,6 +148,17 @@ mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn strings_are_what_serde_json_makes_of_them() {
+        let all: String = (0..=0x100).filter_map(char::from_u32).collect();
+        for value in all.split_inclusive(|_| true).chain(["", "plain", "a\"b", "a\\b", "a\nb", "Grüße", &all])
+        {
+            let mut buffer = Vec::new();
+            append_string(&mut buffer, value);
+            assert_eq!(String::from_utf8_lossy(&buffer), serde_json::to_string(value).expect("a string"));
+        }
     }
 
     #[test]
