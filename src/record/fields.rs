@@ -18,8 +18,8 @@ pub(super) struct Wanted<'n> {
 pub(super) struct Fields<'n, 'v> {
     pub(super) own: [Field<'n, 'v>; 2],
     key: SmallVec<[Field<'n, 'v>; 2]>,
-    /// A bit for the length of each name: most fields are not wanted, and few have the length of one that is.
-    lengths: u64,
+    /// The marks of all names: most fields are not wanted, and few have the mark of one that is.
+    marks: u64,
 }
 
 /// One wanted field.
@@ -51,14 +51,14 @@ impl<'n, 'v> Fields<'n, 'v> {
         Self {
             own: wanted.own.map(field),
             key: wanted.key.names().map(field).collect(),
-            lengths: names.fold(0, |lengths, name| lengths | length_bit(name)),
+            marks: names.fold(0, |marks, name| marks | mark(name)),
         }
     }
 
     /// Whether the field `name` is wanted: values are read only of those.
     #[inline]
     pub(super) fn want(&self, name: &str) -> bool {
-        self.lengths & length_bit(name) != 0
+        self.marks & mark(name) != 0
             && self.own.iter().chain(&self.key).any(|field| field.name == name)
     }
 
@@ -78,7 +78,8 @@ impl<'n, 'v> Fields<'n, 'v> {
     }
 }
 
-/// One of 64 bits; the last stands for all lengths beyond.
-fn length_bit(name: &str) -> u64 {
-    1 << name.len().min(63)
+/// One of 64 bits, by the name's length and first byte.
+fn mark(name: &str) -> u64 {
+    let first = name.as_bytes().first().copied().unwrap_or_default();
+    1 << ((name.len() ^ usize::from(first)) % 64)
 }
