@@ -28,6 +28,7 @@ mod quota;
 mod revocation;
 mod several_sinks;
 mod slow;
+mod smuggling;
 mod swap;
 mod tls;
 mod tls_clients;
