@@ -168,6 +168,14 @@ impl Connection {
         begun
     }
 
+    /// Whether nothing has come, neither a byte nor an end. Takes nothing away.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("a socket takes its options");
+        let peeked = self.stream.peek(&mut [0]).map_err(|error| error.kind());
+        self.stream.set_nonblocking(false).expect("a socket takes its options");
+        self.unread.is_empty() && peeked == Err(io::ErrorKind::WouldBlock)
+    }
+
     /// How long sending and reading may take from now on.
     pub(crate) fn set_patience(&mut self, patience: Duration) {
         self.stream.set_read_timeout(Some(patience)).expect("a socket takes its options");
