@@ -21,6 +21,7 @@ mod harness;
 mod http2;
 mod http2_abuse;
 mod http2_smuggling;
+mod idle;
 mod kafka;
 mod many;
 mod metadata;
