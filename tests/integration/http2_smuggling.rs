@@ -55,7 +55,7 @@ impl Scene {
         let mut fields = self.good();
         match value {
             Some(value) => {
-                fields.iter_mut().filter(|field| field.0 == name).for_each(|field| field.1 = value)
+                fields.iter_mut().filter(|field| field.0 == name).for_each(|field| field.1 = value);
             }
             None => fields.retain(|field| field.0 != name),
         }

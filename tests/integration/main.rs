@@ -10,6 +10,7 @@ mod check_sinks;
 mod command_line;
 mod contract;
 mod crash;
+mod deaf;
 mod drain;
 mod encodings;
 mod far_away;
