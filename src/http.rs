@@ -3,6 +3,7 @@
 mod admin;
 mod body;
 mod connection;
+mod head;
 mod intake;
 mod readers;
 mod response;

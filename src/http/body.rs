@@ -35,12 +35,14 @@ pub(super) struct Body {
     /// The client waits for `100 Continue` before it sends the body. hyper sends that with the first read.
     awaited: bool,
     ended: bool,
+    /// It broke off, or its framing did: where the next request begins, nobody can say.
+    broken: bool,
 }
 
 impl Body {
     pub(super) fn new(incoming: Incoming, headers: &HeaderMap) -> Self {
         let ended = incoming.is_end_stream();
-        Self { incoming, awaited: headers.contains_key(EXPECT), ended }
+        Self { incoming, awaited: headers.contains_key(EXPECT), ended, broken: false }
     }
 
     /// Refuses, before a byte of it is read, a body that is declared too large or in an encoding that is not served.
@@ -121,8 +123,8 @@ impl Body {
 
     /// Reads and drops the rest after a refusal, if it is small. Says whether the connection can go on.
     pub(super) async fn discard_small(&mut self) -> bool {
-        if self.ended {
-            return true;
+        if self.ended || self.broken {
+            return self.ended;
         }
         // Asking a client that waits for the body that nobody wants would be in vain.
         if self.awaited || self.incoming.size_hint().lower() > SMALL_REST as u64 {
@@ -155,7 +157,10 @@ impl Body {
                         return Some(Ok(chunk));
                     }
                 }
-                Some(Err(error)) => return Some(Err(error)),
+                Some(Err(error)) => {
+                    self.broken = true;
+                    return Some(Err(error));
+                }
             }
         }
     }

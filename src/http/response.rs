@@ -42,6 +42,8 @@ pub(super) enum Success<'a> {
 /// Every other end: what was wrong, and with whom.
 #[derive(Debug)]
 pub(super) enum Refusal {
+    /// The head has no reading that all would agree on.
+    Ambiguous,
     NotFound,
     MethodNotAllowed {
         allow: &'static str,
@@ -222,7 +224,8 @@ impl Refusal {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoRefreshToken
+            Self::Ambiguous
+            | Self::NoRefreshToken
             | Self::BodyBroken
             | Self::Undecodable(_)
             | Self::Malformed(_)
@@ -256,6 +259,7 @@ impl Refusal {
 
     fn text(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
+            Self::Ambiguous => "One Host is needed, and no Transfer-Encoding but chunked",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed { .. } => "Method not allowed",
             Self::Internal => "Internal server error",

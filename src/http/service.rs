@@ -17,6 +17,7 @@ use smallvec::smallvec;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::body::{Body, BodyLimits};
+use super::head;
 use super::intake::{self, Accepted, Intake, Runs};
 use super::readers::{READ_IN_PLACE_MAX, Readers};
 use super::response::{Answer, Refusal, Success};
@@ -91,11 +92,17 @@ impl Service {
         let uri = request.head.uri.clone();
         let route = Route::of(&request.head.method, uri.path());
         let endpoint = route.endpoint();
-        let stages = self.stages(route, uri.query(), &mut request);
-        let result = AssertUnwindSafe(stages).catch_unwind().await.unwrap_or(Err(Refusal::Internal));
+        let has_one_reading = head::has_one_reading(&request.head);
+        let result = if has_one_reading {
+            let stages = self.stages(route, uri.query(), &mut request);
+            AssertUnwindSafe(stages).catch_unwind().await.unwrap_or(Err(Refusal::Internal))
+        } else {
+            Err(Refusal::Ambiguous)
+        };
         let mut answer = result.unwrap_or_else(|refusal| refusal.into_answer(endpoint));
+        let goes_on = has_one_reading && request.body.discard_small().await;
         // Over HTTP/2 a body that is dropped costs its stream alone.
-        if !request.body.discard_small().await && request.head.version < Version::HTTP_2 {
+        if !goes_on && request.head.version < Version::HTTP_2 {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         self.metrics.answered(endpoint, answer.status().as_u16(), began.elapsed());

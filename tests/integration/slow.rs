@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Connection, Gateway, Home, eventually, get, post};
+use crate::harness::frames::{CONTINUATION, DATA, Frame, Frames, HEADERS, header_block};
+use crate::harness::{Authority, Connection, Gateway, Home, client_hello, eventually, get, post};
 
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
 
@@ -67,6 +68,77 @@ fn a_body_of_drops_is_bounded_as_a_whole() {
         assert!(Instant::now() < late, "one byte at a time holds a connection for ever");
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// Sends these bytes over and over, a few at a time, until the gateway is not there to take them.
+#[track_caller]
+fn drip(mut send: impl FnMut() -> std::io::Result<()>) {
+    let late = Instant::now() + Duration::from_secs(15);
+    while send().is_ok() {
+        assert!(Instant::now() < late, "a few bytes at a time hold a connection for ever");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_handshake_of_drops_ends_the_connection() {
+    let authority = Authority::new("authority");
+    let gateway = Home::new().with_tls(&authority.gateway()).set("server.header_timeout", "1s").start();
+    let mut slow = gateway.connect();
+    let hello = client_hello(&authority);
+    let mut drops = hello.chunks(1);
+    // A whole one takes far longer than it is given.
+    drip(|| slow.try_send(drops.next().expect("the handshake is not finished")));
+    eventually(PROMPT, "it is counted", || {
+        gateway.metric("iem_gateway_tls_handshakes_failed_total", &[]) > 0.5
+    });
+}
+
+#[test]
+fn a_head_of_drops_over_http2_ends_the_connection() {
+    let gateway = Home::new().set("server.header_timeout", "1s").start();
+    let mut slow = Frames::open(gateway.address, &[]);
+    slow.send(&Frame::new(HEADERS, 0, 1, header_block(&[(":method", "POST")]))).expect("the gateway reads");
+    let mut drops =
+        (0..).map(|number| Frame::new(CONTINUATION, 0, 1, header_block(&[("x", &number.to_string())])));
+    drip(|| slow.send(&drops.next().expect("there is no last one")));
+    serves_others(&gateway);
+
+    let mut slow = Frames::open(gateway.address, &[]);
+    let head = Frame::headers(1, &[(":method", "POST"), (":scheme", "http"), (":path", "/")], true).bytes();
+    let mut drops = head.chunks(1).cycle();
+    drip(|| slow.send_bytes(drops.next().expect("there is no last one")));
+    serves_others(&gateway);
+}
+
+#[test]
+fn bodies_that_do_not_come_over_http2_are_answered_one_by_one() {
+    let gateway = Home::new().set("server.body_timeout", "1s").start();
+    let cookie = format!("access_token={}", gateway.token("alice"));
+    let head = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/publish/allevents/"),
+        (":authority", "gateway"),
+        ("cookie", &cookie),
+    ];
+    let mut slow = Frames::open(gateway.address, &[]);
+    for stream in [1, 3, 5, 7] {
+        slow.send(&Frame::headers(stream, &head, false)).expect("the gateway reads");
+        slow.send(&Frame::new(DATA, 0, stream, "{")).expect("the gateway reads");
+    }
+    serves_others(&gateway);
+    // One of them comes, in drops, for longer than it is given; one comes in time.
+    slow.send(&Frame::new(DATA, 1, 7, &RECORD[1..])).expect("the gateway reads");
+    let mut answered = Vec::new();
+    while answered.len() < 4 {
+        let _ = slow.send(&Frame::new(DATA, 0, 1, " "));
+        answered.push(slow.find(HEADERS).stream);
+    }
+    assert_eq!(answered[0], 7, "{answered:?}");
+    answered.sort_unstable();
+    assert_eq!(answered, [1, 3, 5, 7]);
+    assert_eq!(gateway.home.records("events").len(), 2);
 }
 
 #[test]

@@ -35,6 +35,11 @@ impl Connection {
         Self::with_stream(socket.into()).expect("a socket takes its options")
     }
 
+    /// A connection that takes next to nothing which it has not read.
+    pub(crate) fn narrow(address: SocketAddr) -> Self {
+        Self::with_stream(narrow(address)).expect("a socket takes its options")
+    }
+
     fn with_stream(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -168,6 +173,14 @@ impl Connection {
         begun
     }
 
+    /// Whether nothing has come, neither a byte nor an end. Takes nothing away.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("a socket takes its options");
+        let peeked = self.stream.peek(&mut [0]).map_err(|error| error.kind());
+        self.stream.set_nonblocking(false).expect("a socket takes its options");
+        self.unread.is_empty() && peeked == Err(io::ErrorKind::WouldBlock)
+    }
+
     /// How long sending and reading may take from now on.
     pub(crate) fn set_patience(&mut self, patience: Duration) {
         self.stream.set_read_timeout(Some(patience)).expect("a socket takes its options");
@@ -178,6 +191,14 @@ impl Connection {
     pub(crate) fn finish_sending(&mut self) {
         self.stream.shutdown(std::net::Shutdown::Write).expect("the connection stands");
     }
+}
+
+/// A socket with the smallest window that the system gives.
+pub(crate) fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(1).expect("a socket takes its options");
+    socket.connect(&address.into()).expect("the gateway accepts a connection");
+    socket.into()
 }
 
 fn torn(place: &str) -> io::Error {

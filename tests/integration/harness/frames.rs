@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use super::connection::narrow;
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) const DATA: u8 = 0;
@@ -81,19 +83,30 @@ pub(crate) struct Frames(TcpStream);
 impl Frames {
     /// Sends the preface with these settings, and no frame more.
     pub(crate) fn open(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
-        let mut frames = Self::silent(address);
+        Self::silent(address).begin(settings)
+    }
+
+    /// As `open`, by a connection that takes next to nothing which it has not read.
+    pub(crate) fn narrow(address: SocketAddr) -> Self {
+        Self::with_stream(narrow(address)).begin(&[])
+    }
+
+    fn begin(mut self, settings: &[(u16, u32)]) -> Self {
         let payload: Vec<u8> = settings
             .iter()
             .flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat())
             .collect();
-        frames.send_bytes(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("the gateway reads");
-        frames.send(&Frame::new(SETTINGS, 0, 0, payload)).expect("the gateway reads");
-        frames
+        self.send_bytes(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("the gateway reads");
+        self.send(&Frame::new(SETTINGS, 0, 0, payload)).expect("the gateway reads");
+        self
     }
 
     /// Sends nothing yet.
     pub(crate) fn silent(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the gateway accepts a connection");
+        Self::with_stream(TcpStream::connect(address).expect("the gateway accepts a connection"))
+    }
+
+    fn with_stream(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a socket takes its options");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes its options");
         stream.set_write_timeout(Some(PATIENCE)).expect("a socket takes its options");
@@ -148,6 +161,12 @@ impl Frames {
                 }
             }
         }
+    }
+
+    /// How long sending and reading may take from now on.
+    pub(crate) fn set_patience(&mut self, patience: Duration) {
+        self.0.set_read_timeout(Some(patience)).expect("a socket takes its options");
+        self.0.set_write_timeout(Some(patience)).expect("a socket takes its options");
     }
 
     /// A second handle, to read while the first one writes.
