@@ -58,8 +58,7 @@ impl<'n, 'v> Fields<'n, 'v> {
     /// Whether the field `name` is wanted: values are read only of those.
     #[inline]
     pub(super) fn want(&self, name: &str) -> bool {
-        self.marks & mark(name) != 0
-            && self.own.iter().chain(&self.key).any(|field| field.name == name)
+        self.marks & mark(name) != 0 && self.own.iter().chain(&self.key).any(|field| field.name == name)
     }
 
     /// Takes note of a wanted field of the object.
