@@ -3,7 +3,10 @@
 mod admin;
 mod body;
 mod connection;
+mod head;
 mod intake;
+mod peers;
+mod proxies;
 mod readers;
 mod response;
 mod route;
@@ -13,6 +16,8 @@ mod tls;
 
 pub use admin::{Admin, Readiness, State};
 pub use connection::Http2Limits;
+pub use head::HeadLimits;
+pub use proxies::Proxies;
 pub use readers::Readers;
 pub use server::{Http2Settings, Server, ServerSettings};
 pub use service::{Service, Topic};

@@ -17,6 +17,7 @@ use smallvec::smallvec;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::body::{Body, BodyLimits};
+use super::head::HeadLimits;
 use super::intake::{self, Accepted, Intake, Runs};
 use super::readers::{READ_IN_PLACE_MAX, Readers};
 use super::response::{Answer, Refusal, Success};
@@ -30,7 +31,7 @@ use crate::identity::{Identity, LoginError, Principal};
 use crate::memory::Memory;
 use crate::pipeline::{Pipeline, Refused};
 use crate::record::{self, KeyFields, Kind, TicketUpdate};
-use crate::telemetry::{Endpoint, Metrics};
+use crate::telemetry::{Endpoint, Limit, Metrics};
 
 /// One topic, as requests meet it.
 pub struct Topic {
@@ -52,6 +53,10 @@ pub struct Service {
     pub body_size: usize,
     /// The time within which a body must be there.
     pub body_time: Duration,
+    /// The bytes a second that it must come at, on average; 0: any.
+    pub body_rate: usize,
+    /// Bounds on a head.
+    pub head: HeadLimits,
     /// Where large bodies are read.
     pub readers: Readers,
     /// By [`Kind`].
@@ -90,7 +95,10 @@ impl Service {
         let endpoint = route.endpoint();
         let stages = self.stages(route, uri.query(), &mut request);
         let result = AssertUnwindSafe(stages).catch_unwind().await.unwrap_or(Err(Refusal::Internal));
-        let mut answer = result.unwrap_or_else(|refusal| refusal.into_answer(endpoint));
+        let mut answer = result.unwrap_or_else(|refusal| {
+            refusal.limit().inspect(|limit| self.metrics.reached(*limit));
+            refusal.into_answer(endpoint)
+        });
         // Over HTTP/2 a body that is dropped costs its stream alone.
         if !request.body.discard_small().await && request.head.version < Version::HTTP_2 {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -106,6 +114,7 @@ impl Service {
         query: Option<&str>,
         request: &mut Inbound,
     ) -> Result<Answer, Refusal> {
+        self.head.admit(&request.head)?;
         let success = match route {
             Route::Publish(kind) => self.publish(kind, request).await.map(|()| Success::Published)?,
             Route::Ticket(customer) => {
@@ -275,13 +284,13 @@ impl Service {
     /// The whole body. A topic that is full refuses before a byte of it is read: a stalled one must not have the memory
     /// filled with bodies that wait for nothing.
     async fn body(&self, request: &mut Inbound, topic: Option<Kind>) -> Result<Bytes, Refusal> {
-        let limits = BodyLimits { size: self.body_size, time: self.body_time };
+        let limits = BodyLimits { size: self.body_size, time: self.body_time, rate: self.body_rate };
         let encoding = request.body.admit(&request.head.headers, limits)?;
         if let Some(kind) = topic
             && self.topics[kind as usize].pipeline.is_full()
         {
             self.metrics.topic(kind).full(1);
-            return Err(Refusal::Full);
+            return Err(Refusal::Full(Limit::Queue));
         }
         let data = request.body.collect(encoding, limits, &self.memory).await?;
         Ok(record::without_bom(data))
@@ -342,7 +351,7 @@ impl Service {
                 self.metrics.topic(kind).full(count);
                 self.count(&customers, |_| false);
                 return Err(match refused {
-                    Refused::Full => Refusal::Full,
+                    Refused::Full => Refusal::Full(Limit::Queue),
                     Refused::TooLarge => Refusal::TooMuch,
                 });
             }
