@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hyper::HeaderMap;
+use hyper::header::HeaderValue;
 use ipnet::IpNet;
 use tokio::io::AsyncRead;
 
@@ -48,7 +49,7 @@ impl Proxies {
 
     /// The address of the client whose request has come from `proxy`.
     pub(super) fn forwarded(&self, proxy: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let lines = headers.get_all("x-forwarded-for").iter().map(|line| line.as_bytes());
+        let lines = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes);
         forwarded::client(proxy, lines, |address| self.contains(address))
     }
 }

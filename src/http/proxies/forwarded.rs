@@ -44,7 +44,7 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    /// Whose request it is, where 10.0.0.0/8 and ::1 are proxies and one of them has sent it.
+    /// Whose request it is, where `10.0.0.0/8` and `::1` are proxies and one of them has sent it.
     fn client_of(lines: &[&str]) -> IpAddr {
         let is_proxy = |address: IpAddr| address == parse("::1") || address.to_string().starts_with("10.");
         client(parse(PROXY), lines.iter().map(|line| line.as_bytes()), is_proxy)
