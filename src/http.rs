@@ -2,8 +2,8 @@
 
 mod admin;
 mod body;
+mod bounds;
 mod connection;
-mod head;
 mod intake;
 mod peers;
 mod proxies;
@@ -15,8 +15,8 @@ mod service;
 mod tls;
 
 pub use admin::{Admin, Readiness, State};
+pub use bounds::HeadLimits;
 pub use connection::Http2Limits;
-pub use head::HeadLimits;
 pub use proxies::Proxies;
 pub use readers::Readers;
 pub use server::{Http2Settings, Server, ServerSettings};

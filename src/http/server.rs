@@ -20,8 +20,8 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::bounds::HeadLimits;
 use super::connection::{self, Application, ConnectionLimits, Http2Limits, Protocol};
-use super::head::HeadLimits;
 use super::peers::Peers;
 use super::proxies::Proxies;
 use super::response::{Answer, Refusal, TOO_MANY_CONNECTIONS};

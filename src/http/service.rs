@@ -17,7 +17,7 @@ use smallvec::smallvec;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::body::{Body, BodyLimits};
-use super::head::HeadLimits;
+use super::bounds::HeadLimits;
 use super::intake::{self, Accepted, Intake, Runs};
 use super::readers::{READ_IN_PLACE_MAX, Readers};
 use super::response::{Answer, Refusal, Success};
