@@ -14,7 +14,7 @@ use iem_gateway::identity::authentication::{Basic, access_token};
 use iem_gateway::identity::directory::{Directory, LiveDirectory};
 use iem_gateway::identity::password::{Cost, Password, PasswordHash};
 use iem_gateway::identity::token::{Lifetimes, SigningKey, Tokens};
-use iem_gateway::identity::{Identity, Settings, authorization};
+use iem_gateway::identity::{Identity, Settings, Shown, authorization};
 
 const USERS: usize = 100_000;
 
@@ -56,17 +56,25 @@ fn authenticate(criterion: &mut Criterion) {
     let header = format!("session=0123456789; access_token={token}");
 
     let mut group = criterion.benchmark_group("authenticate");
-    group.bench_function("token seen before", |bencher| {
+    group.bench_function("token shown before", |bencher| {
+        let shown = Shown::default();
         bencher.iter(|| {
             let token = access_token([black_box(header.as_bytes())], None).expect("a cookie");
-            let principal = identity.principal(token, now).expect("our token");
+            let principal = identity.principal(token, &shown, now).expect("our token");
             authorization::customer(&directory.load(), principal.user(), "customer-50000").map(Arc::clone)
+        });
+    });
+    group.bench_function("token of another connection", |bencher| {
+        bencher.iter(|| {
+            identity.principal(black_box(token.as_bytes()), &Shown::default(), now).expect("our token")
         });
     });
     group.bench_function("token never seen", |bencher| {
         bencher.iter_batched(
             fresh,
-            |identity| identity.principal(black_box(&token), now).expect("our token"),
+            |identity| {
+                identity.principal(black_box(token.as_bytes()), &Shown::default(), now).expect("our token")
+            },
             BatchSize::SmallInput,
         );
     });

@@ -266,15 +266,19 @@ fn open_identity(config: &Config, directory: &Arc<LiveDirectory>) -> Result<Iden
     Ok(Identity::new(Arc::clone(directory), tokens, settings))
 }
 
-/// The configuration's limits have seen to it that a count is neither 0 nor beyond 32 bits.
+/// The configuration's limits have seen to it that a count is not 0.
 fn at_least_one(count: usize) -> NonZeroU32 {
-    NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN)
+    NonZeroU32::new(narrow(count)).unwrap_or(NonZeroU32::MIN)
 }
 
-/// The configuration's limits have seen to it that both fit.
 fn rates(quota: &config::Quota) -> Rates {
-    let rate = |count| NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX));
+    let rate = |count| NonZeroU32::new(narrow(count));
     Rates { records: rate(quota.records), bytes: rate(quota.bytes) }
+}
+
+/// The configuration's limits have seen to it that a count is not beyond 32 bits.
+fn narrow(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -301,9 +305,7 @@ fn head_limits(server: &config::Server) -> HeadLimits {
     HeadLimits { headers_max: server.max_headers, uri_size: server.max_uri }
 }
 
-/// The configuration's limits keep each far below 32 bits.
 fn http2_settings(http2: &config::Http2) -> Http2Settings {
-    let narrow = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
     Http2Settings {
         connections_max: http2.max_connections,
         requests_max: http2.max_requests,

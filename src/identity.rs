@@ -18,6 +18,7 @@ mod private_file;
 pub mod quota;
 pub mod token;
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +27,7 @@ use std::time::SystemTime;
 use moka::sync::Cache;
 
 use authentication::Basic;
+use constant_time_eq::constant_time_eq;
 use directory::{Directory, LiveDirectory, Stamp, User};
 pub use limits::{FailuresPerMinute, Peer};
 use login::Logins;
@@ -51,6 +53,21 @@ impl Principal {
     fn find(directory: &Directory, email: &str, stamp: Stamp) -> Option<Self> {
         let user = directory.user(email)?;
         (user.enabled && user.stamp == stamp).then(|| Self(Arc::clone(user)))
+    }
+}
+
+/// The last access token that one connection showed, and what it says: most show the same one with each request.
+#[derive(Default)]
+pub struct Shown(RefCell<Option<(Box<[u8]>, Arc<Claims>)>>);
+
+impl Shown {
+    /// Takes the same time for any token of one length.
+    fn claims(&self, token: &[u8]) -> Option<Arc<Claims>> {
+        let shown = self.0.borrow();
+        shown
+            .as_ref()
+            .filter(|(shown, _)| constant_time_eq(shown, token))
+            .map(|(_, claims)| Arc::clone(claims))
     }
 }
 
@@ -111,26 +128,37 @@ impl Identity {
         &self.directory
     }
 
-    /// Whose access token this is. The hot path: no cryptography but a digest for a token seen before.
+    /// Whose access token this is, on a connection that has `shown` others. The hot path: nothing but a comparison for the
+    /// connection's last token, nothing but a digest for one that another connection has shown.
     ///
     /// # Errors
     /// [`TokenError::Invalid`] also if the user was removed, disabled or has another password since.
-    pub fn principal(&self, token: impl AsRef<[u8]>, now: SystemTime) -> Result<Principal, TokenError> {
-        let token = token.as_ref();
-        let digest = blake3::keyed_hash(&self.key, token).into();
-        let claims = if let Some(claims) = self.verified.get(&digest) {
+    pub fn principal(&self, token: &[u8], shown: &Shown, now: SystemTime) -> Result<Principal, TokenError> {
+        let claims = if let Some(claims) = shown.claims(token) {
             self.hits.fetch_add(1, Ordering::Relaxed);
             claims
         } else {
-            self.misses.fetch_add(1, Ordering::Relaxed);
-            let claims = Arc::new(self.tokens.verify(token, Use::Access, now)?);
-            self.verified.insert(digest, Arc::clone(&claims));
+            let claims = self.verified(token, now)?;
+            *shown.0.borrow_mut() = Some((token.into(), Arc::clone(&claims)));
             claims
         };
         if claims.has_expired(now) {
             return Err(TokenError::Expired);
         }
         self.find(&claims)
+    }
+
+    /// What the token says, from the cache of all connections or by verifying it.
+    fn verified(&self, token: &[u8], now: SystemTime) -> Result<Arc<Claims>, TokenError> {
+        let digest = blake3::keyed_hash(&self.key, token).into();
+        if let Some(claims) = self.verified.get(&digest) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(claims);
+        }
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        let claims = Arc::new(self.tokens.verify(token, Use::Access, now)?);
+        self.verified.insert(digest, Arc::clone(&claims));
+        Ok(claims)
     }
 
     /// Whose password this is, for a peer at this address.

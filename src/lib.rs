@@ -31,6 +31,7 @@ pub mod memory;
 pub mod pipeline;
 pub mod record;
 pub mod sinks;
+mod size;
 mod telemetry;
 mod threads;
 pub mod tls;

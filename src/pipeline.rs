@@ -6,7 +6,7 @@
 
 mod batch;
 mod health;
-mod murmur;
+mod lane;
 mod queue;
 mod room;
 mod submission;

@@ -4,18 +4,15 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use bytesize::ByteSize;
 use ipnet::IpNet;
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::size;
+
 /// Reads bytes from `"8 MiB"`.
 pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
-    let parse = |text: &str| {
-        let has_unit = text.ends_with(|last: char| last.is_ascii_alphabetic());
-        let size: ByteSize = text.parse().ok().filter(|_| has_unit)?;
-        usize::try_from(size.as_u64()).ok()
-    };
+    let parse = |text: &str| size::parse(text).and_then(|size| usize::try_from(size).ok());
     deserializer.deserialize_str(Text { expected: "a size with its unit, such as \"8 MiB\"", parse })
 }
 

@@ -34,8 +34,8 @@ pub(super) struct Accepted {
     pub(super) customers: Runs,
 }
 
-/// Whose the records are, in their order: a customer's id, and how many in a row are theirs.
-pub(super) type Runs = SmallVec<[(Arc<str>, usize); 1]>;
+/// Whose the records are, in their order: a customer, and how many in a row are theirs.
+pub(super) type Runs = SmallVec<[(Arc<Customer>, usize); 1]>;
 
 impl Intake<'_> {
     /// Checks 6 to 8 of the contract's section 2: 6 for all records, then 7 and 8 of each in turn.
@@ -48,14 +48,14 @@ impl Intake<'_> {
         let (mut records, mut customers) = (Records::with_capacity(parsed.len()), Runs::new());
         for (index, ParsedRecord { parsed, data }) in parsed.into_iter().enumerate() {
             let customer = match customers.last_mut() {
-                Some((last, count)) if **last == *parsed.customer() => {
+                Some((last, count)) if *last.id == *parsed.customer() => {
                     *count += 1;
-                    Arc::clone(last)
+                    Arc::clone(&last.id)
                 }
                 _ => {
                     let customer = customer(&directory, &principal, parsed.customer(), self.metrics)
                         .map_err(|refusal| if indexed { of_record(index, refusal) } else { refusal })?;
-                    customers.push((Arc::clone(&customer.id), 1));
+                    customers.push((Arc::clone(customer), 1));
                     Arc::clone(&customer.id)
                 }
             };

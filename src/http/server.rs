@@ -27,6 +27,7 @@ use super::proxies::Proxies;
 use super::response::{Answer, Refusal, TOO_MANY_CONNECTIONS};
 use super::service::Service;
 use super::tls::{self, Secured};
+use crate::identity::Shown;
 use crate::telemetry::{Endpoint, Limit, Metrics};
 use crate::threads::all_ended;
 use crate::tls::LiveTls;
@@ -294,7 +295,10 @@ impl Thread {
 
     async fn serve_stream(&self, stream: TcpStream, address: IpAddr, is_proxy: bool) -> io::Result<()> {
         let Shared { tls, limits, http2_connections, metrics, .. } = &*self.shared;
-        let client = |certified, http2| Client { shared: &self.shared, address, is_proxy, certified, http2 };
+        let client = |certified, http2| {
+            let shown = Shown::default();
+            Client { shared: &self.shared, address, is_proxy, certified, http2, shown }
+        };
         let Some(tls) = tls else {
             let client = client(None, Cell::new(None));
             return connection::serve(stream, Protocol::Either, *limits, &client, &self.draining).await;
@@ -332,6 +336,7 @@ struct Client<'a> {
     certified: Option<Arc<str>>,
     /// Among the connections over HTTP/2.
     http2: Cell<Option<SemaphorePermit<'a>>>,
+    shown: Shown,
 }
 
 impl Application for Client<'_> {
@@ -348,7 +353,7 @@ impl Application for Client<'_> {
         };
         let peer =
             if self.is_proxy { proxies.forwarded(self.address, request.headers()) } else { self.address };
-        service.answer(request, peer, self.certified.clone()).await
+        service.answer(request, peer, self.certified.clone(), &self.shown).await
     }
 
     fn takes_http2(&self) -> bool {

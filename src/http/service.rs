@@ -27,7 +27,7 @@ use crate::identity::authorization::{self, Denied};
 use crate::identity::directory::Customer;
 use crate::identity::quota::{OverQuota, Quotas};
 use crate::identity::token::TokenError;
-use crate::identity::{Identity, LoginError, Principal};
+use crate::identity::{Identity, LoginError, Principal, Shown};
 use crate::memory::Memory;
 use crate::pipeline::{Pipeline, Refused};
 use crate::record::{self, KeyFields, Kind, TicketUpdate};
@@ -68,27 +68,30 @@ pub struct Service {
 }
 
 /// A request that is being answered.
-struct Inbound {
+struct Inbound<'c> {
     head: Parts,
     body: Body,
     peer: IpAddr,
     /// The email of the user that the client's certificate stands for.
     certified: Option<Arc<str>>,
+    shown: &'c Shown,
     received: SystemTime,
 }
 
 impl Service {
-    /// Answers one request, of a peer whose certificate, if it has one, stands for the user with the email `certified`.
+    /// Answers one request, of a peer whose certificate, if it has one, stands for the user with the email `certified`, on a
+    /// connection that has `shown` tokens.
     pub(super) async fn answer(
         &self,
         request: Request<Incoming>,
         peer: IpAddr,
         certified: Option<Arc<str>>,
+        shown: &Shown,
     ) -> Answer {
         let began = Instant::now();
         let (head, body) = request.into_parts();
         let body = Body::new(body, &head.headers);
-        let mut request = Inbound { head, body, peer, certified, received: SystemTime::now() };
+        let mut request = Inbound { head, body, peer, certified, shown, received: SystemTime::now() };
         // The path outlives the borrow of the request, whose body the stages read.
         let uri = request.head.uri.clone();
         let route = Route::of(&request.head.method, uri.path());
@@ -112,7 +115,7 @@ impl Service {
         &self,
         route: Route<'_>,
         query: Option<&str>,
-        request: &mut Inbound,
+        request: &mut Inbound<'_>,
     ) -> Result<Answer, Refusal> {
         self.head.admit(&request.head)?;
         let success = match route {
@@ -130,7 +133,7 @@ impl Service {
     }
 
     /// `POST /publish/…`: contract, sections 2 and 3.
-    async fn publish(&self, kind: Kind, request: &mut Inbound) -> Result<(), Refusal> {
+    async fn publish(&self, kind: Kind, request: &mut Inbound<'_>) -> Result<(), Refusal> {
         let principal = self.holder(request).ok_or(Refusal::MissingToken)??;
         authorization::may_call(principal.user())?;
         let body = self.body(request, Some(kind)).await?;
@@ -144,7 +147,7 @@ impl Service {
         &self,
         kind: Kind,
         principal: Principal,
-        request: &Inbound,
+        request: &Inbound<'_>,
         body: Bytes,
     ) -> Result<(Accepted, Option<OwnedSemaphorePermit>), Refusal> {
         let Topic { pipeline, key_fields } = &self.topics[kind as usize];
@@ -171,7 +174,7 @@ impl Service {
         &self,
         customer: &str,
         query: Option<&str>,
-        request: &mut Inbound,
+        request: &mut Inbound<'_>,
     ) -> Result<(), Refusal> {
         let principal = self.ticket_sender(request).await?;
         authorization::may_call(principal.user())?;
@@ -188,9 +191,8 @@ impl Service {
         context.integration = Some(integration.id.as_str().into());
         context.actionable_state = integration.state(update.state).map(Into::into);
         let (id, context) = (record::next_id(context.time), Arc::new(context));
-        let customers = smallvec![(Arc::clone(&customer.id), 1)];
         let records = smallvec![Record { id, context, customer: Arc::clone(&customer.id), key, data }];
-        self.deliver(Kind::Ticket, Accepted { records, customers }, permit).await
+        self.deliver(Kind::Ticket, Accepted { records, customers: smallvec![(customer, 1)] }, permit).await
     }
 
     /// A ticket's change, read as [`accept`](Self::accept) does.
@@ -209,15 +211,20 @@ impl Service {
     }
 
     /// Who sends records: the holder of a token, or else of a client certificate.
-    fn holder(&self, request: &Inbound) -> Option<Result<Principal, TokenError>> {
-        let token =
-            access_token(&request.head.headers).map(|token| self.identity.principal(token, request.received));
-        token.or_else(|| request.certified.as_deref().map(|email| self.identity.certified(email)))
+    fn holder(&self, request: &Inbound<'_>) -> Option<Result<Principal, TokenError>> {
+        let token = access_token(&request.head.headers)
+            .map(|token| self.identity.principal(token, request.shown, request.received));
+        token.or_else(|| self.certified(request))
+    }
+
+    /// The user that the client's certificate stands for.
+    fn certified(&self, request: &Inbound<'_>) -> Option<Result<Principal, TokenError>> {
+        request.certified.as_deref().map(|email| self.identity.certified(email))
     }
 
     /// Who sends a ticket's change: the holder of a token, or else of Basic credentials, or else of a client
     /// certificate.
-    async fn ticket_sender(&self, request: &Inbound) -> Result<Principal, Refusal> {
+    async fn ticket_sender(&self, request: &Inbound<'_>) -> Result<Principal, Refusal> {
         let headers = &request.head.headers;
         if access_token(headers).is_none() {
             match authentication::basic(authorization(headers)) {
@@ -231,7 +238,12 @@ impl Service {
         Ok(self.holder(request).ok_or(Refusal::AccessDenied)??)
     }
 
-    async fn login(&self, basic: &Basic, request: &Inbound, wrong: Refusal) -> Result<Principal, Refusal> {
+    async fn login(
+        &self,
+        basic: &Basic,
+        request: &Inbound<'_>,
+        wrong: Refusal,
+    ) -> Result<Principal, Refusal> {
         self.identity.login(basic, request.peer).await.map_err(|error| match error {
             LoginError::Invalid => wrong,
             LoginError::TooMany { retry_after } => Refusal::TooManyAttempts { retry_after },
@@ -240,20 +252,17 @@ impl Service {
     }
 
     /// `POST /api/v1/user/token`: contract, section 1.
-    async fn token(&self, request: &Inbound) -> Result<Answer, Refusal> {
+    async fn token(&self, request: &Inbound<'_>) -> Result<Answer, Refusal> {
         let principal = match authentication::basic(authorization(&request.head.headers)) {
             BasicHeader::Present(basic) => self.login(&basic, request, Refusal::WrongLogin).await?,
             BasicHeader::Malformed => return Err(Refusal::WrongLogin),
-            BasicHeader::Absent => {
-                let certified = request.certified.as_deref().map(|email| self.identity.certified(email));
-                certified.and_then(Result::ok).ok_or(Refusal::WrongLogin)?
-            }
+            BasicHeader::Absent => self.certified(request).and_then(Result::ok).ok_or(Refusal::WrongLogin)?,
         };
         self.issue(&principal, request.received)
     }
 
     /// `POST /api/v1/user/token/refresh`
-    async fn refresh(&self, request: &mut Inbound) -> Result<Answer, Refusal> {
+    async fn refresh(&self, request: &mut Inbound<'_>) -> Result<Answer, Refusal> {
         #[derive(serde::Deserialize)]
         struct RefreshRequest {
             refresh_token: String,
@@ -283,7 +292,7 @@ impl Service {
 
     /// The whole body. A topic that is full refuses before a byte of it is read: a stalled one must not have the memory
     /// filled with bodies that wait for nothing.
-    async fn body(&self, request: &mut Inbound, topic: Option<Kind>) -> Result<Bytes, Refusal> {
+    async fn body(&self, request: &mut Inbound<'_>, topic: Option<Kind>) -> Result<Bytes, Refusal> {
         let limits = BodyLimits { size: self.body_size, time: self.body_time, rate: self.body_rate };
         let encoding = request.body.admit(&request.head.headers, limits)?;
         if let Some(kind) = topic
@@ -305,12 +314,10 @@ impl Service {
 
     /// Takes the records off what their customers may send.
     fn charge(&self, Accepted { records, customers }: &Accepted) -> Result<(), Refusal> {
-        let directory = self.identity.directory().load();
         let mut rest = &records[..];
-        for (id, count) in customers {
+        for (customer, count) in customers {
             let (run, behind) = rest.split_at(*count);
             rest = behind;
-            let Some(customer) = directory.customer(id) else { continue };
             let bytes = run.iter().map(|record| record.data.len()).sum();
             if let Err(over) = self.quotas.take(customer, *count, bytes) {
                 self.metrics.over_quota(records.len());
@@ -321,7 +328,7 @@ impl Service {
         Ok(())
     }
 
-    fn context(&self, kind: Kind, principal: &Principal, request: &Inbound) -> Context {
+    fn context(&self, kind: Kind, principal: &Principal, request: &Inbound<'_>) -> Context {
         let traceparent = request.head.headers.get("traceparent");
         Context {
             source: Arc::clone(&self.source),
@@ -365,7 +372,7 @@ impl Service {
         let mut begin = 0;
         for (customer, count) in customers {
             let accepted = (begin..begin + count).filter(|index| accepted(*index)).count();
-            self.metrics.customers().add(customer, accepted, count - accepted);
+            self.metrics.customers().add(&customer.id, accepted, count - accepted);
             begin += count;
         }
     }
@@ -392,7 +399,7 @@ fn verdict(outcomes: &[Outcome]) -> Result<(), Refusal> {
 }
 
 /// Gives an answer that is not a 200 an id, which the log has too; and every answer where the log wants to know.
-fn identify(answer: &mut Answer, endpoint: Endpoint, request: &Inbound) {
+fn identify(answer: &mut Answer, endpoint: Endpoint, request: &Inbound<'_>) {
     let status = answer.status();
     if status.is_success() && !tracing::enabled!(tracing::Level::DEBUG) {
         return;

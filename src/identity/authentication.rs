@@ -58,9 +58,12 @@ pub fn basic(authorization: Option<&[u8]>) -> BasicHeader {
 /// The first cookie of our name. A pair ends at a semicolon even within quotes (RFC 6265, sections 4.2.1 and 5.4); one
 /// pair of quotes around the value is not part of it; an empty value is none.
 fn cookie<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
-    let pairs = headers.into_iter().flat_map(|header| header.split(|byte| *byte == b';'));
+    let pairs = headers.into_iter().flat_map(|header| {
+        let ends = memchr::memchr_iter(b';', header).chain([header.len()]);
+        ends.scan(0, |start, end| Some(&header[std::mem::replace(start, end + 1)..end]))
+    });
     let mut named = pairs.filter_map(|pair| {
-        let equals = pair.iter().position(|byte| *byte == b'=')?;
+        let equals = memchr::memchr(b'=', pair)?;
         (pair[..equals].trim_ascii() == COOKIE.as_bytes()).then(|| pair[equals + 1..].trim_ascii())
     });
     let value = unquoted(named.next()?);

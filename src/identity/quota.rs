@@ -7,7 +7,6 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytesize::ByteSize;
 use dashmap::DashMap;
 use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
@@ -15,6 +14,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 use super::directory::Customer;
+use crate::size;
 
 /// How much a second, of records and of bytes. `None`: as much as the gateway takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,10 +48,9 @@ pub enum OverQuota {
 /// # Errors
 /// What is wrong with the text.
 pub fn bytes(text: &str) -> Result<u32, String> {
-    let has_unit = text.ends_with(|last: char| last.is_ascii_alphabetic());
-    let size: Option<ByteSize> = text.parse().ok().filter(|_| has_unit);
-    let size = size.ok_or_else(|| format!("{text:?} is not a size with its unit, such as \"2 MiB\""))?;
-    u32::try_from(size.as_u64()).map_err(|_| format!("{text:?} is 4 GiB or more"))
+    let size = size::parse(text)
+        .ok_or_else(|| format!("{text:?} is not a size with its unit, such as \"2 MiB\""))?;
+    u32::try_from(size).map_err(|_| format!("{text:?} is 4 GiB or more"))
 }
 
 /// The rates of all customers, and where each stands.

@@ -13,6 +13,8 @@ use super::*;
 struct Gateway {
     _folder: tempfile::TempDir,
     identity: Identity,
+    /// What the one connection has shown that tests use.
+    shown: Shown,
 }
 
 fn gateway_with(settings: Settings) -> Gateway {
@@ -21,7 +23,7 @@ fn gateway_with(settings: Settings) -> Gateway {
     fs::write(&path, &*example::TEXT).unwrap();
     let directory = Arc::new(LiveDirectory::open(&path).unwrap());
     let tokens = Tokens::new(&SigningKey::random(), Lifetimes::default());
-    Gateway { _folder: folder, identity: Identity::new(directory, tokens, settings) }
+    Gateway { _folder: folder, identity: Identity::new(directory, tokens, settings), shown: Shown::default() }
 }
 
 fn gateway() -> Gateway {
@@ -49,7 +51,9 @@ impl Gateway {
     }
 
     fn access(&self, token: &str, now_s: u64) -> Result<String, TokenError> {
-        self.identity.principal(token, at(now_s)).map(|principal| principal.user().email.to_string())
+        self.identity
+            .principal(token.as_bytes(), &self.shown, at(now_s))
+            .map(|principal| principal.user().email.to_string())
     }
 
     fn change(&self, change: impl FnOnce(&mut Document) -> Result<(), Refusal>) {
@@ -79,6 +83,27 @@ fn a_token_is_verified_once_and_expires_all_the_same() {
 }
 
 #[test]
+fn each_connection_may_show_any_token() {
+    let gateway = gateway();
+    let (nifi, root) = (gateway.issue(NIFI).access, gateway.issue("root@example.com").access);
+    let connections = [Shown::default(), Shown::default()];
+    for (token, email) in
+        [(&nifi, NIFI), (&root, "root@example.com"), (&root, "root@example.com"), (&nifi, NIFI)]
+    {
+        for shown in &connections {
+            let principal = gateway.identity.principal(token.as_bytes(), shown, at(1000)).unwrap();
+            assert_eq!(&*principal.user().email, email);
+            let altered = [token.as_bytes(), b"x"].concat();
+            assert_eq!(
+                gateway.identity.principal(&altered, shown, at(1000)).unwrap_err(),
+                TokenError::Invalid
+            );
+        }
+    }
+    assert_eq!(gateway.identity.counts().token_misses, 2 + 8);
+}
+
+#[test]
 fn what_is_not_a_token_is_never_remembered() {
     let gateway = gateway();
     let pair = gateway.issue(NIFI);
@@ -86,7 +111,10 @@ fn what_is_not_a_token_is_never_remembered() {
     for _ in 0..2 {
         assert_eq!(gateway.access(&pair.refresh, 1000), Err(TokenError::Invalid));
         assert_eq!(gateway.access("", 1000), Err(TokenError::Invalid));
-        assert_eq!(gateway.identity.principal([0xff, 0], at(1000)).unwrap_err(), TokenError::Invalid);
+        assert_eq!(
+            gateway.identity.principal(&[0xff, 0], &gateway.shown, at(1000)).unwrap_err(),
+            TokenError::Invalid
+        );
         assert_eq!(other.access(&pair.access, 1000), Err(TokenError::Invalid), "another key");
     }
     assert_eq!(gateway.identity.counts().token_hits, 0);
@@ -124,7 +152,7 @@ fn a_revoked_association_shows_in_the_next_principal() {
     let gateway = gateway();
     let token = gateway.issue(NIFI).access;
     let may = || {
-        let principal = gateway.identity.principal(&token, at(1000)).unwrap();
+        let principal = gateway.identity.principal(token.as_bytes(), &gateway.shown, at(1000)).unwrap();
         authorization::customer(&gateway.identity.directory().load(), principal.user(), "acme").map(|_| ())
     };
     assert_eq!(may(), Ok(()));

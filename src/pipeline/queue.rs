@@ -1,12 +1,11 @@
-//! One topic's bounded queue: its room, and one channel a worker. It never waits for room and never drops what it took.
+//! One topic's bounded queue: its room, and one lane a worker. It never waits for room and never drops what it took.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use smallvec::SmallVec;
 
-use super::murmur::murmur2;
+use super::lane::{Alarm, Receiver, Sender, lane};
 use super::room::{Refused, Room};
 use super::submission::{Part, Receipt, Submission};
 use super::{Records, TopicSettings};
@@ -14,17 +13,14 @@ use super::{Records, TopicSettings};
 pub(super) struct Queue {
     room: Arc<Room>,
     deadline: Duration,
-    senders: Vec<Sender<Box<Submission>>>,
+    senders: Vec<Sender>,
 }
 
 impl Queue {
     /// The queue, and the receiving end for each of the topic's workers.
-    pub(super) fn new(settings: &TopicSettings) -> (Self, Vec<Receiver<Box<Submission>>>) {
+    pub(super) fn new(settings: &TopicSettings) -> (Self, Vec<Receiver>) {
         let room = Room::new(settings.queue_records, settings.queue_bytes);
-        // A submission holds at least one record, so a channel of as many slots as records is never full before
-        // the room is.
-        let (senders, receivers) =
-            (0..settings.config.workers).map(|_| bounded(settings.queue_records)).unzip();
+        let (senders, receivers) = (0..settings.config.workers).map(|_| lane()).unzip();
         (Self { room, deadline: settings.config.deadline, senders }, receivers)
     }
 
@@ -35,8 +31,7 @@ impl Queue {
         let mut receipt = Receipt::new(records.len(), deadline);
         if let [sender] = &self.senders[..] {
             let (submission, reply) = Submission::new(records, place, deadline);
-            send(sender, submission)?;
-            receipt.expect(Part { reply, indexes: None });
+            receipt.expect(Part { reply, indexes: None }, send(sender, submission)?);
             return Ok(receipt);
         }
         for (sender, (indexes, records)) in self.senders.iter().zip(self.split(records)) {
@@ -45,8 +40,7 @@ impl Queue {
             }
             let bytes = records.iter().map(|record| record.data.len()).sum();
             let (submission, reply) = Submission::new(records, place.split(bytes, indexes.len()), deadline);
-            send(sender, submission)?;
-            receipt.expect(Part { reply, indexes: Some(indexes) });
+            receipt.expect(Part { reply, indexes: Some(indexes) }, send(sender, submission)?);
         }
         Ok(receipt)
     }
@@ -55,9 +49,7 @@ impl Queue {
     fn split(&self, records: Records) -> Vec<(Vec<usize>, Records)> {
         let mut shares = vec![(Vec::new(), SmallVec::new()); self.senders.len()];
         for (index, record) in records.into_iter().enumerate() {
-            // Without its sign, as Kafka takes it.
-            let hash = murmur2(record.key.as_bytes()) & 0x7fff_ffff;
-            let (indexes, share) = &mut shares[hash as usize % self.senders.len()];
+            let (indexes, share) = &mut shares[record.key_hash() as usize % self.senders.len()];
             indexes.push(index);
             share.push(record);
         }
@@ -79,8 +71,6 @@ impl Queue {
 
 /// Hands a submission to its worker. A worker lives as long as the queue; should it be gone all the same, the
 /// submission's reply is dropped with it and the request is told that nothing was delivered.
-fn send(sender: &Sender<Box<Submission>>, submission: Box<Submission>) -> Result<(), Refused> {
-    sender.try_send(submission).map_err(|error| match error {
-        TrySendError::Full(_) | TrySendError::Disconnected(_) => Refused::Full,
-    })
+fn send(sender: &Sender, submission: Submission) -> Result<Option<Alarm>, Refused> {
+    sender.send(submission).map_err(|_| Refused::Full)
 }

@@ -7,6 +7,7 @@ use iem_sink::Outcome;
 use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
 
+use super::lane::Alarm;
 use super::room::Place;
 use super::{Outcomes, Records};
 
@@ -26,9 +27,9 @@ impl Submission {
         records: Records,
         place: Place,
         deadline: Instant,
-    ) -> (Box<Self>, oneshot::Receiver<Outcomes>) {
+    ) -> (Self, oneshot::Receiver<Outcomes>) {
         let (sender, receiver) = oneshot::channel();
-        (Box::new(Self { records, deadline, reply: Reply { sender, place } }), receiver)
+        (Self { records, deadline, reply: Reply { sender, place } }, receiver)
     }
 
     /// Bytes of the records' data: what their place was taken for.
@@ -58,26 +59,40 @@ pub(super) struct Part {
     pub(super) indexes: Option<Vec<usize>>,
 }
 
-/// A request's claim to its outcomes.
+/// A request's claim to its outcomes. Workers that slept hear of the records once it is waited for, or dropped.
 #[must_use = "the outcome of accepted records is what the client is told"]
 pub struct Receipt {
     parts: SmallVec<[Part; 1]>,
+    alarms: SmallVec<[Alarm; 1]>,
     records: usize,
     deadline: Instant,
 }
 
 impl Receipt {
     pub(super) fn new(records: usize, deadline: Instant) -> Self {
-        Self { parts: SmallVec::new(), records, deadline }
+        Self { parts: SmallVec::new(), alarms: SmallVec::new(), records, deadline }
     }
 
-    pub(super) fn expect(&mut self, part: Part) {
+    pub(super) fn expect(&mut self, part: Part, alarm: Option<Alarm>) {
         self.parts.push(part);
+        self.alarms.extend(alarm);
+    }
+
+    /// Wakes the workers now.
+    #[cfg(test)]
+    pub(super) fn announced(mut self) -> Self {
+        self.alarms.clear();
+        self
     }
 
     /// Waits for the outcomes, at most until a moment after the deadline. What has not been heard of by then is not
     /// delivered, as far as the client is told.
     pub async fn outcomes(self) -> Outcomes {
+        if !self.alarms.is_empty() {
+            // What else is ready on this thread comes first: its records join the batch.
+            tokio::task::yield_now().await;
+            drop(self.alarms);
+        }
         let mut outcomes: Outcomes = smallvec![Outcome::default(); self.records];
         let late = tokio::time::Instant::from_std(self.deadline + GRACE);
         for part in self.parts {

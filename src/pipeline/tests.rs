@@ -53,7 +53,7 @@ fn rig(settings: &TopicSettings) -> Rig {
 
 impl Rig {
     fn submit(&self, records: impl IntoIterator<Item = Record>) -> Result<Receipt, Refused> {
-        self.pipeline.submit(records.into_iter().collect(), Instant::now())
+        self.pipeline.submit(records.into_iter().collect(), Instant::now()).map(Receipt::announced)
     }
 
     /// What the worker reported, which it does after it has answered.

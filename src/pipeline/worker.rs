@@ -9,11 +9,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
 use iem_sink::{Outcome, SinkError, SinkErrorKind, Writer};
 
 use super::batch::Batch;
-use super::submission::Submission;
+use super::lane::Receiver;
 use super::{Backend, Caller, Health, Observer, TopicSettings};
 
 /// The wait before the first retry; it doubles up to [`BACKOFF_MAX`], each time jittered to between half and all.
@@ -23,15 +22,13 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 pub(super) struct Worker {
     index: usize,
     settings: TopicSettings,
-    receiver: Receiver<Box<Submission>>,
+    receiver: Receiver,
     /// None after a panic, until it could be opened anew.
     writer: Option<Box<dyn Writer>>,
     backend: Arc<Backend>,
     health: Arc<Health>,
     observer: Arc<dyn Observer>,
     batch: Batch,
-    /// Taken from the channel, but for the next batch.
-    next: Option<Box<Submission>>,
     outcomes: Vec<Outcome>,
 }
 
@@ -39,7 +36,7 @@ impl Worker {
     pub(super) fn new(
         index: usize,
         settings: &TopicSettings,
-        receiver: Receiver<Box<Submission>>,
+        receiver: Receiver,
         writer: Box<dyn Writer>,
         backend: &Arc<Backend>,
         health: &Arc<Health>,
@@ -54,7 +51,6 @@ impl Worker {
             backend: Arc::clone(backend),
             health: Arc::clone(health),
             observer: Arc::clone(observer),
-            next: None,
             outcomes: Vec::new(),
         }
     }
@@ -85,37 +81,26 @@ impl Worker {
 
     /// Tops the batch up with what has arrived; waits only while it is empty. False when nothing will come any more.
     fn fill(&mut self) -> bool {
+        let mut until = Instant::now();
         if self.batch.is_empty() {
-            match self.next.take().or_else(|| self.receiver.recv().ok()) {
-                Some(submission) => self.batch.push(*submission),
-                None => return false,
+            if self.receiver.peek(None).is_none() {
+                return false;
             }
-            self.gather(Instant::now() + self.settings.linger);
-        } else {
-            self.gather(Instant::now());
+            until = Instant::now() + self.settings.linger;
         }
+        self.gather(until);
         self.batch.expire(Instant::now());
         true
     }
 
-    /// Adds what arrives until `until`, or what has already arrived, as far as it fits.
+    /// Adds what arrives until `until`, and what has already arrived, as far as it fits.
     fn gather(&mut self, until: Instant) {
-        while !self.batch.is_full() {
-            let arrived = match self.next.take() {
-                Some(submission) => Ok(submission),
-                None if self.settings.linger.is_zero() => {
-                    self.receiver.try_recv().map_err(|_| RecvTimeoutError::Timeout)
-                }
-                None => self.receiver.recv_deadline(until),
-            };
-            match arrived {
-                Ok(submission) if self.batch.fits(&submission) => self.batch.push(*submission),
-                Ok(submission) => {
-                    self.next = Some(submission);
-                    return;
-                }
-                Err(_) => return,
-            }
+        while !self.batch.is_full()
+            && let Some(next) = self.receiver.peek(Some(until))
+            && self.batch.fits(next)
+            && let Some(submission) = self.receiver.pop()
+        {
+            self.batch.push(submission);
         }
     }
 

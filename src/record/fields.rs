@@ -18,6 +18,8 @@ pub(super) struct Wanted<'n> {
 pub(super) struct Fields<'n, 'v> {
     pub(super) own: [Field<'n, 'v>; 2],
     key: SmallVec<[Field<'n, 'v>; 2]>,
+    /// The marks of all names: most fields are not wanted, and few have the mark of one that is.
+    marks: u64,
 }
 
 /// One wanted field.
@@ -45,13 +47,18 @@ impl<'n, 'v> Fields<'n, 'v> {
     /// Nothing found yet.
     pub(super) fn none_yet(wanted: Wanted<'n>) -> Self {
         let field = |name| Field { name, value: None, repeated: false };
-        Self { own: wanted.own.map(field), key: wanted.key.names().map(field).collect() }
+        let names = wanted.own.into_iter().chain(wanted.key.names());
+        Self {
+            own: wanted.own.map(field),
+            key: wanted.key.names().map(field).collect(),
+            marks: names.fold(0, |marks, name| marks | mark(name)),
+        }
     }
 
     /// Whether the field `name` is wanted: values are read only of those.
     #[inline]
     pub(super) fn want(&self, name: &str) -> bool {
-        self.own.iter().chain(&self.key).any(|field| field.name == name)
+        self.marks & mark(name) != 0 && self.own.iter().chain(&self.key).any(|field| field.name == name)
     }
 
     /// Takes note of a wanted field of the object.
@@ -68,4 +75,10 @@ impl<'n, 'v> Fields<'n, 'v> {
             Value::String(_) | Value::Number(_) | Value::Other => None,
         })
     }
+}
+
+/// One of 64 bits, by the name's length and first byte.
+fn mark(name: &str) -> u64 {
+    let first = name.as_bytes().first().copied().unwrap_or_default();
+    1 << ((name.len() ^ usize::from(first)) % 64)
 }

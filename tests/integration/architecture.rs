@@ -60,7 +60,6 @@ fn each_dependency_has_one_home() {
         ("h2", "http"),
         ("http_body_util", "http"),
         ("simd_json", "record"),
-        ("crossbeam_channel", "pipeline"),
         ("moka", "identity"),
         ("governor", "identity"),
         ("jsonwebtoken", "identity"),

@@ -6,26 +6,106 @@
 //!
 //! Source: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>.
 
-use iem_sink::{DATA_CONTENT_TYPE, Record};
+use std::sync::Arc;
 
-/// Appends the record's line, its `\n` included.
-pub(crate) fn append_line(buffer: &mut Vec<u8>, record: &Record) {
-    let mut before = b'{';
-    record.for_each_attribute(|name, value| {
-        append_attribute(buffer, before, name, value);
-        before = b',';
-    });
-    append_attribute(buffer, before, "datacontenttype", DATA_CONTENT_TYPE);
-    buffer.extend_from_slice(b",\"data\":");
-    append_joined(buffer, &record.data);
-    buffer.extend_from_slice(b"}\n");
+use iem_sink::{Context, DATA_CONTENT_TYPE, Record};
+use uuid::Uuid;
+
+/// Lines, one behind another. The attributes that a request's records share are written out once.
+#[derive(Default)]
+pub(crate) struct Lines {
+    bytes: Vec<u8>,
+    envelope: Envelope,
 }
 
-fn append_attribute(buffer: &mut Vec<u8>, before: u8, name: &str, value: &str) {
-    buffer.extend_from_slice(&[before, b'"']);
-    buffer.extend_from_slice(name.as_bytes());
-    buffer.extend_from_slice(b"\":");
-    serde_json::to_writer(buffer, value).expect("a Vec takes every write, and a str is always JSON");
+impl Lines {
+    /// Appends the record's line, its `\n` included.
+    pub(crate) fn append(&mut self, record: &Record) {
+        let Self { bytes, envelope } = self;
+        if !envelope.is_of(record) {
+            envelope.take_from(record);
+        }
+        let [before_id, before_subject, before_data] = &envelope.parts;
+        bytes.extend_from_slice(before_id);
+        append_string(bytes, record.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        bytes.extend_from_slice(before_subject);
+        append_string(bytes, &record.key);
+        bytes.extend_from_slice(before_data);
+        append_joined(bytes, &record.data);
+        bytes.extend_from_slice(b"}\n");
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Forgets all lines, and gives back what the buffer holds beyond `keep` bytes.
+    pub(crate) fn clear(&mut self, keep: usize) {
+        self.bytes.clear();
+        self.bytes.shrink_to(keep);
+        self.envelope.of = None;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of<'r>(records: impl IntoIterator<Item = &'r Record>) -> Self {
+        let mut lines = Self::default();
+        records.into_iter().for_each(|record| lines.append(record));
+        lines
+    }
+
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
+
+/// A line's text around the two attributes that are each record's own, and before its data.
+#[derive(Default)]
+struct Envelope {
+    parts: [Vec<u8>; 3],
+    /// Whose it is. Held, so that no other request's context comes to stand at the same address.
+    of: Option<(Arc<Context>, Arc<str>)>,
+}
+
+impl Envelope {
+    fn is_of(&self, record: &Record) -> bool {
+        self.of.as_ref().is_some_and(|(context, customer)| {
+            Arc::ptr_eq(context, &record.context) && Arc::ptr_eq(customer, &record.customer)
+        })
+    }
+
+    fn take_from(&mut self, record: &Record) {
+        self.parts.iter_mut().for_each(Vec::clear);
+        let (mut part, mut before) = (0, b'{');
+        let mut append = |name: &str, value: &str| {
+            let text = &mut self.parts[part];
+            text.extend_from_slice(&[before, b'"']);
+            text.extend_from_slice(name.as_bytes());
+            text.extend_from_slice(b"\":");
+            if let "id" | "subject" = name {
+                part += 1;
+            } else {
+                append_string(text, value);
+            }
+            before = b',';
+        };
+        record.for_each_attribute(&mut append);
+        append("datacontenttype", DATA_CONTENT_TYPE);
+        self.parts[2].extend_from_slice(b",\"data\":");
+        self.of = Some((Arc::clone(&record.context), Arc::clone(&record.customer)));
+    }
+}
+
+fn append_string(buffer: &mut Vec<u8>, value: &str) {
+    // All bytes, without a way out: so that several are looked at together.
+    let escapes = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    if value.bytes().fold(false, |any, byte| any | escapes(byte)) {
+        return serde_json::to_writer(buffer, value)
+            .expect("a Vec takes every write, and a str is always JSON");
+    }
+    buffer.push(b'"');
+    buffer.extend_from_slice(value.as_bytes());
+    buffer.push(b'"');
 }
 
 /// Appends the data without its line breaks and the spaces and tabs behind them.
@@ -58,10 +138,8 @@ mod tests {
             integration: Some("snow".into()),
             ..Context::clone(&record.context)
         });
-        let mut line = Vec::new();
-        append_line(&mut line, &record);
         assert_eq!(
-            String::from_utf8(line).expect("UTF-8"),
+            str::from_utf8(Lines::of([&record]).bytes()).expect("UTF-8"),
             concat!(
                 r#"{"specversion":"1.0","id":"0199c0de-0000-7000-8000-000000000001","source":"iem-gateway","#,
                 r#""type":"iem.event","time":"2026-11-22T18:28:40.123Z","subject":"1001/a\"b","#,
@@ -70,6 +148,35 @@ mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn strings_are_what_serde_json_makes_of_them() {
+        let all: String = (0..=0x100).filter_map(char::from_u32).collect();
+        for value in all.split_inclusive(|_| true).chain(["", "plain", "a\"b", "a\\b", "a\nb", "Grüße", &all])
+        {
+            let mut buffer = Vec::new();
+            append_string(&mut buffer, value);
+            assert_eq!(String::from_utf8_lossy(&buffer), serde_json::to_string(value).expect("a string"));
+        }
+    }
+
+    #[test]
+    fn each_record_has_its_own_request_and_customer() {
+        let first = testing::record("1001/a", "{}");
+        let second = Record { key: "1001/b".into(), ..first.clone() };
+        let other = Record { customer: "1002".into(), ..second.clone() };
+        let context = Context { user: "other@example.com".into(), ..Context::clone(&first.context) };
+        let records = [&first, &second, &other, &Record { context: Arc::new(context), ..first.clone() }];
+        let together = Lines::of(records);
+        let alone: Vec<u8> =
+            records.into_iter().flat_map(|record| Lines::of([record]).bytes().to_vec()).collect();
+        assert_eq!(String::from_utf8_lossy(together.bytes()), String::from_utf8_lossy(&alone));
+        assert!(
+            alone.windows(8).any(|text| text == b"\"1001/b\"")
+                && alone.windows(6).any(|text| text == b"\"1002\"")
+        );
+        assert!(alone.windows(7).any(|text| text == b"\"other@"));
     }
 
     #[test]

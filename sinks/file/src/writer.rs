@@ -6,13 +6,13 @@ use std::time::Instant;
 use iem_sink::{Outcome, Record, SinkError, Writer};
 
 use crate::chain::Chain;
-use crate::line::append_line;
+use crate::line::Lines;
 use crate::topic::Topic;
 
 pub(crate) struct FileWriter {
     /// Shared with the keeper, which closes an idle file.
     chain: Arc<Mutex<Chain>>,
-    lines: Vec<u8>,
+    lines: Lines,
     /// How much of the buffer is kept from batch to batch. A batch may be larger, by its attributes or by one large
     /// request.
     keep: usize,
@@ -21,7 +21,7 @@ pub(crate) struct FileWriter {
 impl FileWriter {
     pub(crate) fn new(topic: Arc<Topic>, batch_bytes: usize) -> Self {
         let chain = Arc::new(Mutex::new(Chain::new(topic)));
-        Self { chain, lines: Vec::new(), keep: batch_bytes.saturating_mul(2) }
+        Self { chain, lines: Lines::default(), keep: batch_bytes.saturating_mul(2) }
     }
 
     pub(crate) fn chain(&self) -> Weak<Mutex<Chain>> {
@@ -47,13 +47,12 @@ impl Writer for FileWriter {
             return Err(SinkError::transient("the deadline had passed before the batch was written"));
         }
         for record in records {
-            append_line(&mut self.lines, record);
+            self.lines.append(record);
         }
         let mut chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
-        let appended = chain.append(&self.lines, first.context.time, now);
+        let appended = chain.append(self.lines.bytes(), first.context.time, now);
         drop(chain);
-        self.lines.clear();
-        self.lines.shrink_to(self.keep);
+        self.lines.clear(self.keep);
         appended?;
         outcomes.fill(Outcome::Delivered);
         Ok(())

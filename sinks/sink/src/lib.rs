@@ -7,6 +7,7 @@
 //! The feature `testing` adds a scripted sink and the conformance suite that each sink crate runs against itself.
 
 mod finding;
+mod murmur;
 mod outcome;
 mod record;
 #[cfg(any(test, feature = "testing"))]

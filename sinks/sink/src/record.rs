@@ -9,6 +9,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::murmur::murmur2;
+
 /// One accepted record. Its data leaves as it came.
 #[derive(Clone)]
 pub struct Record {
@@ -60,6 +62,13 @@ impl fmt::Debug for Record {
 }
 
 impl Record {
+    /// The hash of the ordering key, without its sign: what Kafka's clients choose a partition by. A worker chosen by it
+    /// writes to few partitions: to one, where a topic has as many as workers. Its batch is then one request there, and
+    /// not one for each partition.
+    pub fn key_hash(&self) -> u32 {
+        murmur2(self.key.as_bytes()) & 0x7fff_ffff
+    }
+
     /// Hands each CloudEvents attribute with its value to `each`, in a fixed order, `datacontenttype` left out: the
     /// bindings put that one elsewhere than the others.
     pub fn for_each_attribute(&self, mut each: impl FnMut(&'static str, &str)) {

@@ -13,7 +13,7 @@ use super::*;
 use crate::chain::Chain;
 use crate::disk::Operation;
 use crate::keeper::{Keeper, Note};
-use crate::line::append_line;
+use crate::line::Lines;
 use crate::root::Root;
 use crate::topic::Topic;
 
@@ -274,11 +274,7 @@ impl World {
 }
 
 fn lines(batch: &[Record]) -> Vec<u8> {
-    let mut lines = Vec::new();
-    for record in batch {
-        append_line(&mut lines, record);
-    }
-    lines
+    Lines::of(batch).bytes().to_vec()
 }
 
 impl Tear {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use super::*;
 use crate::chain::Chain;
-use crate::line::append_line;
+use crate::line::Lines;
 
 /// A folder with one closed file of three records; its path and its ids.
 fn earlier_run() -> (TempDir, std::path::PathBuf, Vec<String>) {
@@ -62,11 +62,7 @@ fn crashed_run() -> (TempDir, std::path::PathBuf, Vec<String>) {
 /// The path of a file that is open when its writer crashes.
 fn append_and_crash(sink: &FileSink, records: &[Record]) -> std::path::PathBuf {
     let mut chain = Chain::new(sink.topic(TOPIC).unwrap());
-    let mut lines = Vec::new();
-    for record in records {
-        append_line(&mut lines, record);
-    }
-    chain.append(&lines, records[0].context.time, Instant::now()).unwrap();
+    chain.append(Lines::of(records).bytes(), records[0].context.time, Instant::now()).unwrap();
     let path = chain.open_path().unwrap().to_owned();
     chain.crash();
     path

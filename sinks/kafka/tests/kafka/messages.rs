@@ -33,31 +33,15 @@ fn keys_are_partitioned_as_java_clients_do() {
     kafka.create_topic("partitions", 5, 1, &[]);
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
     let keys = ["1001", "1001/router", "1001/switch-17", "4711/Grüße", "1/€"];
-    deliver(&mut *writer(&sink, "partitions"), &keys.map(|key| record(key, "{}")));
+    let records = keys.map(|key| record(key, "{}"));
+    deliver(&mut *writer(&sink, "partitions"), &records);
     close(sink);
     let found = kafka.read_all("partitions");
-    for key in keys {
+    for record in records {
+        let key = &*record.key;
         let message = found.iter().find(|message| message.key.as_deref() == Some(key.as_bytes())).unwrap();
-        let chosen = (murmur2(key.as_bytes()) & 0x7fff_ffff) % 5;
-        assert_eq!(i64::from(message.partition), i64::from(chosen), "{key}");
+        assert_eq!(i64::from(message.partition), i64::from(record.key_hash() % 5), "{key}");
     }
-}
-
-/// `org.apache.kafka.common.utils.Utils.murmur2`.
-fn murmur2(data: &[u8]) -> u32 {
-    const M: u32 = 0x5bd1_e995;
-    let mut hash = 0x9747_b28c ^ u32::try_from(data.len()).unwrap();
-    let (words, rest) = data.as_chunks::<4>();
-    for word in words {
-        let k = u32::from_le_bytes(*word).wrapping_mul(M);
-        hash = hash.wrapping_mul(M) ^ (k ^ (k >> 24)).wrapping_mul(M);
-    }
-    if !rest.is_empty() {
-        let tail = rest.iter().rev().fold(0, |tail, byte| (tail << 8) | u32::from(*byte));
-        hash = (hash ^ tail).wrapping_mul(M);
-    }
-    hash = (hash ^ (hash >> 13)).wrapping_mul(M);
-    hash ^ (hash >> 15)
 }
 
 #[test]

@@ -1,10 +1,9 @@
-//! Murmur2 as Kafka's clients choose a partition with it. A worker chosen by the same hash writes to few partitions: to
-//! one, where a topic has as many as workers. Its batch is then one request there, and not one for each partition.
+//! Murmur2, as Kafka's clients choose a partition with it.
 //!
 //! Source: `org.apache.kafka.common.utils.Utils.murmur2`, Apache Kafka 4.1.
 
 /// The hash of a key.
-pub(super) fn murmur2(key: &[u8]) -> u32 {
+pub(crate) fn murmur2(key: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;
     #[expect(clippy::cast_possible_truncation, reason = "a key is far shorter than 4 GiB")]
     let mut hash = 0x9747_b28c ^ key.len() as u32;

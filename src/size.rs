@@ -1,0 +1,10 @@
+//! Sizes as people write them: a number and its unit, `"8 MiB"`.
+
+use bytesize::ByteSize;
+
+/// The bytes that the text stands for; none without a unit.
+pub fn parse(text: &str) -> Option<u64> {
+    let has_unit = text.ends_with(|last: char| last.is_ascii_alphabetic());
+    let size: ByteSize = text.parse().ok().filter(|_| has_unit)?;
+    Some(size.as_u64())
+}
