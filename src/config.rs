@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use iem_sink::TopicConfig;
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
 pub use error::{Error, Errors, Origin};
@@ -79,9 +80,21 @@ pub struct Server {
     pub threads: usize,
     /// Connections at once.
     pub max_connections: usize,
+    /// Connections at once of one peer address.
+    pub max_connections_per_peer: usize,
+    /// The proxies whose word on their clients' addresses is taken.
+    #[serde(deserialize_with = "units::networks")]
+    pub proxies: Vec<IpNet>,
+    /// Whether their connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
     /// Bytes of a request's line and headers.
     #[serde(deserialize_with = "units::size")]
     pub max_header: usize,
+    /// Headers of a request.
+    pub max_headers: usize,
+    /// Bytes of a request's path and query.
+    #[serde(deserialize_with = "units::size")]
+    pub max_uri: usize,
     /// Bytes of a request's body, decompressed.
     #[serde(deserialize_with = "units::size")]
     pub max_body: usize,
@@ -94,6 +107,15 @@ pub struct Server {
     /// For the whole body of a request.
     #[serde(deserialize_with = "units::duration")]
     pub body_timeout: Duration,
+    /// Bytes a second of a request's body, on average. 0: any.
+    #[serde(deserialize_with = "units::size")]
+    pub body_rate: usize,
+    /// From a request's first byte to its answer's last.
+    #[serde(deserialize_with = "units::duration")]
+    pub request_timeout: Duration,
+    /// In which a client takes nothing of what it is sent.
+    #[serde(deserialize_with = "units::duration")]
+    pub write_timeout: Duration,
     /// Between two requests on a connection.
     #[serde(deserialize_with = "units::duration")]
     pub idle_timeout: Duration,
@@ -354,6 +376,12 @@ impl Server {
     /// Threads that read large bodies, so that those which serve do not: as many.
     pub fn readers(&self) -> usize {
         self.threads
+    }
+
+    /// How long a large body waits for one of them. With the time for its records' delivery this stays inside what clients
+    /// wait.
+    pub fn readers_patience(&self) -> Duration {
+        Duration::from_secs(4)
     }
 }
 

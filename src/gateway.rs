@@ -13,7 +13,8 @@ use iem_sink::{SinkError, SinkErrorKind};
 use crate::checker::Checker;
 use crate::config::{self, Config};
 use crate::http::{
-    Admin, Http2Limits, Http2Settings, Readers, Readiness, Server, ServerSettings, Service, State, Topic,
+    Admin, HeadLimits, Http2Limits, Http2Settings, Proxies, Readers, Readiness, Server, ServerSettings,
+    Service, State, Topic,
 };
 use crate::identity::directory::{DirectoryError, LiveDirectory, Watcher};
 use crate::identity::password::MEMORY_KIB_MAX;
@@ -149,7 +150,9 @@ impl Gateway {
             memory: Arc::clone(&memory),
             body_size: config.server.max_body,
             body_time: config.server.body_timeout,
-            readers: Readers::new(config.server.readers())?,
+            body_rate: config.server.body_rate,
+            head: head_limits(&config.server),
+            readers: Readers::new(config.server.readers(), config.server.readers_patience())?,
             topics,
             quotas: Quotas::new(rates(&config.quota)),
             metrics: Arc::clone(&metrics),
@@ -286,21 +289,30 @@ fn server_settings(server: &config::Server) -> ServerSettings {
     ServerSettings {
         threads: server.threads,
         connections_max: server.max_connections,
+        connections_per_peer: server.max_connections_per_peer,
+        proxies: Proxies { networks: server.proxies.clone(), protocol: server.proxy_protocol },
         header_size: server.max_header,
         header_time: server.header_timeout,
         idle_time: server.idle_timeout,
+        request_time: server.request_timeout,
+        write_time: server.write_timeout,
+        head: head_limits(server),
         http2: server.http2.enabled.then(|| http2_settings(&server.http2)),
     }
 }
 
+fn head_limits(server: &config::Server) -> HeadLimits {
+    HeadLimits { headers_max: server.max_headers, uri_size: server.max_uri }
+}
+
 fn http2_settings(http2: &config::Http2) -> Http2Settings {
     Http2Settings {
+        connections_max: http2.max_connections,
         requests_max: http2.max_requests,
         limits: Http2Limits {
             streams_max: narrow(http2.max_streams),
             stream_window: narrow(http2.stream_window),
             connection_window: narrow(http2.connection_window),
-            stream_time: http2.stream_timeout,
             pending_resets_max: http2.max_pending_resets,
             error_resets_max: http2.max_error_resets,
         },
@@ -382,7 +394,6 @@ impl State for GatewayState {
             token_cache_hits: counts.token_hits,
             token_cache_misses: counts.token_misses,
             failed_logins: counts.failed_logins,
-            bounded_logins: counts.refused_logins,
             directory_ok: status.error.is_none(),
             directory_users: status.users,
             directory_customers: status.customers,

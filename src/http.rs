@@ -2,9 +2,12 @@
 
 mod admin;
 mod body;
+mod bounds;
 mod connection;
 mod head;
 mod intake;
+mod peers;
+mod proxies;
 mod readers;
 mod response;
 mod route;
@@ -13,7 +16,9 @@ mod service;
 mod tls;
 
 pub use admin::{Admin, Readiness, State};
+pub use bounds::HeadLimits;
 pub use connection::Http2Limits;
+pub use proxies::Proxies;
 pub use readers::Readers;
 pub use server::{Http2Settings, Server, ServerSettings};
 pub use service::{Service, Topic};

@@ -29,7 +29,7 @@ use moka::sync::Cache;
 use authentication::Basic;
 use constant_time_eq::constant_time_eq;
 use directory::{Directory, LiveDirectory, Stamp, User};
-pub use limits::FailuresPerMinute;
+pub use limits::{FailuresPerMinute, Peer};
 use login::Logins;
 pub use login::{LoginError, LoginSettings};
 use token::{Claims, IssueError, TokenError, TokenPair, Tokens, Use};
@@ -95,8 +95,6 @@ pub struct Counts {
     pub token_misses: u64,
     /// Logins with wrong credentials.
     pub failed_logins: u64,
-    /// Logins that were not looked at for too many failures before.
-    pub refused_logins: u64,
 }
 
 /// Says whose credentials they are.
@@ -200,7 +198,6 @@ impl Identity {
             token_hits: self.hits.load(Ordering::Relaxed),
             token_misses: self.misses.load(Ordering::Relaxed),
             failed_logins: self.logins.failures(),
-            refused_logins: self.logins.refused(),
         }
     }
 

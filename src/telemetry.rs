@@ -2,8 +2,10 @@
 
 mod customers;
 mod endpoint;
+mod limit;
 pub mod logging;
 mod metrics;
 
 pub use endpoint::Endpoint;
+pub use limit::Limit;
 pub use metrics::{CertificateSnapshot, Metrics, Snapshot, TopicSnapshot};

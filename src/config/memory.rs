@@ -15,6 +15,8 @@ const CONNECTION_BYTES: usize = 32 << 10;
 /// Buffers of a head's size that a connection may hold: the head that is being answered, the chunk of its body that hyper
 /// has read, and what comes behind it.
 const CONNECTION_HEADS: usize = 3;
+/// Of one header beside its bytes: its slot in the map of a head, which doubles when it grows.
+const HEADER_BYTES: usize = 256;
 /// Of a connection, the buffers of TLS: a record each way, and what the client has not taken yet.
 const TLS_BYTES: usize = 64 << 10;
 /// Of a connection over HTTP/2 beside its windows, its head and its streams: frames each way, header tables, bookkeeping.
@@ -85,6 +87,7 @@ impl Config {
         };
         let items = [
             ("connections", server.max_connections * server.connection_bytes()),
+            ("more for connections over HTTP/2", server.http2_connection_bytes()),
             ("requests over HTTP/2", server.http2_request_bytes()),
             ("bodies being read and records waiting", server.memory),
             ("slots of queues and batches", slots.sum::<usize>() * (RECORD_BYTES + KEY_VALUE_BYTES_MAX)),
@@ -105,16 +108,25 @@ impl Config {
 }
 
 impl Server {
-    /// Of one connection, whichever version it speaks.
+    /// Of one connection over HTTP/1.1.
     fn connection_bytes(&self) -> usize {
-        let http1 = CONNECTION_HEADS * self.max_header + CONNECTION_BYTES;
-        let Http2 { max_streams, connection_window, .. } = self.http2;
-        let http2 = HTTP2_CONNECTION_BYTES
+        let tls = if self.tls.is_on() { TLS_BYTES } else { 0 };
+        tls + self.http1_bytes()
+    }
+
+    fn http1_bytes(&self) -> usize {
+        CONNECTION_HEADS * self.max_header + self.max_headers * HEADER_BYTES + CONNECTION_BYTES
+    }
+
+    /// Of all connections that may speak HTTP/2, what they may take beyond those that do not.
+    fn http2_connection_bytes(&self) -> usize {
+        let Http2 { enabled, max_connections, max_streams, connection_window, .. } = self.http2;
+        let each = HTTP2_CONNECTION_BYTES
             + connection_window
             + HTTP2_HEADS * self.max_header
             + max_streams * HTTP2_STREAM_BYTES;
-        let tls = if self.tls.is_on() { TLS_BYTES } else { 0 };
-        tls + if self.http2.enabled { http1.max(http2) } else { http1 }
+        let connections = if enabled { max_connections.min(self.max_connections) } else { 0 };
+        connections * each.saturating_sub(self.http1_bytes())
     }
 
     fn http2_request_bytes(&self) -> usize {

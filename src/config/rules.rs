@@ -14,6 +14,8 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 const TIB: usize = 1 << 40;
+/// Far from the 65,534 bytes beyond which the HTTP library refuses by itself, in fewer words.
+const URI_MAX: usize = 32 * KIB;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -53,17 +55,46 @@ fn server(config: &Config, faults: &mut Faults) {
     );
     faults.count("server.threads", server.threads, 1..=1024);
     faults.count("server.max_connections", server.max_connections, 1..=1_000_000);
+    faults.count("server.max_connections_per_peer", server.max_connections_per_peer, 1..=1_000_000);
+    faults.require(
+        !server.proxy_protocol || !server.proxies.is_empty(),
+        "server.proxy_protocol",
+        "needs server.proxies: from others nothing of the kind is taken",
+    );
     faults.size("server.max_header", server.max_header, 8 * KIB..=MIB);
+    faults.count("server.max_headers", server.max_headers, 10..=1000);
+    faults.size("server.max_uri", server.max_uri, KIB..=server.max_header.clamp(8 * KIB, URI_MAX));
     faults.size("server.max_body", server.max_body, KIB..=GIB);
     faults.size("server.memory", server.memory, MIB..=TIB);
     faults.duration("server.header_timeout", server.header_timeout, SECOND..=MINUTE);
     faults.duration("server.body_timeout", server.body_timeout, SECOND..=MINUTE);
+    faults.size("server.body_rate", server.body_rate, 0..=GIB);
+    request_timeout(config, faults);
+    faults.duration("server.write_timeout", server.write_timeout, SECOND..=10 * MINUTE);
     faults.require(
         server.idle_timeout > CLIENT_IDLE && server.idle_timeout <= DAY,
         "server.idle_timeout",
         "must be more than 5m, for which clients keep idle connections, and at most 24h",
     );
     faults.duration("server.drain", server.drain, SECOND..=10 * MINUTE);
+}
+
+/// All that a request waits for by itself must find room in its time.
+fn request_timeout(config: &Config, faults: &mut Faults) {
+    let server = &config.server;
+    let deadlines = config.topics.iter().map(|topic| topic.deadline);
+    let deadline = deadlines.max().unwrap_or_default().min(DEADLINE_END);
+    let head_and_body = server.header_timeout.min(MINUTE) + server.body_timeout.min(MINUTE);
+    let answered = head_and_body + server.readers_patience() + deadline;
+    faults.require(
+        server.request_timeout > answered && server.request_timeout <= 10 * MINUTE,
+        "server.request_timeout",
+        format!(
+            "must be more than {}, header_timeout, body_timeout, the longest deadline of a topic and {}, and at most 10m",
+            duration(answered),
+            duration(server.readers_patience()),
+        ),
+    );
 }
 
 fn transport(config: &Config, faults: &mut Faults) {
@@ -77,23 +108,13 @@ fn transport(config: &Config, faults: &mut Faults) {
     faults.require(client_ca || !required, "server.tls.client_certificates", "needs server.tls.client_ca");
     faults.require(client_ca || tls.users.is_empty(), "server.tls.users", "needs server.tls.client_ca");
 
+    faults.count("server.http2.max_connections", http2.max_connections, 1..=1_000_000);
     faults.count("server.http2.max_streams", http2.max_streams, 1..=1000);
     let streams = http2.max_streams.min(1000);
     faults.count("server.http2.max_requests", http2.max_requests, streams..=1_000_000);
     faults.size("server.http2.stream_window", http2.stream_window, 64 * KIB..=16 * MIB);
     let window = http2.stream_window.clamp(64 * KIB, 16 * MIB);
     faults.size("server.http2.connection_window", http2.connection_window, window..=64 * MIB);
-    let deadline =
-        config.topics.iter().map(|topic| topic.deadline).max().unwrap_or_default().min(DEADLINE_END);
-    let answered = config.server.body_timeout.min(MINUTE) + deadline;
-    faults.require(
-        http2.stream_timeout > answered && http2.stream_timeout <= 10 * MINUTE,
-        "server.http2.stream_timeout",
-        format!(
-            "must be more than {}, the body_timeout and the longest deadline of a topic, and at most 10m",
-            duration(answered)
-        ),
-    );
     faults.count("server.http2.max_pending_resets", http2.max_pending_resets, 1..=1000);
     faults.count("server.http2.max_error_resets", http2.max_error_resets, 1..=10_000);
 }

@@ -85,7 +85,9 @@ fn every_default_can_be_set_by_the_environment() {
             [("IEM_GATEWAY__SERVER__TLS__CERTIFICATE", "c"), ("IEM_GATEWAY__SERVER__TLS__KEY", "k")];
         let others =
             certificate.into_iter().filter(|(other, _)| key.starts_with("server.tls.") && *other != variable);
-        let variables: Vec<_> = others.chain([(&*variable, &*value)]).collect();
+        let proxies = [("IEM_GATEWAY__SERVER__PROXIES", r#"["::1"]"#)];
+        let proxies = proxies.into_iter().filter(|_| key == "server.proxy_protocol");
+        let variables: Vec<_> = others.chain(proxies).chain([(&*variable, &*value)]).collect();
         let settings = load(None, environment(&variables)).unwrap_or_else(|error| panic!("{error}")).settings;
         let setting = settings.iter().find(|setting| setting.key == key).expect("setting");
         assert_eq!(setting.origin, Origin::Variable(variable.clone()), "{key}");
@@ -109,6 +111,7 @@ fn another(key: &str, default: &Value) -> String {
     match default {
         Value::Boolean(value) => (!value).to_string(),
         Value::Integer(value) => (value + 1).to_string(),
+        Value::Array(_) if key == "server.proxies" => r#"["10.0.0.0/8", "::1"]"#.to_owned(),
         Value::Array(_) => r#"["one", "two"]"#.to_owned(),
         _ => match key.rsplit('.').next().expect("name") {
             "listen" => "127.0.0.1:7070",
@@ -120,13 +123,14 @@ fn another(key: &str, default: &Value) -> String {
             "max_streams" => "90",
             "stream_window" => "256 KiB",
             "connection_window" => "512 KiB",
-            "stream_timeout" => "3m",
+            "request_timeout" => "3m",
+            "max_uri" => "4 KiB",
             "name" | "path" | "key_file" => "1234",
             "max_header" => "64 KiB",
             "memory" => "513 MiB",
             "queue_bytes" => "65 MiB",
             "linger" => "10ms",
-            "header_timeout" | "body_timeout" | "deadline" | "drain" => "12s",
+            "header_timeout" | "body_timeout" | "write_timeout" | "deadline" | "drain" => "12s",
             "idle_timeout" | "access_lifetime" | "rotate_age" => "24h",
             "refresh_lifetime" => "48h",
             _ => "9 MiB",
@@ -208,6 +212,7 @@ fn unknown_keys_name_the_nearest_known_one() {
     unknown("[server]\nname = 'a'\nlisen = '127.0.0.1:1'", 3, "server.lisen", "listen");
     unknown("server.max-body = '1 MiB'", 1, "server.max-body", "max_body");
     unknown("server.tls.ca = 'x'", 1, "server.tls.ca", "client_ca");
+    unknown("server.proxy = []", 1, "server.proxy", "proxies");
     unknown("[server.http2]\nmax_stream = 1", 2, "server.http2.max_stream", "max_streams");
     unknown("[admin]\nlistn = 1", 2, "admin.listn", "listen");
     unknown("[directory]\nfile = 1", 2, "directory.file", "path");
@@ -250,6 +255,13 @@ fn wrong_types_are_named() {
         "server.listen = 'here:80'",
         &format!("server.listen: invalid value: string \"here:80\", {address}"),
     );
+    let network = "expected an IP address or a network, such as \"10.0.0.0/8\"";
+    for bad in ["10.0.0.0/33", "10.0.0", "proxy.example.com", "10.0.0.1:80"] {
+        wrong(
+            &format!("server.proxies = ['::1', '{bad}']"),
+            &format!("server.proxies[1]: invalid value: string \"{bad}\", {network}"),
+        );
+    }
     wrong("sink.type = 'redis'", "sink.type: `redis` is none of: file, kafka, pubsub");
     wrong("topics.events.sink = 'sqs'", "topics.events.sink: `sqs` is none of: file, kafka, pubsub");
     wrong("logging.format = 'xml'", "logging.format: `xml` is none of: text, json");
@@ -289,13 +301,14 @@ fn the_memory_ceiling_follows_the_configuration() {
     let base = ceiling("server.threads = 2");
     assert_eq!(base.bytes, base.items.iter().map(|item| item.bytes).sum::<usize>());
     let named = |name: &str| base.items.iter().find(|item| item.name == name).expect("item").bytes;
-    assert_eq!(named("connections"), 16384 * ((256 + 64 + 128 + 200) << 10));
+    assert_eq!(named("connections"), 16384 * ((3 * 32 + 25 + 32) << 10));
+    assert_eq!(named("more for connections over HTTP/2"), 1024 * ((256 + 64 + 128 + 200 - 153) << 10));
     assert_eq!(named("requests over HTTP/2"), 4096 * ((4 * 32 + 16) << 10));
     assert_eq!(named("bodies being read and records waiting"), 512 << 20);
     assert_eq!(named("password hashes"), 64 << 20);
     let http1 = ceiling("server = { threads = 2, http2.enabled = false }");
     let one_more = ceiling("server = { threads = 2, http2.enabled = false, max_connections = 16385 }");
-    assert_eq!(one_more.bytes - http1.bytes, 128 << 10);
+    assert_eq!(one_more.bytes - http1.bytes, 153 << 10);
     let tls = "server = { threads = 2, http2.enabled = false, tls = { certificate = 'c', key = 'k' } }";
     assert_eq!(ceiling(tls).bytes - http1.bytes, 16384 * (64 << 10));
     assert_eq!(ceiling("server = { threads = 2, memory = '1 GiB' }").bytes - base.bytes, 512 << 20);

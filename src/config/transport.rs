@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -41,6 +40,8 @@ pub enum ClientCertificates {
 pub struct Http2 {
     /// Whether it is served at all.
     pub enabled: bool,
+    /// Connections at once.
+    pub max_connections: usize,
     /// A connection's requests at once.
     pub max_streams: usize,
     /// All connections' requests at once.
@@ -51,9 +52,6 @@ pub struct Http2 {
     /// Bytes of all bodies of a connection that may be on their way.
     #[serde(deserialize_with = "units::size")]
     pub connection_window: usize,
-    /// From a request's head to the last byte of its answer.
-    #[serde(deserialize_with = "units::duration")]
-    pub stream_timeout: Duration,
     /// Requests that a client has reset before they were begun.
     pub max_pending_resets: usize,
     /// Requests that were reset for a client's faults.

@@ -1,11 +1,12 @@
 //! Values that are written as text: sizes, durations and addresses. Their limits are in [`rules`](super::rules).
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use serde::Deserializer;
+use ipnet::IpNet;
 use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::size;
 
@@ -26,6 +27,22 @@ pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sock
     let parse = |text: &str| text.parse().ok();
     deserializer
         .deserialize_str(Text { expected: "an IP address and port, such as \"127.0.0.1:8080\"", parse })
+}
+
+/// Reads networks from `["10.0.0.0/8", "::1"]`.
+pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    #[derive(Deserialize)]
+    struct Network(#[serde(deserialize_with = "network")] IpNet);
+    Ok(Vec::<Network>::deserialize(deserializer)?.into_iter().map(|Network(network)| network).collect())
+}
+
+fn network<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpNet, D::Error> {
+    let parse = |text: &str| {
+        let address = || Some(text.parse::<IpAddr>().ok()?.to_canonical().into());
+        text.parse().ok().or_else(address)
+    };
+    let expected = "an IP address or a network, such as \"10.0.0.0/8\"";
+    deserializer.deserialize_str(Text { expected, parse })
 }
 
 struct Text<F> {

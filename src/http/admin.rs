@@ -33,7 +33,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const LIMITS: ConnectionLimits = ConnectionLimits {
     header_time: Duration::from_secs(10),
     idle_time: Duration::from_mins(2),
+    request_time: Duration::from_mins(1),
+    write_time: Duration::from_secs(30),
     header_size: 8192,
+    headers: None,
     http2: None,
 };
 

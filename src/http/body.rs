@@ -1,5 +1,7 @@
 //! A request's body, decoded, bounded in bytes and in time, and what to do with a body that nobody wants.
 
+mod pace;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +11,11 @@ use hyper::HeaderMap;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_ENCODING, EXPECT};
 
+use self::pace::Pace;
 use super::response::Refusal;
 use crate::encoding::{DecodeError, Decoder, Encoding};
 use crate::memory::{Buffer, Memory};
+use crate::telemetry::Limit;
 
 /// A rest of a refused body up to this many bytes is read and dropped, so that the connection stays usable.
 const SMALL_REST: usize = 64 * 1024;
@@ -27,6 +31,8 @@ pub(super) struct BodyLimits {
     pub(super) size: usize,
     /// The time within which all of it must be there.
     pub(super) time: Duration,
+    /// The bytes a second that it must come at, on average; 0: any.
+    pub(super) rate: usize,
 }
 
 /// A body, and how far it has been read.
@@ -69,19 +75,22 @@ impl Body {
         limits: BodyLimits,
         memory: &Arc<Memory>,
     ) -> Result<Bytes, Refusal> {
+        let pace = Pace::new(limits);
         let collect = async {
             match encoding {
-                None => self.collect_plain(limits.size, memory).await,
-                Some(encoding) => self.collect_decoded(encoding, limits.size, memory).await,
+                None => self.collect_plain(limits.size, memory, &pace).await,
+                Some(encoding) => self.collect_decoded(encoding, limits.size, memory, &pace).await,
             }
         };
-        match tokio::time::timeout(limits.time, collect).await {
-            Ok(result) => result,
-            Err(_) => Err(Refusal::BodyLate),
-        }
+        pace.keep(collect).await.map_err(Refusal::BodyLate)?
     }
 
-    async fn collect_plain(&mut self, limit: usize, memory: &Arc<Memory>) -> Result<Bytes, Refusal> {
+    async fn collect_plain(
+        &mut self,
+        limit: usize,
+        memory: &Arc<Memory>,
+        pace: &Pace,
+    ) -> Result<Bytes, Refusal> {
         let expected = self.incoming.size_hint().exact().and_then(|length| usize::try_from(length).ok());
         let mut buffer = Buffer::new(memory, expected);
         while let Some(chunk) = self.next().await {
@@ -89,7 +98,8 @@ impl Body {
             if buffer.len() + chunk.len() > limit {
                 return Err(Refusal::BodyTooLarge { limit });
             }
-            buffer.extend(&chunk).map_err(|_| Refusal::Full)?;
+            buffer.extend(&chunk).map_err(|_| Refusal::Full(Limit::Memory))?;
+            pace.came(chunk.len());
         }
         Ok(buffer.freeze())
     }
@@ -99,13 +109,15 @@ impl Body {
         encoding: Encoding,
         limit: usize,
         memory: &Arc<Memory>,
+        pace: &Pace,
     ) -> Result<Bytes, Refusal> {
-        let mut decoder = Decoder::new(encoding, memory).map_err(|_| Refusal::Full)?;
+        let mut decoder = Decoder::new(encoding, memory).map_err(|_| Refusal::Full(Limit::Memory))?;
         let mut buffer = Buffer::new(memory, Some(limit));
         let (mut received, mut steps) = (0, 0_usize);
         while let Some(chunk) = self.next().await {
             let chunk = chunk.map_err(|_| Refusal::BodyBroken)?;
             received += chunk.len();
+            pace.came(chunk.len());
             if received > limit {
                 return Err(Refusal::BodyTooLarge { limit });
             }
@@ -169,7 +181,7 @@ impl Body {
 fn refused(error: DecodeError, limit: usize) -> Refusal {
     match error {
         DecodeError::TooLarge => Refusal::BodyTooLarge { limit },
-        DecodeError::Exhausted(_) => Refusal::Full,
+        DecodeError::Exhausted(_) => Refusal::Full(Limit::Memory),
         corrupt @ DecodeError::Corrupt { .. } => Refusal::Undecodable(corrupt),
     }
 }

@@ -4,7 +4,7 @@
 //! hyper's own header timeout also runs while a connection is idle, and ours must stay open for minutes then, so the
 //! limits are kept here. The socket notes where the connection stands; after each look at the connection the clock is
 //! looked at, if it has come to that. A request costs two clock readings: the timer is armed once, and moved when it
-//! fires.
+//! fires. So a request's time counts from the first byte of its head.
 
 mod http2;
 mod preface;
@@ -28,11 +28,10 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::response::Answer;
+use crate::telemetry::Limit;
 pub use http2::Http2Limits;
 use preface::Preface;
 
-/// How long a client may take nothing of what it was sent.
-const WRITE_TIME: Duration = Duration::from_secs(30);
 /// How long, once draining, a client may take to read its last answer, or to send the rest of a request's head.
 const HURRY_TIME: Duration = Duration::from_secs(2);
 /// How long, and how much, is still read from a client after the last answer, so that the answer reaches it and not
@@ -48,8 +47,14 @@ pub(super) struct ConnectionLimits {
     pub(super) header_time: Duration,
     /// Between an answer and the next request's first byte.
     pub(super) idle_time: Duration,
+    /// From a request's first byte to its answer's last.
+    pub(super) request_time: Duration,
+    /// In which a client takes nothing of what it is sent.
+    pub(super) write_time: Duration,
     /// Bytes of a request's head.
     pub(super) header_size: usize,
+    /// Headers for which room has to be made. Without it there are 100, at no cost.
+    pub(super) headers: Option<usize>,
     /// Over HTTP/2; without these it is not served.
     pub(super) http2: Option<Http2Limits>,
 }
@@ -69,6 +74,14 @@ pub(super) enum Protocol {
 pub(super) trait Application {
     /// Answers one request.
     async fn answer(&self, request: Request<Incoming>) -> Answer;
+
+    /// Whether the connection may go on in HTTP/2.
+    fn takes_http2(&self) -> bool {
+        true
+    }
+
+    /// The connection has reached a limit.
+    fn reached(&self, _limit: Limit) {}
 }
 
 /// Serves one connection until it ends, or, once `draining`, until the requests that are under way are answered.
@@ -87,7 +100,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let socket = Socket::new(stream);
-    let mut watch = Watch::new(socket.clone(), limits);
+    let mut watch = Watch::new(socket.clone(), limits, application);
     let mut http2 = limits.http2.filter(|_| protocol != Protocol::Http1);
     if http2.is_some() && protocol == Protocol::Either {
         let mut preface = pin!(preface::read(&socket));
@@ -102,8 +115,9 @@ where
         }
     }
     let ended = match http2 {
-        Some(http2) => http2::serve(socket.clone(), watch, http2, application, draining).await,
-        None => serve_http1(&socket, watch, application, draining).await,
+        Some(_) if !application.takes_http2() => http2::refuse(&mut socket.clone()).await,
+        Some(http2) => http2::serve(socket.clone(), watch, http2, draining).await,
+        None => serve_http1(&socket, watch, draining).await,
     };
     let time = if draining.is_cancelled() { LINGER_TIME_DRAINING } else { LINGER_TIME };
     let _ = tokio::time::timeout(time, linger(socket)).await;
@@ -112,29 +126,30 @@ where
 
 async fn serve_http1<S>(
     socket: &Socket<S>,
-    mut watch: Watch<S>,
-    application: &impl Application,
+    mut watch: Watch<'_, S, impl Application>,
     draining: &CancellationToken,
 ) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let phases = socket.clone();
+    let (phases, application) = (socket.clone(), watch.application);
     let service = service_fn(async |request| {
-        phases.enter(Phase::Answering);
+        phases.begin_answer();
         let answer = application.answer(request).await;
         phases.enter(Phase::Idle(Instant::now()));
         Ok::<_, Infallible>(answer)
     });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .title_case_headers(true)
-            .max_buf_size(watch.limits.header_size)
-            .header_read_timeout(None)
-            // A client may end its side once it has sent its request, and still reads the answer.
-            .half_close(true)
-            .serve_connection(TokioIo::new(socket.clone()), service)
-    );
+    let mut http1 = http1::Builder::new();
+    http1
+        .title_case_headers(true)
+        .max_buf_size(watch.limits.header_size)
+        .header_read_timeout(None)
+        // A client may end its side once it has sent its request, and still reads the answer.
+        .half_close(true);
+    if let Some(headers) = watch.limits.headers {
+        http1.max_headers(headers);
+    }
+    let mut connection = pin!(http1.serve_connection(TokioIo::new(socket.clone()), service));
     let ended = tokio::select! {
         biased;
         ended = watch.over(connection.as_mut()) => Some(ended),
@@ -147,7 +162,12 @@ where
         watch.hurry();
         watch.over(connection.as_mut()).await
     };
-    ended?.map_err(io::Error::other)
+    ended?.map_err(|error| {
+        if let Some(limit) = socket.limit_of(&error, watch.limits.header_size) {
+            application.reached(limit);
+        }
+        io::Error::other(error)
+    })
 }
 
 /// Ends the writing side, then reads and drops what still comes.
@@ -172,24 +192,30 @@ enum Phase {
     Idle(Instant),
     /// Since then, no request has come over HTTP/2, whatever else has.
     Quiet(Instant),
+    /// As that, and none has come before.
+    Silent(Instant),
     /// Since then, a request's head has been coming.
     Head(Instant),
     /// A request is being answered; its body's time is bounded where it is read.
     Answering,
+    /// Requests over HTTP/2 are being answered; the time of each is bounded by itself.
+    Streams,
 }
 
 /// Bounds the time of a connection, by where its socket says that it stands.
-struct Watch<S> {
+struct Watch<'a, S, A> {
     socket: Socket<S>,
     limits: ConnectionLimits,
+    /// Is told of limits that are reached.
+    application: &'a A,
     hurried: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }
 
-impl<S> Watch<S> {
-    fn new(socket: Socket<S>, limits: ConnectionLimits) -> Self {
+impl<'a, S, A: Application> Watch<'a, S, A> {
+    fn new(socket: Socket<S>, limits: ConnectionLimits, application: &'a A) -> Self {
         let timer = Box::pin(tokio::time::sleep(limits.header_time));
-        Self { socket, limits, hurried: None, timer }
+        Self { socket, limits, application, hurried: None, timer }
     }
 
     /// From now on the client has little time for whatever it still has to do.
@@ -201,42 +227,53 @@ impl<S> Watch<S> {
     async fn over<C: Future>(&mut self, mut connection: Pin<&mut C>) -> io::Result<C::Output> {
         poll_fn(|context| match connection.as_mut().poll(context) {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => self.poll_due(context).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => self.poll_due(context).map(|limit| {
+                limit.inspect(|limit| self.application.reached(*limit));
+                Err(io::ErrorKind::TimedOut.into())
+            }),
         })
         .await
     }
 
     /// Ready when the time is up. A timer that is armed for earlier is left so and asked again when it fires.
-    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(due) = self.due() else { return Poll::Pending };
+    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Option<Limit>> {
+        let Some((due, limit)) = self.due() else { return Poll::Pending };
         if self.timer.deadline() > due {
             self.timer.as_mut().reset(due);
         }
         loop {
             ready!(self.timer.as_mut().poll(context));
             if Instant::now() >= due {
-                return Poll::Ready(());
+                return Poll::Ready(limit);
             }
             self.timer.as_mut().reset(due);
         }
     }
 
-    /// When the connection has had its time, as it stands now.
-    fn due(&self) -> Option<Instant> {
+    /// When the connection has had its time, as it stands now, and by which limit; none while it is hurried.
+    fn due(&self) -> Option<(Instant, Option<Limit>)> {
         let noted = self.socket.0.borrow();
+        let ConnectionLimits { idle_time, header_time, request_time, write_time, http2, .. } = self.limits;
         let client = match noted.phase {
-            Phase::Idle(since) | Phase::Quiet(since) => Some((since, self.limits.idle_time)),
-            Phase::Head(since) => Some((since, self.limits.header_time)),
-            Phase::Answering => None,
+            // An answer that the client does not take has not had its last byte, whatever has come behind its request.
+            Phase::Idle(_) | Phase::Head(_) if noted.stalled.is_some() => {
+                Some((noted.request, request_time, Limit::RequestTime))
+            }
+            Phase::Answering => Some((noted.request, request_time, Limit::RequestTime)),
+            Phase::Idle(since) | Phase::Quiet(since) => Some((since, idle_time, Limit::Idle)),
+            Phase::Head(since) | Phase::Silent(since) => Some((since, header_time, Limit::HeaderTime)),
+            Phase::Streams => None,
         };
-        let client = client.map(|(since, time)| match self.hurried {
-            Some(hurried) => (since + time).min(since.max(hurried) + HURRY_TIME),
-            None => since + time,
+        let hurried = self.hurried.filter(|_| !matches!(noted.phase, Phase::Answering));
+        let client = client.map(|(since, time, limit)| {
+            let hurried = hurried.map(|hurried| (since.max(hurried) + HURRY_TIME, None));
+            hurried.filter(|(due, _)| *due < since + time).unwrap_or((since + time, Some(limit)))
         });
-        let write = noted.stalled.map(|since| since + WRITE_TIME);
-        let window = self.limits.http2.map_or(0, |limits| limits.connection_window as usize);
-        let unasked = (noted.unasked > window + http2::UNASKED_MAX).then(Instant::now);
-        client.into_iter().chain(write).chain(unasked).min()
+        let write = noted.stalled.map(|since| (since + write_time, Some(Limit::WriteTime)));
+        let window = http2.map_or(0, |limits| limits.connection_window as usize);
+        let is_flood = matches!(noted.phase, Phase::Quiet(_)) && noted.came > window + http2::UNASKED_MAX;
+        let unasked = is_flood.then(|| (Instant::now(), self.hurried.is_none().then_some(Limit::Http2Abuse)));
+        [client, write, unasked].into_iter().flatten().min_by_key(|(due, _)| *due)
     }
 }
 
@@ -249,8 +286,10 @@ struct Noted<S> {
     phase: Phase,
     /// What was read before it was known which version it is.
     preface: Preface,
-    /// Bytes that came since no request was open over HTTP/2.
-    unasked: usize,
+    /// When the first byte of the last request came.
+    request: Instant,
+    /// Bytes that came since the last answer was made; over HTTP/2, since no request was open.
+    came: usize,
     /// Since when the client has taken nothing of what is to be written.
     stalled: Option<Instant>,
 }
@@ -264,11 +303,13 @@ impl<S> Clone for Socket<S> {
 impl<S> Socket<S> {
     fn new(stream: S) -> Self {
         // The first request is due at once: nobody connects to stay silent for minutes.
+        let now = Instant::now();
         Self(Rc::new(RefCell::new(Noted {
             stream,
-            phase: Phase::Head(Instant::now()),
+            phase: Phase::Head(now),
             preface: Preface::default(),
-            unasked: 0,
+            request: now,
+            came: 0,
             stalled: None,
         })))
     }
@@ -276,7 +317,31 @@ impl<S> Socket<S> {
     fn enter(&self, phase: Phase) {
         let mut noted = self.0.borrow_mut();
         noted.phase = phase;
-        noted.unasked = 0;
+        noted.came = 0;
+    }
+
+    /// When the connection has been opened, as long as no request has come.
+    fn begun(&self) -> Instant {
+        self.0.borrow().request
+    }
+
+    /// The head of a request is there.
+    fn begin_answer(&self) {
+        let mut noted = self.0.borrow_mut();
+        if let Phase::Idle(since) = noted.phase {
+            // It came along with the one before.
+            noted.request = since;
+        }
+        noted.phase = Phase::Answering;
+    }
+
+    /// The limit for which hyper has refused a head. It does not say whether the headers were too many or too long; what
+    /// has come of them does, but for what came along with the request before.
+    fn limit_of(&self, error: &hyper::Error, header_size: usize) -> Option<Limit> {
+        let too_large =
+            if self.0.borrow().came < header_size { Limit::HeaderCount } else { Limit::HeaderSize };
+        let is_uri = error.to_string() == "URI too long";
+        error.is_parse_too_large().then_some(if is_uri { Limit::Uri } else { too_large })
     }
 
     /// Whether the client takes nothing of what is to be written.
@@ -304,16 +369,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let noted = &mut *self.0.borrow_mut();
-        if noted.preface.replay(buffer) {
-            return Poll::Ready(Ok(()));
-        }
         let before = buffer.filled().len();
-        let result = Pin::new(&mut noted.stream).poll_read(context, buffer);
+        let result = if noted.preface.replay(buffer) {
+            Poll::Ready(Ok(()))
+        } else {
+            Pin::new(&mut noted.stream).poll_read(context, buffer)
+        };
         let length = buffer.filled().len() - before;
-        match noted.phase {
-            Phase::Idle(_) if length > 0 => noted.phase = Phase::Head(Instant::now()),
-            Phase::Quiet(_) => noted.unasked += length,
-            _ => {}
+        noted.came += length;
+        if matches!(noted.phase, Phase::Idle(_)) && length > 0 {
+            noted.request = Instant::now();
+            noted.phase = Phase::Head(noted.request);
         }
         result
     }

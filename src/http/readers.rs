@@ -9,29 +9,28 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::response::Refusal;
+use crate::telemetry::Limit;
 
 /// Bodies up to this many bytes are read where they are: for at most a few milliseconds, and nearly all are far smaller.
 pub(super) const READ_IN_PLACE_MAX: usize = 256 << 10;
-
-/// How long a body waits for a thread. With the time for its records' delivery this stays inside what clients wait.
-const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A few threads that read.
 pub struct Readers {
     /// Its blocking threads alone are used. Always there until dropped.
     runtime: Option<Runtime>,
     permits: Arc<Semaphore>,
+    patience: Duration,
 }
 
 impl Readers {
-    /// As many as `threads`, each started when it is needed.
+    /// As many as `threads`, each started when it is needed. A body waits for one as long as `patience`.
     ///
     /// # Errors
     /// The operating system's, of what it does not give.
-    pub fn new(threads: usize) -> io::Result<Self> {
+    pub fn new(threads: usize, patience: Duration) -> io::Result<Self> {
         let runtime =
             Builder::new_current_thread().thread_name("reader").max_blocking_threads(threads).build()?;
-        Ok(Self { runtime: Some(runtime), permits: Arc::new(Semaphore::new(threads)) })
+        Ok(Self { runtime: Some(runtime), permits: Arc::new(Semaphore::new(threads)), patience })
     }
 
     /// Does `work` on one of the threads, once one is free; where that is not soon, the gateway is full. What was read
@@ -40,8 +39,9 @@ impl Readers {
         &self,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> Result<(R, OwnedSemaphorePermit), Refusal> {
-        let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.permits).acquire_owned());
-        let permit = permit.await.map_err(|_| Refusal::Full)?.map_err(|_| Refusal::Internal)?;
+        let permit = tokio::time::timeout(self.patience, Arc::clone(&self.permits).acquire_owned());
+        let permit =
+            permit.await.map_err(|_| Refusal::Full(Limit::Readers))?.map_err(|_| Refusal::Internal)?;
         let runtime = self.runtime.as_ref().ok_or(Refusal::Internal)?;
         // The permit goes along: the work goes on where its client has gone away.
         runtime.spawn_blocking(move || (work(), permit)).await.map_err(|_| Refusal::Internal)

@@ -17,7 +17,7 @@ use crate::encoding::DecodeError;
 use crate::identity::directory::{Customer, User};
 use crate::identity::token::TokenPair;
 use crate::record::Malformed;
-use crate::telemetry::Endpoint;
+use crate::telemetry::{Endpoint, Limit};
 
 /// The whole of an answer: no body here is ever streamed.
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -68,11 +68,20 @@ pub(super) enum Refusal {
     },
     LoginsBusy,
 
+    /// The path and its query, or the headers, are more than are taken.
+    UriTooLong {
+        limit: usize,
+    },
+    TooManyHeaders {
+        limit: usize,
+    },
+
     BodyTooLarge {
         limit: usize,
     },
     EncodingNotServed,
-    BodyLate,
+    /// All of the body, or enough of it, did not come in the time for it.
+    BodyLate(Limit),
     BodyBroken,
     /// The body is not what its `Content-Encoding` says.
     Undecodable(DecodeError),
@@ -96,8 +105,8 @@ pub(super) enum Refusal {
 
     /// Too many requests are being answered over HTTP/2.
     TooManyRequests,
-    /// The queue, or the memory for bodies, has no room now.
-    Full,
+    /// The queue, the memory for bodies or the threads that read them have no room now.
+    Full(Limit),
     /// The queue never has room for so much.
     TooMuch,
     /// The sink did not confirm all: indexes to send again, and indexes that are in vain. `failed` lists nothing when
@@ -244,15 +253,17 @@ impl Refusal {
             Self::BodyTooLarge { .. } | Self::TooMuch | Self::Rejected { .. } => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
+            Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Self::TooManyHeaders { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::EncodingNotServed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyAttempts { .. } | Self::OverQuota { .. } | Self::OverBurst => {
                 StatusCode::TOO_MANY_REQUESTS
             }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::LoginsBusy
-            | Self::BodyLate
+            | Self::BodyLate(_)
             | Self::TooManyRequests
-            | Self::Full
+            | Self::Full(_)
             | Self::Unconfirmed { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -273,13 +284,21 @@ impl Refusal {
             Self::InvalidToken => "Invalid access token",
             Self::ExpiredToken => "Access token has expired",
             Self::WrongCredentials => "Invalid credentials",
+            Self::UriTooLong { limit } => {
+                return Cow::Owned(format!(
+                    "The path and its query are longer than the {limit} bytes that are taken"
+                ));
+            }
+            Self::TooManyHeaders { limit } => {
+                return Cow::Owned(format!("The request has more than the {limit} headers that are taken"));
+            }
             Self::BodyTooLarge { limit } => {
                 return Cow::Owned(format!("The body is larger than the {limit} bytes that are taken"));
             }
             Self::EncodingNotServed => {
                 "The body's Content-Encoding is not served: gzip, deflate, zstd or identity is, and one alone"
             }
-            Self::BodyLate => "The body did not arrive in time, try again",
+            Self::BodyLate(_) => "The body did not arrive in time, try again",
             Self::BodyBroken => "The body broke off or is not framed as HTTP/1.1 requires",
             Self::Undecodable(error) => return Cow::Owned(error.to_string()),
             Self::Malformed(malformed) => return Cow::Owned(malformed.to_string()),
@@ -291,10 +310,26 @@ impl Refusal {
             Self::NoIntegration => "The query parameter integrationid is missing or empty",
             Self::UnknownIntegration => "Integration not found",
             Self::TooManyRequests => "Too many requests at once, try again later",
-            Self::Full => "The gateway is full, try again later",
+            Self::Full(_) => "The gateway is full, try again later",
             Self::TooMuch => "The request is larger than the topic's queue, send less at once",
             Self::Unconfirmed { .. } => "The delivery was not confirmed in time, try again later",
             Self::Rejected { .. } => "The record is larger than the topic takes",
+        })
+    }
+
+    /// The limit that the client has reached, if it is that.
+    pub(super) fn limit(&self) -> Option<Limit> {
+        Some(match self {
+            Self::UriTooLong { .. } => Limit::Uri,
+            Self::TooManyHeaders { .. } => Limit::HeaderCount,
+            Self::BodyTooLarge { .. } => Limit::BodySize,
+            Self::BodyLate(limit) | Self::Full(limit) => *limit,
+            Self::TooMuch => Limit::Records,
+            Self::TooManyAttempts { .. } => Limit::Logins,
+            Self::LoginsBusy => Limit::LoginsWaiting,
+            Self::OverQuota { .. } | Self::OverBurst => Limit::Quota,
+            Self::TooManyRequests => Limit::Http2Requests,
+            _ => return None,
         })
     }
 

@@ -2,9 +2,10 @@
 //!
 //! Each serving thread has a runtime of its own, so that a connection stays on one core and its tasks need no locks.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -14,17 +15,20 @@ use hyper::body::Incoming;
 use hyper::{Request, Version};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::bounds::HeadLimits;
 use super::connection::{self, Application, ConnectionLimits, Http2Limits, Protocol};
+use super::peers::Peers;
+use super::proxies::Proxies;
 use super::response::{Answer, Refusal, TOO_MANY_CONNECTIONS};
 use super::service::Service;
 use super::tls::{self, Secured};
 use crate::identity::Shown;
-use crate::telemetry::{Endpoint, Metrics};
+use crate::telemetry::{Endpoint, Limit, Metrics};
 use crate::threads::all_ended;
 use crate::tls::LiveTls;
 
@@ -42,12 +46,22 @@ pub struct ServerSettings {
     pub threads: usize,
     /// Connections at once.
     pub connections_max: usize,
+    /// Connections at once of a peer address that is no proxy's.
+    pub connections_per_peer: usize,
+    /// Whose word on clients' addresses is taken.
+    pub proxies: Proxies,
     /// Bytes of a request's head.
     pub header_size: usize,
     /// From the first byte of a request's head to its last.
     pub header_time: Duration,
     /// Between an answer and the next request.
     pub idle_time: Duration,
+    /// From a request's first byte to its answer's last.
+    pub request_time: Duration,
+    /// In which a client takes nothing of what it is sent.
+    pub write_time: Duration,
+    /// Bounds on a head beside its size.
+    pub head: HeadLimits,
     /// HTTP/2; without this it is not served.
     pub http2: Option<Http2Settings>,
 }
@@ -55,6 +69,8 @@ pub struct ServerSettings {
 /// How HTTP/2 is served.
 #[derive(Clone, Copy, Debug)]
 pub struct Http2Settings {
+    /// Connections at once.
+    pub connections_max: usize,
     /// Requests at once, on all connections together.
     pub requests_max: usize,
     /// Bounds on one connection.
@@ -66,7 +82,10 @@ impl ServerSettings {
         ConnectionLimits {
             header_time: self.header_time,
             idle_time: self.idle_time,
+            request_time: self.request_time,
+            write_time: self.write_time,
             header_size: self.header_size,
+            headers: self.head.room(),
             http2: self.http2.map(|http2| http2.limits),
         }
     }
@@ -78,13 +97,27 @@ struct Accepted {
     permit: OwnedSemaphorePermit,
 }
 
+/// What all threads share.
+struct Shared {
+    service: Arc<Service>,
+    tls: Option<Arc<LiveTls>>,
+    limits: ConnectionLimits,
+    proxies: Proxies,
+    peers: Arc<Peers>,
+    /// For connections over HTTP/2, which cost more than others.
+    http2_connections: Semaphore,
+    /// For requests over HTTP/2, of which a connection has many.
+    requests: Semaphore,
+    /// For connections that are told that there are too many.
+    refusals: Semaphore,
+    metrics: Arc<Metrics>,
+}
+
 /// The serving threads and the listener that feeds them.
 pub struct Server {
     listener: StdListener,
-    settings: ServerSettings,
-    /// Whether clients speak TLS.
-    encrypted: bool,
-    metrics: Arc<Metrics>,
+    connections_max: usize,
+    shared: Arc<Shared>,
     draining: CancellationToken,
     threads: Vec<(mpsc::UnboundedSender<Accepted>, JoinHandle<()>)>,
 }
@@ -103,25 +136,28 @@ impl Server {
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let draining = CancellationToken::new();
-        let requests = Arc::new(Semaphore::new(settings.http2.map_or(0, |http2| http2.requests_max)));
+        let http2 = |count: fn(Http2Settings) -> usize| Semaphore::new(settings.http2.map_or(0, count));
+        let shared = Arc::new(Shared {
+            service: Arc::clone(service),
+            tls: tls.cloned(),
+            limits: settings.limits(),
+            peers: Peers::new(settings.connections_per_peer),
+            http2_connections: http2(|http2| http2.connections_max),
+            requests: http2(|http2| http2.requests_max),
+            refusals: Semaphore::new(REFUSALS_MAX),
+            metrics: Arc::clone(metrics),
+            proxies: settings.proxies,
+        });
         let threads = (0..settings.threads)
             .map(|index| {
                 // Unbounded, but it never holds more than the permits let through.
                 let (sender, receiver) = mpsc::unbounded_channel();
-                let thread = Thread {
-                    service: Arc::clone(service),
-                    tls: tls.cloned(),
-                    requests: Arc::clone(&requests),
-                    limits: settings.limits(),
-                    metrics: Arc::clone(metrics),
-                    // A child for each thread: polling it takes a lock that is then the thread's own.
-                    draining: draining.child_token(),
-                };
+                // A child for each thread: polling it takes a lock that is then the thread's own.
+                let thread = Thread { shared: Arc::clone(&shared), draining: draining.child_token() };
                 Ok((sender, thread.spawn(index, receiver)?))
             })
             .collect::<io::Result<_>>()?;
-        let encrypted = tls.is_some();
-        Ok(Self { listener, settings, encrypted, metrics: Arc::clone(metrics), draining, threads })
+        Ok(Self { listener, connections_max: settings.connections_max, shared, draining, threads })
     }
 
     /// Accepts until `shutdown`, then closes the listener.
@@ -130,8 +166,7 @@ impl Server {
     /// The operating system's, of a listener it does not let be waited for.
     pub async fn run(&mut self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let listener = TcpListener::from_std(self.listener.try_clone()?)?;
-        let permits = Arc::new(Semaphore::new(self.settings.connections_max));
-        let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+        let permits = Arc::new(Semaphore::new(self.connections_max));
         let mut next = (0..self.threads.len()).cycle();
         let accept = async {
             loop {
@@ -144,11 +179,9 @@ impl Server {
                     }
                 };
                 let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-                    self.metrics.connection_refused();
-                    // A handshake costs more than there is to give now.
-                    if !self.encrypted {
-                        refuse(stream, &refusals);
-                    }
+                    self.shared.metrics.reached(Limit::Connections);
+                    let shared = Arc::clone(&self.shared);
+                    tokio::spawn(async move { shared.refuse(stream).await });
                     continue;
                 };
                 // Answers are small and written at once: waiting to fill a segment would only delay them.
@@ -177,27 +210,25 @@ impl Server {
     }
 }
 
-/// Tells a client that there are too many connections, if not too many are being told already.
-fn refuse(mut stream: TcpStream, refusals: &Arc<Semaphore>) {
-    let Ok(permit) = Arc::clone(refusals).try_acquire_owned() else { return };
-    tokio::spawn(async move {
-        let _permit = permit;
+impl Shared {
+    /// Tells a client that there are too many connections, if not too many are being told already. Over TLS nobody is: a
+    /// handshake costs more than there is to give now.
+    async fn refuse(&self, mut stream: TcpStream) {
+        let Ok(_permit) = self.refusals.try_acquire() else { return };
+        if self.tls.is_some() {
+            return;
+        }
         let _ = tokio::time::timeout(REFUSAL_TIME, async {
             stream.write_all(TOO_MANY_CONNECTIONS).await?;
             connection::linger(stream).await
         })
         .await;
-    });
+    }
 }
 
 /// One serving thread.
 struct Thread {
-    service: Arc<Service>,
-    tls: Option<Arc<LiveTls>>,
-    /// For requests over HTTP/2, of which a connection has many.
-    requests: Arc<Semaphore>,
-    limits: ConnectionLimits,
-    metrics: Arc<Metrics>,
+    shared: Arc<Shared>,
     draining: CancellationToken,
 }
 
@@ -224,57 +255,118 @@ impl Thread {
     }
 
     async fn serve(&self, Accepted { stream, peer, permit }: Accepted) {
-        let _permit = permit;
-        let _open = self.metrics.connection_opened();
-        let stream = match TcpStream::from_std(stream) {
+        let Shared { metrics, proxies, peers, .. } = &*self.shared;
+        let open = metrics.connection_opened();
+        let mut stream = match TcpStream::from_std(stream) {
             Ok(stream) => stream,
             Err(error) => return tracing::warn!(%error, "cannot serve a connection"),
         };
-        if let Err(error) = self.serve_stream(stream, peer).await {
-            self.metrics.connection_failed();
-            tracing::debug!(%error, %peer, "connection failed");
+        let client = match self.client(&mut stream, peer).await {
+            Some(Ok(client)) => client,
+            Some(Err(error)) => {
+                metrics.reached(Limit::ProxyHeader);
+                metrics.connection_failed();
+                return tracing::debug!(%error, %peer, "no word from a proxy");
+            }
+            None => return,
+        };
+        let is_proxy = proxies.contains(client.ip());
+        // Behind a proxy that says nothing at this point any number of clients may be.
+        let place = (!is_proxy).then(|| peers.enter(client.ip()));
+        if let Some(None) = place {
+            metrics.reached(Limit::ConnectionsPerPeer);
+            drop((open, permit));
+            return self.shared.refuse(stream).await;
+        }
+        if let Err(error) = self.serve_stream(stream, client.ip(), is_proxy).await {
+            metrics.connection_failed();
+            tracing::debug!(%error, peer = %client, "connection failed");
         }
     }
 
-    async fn serve_stream(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
-        let peer = |certified| Peer { thread: self, address: peer, certified, shown: Shown::default() };
-        let Some(tls) = &self.tls else {
-            let client = peer(None);
-            return connection::serve(stream, Protocol::Either, self.limits, &client, &self.draining).await;
+    /// Whose connection it is; none if the gateway is to stop before that is known.
+    async fn client(&self, stream: &mut TcpStream, peer: SocketAddr) -> Option<io::Result<SocketAddr>> {
+        tokio::select! {
+            biased;
+            client = self.shared.proxies.client(stream, peer, self.shared.limits.header_time) => Some(client),
+            () = self.draining.cancelled() => None,
+        }
+    }
+
+    async fn serve_stream(&self, stream: TcpStream, address: IpAddr, is_proxy: bool) -> io::Result<()> {
+        let Shared { tls, limits, http2_connections, metrics, .. } = &*self.shared;
+        let client = |certified, http2| {
+            let shown = Shown::default();
+            Client { shared: &self.shared, address, is_proxy, certified, http2, shown }
         };
+        let Some(tls) = tls else {
+            let client = client(None, Cell::new(None));
+            return connection::serve(stream, Protocol::Either, *limits, &client, &self.draining).await;
+        };
+        // A client that is not offered HTTP/2 speaks HTTP/1.1 as well.
+        let http2 = http2_connections.try_acquire().ok();
         let secured = tokio::select! {
             biased;
-            secured = tls::accept(stream, tls, self.limits.header_time) => secured,
+            secured = tls::accept(stream, tls, http2.is_some(), limits.header_time) => secured,
             // Nothing of a request has come.
             () = self.draining.cancelled() => return Ok(()),
         };
-        let Secured { stream, protocol, certified } =
-            secured.inspect_err(|_| self.metrics.handshake_failed())?;
-        connection::serve(stream, protocol, self.limits, &peer(certified), &self.draining).await
+        let Secured { stream, protocol, certified } = secured.inspect_err(|error| {
+            metrics.handshake_failed();
+            if error.kind() == io::ErrorKind::TimedOut {
+                metrics.reached(Limit::HandshakeTime);
+            }
+        })?;
+        if limits.http2.is_some() && http2.is_none() {
+            metrics.reached(Limit::Http2Connections);
+        }
+        let http2 = http2.filter(|_| protocol == Protocol::Http2);
+        connection::serve(stream, protocol, *limits, &client(certified, Cell::new(http2)), &self.draining)
+            .await
     }
 }
 
-/// The service, as one peer meets it.
-struct Peer<'a> {
-    thread: &'a Thread,
-    address: SocketAddr,
+/// The service, as one client meets it.
+struct Client<'a> {
+    shared: &'a Shared,
+    address: IpAddr,
+    /// The address is a proxy's: it says at each request whose that is.
+    is_proxy: bool,
     /// The email of the user that its certificate stands for.
     certified: Option<Arc<str>>,
+    /// Among the connections over HTTP/2.
+    http2: Cell<Option<SemaphorePermit<'a>>>,
     shown: Shown,
 }
 
-impl Application for Peer<'_> {
+impl Application for Client<'_> {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
-        let Thread { service, requests, metrics, .. } = self.thread;
+        let Shared { service, requests, proxies, .. } = self.shared;
         let _permit = if request.version() == Version::HTTP_2 {
             let Ok(permit) = requests.try_acquire() else {
-                metrics.request_refused();
+                self.reached(Limit::Http2Requests);
                 return Refusal::TooManyRequests.into_answer(Endpoint::Other);
             };
             Some(permit)
         } else {
             None
         };
-        service.answer(request, self.address.ip(), self.certified.clone(), &self.shown).await
+        let peer =
+            if self.is_proxy { proxies.forwarded(self.address, request.headers()) } else { self.address };
+        service.answer(request, peer, self.certified.clone(), &self.shown).await
+    }
+
+    fn takes_http2(&self) -> bool {
+        let permit = self.http2.take().or_else(|| self.shared.http2_connections.try_acquire().ok());
+        let takes = permit.is_some();
+        self.http2.set(permit);
+        if !takes {
+            self.reached(Limit::Http2Connections);
+        }
+        takes
+    }
+
+    fn reached(&self, limit: Limit) {
+        self.shared.metrics.reached(limit);
     }
 }

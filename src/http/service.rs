@@ -17,6 +17,7 @@ use smallvec::smallvec;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::body::{Body, BodyLimits};
+use super::bounds::HeadLimits;
 use super::head;
 use super::intake::{self, Accepted, Intake, Runs};
 use super::readers::{READ_IN_PLACE_MAX, Readers};
@@ -31,7 +32,7 @@ use crate::identity::{Identity, LoginError, Principal, Shown};
 use crate::memory::Memory;
 use crate::pipeline::{Pipeline, Refused};
 use crate::record::{self, KeyFields, Kind, TicketUpdate};
-use crate::telemetry::{Endpoint, Metrics};
+use crate::telemetry::{Endpoint, Limit, Metrics};
 
 /// One topic, as requests meet it.
 pub struct Topic {
@@ -53,6 +54,10 @@ pub struct Service {
     pub body_size: usize,
     /// The time within which a body must be there.
     pub body_time: Duration,
+    /// The bytes a second that it must come at, on average; 0: any.
+    pub body_rate: usize,
+    /// Bounds on a head.
+    pub head: HeadLimits,
     /// Where large bodies are read.
     pub readers: Readers,
     /// By [`Kind`].
@@ -99,7 +104,10 @@ impl Service {
         } else {
             Err(Refusal::Ambiguous)
         };
-        let mut answer = result.unwrap_or_else(|refusal| refusal.into_answer(endpoint));
+        let mut answer = result.unwrap_or_else(|refusal| {
+            refusal.limit().inspect(|limit| self.metrics.reached(*limit));
+            refusal.into_answer(endpoint)
+        });
         let goes_on = has_one_reading && request.body.discard_small().await;
         // Over HTTP/2 a body that is dropped costs its stream alone.
         if !goes_on && request.head.version < Version::HTTP_2 {
@@ -116,6 +124,7 @@ impl Service {
         query: Option<&str>,
         request: &mut Inbound<'_>,
     ) -> Result<Answer, Refusal> {
+        self.head.admit(&request.head)?;
         let success = match route {
             Route::Publish(kind) => self.publish(kind, request).await.map(|()| Success::Published)?,
             Route::Ticket(customer) => {
@@ -291,13 +300,13 @@ impl Service {
     /// The whole body. A topic that is full refuses before a byte of it is read: a stalled one must not have the memory
     /// filled with bodies that wait for nothing.
     async fn body(&self, request: &mut Inbound<'_>, topic: Option<Kind>) -> Result<Bytes, Refusal> {
-        let limits = BodyLimits { size: self.body_size, time: self.body_time };
+        let limits = BodyLimits { size: self.body_size, time: self.body_time, rate: self.body_rate };
         let encoding = request.body.admit(&request.head.headers, limits)?;
         if let Some(kind) = topic
             && self.topics[kind as usize].pipeline.is_full()
         {
             self.metrics.topic(kind).full(1);
-            return Err(Refusal::Full);
+            return Err(Refusal::Full(Limit::Queue));
         }
         let data = request.body.collect(encoding, limits, &self.memory).await?;
         Ok(record::without_bom(data))
@@ -356,7 +365,7 @@ impl Service {
                 self.metrics.topic(kind).full(count);
                 self.count(&customers, |_| false);
                 return Err(match refused {
-                    Refused::Full => Refusal::Full,
+                    Refused::Full => Refusal::Full(Limit::Queue),
                     Refused::TooLarge => Refusal::TooMuch,
                 });
             }

@@ -23,12 +23,17 @@ pub(super) struct Secured {
     pub(super) certified: Option<Arc<str>>,
 }
 
-/// Does the handshake.
+/// Does the handshake, with HTTP/2 on offer or without.
 ///
 /// # Errors
 /// The client broke off, came too late, spoke no TLS that is served, or has no certificate that is good enough.
-pub(super) async fn accept(stream: TcpStream, tls: &LiveTls, time: Duration) -> io::Result<Secured> {
-    let acceptor = TlsAcceptor::from(tls.config());
+pub(super) async fn accept(
+    stream: TcpStream,
+    tls: &LiveTls,
+    http2: bool,
+    time: Duration,
+) -> io::Result<Secured> {
+    let acceptor = TlsAcceptor::from(tls.config(http2));
     let handshake = acceptor.accept_with(stream, |session| session.set_buffer_limit(Some(SEND_BUFFER)));
     let stream = tokio::time::timeout(time, handshake).await??;
     let (_, session) = stream.get_ref();

@@ -36,7 +36,7 @@ impl Default for FailuresPerMinute {
 
 /// A peer address, as far as one customer of an Internet provider has it alone: IPv6 by /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Peer(IpAddr);
+pub struct Peer(IpAddr);
 
 impl From<IpAddr> for Peer {
     fn from(address: IpAddr) -> Self {

@@ -5,7 +5,6 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use governor::clock::MonotonicClock;
@@ -69,7 +68,6 @@ pub(super) struct Logins {
     /// Random: digests of credentials mean nothing outside this process.
     key: [u8; 32],
     limits: Arc<LoginLimits>,
-    refused: AtomicU64,
     verified: Cache<[u8; 32], Verified>,
     hashing: Hashing,
     turns: Vec<Arc<Mutex<()>>>,
@@ -101,7 +99,6 @@ impl Logins {
         Self {
             key: rand::random(),
             limits: Arc::new(LoginLimits::new(settings.failures, &MonotonicClock)),
-            refused: AtomicU64::new(0),
             verified: Cache::builder()
                 .max_capacity(settings.remembered)
                 .time_to_live(settings.remember)
@@ -145,7 +142,7 @@ impl Logins {
             check()
         };
         let hashed = self.hashing.run(deadline, work).await?;
-        let Verified { email, stamp } = hashed.map_err(|error| self.note(error))?;
+        let Verified { email, stamp } = hashed?;
         // The directory may be another by now.
         Principal::find(&directory.load(), &email, stamp).ok_or(LoginError::Invalid)
     }
@@ -153,11 +150,6 @@ impl Logins {
     /// Failed attempts since the start.
     pub(super) fn failures(&self) -> u64 {
         self.limits.failures()
-    }
-
-    /// Attempts that were not looked at, since the start.
-    pub(super) fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
     }
 
     fn attempt(&self, basic: &Basic, peer: IpAddr) -> Attempt {
@@ -179,9 +171,7 @@ impl Logins {
 
     /// Who the credentials belong to, if they were verified before and still hold.
     fn recall(&self, directory: &Directory, attempt: &Attempt) -> Result<Option<Principal>, LoginError> {
-        self.limits
-            .check(&attempt.origin)
-            .map_err(|wait| self.note(LoginError::TooMany { retry_after: wait }))?;
+        self.limits.check(&attempt.origin).map_err(|retry_after| LoginError::TooMany { retry_after })?;
         let verified = self.verified.get(&attempt.credentials);
         Ok(verified.and_then(|verified| Principal::find(directory, &verified.email, verified.stamp)))
     }
@@ -209,13 +199,6 @@ impl Logins {
             remembered.insert(attempt.credentials, verified.clone());
             Ok(verified)
         }
-    }
-
-    fn note(&self, error: LoginError) -> LoginError {
-        if matches!(error, LoginError::TooMany { .. }) {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-        }
-        error
     }
 }
 

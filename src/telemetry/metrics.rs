@@ -13,15 +13,15 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use super::Endpoint;
 use super::customers::CustomerCounts;
+use super::{Endpoint, Limit};
 use crate::pipeline::Observer;
 use crate::record::Kind;
 
 const PREFIX: &str = "iem_gateway";
 
 /// The statuses that are answered; each has its counter ready, so that a request looks nothing up.
-const STATUSES: [u16; 12] = [200, 400, 401, 403, 404, 405, 413, 415, 429, 500, 503, 0];
+const STATUSES: [u16; 14] = [200, 400, 401, 403, 404, 405, 413, 414, 415, 429, 431, 500, 503, 0];
 
 /// From 100 µs, a request that waits for nobody, to 15 s, where clients give up.
 const REQUEST_SECONDS: [f64; 15] =
@@ -37,11 +37,10 @@ pub struct Metrics {
     topics: [Arc<TopicMetrics>; Kind::COUNT],
     connections: IntGauge,
     connections_total: IntCounter,
-    connections_refused: IntCounter,
     over_quota: IntCounter,
     connections_failed: IntCounter,
     handshakes_failed: IntCounter,
-    requests_refused: IntCounter,
+    limits: [IntCounter; Limit::ALL.len()],
     customers: CustomerCounts,
     scraped: Scraped,
 }
@@ -72,7 +71,6 @@ struct Scraped {
     token_cache_hits: IntCounter,
     token_cache_misses: IntCounter,
     failed_logins: IntCounter,
-    bounded_logins: IntCounter,
     directory_ok: IntGauge,
     directory_users: IntGauge,
     directory_customers: IntGauge,
@@ -99,8 +97,6 @@ pub struct Snapshot {
     pub token_cache_misses: u64,
     /// Logins with wrong credentials.
     pub failed_logins: u64,
-    /// Logins refused because too many had failed.
-    pub bounded_logins: u64,
     /// Whether the directory file as it stands has been loaded.
     pub directory_ok: bool,
     /// Users in the directory.
@@ -155,6 +151,8 @@ impl Metrics {
             seconds: seconds.with_label_values(&[endpoint.label()]),
         });
         let topics = TopicMetrics::all(&register)?;
+        let limits =
+            register.counters("limits_total", "How often clients have reached a limit.", &["limit"])?;
         let build = register.gauges("build_info", "1, with the version that runs.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Arc::new(Self {
@@ -162,8 +160,6 @@ impl Metrics {
             topics,
             connections: register.gauge("connections", "Client connections open.")?,
             connections_total: register.counter("connections_total", "Client connections accepted.")?,
-            connections_refused: register
-                .counter("connections_refused_total", "Client connections over the bound, answered 503.")?,
             over_quota: register.counter(
                 "over_quota_records_total",
                 "Records refused because their customer is over its quota.",
@@ -174,8 +170,7 @@ impl Metrics {
             )?,
             handshakes_failed: register
                 .counter("tls_handshakes_failed_total", "TLS handshakes that failed or came too late.")?,
-            requests_refused: register
-                .counter("requests_refused_total", "HTTP/2 requests over the bound on them, answered 503.")?,
+            limits: Limit::ALL.map(|limit| limits.with_label_values(&[limit.label()])),
             customers: CustomerCounts::new(customer_series),
             scraped: Scraped::new(&register)?,
             registry: register.0,
@@ -213,9 +208,9 @@ impl Metrics {
         Open(self.connections.clone())
     }
 
-    /// A connection over the bound was turned away.
-    pub fn connection_refused(&self) {
-        self.connections_refused.inc();
+    /// A client has reached a limit.
+    pub fn reached(&self, limit: Limit) {
+        self.limits[limit as usize].inc();
     }
 
     /// Records were refused because their customer is over its quota.
@@ -231,11 +226,6 @@ impl Metrics {
     /// A TLS handshake failed.
     pub fn handshake_failed(&self) {
         self.handshakes_failed.inc();
-    }
-
-    /// A request over the bound on HTTP/2 requests was turned away.
-    pub fn request_refused(&self) {
-        self.requests_refused.inc();
     }
 
     /// All metrics as text, with `snapshot` copied in. Called by one scrape at a time.
@@ -327,8 +317,6 @@ impl Scraped {
             token_cache_hits: register.counter("token_cache_hits_total", "Tokens found verified.")?,
             token_cache_misses: register.counter("token_cache_misses_total", "Tokens verified anew.")?,
             failed_logins: register.counter("failed_logins_total", "Logins with wrong credentials.")?,
-            bounded_logins: register
-                .counter("bounded_logins_total", "Logins refused because too many had failed.")?,
             directory_ok: register.gauge("directory_loaded", "1 while the directory file parses.")?,
             directory_users: register.gauge("directory_users", "Users in the directory.")?,
             directory_customers: register.gauge("directory_customers", "Customers in the directory.")?,
@@ -357,7 +345,6 @@ impl Scraped {
         raise(&self.token_cache_hits, snapshot.token_cache_hits);
         raise(&self.token_cache_misses, snapshot.token_cache_misses);
         raise(&self.failed_logins, snapshot.failed_logins);
-        raise(&self.bounded_logins, snapshot.bounded_logins);
         self.directory_ok.set(i64::from(snapshot.directory_ok));
         self.directory_users.set(signed(snapshot.directory_users));
         self.directory_customers.set(signed(snapshot.directory_customers));

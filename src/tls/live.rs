@@ -13,10 +13,17 @@ use super::{Material, Settings, TlsError, Validity};
 #[derive(Debug)]
 pub struct LiveTls {
     settings: Settings,
-    current: ArcSwap<ServerConfig>,
+    current: ArcSwap<Offers>,
     /// Held while the files are read, so that what is read first is put in place first.
     seen: Mutex<Seen>,
     status: Mutex<Status>,
+}
+
+/// The same, with and without HTTP/2.
+#[derive(Debug)]
+struct Offers {
+    http2: Arc<ServerConfig>,
+    http1: Arc<ServerConfig>,
 }
 
 /// What became of the last reading of the files.
@@ -49,15 +56,16 @@ impl LiveTls {
         let digest = Some(material.digest());
         Ok(Self {
             settings,
-            current: ArcSwap::from_pointee(config),
+            current: ArcSwap::from_pointee(config.into()),
             seen: Mutex::new(Seen { checked: digest, met: digest }),
             status: Mutex::new(Status { validity, error: None }),
         })
     }
 
-    /// What a new connection is accepted with.
-    pub fn config(&self) -> Arc<ServerConfig> {
-        self.current.load_full()
+    /// What a new connection is accepted with, with HTTP/2 on offer where that is configured and `http2`.
+    pub fn config(&self, http2: bool) -> Arc<ServerConfig> {
+        let current = self.current.load();
+        Arc::clone(if http2 { &current.http2 } else { &current.http1 })
     }
 
     /// The email of the user that a client's verified certificate stands for.
@@ -99,7 +107,7 @@ impl LiveTls {
         let mut status = lock(&self.status);
         match checked {
             Ok((config, validity)) => {
-                self.current.store(Arc::new(config));
+                self.current.store(Arc::new(config.into()));
                 *status = Status { validity, error: None };
                 let path = self.settings.certificate.display();
                 tracing::info!(%path, "certificate reloaded, {validity}");
@@ -111,6 +119,14 @@ impl LiveTls {
                 status.error = Some(error);
             }
         }
+    }
+}
+
+impl From<ServerConfig> for Offers {
+    fn from(config: ServerConfig) -> Self {
+        let mut http1 = config.clone();
+        http1.alpn_protocols.retain(|protocol| protocol != b"h2");
+        Self { http2: Arc::new(config), http1: Arc::new(http1) }
     }
 }
 

@@ -57,6 +57,7 @@ fn each_dependency_has_one_home() {
     for (dependency, home) in [
         ("hyper", "http"),
         ("hyper_util", "http"),
+        ("h2", "http"),
         ("http_body_util", "http"),
         ("simd_json", "record"),
         ("moka", "identity"),

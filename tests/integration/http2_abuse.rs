@@ -55,6 +55,7 @@ fn rapid_reset() {
     // It is ended before all has been read.
     let _ = frames.send_bytes(&all);
     assert_eq!(frames.end().last(), Some(&ENHANCE_YOUR_CALM));
+    gateway.await_reached("http2_abuse", 1);
     serves_others(&gateway);
 }
 
@@ -107,6 +108,7 @@ fn pings_after_a_request_are_bounded() {
     frames.find(DATA);
     let codes = flood(&mut frames, &Frame::new(PING, 0, 0, [0; 8]).bytes().repeat(1000));
     assert!(codes.iter().all(|code| *code == 0), "{codes:?}");
+    gateway.await_reached("http2_abuse", 1);
     serves_others(&gateway);
 }
 
@@ -123,16 +125,13 @@ fn empty_data_frames() {
 
 #[test]
 fn an_answer_that_is_not_taken_ends_its_stream() {
-    let mut home = Home::new().set("server.body_timeout", "1s").set("server.http2.stream_timeout", "3s");
-    for topic in ["events", "metrics", "entities", "services", "healthchecks", "tickets"] {
-        home = home.set(&format!("topics.{topic}.deadline"), "1s");
-    }
-    let gateway = home.start();
+    let gateway = Home::new().with_short_times().start();
     let mut frames = Frames::open(gateway.address, &[(INITIAL_WINDOW_SIZE, 0)]);
     frames.send(&Frame::headers(1, &GET, true)).expect("the gateway reads");
     assert_eq!(frames.find(HEADERS).stream, 1);
     serves_others(&gateway);
     assert_eq!(frames.find(RST_STREAM).stream, 1);
+    gateway.await_reached("request_time", 1);
 }
 
 #[test]

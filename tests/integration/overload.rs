@@ -219,6 +219,7 @@ fn bodies_beyond_the_memory_of_all_are_503_at_once() {
         last.as_ref().is_some_and(|answer| answer.status == 503)
     });
     last.expect("an answer").says_when_to_retry();
+    assert!(gateway.reached("memory") >= 1);
     drop(held);
     eventually(AT_ONCE, "room again", || gateway.publish(EVENTS, large()).status == 200);
 }

@@ -6,6 +6,7 @@
 //! reading. What they leave open is bounded here: the time of a stream, and frames while no request is open.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
@@ -23,16 +24,21 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Application, Phase, Socket, Watch};
 use crate::http::response::Answer;
+use crate::telemetry::Limit;
 
 /// Bytes of frames beyond a connection's window that may come while no request is open: pings and settings of years.
 pub(super) const UNASKED_MAX: usize = 1 << 20;
+
+/// A preface of the server (SETTINGS with nothing in it) and GOAWAY with the error that says it (RFC 9113, section 7).
+const HTTP_1_1_REQUIRED: &[u8; 26] = b"\0\0\0\x04\0\0\0\0\0\
+    \0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0d";
 
 /// Bounds on a connection over HTTP/2.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +49,6 @@ pub struct Http2Limits {
     pub stream_window: u32,
     /// Bytes of all bodies that have not been read.
     pub connection_window: u32,
-    /// From a request's head to the last byte of its answer.
-    pub stream_time: Duration,
     /// Requests that the client has reset before they were begun.
     pub pending_resets_max: usize,
     /// Requests that were reset for the client's faults.
@@ -55,19 +59,20 @@ pub struct Http2Limits {
 /// the connection ends, so that it knows which requests were never begun.
 pub(super) async fn serve<S>(
     socket: Socket<S>,
-    mut watch: Watch<S>,
+    mut watch: Watch<'_, S, impl Application>,
     limits: Http2Limits,
-    application: &impl Application,
     draining: &CancellationToken,
 ) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let application = watch.application;
+    socket.enter(Phase::Silent(socket.begun()));
     // Unbounded, but it never holds more than the streams that may be open.
     let (sender, arriving) = mpsc::unbounded_channel();
     let service = service_fn(|request| Box::pin(answer(application, request)));
     let hyper = pin!(
-        http2::Builder::new(Streams { sender, time: limits.stream_time })
+        http2::Builder::new(Streams { sender, time: watch.limits.request_time, application })
             .max_concurrent_streams(limits.streams_max)
             .initial_stream_window_size(limits.stream_window)
             .initial_connection_window_size(limits.connection_window)
@@ -84,14 +89,29 @@ where
         () = draining.cancelled() => None,
     };
     match ended {
-        Some(Ok(ended)) => return ended.map_err(io::Error::other),
+        Some(Ok(ended)) => return ended.map_err(|error| failed(error, application)),
         Some(Err(late)) if socket.is_stalled() => return Err(late),
         Some(Err(_)) if connection.open.is_empty() => socket.enter(Phase::Quiet(Instant::now())),
         Some(Err(_)) | None => {}
     }
     connection.protocol.as_mut().graceful_shutdown();
     watch.hurry();
-    watch.over(connection).await?.map_err(io::Error::other)
+    watch.over(connection).await?.map_err(|error| failed(error, application))
+}
+
+/// Tells a client that HTTP/1.1 has to do, before it has asked for anything.
+pub(super) async fn refuse(socket: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    socket.write_all(HTTP_1_1_REQUIRED).await
+}
+
+/// What h2 does not put up with it says to the client; here it is counted.
+fn failed(error: hyper::Error, application: &impl Application) -> io::Error {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
+    if cause.is_some_and(|cause| cause.is_library() && cause.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM))
+    {
+        application.reached(Limit::Http2Abuse);
+    }
+    io::Error::other(error)
 }
 
 /// hyper sends the body of an answer to HEAD over HTTP/2, which must have none (RFC 9110, section 9.3.2).
@@ -106,19 +126,27 @@ async fn answer(application: &impl Application, request: Request<Incoming>) -> R
 }
 
 /// Takes the streams that hyper would have run elsewhere.
-#[derive(Clone)]
-struct Streams<'a> {
+struct Streams<'a, A> {
     sender: mpsc::UnboundedSender<LocalBoxFuture<'a, ()>>,
     time: Duration,
+    application: &'a A,
 }
 
-impl<'a, F: Future<Output = ()> + 'a> Executor<F> for Streams<'a> {
+impl<A> Clone for Streams<'_, A> {
+    fn clone(&self) -> Self {
+        Self { sender: self.sender.clone(), ..*self }
+    }
+}
+
+impl<'a, A: Application, F: Future<Output = ()> + 'a> Executor<F> for Streams<'a, A> {
     fn execute(&self, stream: F) {
         // A stream that is late is dropped, which resets it.
-        let stream = tokio::time::timeout(self.time, stream);
+        let (stream, application) = (tokio::time::timeout(self.time, stream), self.application);
         // The other end is gone only when the connection is.
         let _ = self.sender.send(Box::pin(async move {
-            let _ = stream.await;
+            if stream.await.is_err() {
+                application.reached(Limit::RequestTime);
+            }
         }));
     }
 }
@@ -145,7 +173,7 @@ impl<S, C: Future + Unpin> Future for Connection<'_, S, C> {
         }
         while let Poll::Ready(Some(())) = this.open.poll_next_unpin(context) {}
         if !this.open.is_empty() {
-            this.socket.enter(Phase::Answering);
+            this.socket.enter(Phase::Streams);
         } else if were_open || arrived {
             this.socket.enter(Phase::Quiet(Instant::now()));
         }

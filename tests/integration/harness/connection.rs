@@ -40,6 +40,11 @@ impl Connection {
         Self::with_stream(narrow(address)).expect("a socket takes its options")
     }
 
+    /// The socket alone.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     fn with_stream(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;

@@ -191,6 +191,23 @@ impl Gateway {
             .sum()
     }
 
+    /// How often clients have reached a limit.
+    pub(crate) fn reached(&self, limit: &str) -> u64 {
+        let label = format!("limit=\"{limit}\"");
+        let page = self.admin("/metrics").text();
+        let line =
+            page.lines().find(|line| line.starts_with("iem_gateway_limits_total") && line.contains(&label));
+        let count = line.and_then(|line| line.rsplit_once(' ')).map(|(_, count)| count.parse());
+        count.unwrap_or_else(|| panic!("no {limit} among the limits")).expect("a count")
+    }
+
+    /// Waits until clients have reached a limit so often.
+    #[track_caller]
+    pub(crate) fn await_reached(&self, limit: &str, times: u64) {
+        eventually(AMPLE, limit, || self.reached(limit) >= times);
+        assert_eq!(self.reached(limit), times, "{limit}");
+    }
+
     /// Waits until so many more publish calls of events have been answered with this status.
     #[track_caller]
     pub(crate) fn await_answers(&self, status: u16, count: u32) {

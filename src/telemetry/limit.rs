@@ -1,0 +1,138 @@
+//! Every limit that a client can reach, as the metric labels it. That each has been reached so often is one counter, whether
+//! it was answered or ended a connection.
+
+/// A limit on what a client may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Connections at once.
+    Connections,
+    /// Connections at once of a peer address.
+    ConnectionsPerPeer,
+    /// A proxy's connection has to begin with a header of the PROXY protocol, in time.
+    ProxyHeader,
+    /// The time of a TLS handshake.
+    HandshakeTime,
+    /// Bytes of a head.
+    HeaderSize,
+    /// Headers of a head.
+    HeaderCount,
+    /// The time of a head.
+    HeaderTime,
+    /// Bytes of a path and its query.
+    Uri,
+    /// The time between two requests.
+    Idle,
+    /// Bytes of a body, as sent or decoded.
+    BodySize,
+    /// The time of a body.
+    BodyTime,
+    /// Bytes a second of a body.
+    BodyRate,
+    /// From a request to the end of its answer.
+    RequestTime,
+    /// The time in which a client takes nothing of an answer.
+    WriteTime,
+    /// Records of a request.
+    Records,
+    /// Bytes of all bodies and waiting records.
+    Memory,
+    /// A topic's queue.
+    Queue,
+    /// Threads that read large bodies.
+    Readers,
+    /// Failed logins.
+    Logins,
+    /// Logins that wait for their hash.
+    LoginsWaiting,
+    /// A customer's quota.
+    Quota,
+    /// Connections over HTTP/2 at once.
+    Http2Connections,
+    /// Requests over HTTP/2 at once.
+    Http2Requests,
+    /// Frames over HTTP/2 that no client needs: resets, empty ones, any without a request.
+    Http2Abuse,
+}
+
+impl Limit {
+    /// Every limit, in the order of the enumeration.
+    pub const ALL: [Self; 24] = [
+        Self::Connections,
+        Self::ConnectionsPerPeer,
+        Self::ProxyHeader,
+        Self::HandshakeTime,
+        Self::HeaderSize,
+        Self::HeaderCount,
+        Self::HeaderTime,
+        Self::Uri,
+        Self::Idle,
+        Self::BodySize,
+        Self::BodyTime,
+        Self::BodyRate,
+        Self::RequestTime,
+        Self::WriteTime,
+        Self::Records,
+        Self::Memory,
+        Self::Queue,
+        Self::Readers,
+        Self::Logins,
+        Self::LoginsWaiting,
+        Self::Quota,
+        Self::Http2Connections,
+        Self::Http2Requests,
+        Self::Http2Abuse,
+    ];
+
+    /// As it stands in the metric and in the README.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::ConnectionsPerPeer => "connections_per_peer",
+            Self::ProxyHeader => "proxy_header",
+            Self::HandshakeTime => "handshake_time",
+            Self::HeaderSize => "header_size",
+            Self::HeaderCount => "header_count",
+            Self::HeaderTime => "header_time",
+            Self::Uri => "uri",
+            Self::Idle => "idle",
+            Self::BodySize => "body_size",
+            Self::BodyTime => "body_time",
+            Self::BodyRate => "body_rate",
+            Self::RequestTime => "request_time",
+            Self::WriteTime => "write_time",
+            Self::Records => "records",
+            Self::Memory => "memory",
+            Self::Queue => "queue",
+            Self::Readers => "readers",
+            Self::Logins => "logins",
+            Self::LoginsWaiting => "logins_waiting",
+            Self::Quota => "quota",
+            Self::Http2Connections => "http2_connections",
+            Self::Http2Requests => "http2_requests",
+            Self::Http2Abuse => "http2_abuse",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::Limit;
+
+    #[test]
+    fn each_stands_at_its_index_and_has_a_label_of_its_own() {
+        for (index, limit) in Limit::ALL.into_iter().enumerate() {
+            assert_eq!(limit as usize, index, "{limit:?}");
+        }
+        assert_eq!(Limit::ALL.map(Limit::label).into_iter().collect::<HashSet<_>>().len(), Limit::ALL.len());
+    }
+
+    #[test]
+    fn the_readme_names_each() {
+        let readme = include_str!("../../README.md");
+        for label in Limit::ALL.map(Limit::label) {
+            assert!(readme.contains(&format!("`{label}`")), "{label}");
+        }
+    }
+}
