@@ -36,3 +36,5 @@ mod threads;
 pub mod tls;
 
 pub use gateway::{Gateway, RunError, StartError};
+#[cfg(feature = "testing")]
+pub use http::testing;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::{Request, Version};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::LocalSet;
@@ -190,14 +190,14 @@ fn refuse(mut stream: TcpStream, refusals: &Arc<Semaphore>) {
 }
 
 /// One serving thread.
-struct Thread {
-    service: Arc<Service>,
-    tls: Option<Arc<LiveTls>>,
+pub(super) struct Thread {
+    pub(super) service: Arc<Service>,
+    pub(super) tls: Option<Arc<LiveTls>>,
     /// For requests over HTTP/2, of which a connection has many.
-    requests: Arc<Semaphore>,
-    limits: ConnectionLimits,
-    metrics: Arc<Metrics>,
-    draining: CancellationToken,
+    pub(super) requests: Arc<Semaphore>,
+    pub(super) limits: ConnectionLimits,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) draining: CancellationToken,
 }
 
 impl Thread {
@@ -236,11 +236,7 @@ impl Thread {
     }
 
     async fn serve_stream(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
-        let peer = |certified| Peer { thread: self, address: peer, certified };
-        let Some(tls) = &self.tls else {
-            let client = peer(None);
-            return connection::serve(stream, Protocol::Either, self.limits, &client, &self.draining).await;
-        };
+        let Some(tls) = &self.tls else { return self.serve_plain(stream, peer).await };
         let secured = tokio::select! {
             biased;
             secured = tls::accept(stream, tls, self.limits.header_time) => secured,
@@ -249,7 +245,17 @@ impl Thread {
         };
         let Secured { stream, protocol, certified } =
             secured.inspect_err(|_| self.metrics.handshake_failed())?;
-        connection::serve(stream, protocol, self.limits, &peer(certified), &self.draining).await
+        let client = Peer { thread: self, address: peer, certified };
+        connection::serve(stream, protocol, self.limits, &client, &self.draining).await
+    }
+
+    /// Serves a connection without TLS, over a stream of any kind.
+    pub(super) async fn serve_plain<S>(&self, stream: S, peer: SocketAddr) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let client = Peer { thread: self, address: peer, certified: None };
+        connection::serve(stream, Protocol::Either, self.limits, &client, &self.draining).await
     }
 }
 
