@@ -209,6 +209,12 @@ impl Gateway {
         }
     }
 
+    /// What serves connections that come over no socket, beside those that do.
+    #[cfg(feature = "testing")]
+    pub fn front(&self, config: &Config) -> crate::http::testing::Front {
+        crate::http::testing::Front::new(&self.service, &server_settings(&config.server))
+    }
+
     /// Serves until `shutdown`, then drains: no new connection, idle ones closed, what was accepted finished. Blocks
     /// the calling thread.
     ///

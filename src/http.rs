@@ -13,6 +13,8 @@ mod response;
 mod route;
 mod server;
 mod service;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tls;
 
 pub use admin::{Admin, Readiness, State};

@@ -58,16 +58,19 @@ impl Principal {
 
 /// The last access token that one connection showed, and what it says: most show the same one with each request.
 #[derive(Default)]
-pub struct Shown(RefCell<Option<(Box<[u8]>, Arc<Claims>)>>);
+pub struct Shown(RefCell<Option<ShownToken>>);
+
+struct ShownToken {
+    token: Box<[u8]>,
+    claims: Arc<Claims>,
+}
 
 impl Shown {
     /// Takes the same time for any token of one length.
     fn claims(&self, token: &[u8]) -> Option<Arc<Claims>> {
         let shown = self.0.borrow();
-        shown
-            .as_ref()
-            .filter(|(shown, _)| constant_time_eq(shown, token))
-            .map(|(_, claims)| Arc::clone(claims))
+        let shown = shown.as_ref().filter(|shown| constant_time_eq(&shown.token, token))?;
+        Some(Arc::clone(&shown.claims))
     }
 }
 
@@ -139,7 +142,7 @@ impl Identity {
             claims
         } else {
             let claims = self.verified(token, now)?;
-            *shown.0.borrow_mut() = Some((token.into(), Arc::clone(&claims)));
+            *shown.0.borrow_mut() = Some(ShownToken { token: token.into(), claims: Arc::clone(&claims) });
             claims
         };
         if claims.has_expired(now) {

@@ -37,3 +37,5 @@ mod threads;
 pub mod tls;
 
 pub use gateway::{Gateway, RunError, StartError};
+#[cfg(feature = "testing")]
+pub use http::testing;

@@ -57,15 +57,7 @@ impl Body {
         if self.incoming.size_hint().lower() > limits.size as u64 {
             return Err(Refusal::BodyTooLarge { limit: limits.size });
         }
-        let names =
-            headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
-        let mut names = names.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty());
-        match (names.next(), names.next()) {
-            (None, _) => Ok(None),
-            (Some(name), None) if name.eq_ignore_ascii_case(b"identity") => Ok(None),
-            (Some(name), None) => Encoding::named(name).map(Some).ok_or(Refusal::EncodingNotServed),
-            (Some(_), Some(_)) => Err(Refusal::EncodingNotServed),
-        }
+        encoding(headers)
     }
 
     /// Reads all of it, decoded, into memory that is counted.
@@ -175,6 +167,19 @@ impl Body {
                 }
             }
         }
+    }
+}
+
+/// The one encoding that the headers name.
+pub(super) fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>, Refusal> {
+    let names =
+        headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    let mut names = names.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty());
+    match (names.next(), names.next()) {
+        (None, _) => Ok(None),
+        (Some(name), None) if name.eq_ignore_ascii_case(b"identity") => Ok(None),
+        (Some(name), None) => Encoding::named(name).map(Some).ok_or(Refusal::EncodingNotServed),
+        (Some(_), Some(_)) => Err(Refusal::EncodingNotServed),
     }
 }
 

@@ -89,7 +89,7 @@ pub(super) fn customer<'d>(
 }
 
 /// How records stand in a body with these headers. What clients say of JSON is not looked at: they say anything.
-pub(super) fn form(headers: &HeaderMap) -> Form {
+pub fn form(headers: &HeaderMap) -> Form {
     let media_type =
         headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
     let is_lines = media_type

@@ -33,6 +33,12 @@ impl Readers {
         Ok(Self { runtime: Some(runtime), permits: Arc::new(Semaphore::new(threads)), patience })
     }
 
+    /// How many have nothing to do.
+    #[cfg(feature = "testing")]
+    pub(super) fn idle(&self) -> usize {
+        self.permits.available_permits()
+    }
+
     /// Does `work` on one of the threads, once one is free; where that is not soon, the gateway is full. What was read
     /// comes with its permit: who holds that holds the memory that the work has taken.
     pub(super) async fn read<R: Send + 'static>(

@@ -10,7 +10,7 @@ use crate::telemetry::Endpoint;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Route<'a> {
+pub enum Route<'a> {
     /// `POST /api/v1/user/token`
     Token,
     /// `POST /api/v1/user/token/refresh`
@@ -32,7 +32,7 @@ const GET_OR_POST: &str = "GET, HEAD, POST";
 
 impl<'a> Route<'a> {
     /// Finds the route; a slash at the end of the path is as good as none.
-    pub(super) fn of(method: &Method, path: &'a str) -> Self {
+    pub fn of(method: &Method, path: &'a str) -> Self {
         let path = path.strip_suffix('/').unwrap_or(path);
         let post = |route: Self| if method == Method::POST { route } else { Self::MethodNotAllowed(POST) };
         match path {
@@ -69,7 +69,7 @@ impl<'a> Route<'a> {
 }
 
 /// The first value of a query parameter, percent-decoded, `+` read as a space; none when it is absent.
-pub(super) fn query_value<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'a, str>> {
+pub fn query_value<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'a, str>> {
     query?.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         (decode(key) == name).then(|| decode(value))

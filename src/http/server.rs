@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::{Request, Version};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 use tokio::task::LocalSet;
@@ -98,8 +98,8 @@ struct Accepted {
 }
 
 /// What all threads share.
-struct Shared {
-    service: Arc<Service>,
+pub(super) struct Shared {
+    pub(super) service: Arc<Service>,
     tls: Option<Arc<LiveTls>>,
     limits: ConnectionLimits,
     proxies: Proxies,
@@ -107,7 +107,7 @@ struct Shared {
     /// For connections over HTTP/2, which cost more than others.
     http2_connections: Semaphore,
     /// For requests over HTTP/2, of which a connection has many.
-    requests: Semaphore,
+    pub(super) requests: Semaphore,
     /// For connections that are told that there are too many.
     refusals: Semaphore,
     metrics: Arc<Metrics>,
@@ -136,18 +136,7 @@ impl Server {
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let draining = CancellationToken::new();
-        let http2 = |count: fn(Http2Settings) -> usize| Semaphore::new(settings.http2.map_or(0, count));
-        let shared = Arc::new(Shared {
-            service: Arc::clone(service),
-            tls: tls.cloned(),
-            limits: settings.limits(),
-            peers: Peers::new(settings.connections_per_peer),
-            http2_connections: http2(|http2| http2.connections_max),
-            requests: http2(|http2| http2.requests_max),
-            refusals: Semaphore::new(REFUSALS_MAX),
-            metrics: Arc::clone(metrics),
-            proxies: settings.proxies,
-        });
+        let shared = Arc::new(Shared::new(&settings, tls, service, metrics));
         let threads = (0..settings.threads)
             .map(|index| {
                 // Unbounded, but it never holds more than the permits let through.
@@ -211,6 +200,26 @@ impl Server {
 }
 
 impl Shared {
+    pub(super) fn new(
+        settings: &ServerSettings,
+        tls: Option<&Arc<LiveTls>>,
+        service: &Arc<Service>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
+        let http2 = |count: fn(Http2Settings) -> usize| Semaphore::new(settings.http2.map_or(0, count));
+        Self {
+            service: Arc::clone(service),
+            tls: tls.cloned(),
+            limits: settings.limits(),
+            peers: Peers::new(settings.connections_per_peer),
+            http2_connections: http2(|http2| http2.connections_max),
+            requests: http2(|http2| http2.requests_max),
+            refusals: Semaphore::new(REFUSALS_MAX),
+            metrics: Arc::clone(metrics),
+            proxies: settings.proxies.clone(),
+        }
+    }
+
     /// Tells a client that there are too many connections, if not too many are being told already. Over TLS nobody is: a
     /// handshake costs more than there is to give now.
     async fn refuse(&self, mut stream: TcpStream) {
@@ -227,9 +236,9 @@ impl Shared {
 }
 
 /// One serving thread.
-struct Thread {
-    shared: Arc<Shared>,
-    draining: CancellationToken,
+pub(super) struct Thread {
+    pub(super) shared: Arc<Shared>,
+    pub(super) draining: CancellationToken,
 }
 
 impl Thread {
@@ -294,15 +303,8 @@ impl Thread {
     }
 
     async fn serve_stream(&self, stream: TcpStream, address: IpAddr, is_proxy: bool) -> io::Result<()> {
-        let Shared { tls, limits, http2_connections, metrics, .. } = &*self.shared;
-        let client = |certified, http2| {
-            let shown = Shown::default();
-            Client { shared: &self.shared, address, is_proxy, certified, http2, shown }
-        };
-        let Some(tls) = tls else {
-            let client = client(None, Cell::new(None));
-            return connection::serve(stream, Protocol::Either, *limits, &client, &self.draining).await;
-        };
+        let Some(tls) = &self.shared.tls else { return self.serve_plain(stream, address, is_proxy).await };
+        let Shared { limits, http2_connections, metrics, .. } = &*self.shared;
         // A client that is not offered HTTP/2 speaks HTTP/1.1 as well.
         let http2 = http2_connections.try_acquire().ok();
         let secured = tokio::select! {
@@ -321,8 +323,28 @@ impl Thread {
             metrics.reached(Limit::Http2Connections);
         }
         let http2 = http2.filter(|_| protocol == Protocol::Http2);
-        connection::serve(stream, protocol, *limits, &client(certified, Cell::new(http2)), &self.draining)
-            .await
+        let client = Client { certified, http2: Cell::new(http2), ..self.client_at(address, is_proxy) };
+        connection::serve(stream, protocol, *limits, &client, &self.draining).await
+    }
+
+    /// Serves a connection without TLS, over a stream of any kind.
+    pub(super) async fn serve_plain<S>(&self, stream: S, address: IpAddr, is_proxy: bool) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let client = self.client_at(address, is_proxy);
+        connection::serve(stream, Protocol::Either, self.shared.limits, &client, &self.draining).await
+    }
+
+    fn client_at(&self, address: IpAddr, is_proxy: bool) -> Client<'_> {
+        Client {
+            shared: &self.shared,
+            address,
+            is_proxy,
+            certified: None,
+            shown: Shown::default(),
+            http2: Cell::new(None),
+        }
     }
 }
 

@@ -423,7 +423,7 @@ fn identify(answer: &mut Answer, endpoint: Endpoint, request: &Inbound<'_>) {
     }
 }
 
-fn access_token(headers: &HeaderMap) -> Option<&[u8]> {
+pub(super) fn access_token(headers: &HeaderMap) -> Option<&[u8]> {
     let cookies = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
     authentication::access_token(cookies, authorization(headers))
 }

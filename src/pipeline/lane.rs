@@ -56,11 +56,11 @@ impl Lane {
 pub(super) struct Sender(Arc<Lane>);
 
 impl Sender {
-    /// Adds a submission, behind all others. Gives it back where the worker is gone.
-    pub(super) fn send(&self, submission: Submission) -> Result<Option<Alarm>, Submission> {
+    /// Adds a submission, behind all others; drops it where the worker is gone.
+    pub(super) fn send(&self, submission: Submission) -> Result<Option<Alarm>, Closed> {
         let mut state = self.0.lock();
         if !state.open {
-            return Err(submission);
+            return Err(Closed);
         }
         state.submitted.push_back(submission);
         if state.worker == Worker::Asleep {
@@ -76,6 +76,9 @@ impl Drop for Sender {
         self.0.close();
     }
 }
+
+/// The worker is gone.
+pub(super) struct Closed;
 
 /// Wakes a worker when it is dropped.
 #[must_use = "dropped at once it wakes the worker for a single submission"]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::lane::{Alarm, Receiver, Sender, lane};
+use super::lane::{Alarm, Closed, Receiver, Sender, lane};
 use super::room::{Refused, Room};
 use super::submission::{Part, Receipt, Submission};
 use super::{Records, TopicSettings};
@@ -72,5 +72,5 @@ impl Queue {
 /// Hands a submission to its worker. A worker lives as long as the queue; should it be gone all the same, the
 /// submission's reply is dropped with it and the request is told that nothing was delivered.
 fn send(sender: &Sender, submission: Submission) -> Result<Option<Alarm>, Refused> {
-    sender.send(submission).map_err(|_| Refused::Full)
+    sender.send(submission).map_err(|Closed| Refused::Full)
 }

@@ -48,12 +48,7 @@ pub fn edit<T>(
         Err(error) => return Err(EditError::Faulty(unreadable(&path, &error))),
     };
     let before = old.as_deref().unwrap_or(HEADER);
-    Directory::parse(before, &path).map_err(EditError::Faulty)?;
-
-    let mut document = Document::parse(before, &path).map_err(EditError::Faulty)?;
-    let done = change(&mut document)?;
-    let after = document.to_string();
-    Directory::parse(&after, &path).map_err(|error| Refusal(error.message))?;
+    let (done, after) = edit_text(before, &path, change)?;
     if after == before {
         return Ok(done);
     }
@@ -64,6 +59,21 @@ pub fn edit<T>(
     };
     written.map_err(|error| EditError::io(&path, error))?;
     Ok(done)
+}
+
+/// Makes `change` to the `text` of a directory file, and returns what `change` returns and the text that it gives; `path`
+/// is for the error alone.
+pub fn edit_text<T>(
+    text: &str,
+    path: &Path,
+    change: impl FnOnce(&mut Document) -> Result<T, Refusal>,
+) -> Result<(T, String), EditError> {
+    Directory::parse(text, path).map_err(EditError::Faulty)?;
+    let mut document = Document::parse(text, path).map_err(EditError::Faulty)?;
+    let done = change(&mut document)?;
+    let after = document.to_string();
+    Directory::parse(&after, path).map_err(|error| Refusal(error.message))?;
+    Ok((done, after))
 }
 
 /// Waits for, and holds, the lock beside the directory file. The lock ends with the process that holds it; the

@@ -220,7 +220,9 @@ impl Document {
     /// The tables of one kind, `[[kind]]`. One array of inline tables, which says the same, becomes such tables.
     fn tables(&mut self, kind: &str) -> Done<&mut ArrayOfTables> {
         let item = self.tables.entry(kind).or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
-        if item.is_value() {
+        if item.as_array().is_some_and(Array::is_empty) {
+            *item = Item::ArrayOfTables(ArrayOfTables::new());
+        } else if item.is_value() {
             let tables = std::mem::take(item).into_array_of_tables();
             *item = tables.map_or_else(|other| other, Item::ArrayOfTables);
         }

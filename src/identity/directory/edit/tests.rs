@@ -198,6 +198,21 @@ fn inline_tables_can_be_edited_too() {
 }
 
 #[test]
+fn an_empty_list_is_a_list_of_tables_too() {
+    let file = file("user = []\nintegration = []\n[[customer]]\nid = 'c'\nname = 'C'\n");
+    file.edit(|document| {
+        document.add_user(new_user("a@b.c", &["c"]))?;
+        document.add_customer("d", "D")?;
+        document.add_integration("d", "i", &[])?;
+        document.remove_customer("c").map(|_| ())
+    })
+    .unwrap();
+    let directory = Directory::read(&file.path).unwrap();
+    assert!(directory.customer("c").is_none() && directory.user("a@b.c").unwrap().customers().is_empty());
+    assert!(directory.integration("d", "i").is_some());
+}
+
+#[test]
 fn concurrent_edits_lose_none() {
     let file = file("");
     std::thread::scope(|scope| {

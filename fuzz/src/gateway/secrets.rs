@@ -1,0 +1,95 @@
+//! The directory of the contract's tests, with the tokens and credentials of its users.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use iem_gateway::identity::directory::Directory;
+use iem_gateway::identity::password::{Cost, Password, PasswordHash};
+use iem_gateway::identity::token::{Lifetimes, SigningKey, TokenPair, Tokens};
+
+const DIRECTORY: &str = include_str!("../../../tests/data/directory.toml");
+/// A customer that may send little.
+const SMALL: &str = "\n[[customer]]\nid = \"small\"\nname = \"Small\"\nquota = { records = 2 }\n";
+
+pub struct Secrets {
+    /// By email, in Base64 as far as its length tells nothing of what follows.
+    pub credentials: Vec<(String, String)>,
+    pub expired: String,
+    pub foreign: String,
+    tokens: Vec<(String, TokenPair)>,
+}
+
+impl Secrets {
+    /// Writes the directory and the key to `home`.
+    pub fn new(home: &Path) -> (Self, Directory) {
+        let mut passwords = Vec::new();
+        let text = with_hashes(&format!("{DIRECTORY}{SMALL}"), &mut passwords);
+        let path = home.join("directory.toml");
+        std::fs::write(&path, &text).expect("a file in the home");
+        let directory = Directory::parse(&text, &path).expect("it holds");
+        let key = SigningKey::open(&home.join("token.key")).expect("a new key");
+        let lifetime = Duration::from_hours(24 * 365);
+        let lifetimes = Lifetimes { access: lifetime, refresh: lifetime };
+        let (ours, others) = (Tokens::new(&key, lifetimes), Tokens::new(&SigningKey::random(), lifetimes));
+        let (now, long_ago) = (SystemTime::now(), SystemTime::UNIX_EPOCH);
+        let user = &directory.users()[0];
+        let access = |pair: Result<TokenPair, _>| pair.expect("a signature").access;
+        let tokens = directory.users().iter();
+        let tokens = tokens.map(|user| (user.email.to_string(), ours.issue(user, now).expect("a signature")));
+        let credentials = directory.users().iter().zip(&passwords).flat_map(|(user, password)| {
+            let text = format!("{}:{password}", user.email);
+            let latin_1 = text.chars().map(|letter| u8::try_from(letter).expect("a Latin-1 letter"));
+            [STANDARD_NO_PAD.encode(&text), STANDARD_NO_PAD.encode(latin_1.collect::<Vec<_>>())]
+                .map(|encoded| (user.email.to_string(), encoded))
+        });
+        let secrets = Self {
+            credentials: credentials.collect(),
+            expired: access(ours.issue(user, long_ago)),
+            foreign: access(others.issue(user, now)),
+            tokens: tokens.collect(),
+        };
+        (secrets, directory)
+    }
+
+    /// The email of a user by the name before it.
+    pub fn email(&self, user: &str) -> String {
+        self.pair(user).map(|(email, _)| email.clone()).unwrap_or_default()
+    }
+
+    pub fn token(&self, user: &str) -> Option<String> {
+        self.pair(user).map(|(_, pair)| pair.access.clone())
+    }
+
+    pub fn refresh_token(&self, user: &str) -> Option<String> {
+        self.pair(user).map(|(_, pair)| pair.refresh.clone())
+    }
+
+    /// Every token that a user has.
+    pub fn all(&self) -> impl Iterator<Item = &String> {
+        self.tokens.iter().flat_map(|(_, pair)| [&pair.access, &pair.refresh])
+    }
+
+    fn pair(&self, user: &str) -> Option<&(String, TokenPair)> {
+        self.tokens.iter().find(|(email, _)| email.split_once('@').is_some_and(|(name, _)| name == user))
+    }
+}
+
+/// Puts hashes for `{{hash:…}}`, at the lowest cost that there is.
+fn with_hashes(text: &str, passwords: &mut Vec<String>) -> String {
+    let mut parts = text.split("{{hash:");
+    // The first stands in a comment.
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (password, rest) = part.split_once("}}").expect("a placeholder ends");
+        let cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+        let hash = PasswordHash::new(&Password::new(password.to_owned()), cost).expect("a hash");
+        if password != "…" {
+            passwords.push(password.to_owned());
+        }
+        whole.push_str(hash.as_str());
+        whole.push_str(rest);
+    }
+    whole
+}

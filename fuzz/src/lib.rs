@@ -1,0 +1,16 @@
+//! What the fuzz targets check, each in a module of its own, so that their seeds can be tests as well.
+
+mod answer;
+pub mod body;
+pub mod configuration;
+pub mod credentials;
+pub mod directory;
+pub mod encoding;
+mod expansion;
+mod gateway;
+pub mod headers;
+pub mod http1;
+pub mod http2;
+
+#[cfg(test)]
+mod tests;
