@@ -24,6 +24,7 @@ pub(crate) use connection::Connection;
 pub(crate) use encoding::encoded;
 pub(crate) use gateway::{AMPLE, Gateway, email, eventually};
 pub(crate) use home::{BINARY, Home};
+pub(crate) use http2::Http2;
 pub(crate) use load::{Ledger, Load};
 pub(crate) use records::{Line, read as read_records};
 pub(crate) use request::{Request, basic, get, post};

@@ -22,6 +22,7 @@ mod http2_abuse;
 mod kafka;
 mod many;
 mod metadata;
+mod model;
 mod overload;
 mod pubsub;
 mod quota;
