@@ -24,7 +24,7 @@ use world::{Run, World};
 
 /// As many sequences as the environment says, else `cases`; shrinking takes no longer than a person waits.
 fn config(cases: u32) -> Config {
-    let default = Config { max_shrink_time: 60_000, max_shrink_iters: 10_000, ..Config::default() };
+    let default = Config { max_shrink_time: 30_000, max_shrink_iters: 10_000, ..Config::default() };
     match std::env::var_os("PROPTEST_CASES") {
         Some(_) => default,
         None => Config { cases, ..default },
