@@ -26,6 +26,6 @@ pub(crate) use gateway::{AMPLE, Gateway, email, eventually};
 pub(crate) use home::{BINARY, Home};
 pub(crate) use http2::Http2;
 pub(crate) use load::{Ledger, Load};
-pub(crate) use records::{Line, read as read_records};
+pub(crate) use records::{Line, for_each_line, read as read_records};
 pub(crate) use request::{Request, basic, get, post};
 pub(crate) use tools::{Curl, SecureClient};

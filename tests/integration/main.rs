@@ -29,6 +29,7 @@ mod quota;
 mod revocation;
 mod several_sinks;
 mod slow;
+mod soak;
 mod swap;
 mod tls;
 mod tls_clients;

@@ -91,6 +91,17 @@ impl Frames {
         frames
     }
 
+    /// As [`open`](Self::open), with no settings; none where the gateway does not take it.
+    pub(crate) fn try_open(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        stream.set_write_timeout(Some(PATIENCE)).ok()?;
+        let mut frames = Self(stream);
+        frames.send_bytes(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").ok()?;
+        frames.send(&Frame::new(SETTINGS, 0, 0, [])).ok()?;
+        Some(frames)
+    }
+
     /// Sends nothing yet.
     pub(crate) fn silent(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("the gateway accepts a connection");
@@ -148,6 +159,12 @@ impl Frames {
                 }
             }
         }
+    }
+
+    /// Reads to the connection's end, or for as long as something comes; the error codes of the GOAWAY frames.
+    pub(crate) fn codes(&mut self) -> Vec<u32> {
+        let frames = std::iter::from_fn(|| self.next().ok());
+        frames.filter(|frame| frame.kind == GOAWAY).map(|frame| frame.error_code()).collect()
     }
 
     /// A second handle, to read while the first one writes.
