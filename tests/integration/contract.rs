@@ -49,6 +49,11 @@ pub(crate) fn home() -> Home {
     TOKENS.home().set("server.max_body", "64 KiB")
 }
 
+/// A token in one of the states that the cases know, which gateways of [`home`] take as theirs.
+pub(crate) fn issued(state: &str, user: &str) -> String {
+    TOKENS.get(state, user)
+}
+
 /// Fails the test unless the gateway answers every case of the file as it is written there.
 pub(crate) fn answers_as_expected(gateway: &Gateway, file: &str) {
     let cases = Case::parse_file(file);

@@ -101,6 +101,17 @@ impl Frames {
         self
     }
 
+    /// As [`open`](Self::open), with no settings; none where the gateway does not take it.
+    pub(crate) fn try_open(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        stream.set_write_timeout(Some(PATIENCE)).ok()?;
+        let mut frames = Self(stream);
+        frames.send_bytes(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").ok()?;
+        frames.send(&Frame::new(SETTINGS, 0, 0, [])).ok()?;
+        Some(frames)
+    }
+
     /// Sends nothing yet.
     pub(crate) fn silent(address: SocketAddr) -> Self {
         Self::with_stream(TcpStream::connect(address).expect("the gateway accepts a connection"))
@@ -167,6 +178,12 @@ impl Frames {
     pub(crate) fn set_patience(&mut self, patience: Duration) {
         self.0.set_read_timeout(Some(patience)).expect("a socket takes its options");
         self.0.set_write_timeout(Some(patience)).expect("a socket takes its options");
+    }
+
+    /// Reads to the connection's end, or for as long as something comes; the error codes of the GOAWAY frames.
+    pub(crate) fn codes(&mut self) -> Vec<u32> {
+        let frames = std::iter::from_fn(|| self.next().ok());
+        frames.filter(|frame| frame.kind == GOAWAY).map(|frame| frame.error_code()).collect()
     }
 
     /// A second handle, to read while the first one writes.

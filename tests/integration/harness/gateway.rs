@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,11 @@ pub(crate) struct Gateway {
 }
 
 enum Running {
-    Inside { stop: Option<oneshot::Sender<()>>, thread: Option<JoinHandle<Result<(), RunError>>> },
+    Inside {
+        stop: Option<oneshot::Sender<()>>,
+        thread: Option<JoinHandle<Result<(), RunError>>>,
+        reload: Mutex<Box<dyn Fn() + Send>>,
+    },
     Program(Child),
 }
 
@@ -64,12 +68,14 @@ impl Home {
         let gateway = opened.unwrap_or_else(|error| panic!("no start: {error}"));
         let (address, admin) = (gateway.address(), gateway.admin_address());
         let (stop, stopped) = oneshot::channel::<()>();
+        let reload: Box<dyn Fn() + Send> = Box::new(gateway.reloader());
+        let reload = Mutex::new(reload);
         let thread = thread::spawn(move || {
             gateway.run(async {
                 let _ = stopped.await;
             })
         });
-        let running = Running::Inside { stop: Some(stop), thread: Some(thread) };
+        let running = Running::Inside { stop: Some(stop), thread: Some(thread), reload };
         Gateway { home: self.clone(), address, admin, running, alice: OnceLock::new() }
     }
 
@@ -251,6 +257,12 @@ impl Gateway {
         }
     }
 
+    /// Has a gateway inside this process read the directory again: when this returns, what is in the file holds.
+    pub(crate) fn reload(&self) {
+        let Running::Inside { reload, .. } = &self.running else { panic!("this gateway is a program") };
+        reload.lock().expect("no reload has panicked")();
+    }
+
     /// Tells a gateway inside this process to stop, and does not wait for it.
     pub(crate) fn begin_stop(&mut self) {
         let Running::Inside { stop, .. } = &mut self.running else { panic!("this gateway is a program") };
@@ -259,7 +271,9 @@ impl Gateway {
 
     /// Drains and ends a gateway that runs inside this process; its error or panic is the test's.
     pub(crate) fn stop(&mut self) {
-        let Running::Inside { stop, thread } = &mut self.running else { panic!("this gateway is a program") };
+        let Running::Inside { stop, thread, .. } = &mut self.running else {
+            panic!("this gateway is a program")
+        };
         drop(stop.take());
         match thread.take().map(JoinHandle::join) {
             None | Some(Ok(Ok(()))) => {}
@@ -291,7 +305,7 @@ impl Drop for Gateway {
                     eprintln!("the program's log:\n{}", self.log());
                 }
             }
-            Running::Inside { stop, thread } => {
+            Running::Inside { stop, thread, .. } => {
                 drop(stop.take());
                 if let Some(Err(_)) = thread.take().map(JoinHandle::join) {
                     eprintln!("the gateway panicked");

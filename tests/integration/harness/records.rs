@@ -56,13 +56,17 @@ impl Line {
 /// All records of the topic whose files stand in `folder`. Fails the test on a line that is torn.
 pub(crate) fn read(folder: &Path) -> Vec<Line> {
     let mut lines = Vec::new();
+    for_each_line(folder, |line| lines.push(Line::parse(line, folder)));
+    lines
+}
+
+/// Hands over every line of the topic's files, in order, with no more than one file in memory.
+pub(crate) fn for_each_line(folder: &Path, mut each: impl FnMut(&[u8])) {
     for path in files(folder) {
         let bytes = contents(&path);
         assert!(bytes.is_empty() || bytes.ends_with(b"\n"), "a torn tail in {}", path.display());
-        let whole = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        lines.extend(whole.map(|line| Line::parse(line, &path)));
+        bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).for_each(&mut each);
     }
-    lines
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

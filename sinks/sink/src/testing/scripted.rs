@@ -23,6 +23,9 @@ pub enum Behaviour {
     FailSome(Predicate, SinkError),
     /// Rejects the records that the predicate picks, and delivers the others.
     Reject(Predicate, Reason),
+    /// Marks each record as the function says. With this error, where that leaves one retryable. To stay within the
+    /// contract, leave by key.
+    Mark(Arc<dyn Fn(&Record) -> Outcome + Send + Sync>, SinkError),
     /// Delivers after this time, or when released. Where the deadline comes first, leaves every record retryable then.
     Delay(Duration),
     /// Waits until it is released, and then delivers. Where the deadline comes first, leaves every record retryable
@@ -192,6 +195,12 @@ impl Writer for ScriptedWriter {
                     picks(record).then_some(Outcome::Rejected(reason))
                 });
             }
+            Behaviour::Mark(mark, error) => {
+                self.mark(records, outcomes, &*mark);
+                if outcomes.contains(&Outcome::Retryable) {
+                    return Err(error);
+                }
+            }
             Behaviour::Delay(time) => {
                 let until = Instant::now() + time;
                 if !self.wait(Some(until.min(deadline))) && until > deadline {
@@ -237,9 +246,13 @@ impl ScriptedWriter {
         outcomes: &mut [Outcome],
         otherwise: impl Fn(&Record) -> Option<Outcome>,
     ) {
+        self.mark(records, outcomes, |record| otherwise(record).unwrap_or(Outcome::Delivered));
+    }
+
+    fn mark(&self, records: &[Record], outcomes: &mut [Outcome], mark: impl Fn(&Record) -> Outcome) {
         self.sink.change(&self.topic, |topic| {
             for (record, outcome) in records.iter().zip(outcomes) {
-                *outcome = otherwise(record).unwrap_or(Outcome::Delivered);
+                *outcome = mark(record);
                 if *outcome == Outcome::Delivered {
                     topic.log.delivered.push(record.clone());
                 }
@@ -333,12 +346,23 @@ mod tests {
         sink.once("t", Behaviour::Fail(error.clone()));
         sink.once("t", Behaviour::FailSome(picks.clone(), error));
         sink.once("t", Behaviour::Reject(picks, reason));
+        sink.once(
+            "t",
+            Behaviour::Mark(
+                Arc::new(|record| match &*record.key {
+                    "a" => Delivered,
+                    _ => Retryable,
+                }),
+                SinkError::transient("later"),
+            ),
+        );
         sink.once("t", Behaviour::Delay(Duration::ZERO));
 
         let expected = [
             ([Retryable, Retryable], false),
             ([Delivered, Retryable], false),
             ([Delivered, Rejected(reason)], true),
+            ([Delivered, Retryable], false),
             ([Delivered, Delivered], true),
             ([Delivered, Delivered], true),
         ];
@@ -347,7 +371,7 @@ mod tests {
         }
         assert_eq!(
             format!("{:?}", sink.log("t")),
-            "6 delivered, 0 waiting, 1 writers, batches of [2, 2, 2, 2, 2]"
+            "7 delivered, 0 waiting, 1 writers, batches of [2, 2, 2, 2, 2, 2]"
         );
         drop(writer);
         assert_eq!(sink.log("t").writers, 0);

@@ -1,0 +1,425 @@
+//! The contract as a small pure model: a directory, what a request is answered, and what of it reaches the sink. It is
+//! written from the contract's text alone and shares no code with the gateway.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::record::Found;
+use super::words::{
+    Auth, Authorization, Body, Call, Change, CookieStyle, Customer, Form, Integration, Kind, Odd, Password,
+    Publish, Query, Ticket, TicketBody, Token, User,
+};
+
+/// What may be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) status: u16,
+    pub(crate) says: Says,
+    pub(crate) record: Index,
+    pub(crate) failed: Vec<usize>,
+    pub(crate) rejected: Vec<usize>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Says {
+    /// This message, and where there is nothing beside it, this exact body.
+    Message(&'static str),
+    /// One of these messages.
+    OneOf([&'static str; 2]),
+    /// Any message but an empty one.
+    Something,
+    /// Any message that names these words.
+    Naming(&'static str),
+    Detail(&'static str),
+    /// A pair of tokens for this user.
+    Pair(User),
+}
+
+/// The index of a bad record beside the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Index {
+    None,
+    Is(usize),
+    /// What is wrong is wrong between records.
+    Any,
+}
+
+impl Verdict {
+    pub(crate) fn of(status: u16, says: Says) -> Self {
+        Self { status, says, record: Index::None, failed: Vec::new(), rejected: Vec::new() }
+    }
+
+    fn message(status: u16, message: &'static str) -> Self {
+        Self::of(status, Says::Message(message))
+    }
+
+    fn at(mut self, form: Form, index: usize) -> Self {
+        self.record = if form == Form::One { Index::None } else { Index::Is(index) };
+        self
+    }
+}
+
+pub(crate) const PUBLISHED: &str = "Data published successfully";
+pub(crate) const SUCCESS: &str = "Success";
+const INVALID: &str = "Invalid access token";
+const EXPIRED: &str = "Access token has expired";
+const DENIED: &str = "Access denied";
+const INACTIVE: &str = "Data has been sent for inactive customer";
+const NOT_ASSOCIATED: &str = "User is not associated with the customer";
+
+/// What goes to the sink with one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    pub(crate) user: User,
+    pub(crate) customer: Customer,
+    pub(crate) key: String,
+    pub(crate) integration: Option<Integration>,
+    pub(crate) state: Option<&'static str>,
+    /// The scripted sink never takes it, when it looks.
+    pub(crate) never: bool,
+}
+
+/// What a request comes to before the sink: refused, or records for the sink to take.
+pub(crate) type Judged = Result<Vec<Delivery>, Verdict>;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Contract {
+    users: BTreeMap<User, Account>,
+    /// By id, whether active.
+    customers: BTreeMap<Customer, bool>,
+    integrations: BTreeMap<(Customer, Integration), BTreeMap<i64, &'static str>>,
+    /// How many passwords each user has had, removed users too.
+    passwords: BTreeMap<User, usize>,
+}
+
+#[derive(Clone, Debug)]
+struct Account {
+    enabled: bool,
+    customers: BTreeSet<Customer>,
+    /// Which of the user's passwords holds.
+    password: usize,
+}
+
+/// A token as a gateway could judge it by its signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signed {
+    Not,
+    /// Made when this password of the user held.
+    By(User, usize),
+    Expired(User),
+}
+
+/// Which password of a user the newest token was issued under.
+pub(crate) type Held = BTreeMap<User, usize>;
+
+impl Contract {
+    /// The tests' directory.
+    pub(crate) fn new() -> Self {
+        let account = |enabled, customers: &[Customer]| Account {
+            enabled,
+            customers: customers.iter().copied().collect(),
+            password: 0,
+        };
+        Self {
+            users: BTreeMap::from([
+                ("alice", account(true, &["acme"])),
+                ("bob", account(true, &["globex"])),
+                ("carol", account(true, &["acme", "1001", "closed"])),
+                ("root", account(true, &[])),
+                ("org", account(true, &["acme"])),
+                ("off", account(false, &["acme"])),
+            ]),
+            customers: BTreeMap::from([("acme", true), ("globex", true), ("1001", true), ("closed", false)]),
+            integrations: BTreeMap::from([
+                (("acme", "servicenow-1"), BTreeMap::from([(6, "resolved"), (7, "closed")])),
+                (("acme", "jira 2"), BTreeMap::from([(10, "resolved")])),
+                (("globex", "globex-only"), BTreeMap::from([(6, "resolved")])),
+            ]),
+            passwords: BTreeMap::new(),
+        }
+    }
+
+    /// Makes a change, unless it does not fit what is there.
+    pub(crate) fn change(&mut self, change: &Change) -> Result<(), ()> {
+        match change {
+            Change::Enable(user) => self.user(user)?.enabled = true,
+            Change::Disable(user) => self.user(user)?.enabled = false,
+            Change::Passwd(user) => {
+                self.user(user)?;
+                let password = self.next_password(user);
+                self.user(user)?.password = password;
+            }
+            Change::RemoveUser(user) => drop(self.users.remove(user).ok_or(())?),
+            Change::AddUser(user, customers) => {
+                let known = customers.iter().all(|customer| self.customers.contains_key(customer));
+                if !known || self.users.contains_key(user) {
+                    return Err(());
+                }
+                let password = self.next_password(user);
+                let customers = customers.iter().copied().collect();
+                self.users.insert(user, Account { enabled: true, customers, password });
+            }
+            Change::Grant(user, customer) => {
+                self.customers.get(customer).ok_or(())?;
+                self.user(user)?.customers.insert(customer);
+            }
+            Change::Revoke(user, customer) => {
+                self.user(user)?.customers.remove(customer);
+            }
+            Change::AddCustomer(customer) => {
+                if self.customers.contains_key(customer) {
+                    return Err(());
+                }
+                self.customers.insert(customer, true);
+            }
+            Change::RemoveCustomer(customer) => {
+                self.customers.remove(customer).ok_or(())?;
+                self.integrations.retain(|(owner, _), _| owner != customer);
+                self.users.values_mut().for_each(|user| {
+                    user.customers.remove(customer);
+                });
+            }
+            Change::Activate(customer) => *self.customers.get_mut(customer).ok_or(())? = true,
+            Change::Deactivate(customer) => *self.customers.get_mut(customer).ok_or(())? = false,
+            Change::AddIntegration(customer, integration, states) => {
+                self.customers.get(customer).ok_or(())?;
+                let default = || BTreeMap::from([(6, "resolved"), (7, "closed")]);
+                let states = if states.is_empty() { default() } else { states.iter().copied().collect() };
+                if self.integrations.contains_key(&(*customer, *integration)) {
+                    return Err(());
+                }
+                self.integrations.insert((customer, integration), states);
+            }
+            Change::RemoveIntegration(customer, integration) => {
+                drop(self.integrations.remove(&(*customer, *integration)).ok_or(())?);
+            }
+        }
+        Ok(())
+    }
+
+    fn user(&mut self, user: User) -> Result<&mut Account, ()> {
+        self.users.get_mut(user).ok_or(())
+    }
+
+    fn next_password(&mut self, user: User) -> usize {
+        let count = self.passwords.entry(user).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// Which of its passwords holds for a user that may log in.
+    pub(crate) fn may_log_in(&self, user: User) -> Option<usize> {
+        let account = self.users.get(user).filter(|account| account.enabled)?;
+        (!is_organization(user)).then_some(account.password)
+    }
+
+    /// Which of its passwords a user was given last; the one that holds, while there is the user.
+    pub(crate) fn last_password(&self, user: User) -> usize {
+        self.passwords.get(user).copied().unwrap_or_default()
+    }
+
+    /// How many customers there are.
+    pub(crate) fn customers(&self) -> usize {
+        self.customers.len()
+    }
+
+    /// The customers that a token answer lists, and whether each is active.
+    pub(crate) fn associations(&self, user: User) -> Vec<(Customer, bool)> {
+        let own = self.users.get(user).map(|account| &account.customers);
+        let is_own =
+            |customer: &Customer| is_superadmin(user) || own.is_some_and(|own| own.contains(customer));
+        let all = self.customers.iter().map(|(customer, active)| (*customer, *active));
+        all.filter(|(customer, _)| is_own(customer)).collect()
+    }
+
+    pub(crate) fn judge(&self, auth: &Auth, call: &Call, held: &Held) -> Judged {
+        match call {
+            Call::Publish(publish) => self.publish(auth, publish, held),
+            Call::Ticket(ticket) => self.ticket(auth, ticket, held).map(|delivery| vec![delivery]),
+            Call::LogIn(user, password) => Err(self.log_in(user, *password)),
+            Call::Refresh(token) => Err(self.refresh(*token, held)),
+            Call::Running => Err(Verdict::message(200, "API is running")),
+        }
+    }
+
+    /// Sections 2 and 3, check by check.
+    fn publish(&self, auth: &Auth, publish: &Publish, held: &Held) -> Judged {
+        let token = auth.token().ok_or(Verdict::message(401, "Missing access token"))?;
+        let user = self.holder(token, held)?;
+        let (form, found) = match &publish.body {
+            Body::Odd(odd) => return Err(odd_body(*odd)),
+            Body::Records { form, records, .. } => {
+                let found: Vec<_> = records.iter().map(|record| record.found(publish.kind)).collect();
+                (*form, found)
+            }
+        };
+        // The whole body's syntax first, then whether each is a record, then whose.
+        for fault in [Found::NoJson, Found::NoRecord] {
+            if let Some(index) = found.iter().position(|found| *found == fault) {
+                return Err(Verdict::of(400, Says::Something).at(form, index));
+            }
+        }
+        let mut deliveries = Vec::new();
+        for (index, found) in found.into_iter().enumerate() {
+            let Found::Record(customer, key) = found else { unreachable!("no fault was found") };
+            self.associated(user, customer).map_err(|verdict| verdict.at(form, index))?;
+            let Body::Records { records, .. } = &publish.body else { unreachable!("a body of records") };
+            let never = records[index].never;
+            deliveries.push(Delivery { user, customer, key, integration: None, state: None, never });
+        }
+        Ok(deliveries)
+    }
+
+    /// Section 4, row by row.
+    fn ticket(&self, auth: &Auth, ticket: &Ticket, held: &Held) -> Result<Delivery, Verdict> {
+        let user = self.ticket_sender(auth, held)?;
+        self.associated(user, ticket.customer)?;
+        let integration = match ticket.query {
+            Query::None | Query::Empty => return Err(Verdict::of(400, Says::Something)),
+            Query::Integration(integration) | Query::Twice(integration, _) => integration,
+        };
+        let states = self.integrations.get(&(ticket.customer, integration));
+        let states = states.ok_or(Verdict::message(404, "Integration not found"))?;
+        let TicketBody::Good(_, state, sysid) = ticket.body else {
+            return Err(Verdict::of(400, Says::Something));
+        };
+        Ok(Delivery {
+            user,
+            customer: ticket.customer,
+            key: format!("{}/{sysid}", ticket.customer),
+            integration: Some(integration),
+            state: states.get(&state).copied(),
+            never: false,
+        })
+    }
+
+    fn ticket_sender(&self, auth: &Auth, held: &Held) -> Result<User, Verdict> {
+        if let Some(token) = auth.token() {
+            return self.holder(token, held);
+        }
+        let wrong = Verdict::message(403, "Invalid credentials");
+        match auth.authorization {
+            Some(Authorization::Basic(user, password)) => {
+                if !self.is_right(user, password) {
+                    return Err(wrong);
+                }
+                if is_organization(user) { Err(Verdict::message(403, DENIED)) } else { Ok(user) }
+            }
+            Some(Authorization::BasicOfNobody | Authorization::BasicMalformed) => Err(wrong),
+            _ => Err(Verdict::message(403, DENIED)),
+        }
+    }
+
+    /// Checks 2 to 4.
+    fn holder(&self, token: Token, held: &Held) -> Result<User, Verdict> {
+        let invalid = Verdict::message(401, INVALID);
+        let signed = match token {
+            Token::Junk | Token::Foreign | Token::Cut(_) | Token::Refresh(_) => Signed::Not,
+            Token::First(user) => Signed::By(user, 0),
+            Token::Newest(user) => Signed::By(user, held.get(user).copied().unwrap_or_default()),
+            Token::Expired(user) => Signed::Expired(user),
+        };
+        let user = match signed {
+            Signed::Not => return Err(invalid),
+            Signed::Expired(user) if self.holds(user, 0) => return Err(Verdict::message(401, EXPIRED)),
+            // Both checks fail, and the contract does not say which of the two is looked at first.
+            Signed::Expired(_) => return Err(Verdict::of(401, Says::OneOf([INVALID, EXPIRED]))),
+            Signed::By(user, password) if self.holds(user, password) => user,
+            Signed::By(..) => return Err(invalid),
+        };
+        if is_organization(user) { Err(Verdict::message(403, DENIED)) } else { Ok(user) }
+    }
+
+    /// Whether a token that was made when this password of the user held is still one of ours.
+    fn holds(&self, user: User, password: usize) -> bool {
+        self.users.get(user).is_some_and(|account| account.enabled && account.password == password)
+    }
+
+    fn is_right(&self, user: User, password: Password) -> bool {
+        self.users.get(user).is_some_and(|account| {
+            let given = match password {
+                Password::Right => true,
+                Password::First => account.password == 0,
+                Password::Wrong => false,
+            };
+            account.enabled && given
+        })
+    }
+
+    /// Checks 7 and 8.
+    fn associated(&self, user: User, customer: Customer) -> Result<(), Verdict> {
+        if self.customers.get(customer) != Some(&true) {
+            return Err(Verdict::message(401, INACTIVE));
+        }
+        let of_user = &self.users[user].customers;
+        if is_superadmin(user) || of_user.contains(customer) {
+            Ok(())
+        } else {
+            Err(Verdict::message(401, NOT_ASSOCIATED))
+        }
+    }
+
+    fn log_in(&self, user: User, password: Password) -> Verdict {
+        if !self.is_right(user, password) {
+            return Verdict::of(401, Says::Detail("Invalid username/password."));
+        }
+        pair(user)
+    }
+
+    fn refresh(&self, token: Token, held: &Held) -> Verdict {
+        let holder = match token {
+            Token::Refresh(user) => Some((user, held.get(user).copied().unwrap_or_default())),
+            _ => None,
+        };
+        match holder {
+            Some((user, password)) if self.holds(user, password) => pair(user),
+            _ => Verdict::of(401, Says::Detail("Invalid refresh token.")),
+        }
+    }
+}
+
+fn pair(user: User) -> Verdict {
+    if is_organization(user) {
+        return Verdict::of(403, Says::Detail(DENIED));
+    }
+    Verdict::of(200, Says::Pair(user))
+}
+
+fn odd_body(odd: Odd) -> Verdict {
+    let verdict = match odd {
+        Odd::TooLarge | Odd::TooLargeDecoded | Odd::TooMany => Verdict::of(413, Says::Something),
+        Odd::EncodingUnknown | Odd::EncodingTwice => Verdict::of(415, Says::Something),
+        Odd::TwoRecords => Verdict::of(400, Says::Naming("application/x-ndjson")),
+        _ => Verdict::of(400, Says::Something),
+    };
+    let within = matches!(odd, Odd::OpenArray | Odd::CommaTooMany);
+    Verdict { record: if within { Index::Any } else { Index::None }, ..verdict }
+}
+
+impl Auth {
+    /// The cookie wins; an empty one is none.
+    pub(crate) fn token(&self) -> Option<Token> {
+        match (self.cookie, self.authorization) {
+            (Some((token, style)), _) if !matches!(style, CookieStyle::Empty) => Some(token),
+            (_, Some(Authorization::Bearer(token))) => Some(token),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) fn is_superadmin(user: User) -> bool {
+    user == "root"
+}
+
+pub(crate) fn is_organization(user: User) -> bool {
+    user == "org"
+}
+
+impl Call {
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Publish(publish) => Some(publish.kind),
+            Self::Ticket(_) => Some(Kind::Ticket),
+            _ => None,
+        }
+    }
+}
