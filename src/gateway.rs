@@ -158,7 +158,7 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
         });
         let server =
-            Server::new(listener, server_settings(&config.server), tls.as_ref(), &service, &metrics)?;
+            Server::new(listener, &server_settings(&config.server), tls.as_ref(), &service, &metrics)?;
         let draining = Arc::new(AtomicBool::new(false));
         let state = GatewayState {
             draining: Arc::clone(&draining),

@@ -129,14 +129,14 @@ impl Server {
     /// The operating system's, of a thread or a runtime that it does not give.
     pub fn new(
         listener: StdListener,
-        settings: ServerSettings,
+        settings: &ServerSettings,
         tls: Option<&Arc<LiveTls>>,
         service: &Arc<Service>,
         metrics: &Arc<Metrics>,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let draining = CancellationToken::new();
-        let shared = Arc::new(Shared::new(&settings, tls, service, metrics));
+        let shared = Arc::new(Shared::new(settings, tls, service, metrics));
         let threads = (0..settings.threads)
             .map(|index| {
                 // Unbounded, but it never holds more than the permits let through.
