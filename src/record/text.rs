@@ -137,6 +137,10 @@ fn wrong(text: &str, error: &serde_json::Error) -> Malformed {
             (at + 1, "control character in a string".into())
         }
         None | Some("expected ident") => (at, "expected `true`, `false` or `null`".into()),
+        // Of values that it only steps over it says this even where what follows the comma is the end.
+        Some("key must be a string") if text.as_bytes().get(at) == Some(&b'}') => {
+            (at, "trailing comma".into())
+        }
         Some(problem) => (at, problem.to_owned().into()),
     };
     Malformed::Syntax { at, problem }

@@ -37,6 +37,15 @@ fn one_object_is_the_whole_body() {
 }
 
 #[test]
+fn a_comma_before_the_end_is_told_alike_by_whoever_reads_it() {
+    let message = "invalid JSON at byte 21: trailing comma";
+    for behind in ["", ",", "x", ",{}", "[[\\"] {
+        check_fault(&format!("[{{\"envcustomerid\":1,\r}}{behind}]"), Form::Json, Some(0), message);
+    }
+    check_fault("{\"envcustomerid\":1,\r}", Form::Json, None, "invalid JSON at byte 20: trailing comma");
+}
+
+#[test]
 fn elements_of_an_array_are_slices_of_it() {
     let nested = r#"{"envcustomer_id":1,"a":[{"b":"]},{"},"\\",["\\\""]]}"#;
     let spaced = "{ \"envcustomerid\" :\r\n\t\"acme\" }";

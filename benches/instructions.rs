@@ -1,0 +1,199 @@
+//! Instructions, counted by callgrind: the stages of a record's way, and whole requests. They are the same on a busy machine
+//! as on a quiet one, so each has a bound here, a few percent above what it took when it was last looked at, and
+//! `.ci/run` fails beyond it. Where a number falls for good, its bound follows.
+//!
+//! What a kernel does is not counted, nor what other threads do: of a whole request that is the sink's part.
+
+#![allow(missing_docs, clippy::disallowed_methods, reason = "what the harness's macros make")]
+
+#[path = "instructions/connection.rs"]
+mod connection;
+
+use std::fs;
+use std::hint::black_box;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use gungraun::{
+    Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
+};
+use iem_gateway::encoding::{Decoder, Encoding};
+use iem_gateway::identity::authentication::access_token;
+use iem_gateway::identity::directory::{Directory, LiveDirectory, User};
+use iem_gateway::identity::password::{Cost, Password, PasswordHash};
+use iem_gateway::identity::token::{Lifetimes, SigningKey, Tokens};
+use iem_gateway::identity::{Identity, Settings, Shown, authorization};
+use iem_gateway::memory::{Buffer, Memory};
+use iem_gateway::record::{Form, KeyFields, Kind, parse_body};
+use iem_sink::testing::{record, topic};
+use iem_sink::{Outcome, Record, Sink, Writer};
+use iem_sink_file::{FileConfig, FileSink};
+
+use connection::Connection;
+
+/// Records of a body or a batch that holds many.
+const MANY: usize = 1000;
+
+fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
+    let mut callgrind = Callgrind::default();
+    callgrind.hard_limits([(EventKind::Ir, instructions)]);
+    let mut config = LibraryBenchmarkConfig::default();
+    config.tool(callgrind);
+    config
+}
+
+/// An event of 540 bytes and less, as clients send it.
+fn event() -> String {
+    let example: serde_json::Value = serde_json::from_str(Kind::Event.example()).expect("an example is JSON");
+    example.to_string()
+}
+
+fn one(form: Form) -> (Bytes, Form) {
+    (event().into(), form)
+}
+
+fn many(form: Form) -> (Bytes, Form) {
+    let events = vec![event(); MANY];
+    let body = match form {
+        Form::Json => format!("[{}]", events.join(",")),
+        Form::Lines => events.join("\n"),
+    };
+    (body.into(), form)
+}
+
+#[library_benchmark]
+#[bench::event(args = (Form::Json), setup = one, config = at_most(1))]
+#[bench::array_of_1000(args = (Form::Json), setup = many, config = at_most(1))]
+#[bench::lines_of_1000(args = (Form::Lines), setup = many, config = at_most(1))]
+fn read((body, form): (Bytes, Form)) -> usize {
+    let key = KeyFields::from(Kind::Event.default_key());
+    parse_body(black_box(&body), form, &key, MANY).expect("records").records.len()
+}
+
+fn gzipped(_: ()) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&many(Form::Lines).0).expect("a Vec takes every write");
+    encoder.finish().expect("a Vec takes every write")
+}
+
+#[library_benchmark]
+#[bench::gzip(args = (()), setup = gzipped, config = at_most(1))]
+fn decode(body: Vec<u8>) -> usize {
+    const LIMIT: usize = 8 << 20;
+    let memory = Memory::new(64 << 20);
+    let mut decoder = Decoder::new(Encoding::Gzip, &memory).expect("memory for a decoder");
+    let (mut rest, mut buffer) = (black_box(&body[..]), Buffer::new(&memory, Some(LIMIT)));
+    while decoder.step(&mut rest, &mut buffer, LIMIT).expect("gzip") {}
+    decoder.finish().expect("all of it");
+    buffer.len()
+}
+
+struct Credentials {
+    identity: Identity,
+    shown: Shown,
+    header: String,
+    now: SystemTime,
+    _folder: tempfile::TempDir,
+}
+
+/// A directory file with one user of the customer `acme`.
+fn directory() -> String {
+    let cheap = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+    let hash = PasswordHash::new(&Password::new("secret".to_owned()), cheap).expect("the cost is allowed");
+    format!(
+        "[[customer]]\nid = \"acme\"\nname = \"Acme\"\n\n[[user]]\nemail = \"nifi@example.com\"\nname = \"NiFi\"\n\
+         password = \"{}\"\ncustomers = [\"acme\"]\n",
+        hash.as_str()
+    )
+}
+
+fn credentials(shown_before: bool) -> Credentials {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("directory.toml");
+    fs::write(&path, directory()).expect("room for the directory");
+    let directory = Arc::new(LiveDirectory::open(&path).expect("a directory that holds"));
+    let tokens = Tokens::new(&SigningKey::random(), Lifetimes::default());
+    let now = SystemTime::now();
+    let token = tokens.issue(&directory.load().users()[0], now).expect("a token").access;
+    let identity = Identity::new(directory, tokens, Settings::default());
+    let (shown, other) = (Shown::default(), Shown::default());
+    let showing = if shown_before { &shown } else { &other };
+    identity.principal(token.as_bytes(), showing, now).expect("our token");
+    let header = format!("session=0123456789; access_token={token}");
+    Credentials { identity, shown, header, now, _folder: folder }
+}
+
+#[library_benchmark]
+#[bench::shown_before(args = (true), setup = credentials, config = at_most(1))]
+#[bench::shown_by_another_connection(args = (false), setup = credentials, config = at_most(1))]
+fn authenticate(credentials: Credentials) -> Credentials {
+    let token = access_token([black_box(credentials.header.as_bytes())], None).expect("a cookie");
+    let principal = credentials.identity.principal(token, &credentials.shown, credentials.now);
+    black_box(principal).expect("our token");
+    credentials
+}
+
+fn user(_: ()) -> (Directory, Arc<User>) {
+    let directory = Directory::parse(&directory(), "directory.toml".as_ref()).expect("it holds");
+    let user = Arc::clone(&directory.users()[0]);
+    (directory, user)
+}
+
+#[library_benchmark]
+#[bench::customer(args = (()), setup = user, config = at_most(1))]
+fn authorise((directory, user): (Directory, Arc<User>)) -> (Directory, Arc<User>) {
+    authorization::may_call(&user).expect("an API user");
+    black_box(authorization::customer(&directory, &user, black_box("acme"))).expect("its customer");
+    (directory, user)
+}
+
+struct Batch {
+    writer: Box<dyn Writer>,
+    records: Vec<Record>,
+    _sink: FileSink,
+    _folder: tempfile::TempDir,
+}
+
+fn batch(_: ()) -> Batch {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sink = FileSink::open(FileConfig {
+        path: folder.path().to_owned(),
+        sync: false,
+        rotate_size: 1 << 30,
+        rotate_age: Duration::from_hours(1),
+        compression: iem_sink_file::Compression::None,
+    })
+    .expect("a sink");
+    let writer = sink.writer(&topic("events")).expect("a writer");
+    let records = (0..MANY).map(|n| record(&format!("acme/web-{n}"), event())).collect();
+    Batch { writer, records, _sink: sink, _folder: folder }
+}
+
+#[library_benchmark]
+#[bench::records_1000(args = (()), setup = batch, config = at_most(1))]
+fn write(mut batch: Batch) -> Batch {
+    let mut outcomes = vec![Outcome::default(); MANY];
+    let deadline = Instant::now() + Duration::from_mins(1);
+    batch.writer.write(black_box(&batch.records), &mut outcomes, deadline).expect("a write");
+    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Delivered));
+    batch
+}
+
+fn connection(_: ()) -> Connection {
+    Connection::open(&directory(), &event())
+}
+
+#[library_benchmark]
+#[bench::requests_100(args = (()), setup = connection, config = at_most(1))]
+fn serve(mut connection: Connection) -> Connection {
+    connection.publish(100);
+    connection
+}
+
+library_benchmark_group!(name = stages, benchmarks = [read, decode, authenticate, authorise, write, serve]);
+
+main!(library_benchmark_groups = stages);
