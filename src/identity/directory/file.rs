@@ -3,6 +3,8 @@
 //! Only this module knows how the file is written. Unknown keys are errors, and so is whatever could never work: an
 //! association with a customer that is not there, an email that HTTP Basic cannot carry.
 
+mod parts;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::ops::Range;
@@ -31,6 +33,10 @@ impl Directory {
 
     /// Reads the directory from `text`; `path` is for the error alone.
     pub fn parse(text: &str, path: &Path) -> Result<Self, DirectoryError> {
+        // The spans of parts are their own: what is wrong is told by the whole.
+        if let Some(Ok(directory)) = parts::read(text).map(Written::check) {
+            return Ok(directory);
+        }
         let checked = toml::from_str::<Written>(text)
             .map_err(|error| Fault { span: error.span(), message: error.message().replace('\n', ", ") });
         checked.and_then(Written::check).map_err(|Fault { span, message }| DirectoryError {
