@@ -122,9 +122,9 @@ fn start_gateway(folder: &Path, users: &Arc<Users>) -> SocketAddr {
     let path = folder.join("gateway.toml");
     let text = format!(
         "server = {{ listen = \"127.0.0.1:0\", threads = 1 }}\nadmin.listen = \"127.0.0.1:0\"\n\
-         directory.path = {:?}\ntokens.key_file = {:?}\nsink.file = {{ path = \"data\", sync = false }}\n",
-        users.directory(),
-        users.key()
+         directory.path = '{}'\ntokens.key_file = '{}'\nsink.file = {{ path = \"data\", sync = false }}\n",
+        users.directory().display(),
+        users.key().display()
     );
     fs::write(&path, text).expect("a file in a new folder");
     let config = config::load(Some(&path), None).unwrap_or_else(|error| panic!("{error}")).config;

@@ -94,14 +94,14 @@ pub enum Alone {
     Decode(Body),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Load {
     pub body: Body,
     pub connections: usize,
     pub rate: Rate,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rate {
     /// Each connection sends when it has its answer.
     Closed,
@@ -138,19 +138,15 @@ impl fmt::Display for Group {
     }
 }
 
-impl fmt::Display for What {
+impl fmt::Display for Alone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Served(serving, load) => write!(f, "{serving}, {load}"),
-            Self::Start(serving) => write!(f, "{serving}"),
-            Self::Alone(Alone::Kafka) => f.write_str("librdkafka alone"),
-            Self::Alone(Alone::PubSub) => f.write_str("Google's publisher alone"),
-            Self::Alone(Alone::Decode(body)) => f.write_str(match body.coding {
-                Coding::Plain => "a copy alone",
-                Coding::Gzip => "zlib-rs alone",
-                Coding::Zstd => "zstd alone",
-            }),
-        }
+        f.write_str(match self {
+            Self::Kafka => "librdkafka alone",
+            Self::PubSub => "Google's publisher alone",
+            Self::Decode(Body { coding: Coding::Plain, .. }) => "a copy alone",
+            Self::Decode(Body { coding: Coding::Gzip, .. }) => "zlib-rs alone",
+            Self::Decode(Body { coding: Coding::Zstd, .. }) => "zstd alone",
+        })
     }
 }
 

@@ -106,7 +106,7 @@ fn scale() -> Vec<Case> {
     let of = |setup, connections, few: usize| {
         let serving = Serving::Gateway(setup);
         let load = closed(Body::EVENT, connections);
-        Case::about(Group::Scale, What::Served(serving, load), &Sink::File)
+        Case::about(Group::Scale, What::Served(serving, load), Sink::File)
             .base(What::Served(gateway(Sink::File, 1), closed(Body::EVENT, few)))
             .beside(What::Served(Serving::Hyper, load))
             .goal(Goal::Cpu(1.1))
@@ -120,7 +120,7 @@ fn scale() -> Vec<Case> {
 
 fn start() -> Vec<Case> {
     let of = |users| What::Start(gateway(Sink::File, users));
-    let start = |users| Case::about(Group::Start, of(users), &Sink::File);
+    let start = |users| Case::about(Group::Start, of(users), Sink::File);
     vec![start(USERS).base(of(1)).goal(Goal::Seconds(1.0)).quick()]
 }
 
@@ -135,14 +135,14 @@ fn gateway(sink: Sink, users: usize) -> Serving {
 impl Case {
     /// A gateway with one user under a load.
     fn new(group: Group, sink: Sink, load: Load) -> Self {
-        let mut case = Self::about(group, What::Served(gateway(sink, 1), load), &sink);
+        let mut case = Self::about(group, What::Served(gateway(sink, 1), load), sink);
         if let Rate::Share(share) = load.rate {
             case.name = format!("{}, {} % of saturation", case.name, share * 100.0);
         }
         case
     }
 
-    fn about(group: Group, what: What, sink: &Sink) -> Self {
+    fn about(group: Group, what: What, sink: Sink) -> Self {
         let name = match what {
             What::Served(Serving::Gateway(Setup { users, .. }), load) if users > 1 => {
                 format!("{sink}: {load}, {users} users")

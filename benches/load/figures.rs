@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::case::{Case, Goal, Group, Part};
 use super::client::waits;
 use super::process::Resident;
-use super::turns::{Measured, is_base};
+use super::turns::Measured;
 use super::window::{Window, micros};
 
 #[derive(Serialize)]
@@ -69,12 +69,13 @@ pub struct Verdict {
 
 impl Report {
     pub fn new(case: &Case, measured: &[Measured]) -> Self {
-        let (subject, bases) = (&measured[0], measured.iter().filter(|side| is_base(side)));
+        let (subject, bases) = (&measured[0], measured.iter().filter(|side| side.side.part == Part::Base));
         let bases: Vec<_> = bases.collect();
         let times = |side: &Measured| {
             (side.side.part != Part::Subject).then(|| ratio(subject, &[side], |w| Some(w.record_micros())))
         };
-        let sides: Vec<_> = measured.iter().map(|side| Figures::new(side, times(side).flatten())).collect();
+        let figures = |side: &Measured| Figures::new(side.name(subject), side, times(side).flatten());
+        let sides: Vec<_> = measured.iter().map(figures).collect();
         let cpu = ratio(subject, &bases, |window| Some(window.record_micros()));
         let served: Vec<_> = bases.into_iter().filter(|base| base.windows[0].waits.is_some()).collect();
         let p99 = ratio(subject, &served, Window::p99);
@@ -88,10 +89,6 @@ impl Report {
 
     pub fn subject(&self) -> &Figures {
         &self.sides[0]
-    }
-
-    pub fn hyper(&self) -> Option<&Figures> {
-        self.sides.iter().find(|side| side.name.starts_with("bare hyper"))
     }
 
     /// How many sides are added up to compare with.
@@ -110,9 +107,7 @@ fn judge(goal: Goal, subject: &Figures, cpu: Option<Spread>, p99: Option<Spread>
         Goal::P99(bound) => at_most(p99.map(|spread| spread.median), bound),
         Goal::RecordMicros(bound) => at_most(Some(subject.record_cpu_micros), bound),
         Goal::Seconds(bound) => at_most(subject.waits.map(|waits| waits.p50 / 1e6), bound),
-        Goal::RecordsPerSecond(bound) => {
-            (subject.records_per_second, subject.records_per_second >= bound)
-        }
+        Goal::RecordsPerSecond(bound) => (subject.records_per_second, subject.records_per_second >= bound),
     }
 }
 
@@ -139,7 +134,7 @@ impl Spread {
 }
 
 impl Figures {
-    fn new(measured: &Measured, times: Option<Spread>) -> Self {
+    fn new(name: String, measured: &Measured, times: Option<Spread>) -> Self {
         let windows = &measured.windows;
         let requests: u64 = windows.iter().map(|window| window.requests).sum();
         let records: u64 = windows.iter().map(|window| window.records).sum();
@@ -147,7 +142,7 @@ impl Figures {
         let cpu: f64 = windows.iter().map(|window| micros(window.cpu)).sum();
         let batches: Vec<f64> = windows.iter().filter_map(|window| window.batch).collect();
         Self {
-            name: measured.side.what.to_string(),
+            name,
             part: measured.side.part,
             requests,
             requests_per_second: requests as f64 / seconds,

@@ -64,7 +64,7 @@ struct Arguments {
 }
 
 const QUICK: Effort = Effort { turns: 3, window: Duration::from_millis(400) };
-const FULL: Effort = Effort { turns: 7, window: Duration::from_millis(1000) };
+const FULL: Effort = Effort { turns: 7, window: Duration::from_secs(1) };
 
 fn main() -> ExitCode {
     let mut words: Vec<String> = std::env::args().collect();
@@ -97,11 +97,11 @@ fn run(arguments: &Arguments) -> Result<usize, Box<dyn Error>> {
     };
     let cases: Vec<Case> = cases::all().into_iter().filter(wanted).collect();
     if arguments.list {
-        cases.iter().for_each(|case| println!("{}", case.name));
+        for case in &cases {
+            println!("{}", case.name);
+        }
         return Ok(0);
     }
-    // A connection is a descriptor here too.
-    rlimit::increase_nofile_limit(u64::MAX)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let site = Site::new(arguments.threads.unwrap_or(cores));
     let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
@@ -145,7 +145,9 @@ fn measure(cases: &[Case], site: &Site, effort: Effort, text: &mut Text) -> Vec<
             reports.push(report);
         }
         text.say("");
-        notes.iter().for_each(|note| text.say(&format!("- {note}")));
+        for note in notes {
+            text.say(&format!("- {note}"));
+        }
     }
     reports
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use super::case::Group;
+use super::case::{Group, Part};
 use super::figures::{Figures, Report};
 
 type Point = (f64, f64);
@@ -79,24 +79,16 @@ fn series(plot: &Plot, reports: &[Report]) -> Vec<(String, Vec<Point>)> {
         .filter(|report| report.group == plot.group && report.name.starts_with("file: "))
         .collect();
     let mut series = Vec::new();
-    for (name, side) in [("gateway", Report::subject_side as Side), ("bare hyper", Report::hyper)] {
+    for (name, part) in [("gateway", Part::Subject), ("bare hyper", Part::Base)] {
         for (figure, value) in plot.figures {
             let point = |report: &&Report| {
-                let side = side(report)?;
+                let side = report.sides.iter().find(|side| side.part == part)?;
                 Some((side.rate.or(report.at)?, value(side)?))
             };
             series.push((format!("{name}{figure}"), reports.iter().filter_map(point).collect()));
         }
     }
     series
-}
-
-type Side = fn(&Report) -> Option<&Figures>;
-
-impl Report {
-    fn subject_side(&self) -> Option<&Figures> {
-        Some(self.subject())
-    }
 }
 
 fn draw(plot: &Plot, series: &[(String, Vec<Point>)], path: &Path) -> Result<(), Box<dyn Error>> {

@@ -4,7 +4,6 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -103,8 +102,10 @@ impl Server {
     /// Removes the files that the gateway has closed, before the system gets to writing them to the disk.
     pub fn remove_closed_files(&self) {
         let Ok(files) = fs::read_dir(self.folder.path().join("data/events")) else { return };
-        let records =
-            files.flatten().map(|file| file.path()).filter(|path| path.extension() == Some("ndjson".as_ref()));
+        let records = files
+            .flatten()
+            .map(|file| file.path())
+            .filter(|path| path.extension() == Some("ndjson".as_ref()));
         let mut records: Vec<_> = records.collect();
         records.sort();
         records.pop();
@@ -131,13 +132,14 @@ fn word(line: &str, name: &str) -> Option<SocketAddr> {
 fn configuration(site: &Site, setup: Setup) -> String {
     let users = site.users(setup.users);
     let (threads, cache) = (site.threads, setup.users.max(65_536) * 2);
-    let path = |path: &Path| format!("{:?}", path.to_str().expect("a path in UTF-8"));
-    let (directory, key) = (path(&users.directory()), path(&users.key()));
+    let (directory, key) = (users.directory(), users.key());
     let sink = sink(site, setup.sink);
     format!(
         "server = {{ listen = \"127.0.0.1:0\", threads = {threads} }}\nadmin.listen = \"127.0.0.1:0\"\n\
-         directory.path = {directory}\ntokens = {{ key_file = {key}, cache_entries = {cache} }}\n\
-         sink.file.path = \"data\"\n{sink}"
+         directory.path = '{}'\ntokens = {{ key_file = '{}', cache_entries = {cache} }}\n\
+         sink.file.path = \"data\"\n{sink}",
+        directory.display(),
+        key.display()
     )
 }
 

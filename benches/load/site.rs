@@ -9,9 +9,13 @@ use iem_test_brokers::pubsub::PubSub;
 
 use super::users::Users;
 
+/// Descriptors for all else: files, pipes, the brokers' connections.
+const DESCRIPTORS_BESIDE: usize = 256;
+
 pub struct Site {
     /// That serve, in every server.
     pub threads: usize,
+    descriptors: u64,
     users: RefCell<HashMap<usize, Arc<Users>>>,
     kafka: OnceCell<Kafka>,
     pubsub: OnceCell<PubSub>,
@@ -22,11 +26,18 @@ impl Site {
     pub fn new(threads: usize) -> Self {
         Self {
             threads,
+            // A connection is a descriptor.
+            descriptors: rlimit::increase_nofile_limit(u64::MAX).expect("a limit on descriptors"),
             users: RefCell::default(),
             kafka: OnceCell::new(),
             pubsub: OnceCell::new(),
             topics: Cell::new(0),
         }
+    }
+
+    /// Connections that this process may have at once.
+    pub fn connections_max(&self) -> usize {
+        usize::try_from(self.descriptors).unwrap_or(usize::MAX).saturating_sub(DESCRIPTORS_BESIDE)
     }
 
     /// Threads that make load.

@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::case::{Goal, Group, Part};
-use super::figures::{Figures, Report, Spread, Waits, Verdict};
+use super::case::{Goal, Group};
+use super::figures::{Figures, Report, Spread, Verdict, Waits};
 use super::machine::Machine;
 
-const WIDTH: usize = 46;
-const HEADS: [&str; 9] = ["req/s", "records/s", "CPU/req", "CPU/record", "p50", "p99", "p99.9", "max", "memory"];
+const WIDTH: usize = 54;
+/// Under a column of figures.
+const RULE: &str = "-----------:|";
+const HEADS: [&str; 9] =
+    ["req/s", "records/s", "CPU/req", "CPU/record", "p50", "p99", "p99.9", "max", "memory"];
 
 /// What stands before all tables.
 pub fn preamble(machine: &Machine, quick: bool) -> String {
@@ -21,37 +24,31 @@ pub fn preamble(machine: &Machine, quick: bool) -> String {
 
 /// A group's title, and the head of its table.
 pub fn head(group: Group) -> String {
-    let mut text = format!("\n## {group}\n\n| {:WIDTH$} |", "");
-    HEADS.iter().for_each(|head| write!(text, " {head:>10} |").expect("a string takes text"));
-    let _ = writeln!(text, " {:18} |", "×");
-    write!(text, "|:{}|", "-".repeat(WIDTH + 1)).expect("a string takes text");
-    text.push_str(&format!("{}:|", "-".repeat(11)).repeat(HEADS.len()));
-    text + &format!(":{}|", "-".repeat(19))
+    let line = format!("|:{}|{}:{}|", "-".repeat(WIDTH + 1), RULE.repeat(HEADS.len()), "-".repeat(21));
+    format!("\n## {group}\n\n{}\n{line}", columns("", HEADS.map(str::to_owned), "×"))
 }
 
 /// A case's rows.
 pub fn rows(report: &Report) -> String {
-    let mut text = format!("| {:WIDTH$} |", format!("**{}**", report.name));
-    text.push_str(&format!(" {:10} |", "").repeat(HEADS.len()));
-    let _ = writeln!(text, " {:18} |", "");
-    let rows: Vec<String> = report.sides.iter().map(row).collect();
-    text.push_str(&rows.join("\n"));
+    let empty = || [const { String::new() }; HEADS.len()];
+    let mut rows = vec![columns(&format!("**{}**", report.name), empty(), "")];
+    rows.extend(report.sides.iter().map(row));
     if let Some(sum) = report.cpu.filter(|_| report.bases() > 1) {
-        let _ = write!(text, "\n| {:WIDTH$} |", "these together");
-        text.push_str(&format!(" {:>10} |", "").repeat(HEADS.len()));
-        let _ = write!(text, " {:18} |", spread(sum));
+        rows.push(columns("these together", empty(), &spread(sum)));
     }
-    text
+    rows.join("\n")
+}
+
+fn columns(name: &str, cells: [String; HEADS.len()], times: &str) -> String {
+    let cells = cells.map(|cell| format!(" {cell:>10} |")).concat();
+    format!("| {name:WIDTH$} |{cells} {times:20} |")
 }
 
 fn row(side: &Figures) -> String {
-    let name = side.name.split(", ").next().unwrap_or_default();
-    let name = match (side.part, side.rate, side.connections) {
-        (_, Some(rate), _) => format!("{name}, {}/s asked for", count(rate)),
-        (Part::Base, _, connections) if connections > 0 => format!("{}", side.name),
-        _ => side.name.clone(),
+    let name = match side.rate {
+        Some(rate) => format!("{}, {}/s asked for", side.name, count(rate)),
+        None => side.name.clone(),
     };
-    let name: String = name.chars().take(WIDTH).collect();
     let waits = side.waits.map_or([const { String::new() }; 4], |Waits { p50, p99, p999, max }| {
         [p50, p99, p999, max].map(time)
     });
@@ -69,10 +66,7 @@ fn row(side: &Figures) -> String {
         max,
         memory,
     ];
-    let mut text = format!("| {name:WIDTH$} |");
-    cells.iter().for_each(|cell| write!(text, " {cell:>10} |").expect("a string takes text"));
-    let times = side.times.map(spread).unwrap_or_default();
-    text + &format!(" {times:18} |")
+    columns(&name, cells, &side.times.map(spread).unwrap_or_default())
 }
 
 /// What else a case says: memory a connection, records a write, waits compared.
@@ -86,7 +80,8 @@ pub fn notes(report: &Report) -> Option<String> {
     }
     let batch = report.subject().batch_records.map(|batch| format!("{batch:.1} records a write"));
     notes.extend(batch);
-    notes.extend(report.p99.map(|p99| format!("p99 {} that of what it is compared with", spread(p99))));
+    let p99 = report.p99.filter(|_| report.group == Group::Rates);
+    notes.extend(p99.map(|p99| format!("p99 {} times that of bare hyper", spread(p99))));
     (!notes.is_empty()).then(|| format!("{}: {}.", report.name, notes.join("; ")))
 }
 

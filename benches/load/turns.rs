@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::case::{Alone, Case, Load, Part, Rate, Serving, Setup, Side, What};
+use super::case::{Alone, Case, Load, Rate, Serving, Setup, Side, What};
 use super::client::{Client, Pace, Tally, waits};
 use super::process::{Process, Resident};
 use super::requests::Requests;
@@ -40,10 +40,14 @@ const BATCH_RECORDS: usize = 100;
 /// # Panics
 /// Where a side does not do what it should.
 pub fn run(case: &Case, site: &Site, effort: Effort) -> Vec<Measured> {
-    let mut sides: Vec<_> = case.sides.iter().map(|side| Running::start(*side, site)).collect();
-    for side in &mut sides {
-        side.warm_up(effort);
-    }
+    let lasting = connections(case) <= site.connections_max();
+    let start = |side: &Side| {
+        let mut running = Running::start(*side, site, lasting);
+        // At once: a gateway closes a connection on which nothing comes.
+        running.warm_up(effort);
+        running
+    };
+    let mut sides: Vec<_> = case.sides.iter().map(start).collect();
     let saturating = saturating(&case.sides[0], &mut sides[0], effort);
     let mut batch = BATCH_RECORDS;
     for _ in 0..effort.turns {
@@ -56,6 +60,12 @@ pub fn run(case: &Case, site: &Site, effort: Effort) -> Vec<Measured> {
         }
     }
     sides.into_iter().map(|side| side.end(saturating)).collect()
+}
+
+/// Of all sides together.
+fn connections(case: &Case) -> usize {
+    let of = |side: &Side| if let What::Served(_, load) = side.what { load.connections } else { 0 };
+    case.sides.iter().map(of).sum()
 }
 
 /// What the subject answers in a second when it is asked as fast as it answers, where a rate is a share of that.
@@ -74,7 +84,10 @@ struct Running {
 
 enum State {
     Server(Box<Loaded>),
-    Worker { worker: Worker, records: Option<usize> },
+    Worker {
+        worker: Worker,
+        records: Option<usize>,
+    },
     /// Started anew for each window.
     Start(Serving),
 }
@@ -83,16 +96,23 @@ enum State {
 struct Loaded {
     server: Server,
     clients: Vec<Client>,
+    requests: Arc<Requests>,
     load: Load,
     users: usize,
-    idle: Resident,
+    threads: usize,
+    /// Whether clients stay connected between turns. If all sides' do not fit, each connects for its turn.
+    is_lasting: bool,
+    before: Resident,
+    after: Resident,
 }
 
 impl Running {
-    fn start(side: Side, site: &Site) -> Self {
+    fn start(side: Side, shared: &Site, lasting: bool) -> Self {
         let state = match side.what {
-            What::Served(serving, load) => State::Server(Box::new(Loaded::start(serving, load, site))),
-            What::Alone(alone) => start_worker(alone, site),
+            What::Served(serving, load) => {
+                State::Server(Box::new(Loaded::start(serving, load, shared, lasting)))
+            }
+            What::Alone(alone) => start_worker(alone, shared),
             What::Start(serving) => State::Start(serving),
         };
         Self { side, state, windows: Vec::new() }
@@ -103,9 +123,11 @@ impl Running {
             State::Server(server) => {
                 // Every user's token has been seen once.
                 let mut answers = 0;
+                server.connect();
                 while answers < server.users as u64 {
                     answers += server.run(Pace::Closed, effort.window).answers;
                 }
+                server.disconnect();
             }
             State::Worker { worker, records } => {
                 worker.run(records.unwrap_or(BATCH_RECORDS), effort.window);
@@ -121,8 +143,7 @@ impl Running {
                 server.measure(pace, time)
             }
             State::Worker { worker, records } => {
-                let (process, before, began) =
-                    (worker.process(), worker.process().cpu(), Instant::now());
+                let (process, before, began) = (worker.process(), worker.process().cpu(), Instant::now());
                 let times = worker.run(records.unwrap_or(batch), time);
                 let elapsed = began.elapsed();
                 thread::sleep(SETTLE);
@@ -139,11 +160,9 @@ impl Running {
         let (rate, connections, idle, loaded) = match &state {
             State::Server(server) => {
                 let rate = saturating.zip(server.share()).map(|(saturating, share)| saturating * share);
-                (rate, server.load.connections, server.idle, server.server.process().resident())
+                (rate, server.load.connections, server.before, server.after)
             }
-            State::Worker { worker, .. } => {
-                (None, 0, Resident::default(), worker.process().resident())
-            }
+            State::Worker { worker, .. } => (None, 0, Resident::default(), worker.process().resident()),
             State::Start(_) => (None, 0, Resident::default(), Resident::default()),
         };
         Measured { side, windows, rate, connections, idle, loaded }
@@ -194,18 +213,40 @@ fn start_server(serving: Serving, site: &Site) -> Server {
 }
 
 impl Loaded {
-    fn start(serving: Serving, load: Load, site: &Site) -> Self {
+    fn start(serving: Serving, load: Load, site: &Site, lasting: bool) -> Self {
         let users = if let Serving::Gateway(Setup { users, .. }) = serving { users } else { 1 };
-        let server = start_server(serving, site);
-        let idle = server.process().resident();
         let requests = Arc::new(Requests::new(load.body, &site.users(users)));
+        let server = start_server(serving, site);
+        let before = server.process().resident();
         let threads = site.clients().min(load.connections);
-        let connect = |index: usize| {
-            let connections = load.connections / threads + usize::from(index < load.connections % threads);
-            Client::connect(server.address, connections, &requests, (index, threads))
-        };
-        let clients = (0..threads).map(connect).collect();
-        Self { server, clients, load, users, idle }
+        Self {
+            server,
+            clients: Vec::new(),
+            requests,
+            load,
+            users,
+            threads,
+            is_lasting: lasting,
+            before,
+            after: before,
+        }
+    }
+
+    /// Connects the clients that are not.
+    fn connect(&mut self) {
+        let (connections, threads) = (self.load.connections, self.threads);
+        for index in self.clients.len()..threads {
+            let connections = connections / threads + usize::from(index < connections % threads);
+            let place = (index, threads);
+            self.clients.push(Client::connect(self.server.address, connections, &self.requests, place));
+        }
+    }
+
+    fn disconnect(&mut self) {
+        self.after = self.server.process().resident();
+        if !self.is_lasting {
+            self.clients.clear();
+        }
     }
 
     fn share(&self) -> Option<f64> {
@@ -215,15 +256,17 @@ impl Loaded {
     /// The pace of each client.
     fn pace(&self, saturating: Option<f64>) -> Pace {
         match self.share().zip(saturating) {
-            Some((share, rate)) => {
-                Pace::Every(Duration::from_secs_f64(self.clients.len() as f64 / (rate * share)))
-            }
+            Some((share, rate)) => Pace::Every(Duration::from_secs_f64(self.threads as f64 / (rate * share))),
             None => Pace::Closed,
         }
     }
 
     fn measure(&mut self, pace: Pace, time: Duration) -> Window {
         let process: Process = self.server.process();
+        if !self.is_lasting {
+            self.connect();
+            self.run(Pace::Closed, time / 4);
+        }
         let writes = self.server.writes();
         thread::sleep(SETTLE);
         let (before, began) = (process.cpu(), Instant::now());
@@ -236,6 +279,7 @@ impl Loaded {
             (counts > count).then(|| (sums - sum) / (counts - count))
         });
         self.server.remove_closed_files();
+        self.disconnect();
         Window { requests: tally.answers, records, elapsed, cpu, waits: Some(tally.waits), batch }
     }
 
@@ -244,7 +288,7 @@ impl Loaded {
         let tallies: Vec<_> = thread::scope(|scope| {
             let run = |client| scope.spawn(move || Client::run(client, pace, time));
             let clients: Vec<_> = self.clients.iter_mut().map(run).collect();
-            clients.into_iter().map(|client| client.join()).collect()
+            clients.into_iter().map(thread::ScopedJoinHandle::join).collect()
         });
         let mut all = Tally { answers: 0, waits: waits() };
         for tally in tallies {
@@ -256,7 +300,14 @@ impl Loaded {
     }
 }
 
-/// Whether a side is one of those that the subject is compared with.
-pub fn is_base(measured: &Measured) -> bool {
-    measured.side.part == Part::Base
+impl Measured {
+    /// What it is, and its load where that is not the subject's.
+    pub fn name(&self, subject: &Self) -> String {
+        match (self.side.what, subject.side.what) {
+            (What::Served(serving, load), What::Served(_, same)) if load == same => serving.to_string(),
+            (What::Served(serving, load), _) => format!("{serving}, {load}"),
+            (What::Start(serving), _) => serving.to_string(),
+            (What::Alone(alone), _) => alone.to_string(),
+        }
+    }
 }

@@ -10,6 +10,8 @@ use socket2::{Domain, Socket, Type};
 /// Connections from one address: a server bounds those of one peer.
 const PER_ADDRESS: usize = 2000;
 
+const LENGTH_NAME: &[u8] = b"Content-Length: ";
+
 pub struct Connection {
     stream: TcpStream,
     /// The request under way: its number, its bytes that are sent, when it was due.
@@ -100,8 +102,7 @@ fn is_whole(bytes: &[u8]) -> bool {
     let Some(head) = memmem::find(bytes, b"\r\n\r\n") else { return false };
     let text = || String::from_utf8_lossy(bytes);
     assert!(bytes.starts_with(b"HTTP/1.1 200 "), "answered: {}", text());
-    const NAME: &[u8] = b"Content-Length: ";
-    let length = memmem::find(&bytes[..head], NAME).map(|at| &bytes[at + NAME.len()..head]);
+    let length = memmem::find(&bytes[..head], LENGTH_NAME).map(|at| &bytes[at + LENGTH_NAME.len()..head]);
     let length = length.unwrap_or_else(|| panic!("no length: {}", text()));
     let digits = length.iter().take_while(|byte| byte.is_ascii_digit());
     let length = digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'));

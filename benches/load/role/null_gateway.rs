@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use iem_gateway::Gateway;
 use iem_gateway::config::{self, SinkKind};
 use iem_gateway::pipeline::Backend;
 use iem_gateway::sinks::Backends;
-use iem_gateway::Gateway;
 use iem_sink::{Outcome, Record, Sink, SinkError, TopicConfig, Writer};
 
 #[derive(Clone, Copy)]
