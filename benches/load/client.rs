@@ -27,6 +27,8 @@ pub use schedule::Pace;
 
 /// Nothing has been answered for so long: the server does not answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Connections that are opened before each has sent a request.
+const GREETED_AT_ONCE: usize = 100;
 const READ_BYTES: usize = 64 << 10;
 const EVENTS: usize = 1024;
 /// What is less than a tenth of a microsecond is not told apart, and what is more than a minute neither.
@@ -59,32 +61,42 @@ pub fn waits() -> Histogram<u64> {
 }
 
 impl Client {
-    /// Connects `connections` times. Of several clients `index` is this one's place: they share out the requests' numbers.
+    /// Connects `connections` times, and has a request answered on each connection. Of several clients `index` is this
+    /// one's place: they share out the requests' numbers.
     pub fn connect(
         address: SocketAddr,
         connections: usize,
         requests: &Arc<Requests>,
         (index, clients): (usize, usize),
     ) -> Self {
-        let epoll = epoll::create(CreateFlags::CLOEXEC).expect("an epoll");
-        let connect = |number: usize| {
-            let connection = Connection::open(address, index * connections + number);
-            let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
-            epoll::add(&epoll, connection.stream(), EventData::new_u64(number as u64), flags)
-                .expect("a place in the epoll");
-            connection
-        };
-        let connections: Vec<_> = (0..connections).map(connect).collect();
-        Self {
-            idle: (0..connections.len()).collect(),
-            connections,
-            epoll,
+        let mut client = Self {
+            idle: VecDeque::with_capacity(connections),
+            connections: Vec::with_capacity(connections),
+            epoll: epoll::create(CreateFlags::CLOEXEC).expect("an epoll"),
             requests: Arc::clone(requests),
             next: index,
             stride: clients,
             scratch: Vec::new(),
             input: vec![0; READ_BYTES],
+        };
+        while client.connections.len() < connections {
+            let some = GREETED_AT_ONCE.min(connections - client.connections.len());
+            (0..some).for_each(|_| client.open(address, index * connections + client.connections.len()));
+            // A gateway closes a connection on which nothing comes.
+            client.run(Pace::Count(some), Duration::ZERO);
         }
+        client
+    }
+
+    /// Opens a connection, which is the next to be used.
+    fn open(&mut self, address: SocketAddr, number: usize) {
+        let connection = Connection::open(address, number);
+        let index = self.connections.len();
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+        epoll::add(&self.epoll, connection.stream(), EventData::new_u64(index as u64), flags)
+            .expect("a place in the epoll");
+        self.connections.push(connection);
+        self.idle.push_front(index);
     }
 
     /// Sends for `time`, then waits for the answers that are still due.

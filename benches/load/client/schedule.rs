@@ -9,6 +9,8 @@ pub enum Pace {
     Closed,
     /// One in such a time, whatever the answers do.
     Every(Duration),
+    /// So many, at once.
+    Count(usize),
 }
 
 pub struct Schedule {
@@ -26,6 +28,10 @@ impl Schedule {
     pub fn take(&mut self, now: Instant) -> Option<Instant> {
         match self.pace {
             Pace::Closed => (now < self.end).then_some(now),
+            Pace::Count(left) => left.checked_sub(1).map(|left| {
+                self.pace = Pace::Count(left);
+                now
+            }),
             Pace::Every(step) => {
                 let due = self.next;
                 (due <= now && due < self.end).then(|| {
@@ -41,6 +47,7 @@ impl Schedule {
         match self.pace {
             Pace::Closed => now >= self.end,
             Pace::Every(_) => self.next >= self.end,
+            Pace::Count(left) => left == 0,
         }
     }
 
