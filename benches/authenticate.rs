@@ -1,5 +1,5 @@
-//! What it costs to know who is calling: a token seen before, one never seen, in a directory of 100,000 users and
-//! customers; and to read such a directory.
+//! What it costs to know who is calling, a token seen before and one never seen, and whether they may send for a customer,
+//! in a directory of 100,000 users and customers; and to read such a directory.
 
 #![allow(missing_docs)]
 
@@ -60,8 +60,7 @@ fn authenticate(criterion: &mut Criterion) {
         let shown = Shown::default();
         bencher.iter(|| {
             let token = access_token([black_box(header.as_bytes())], None).expect("a cookie");
-            let principal = identity.principal(token, &shown, now).expect("our token");
-            authorization::customer(&directory.load(), principal.user(), "customer-50000").map(Arc::clone)
+            identity.principal(token, &shown, now).expect("our token")
         });
     });
     group.bench_function("token of another connection", |bencher| {
@@ -79,6 +78,19 @@ fn authenticate(criterion: &mut Criterion) {
         );
     });
     group.bench_function("basic seen before", |bencher| bencher.iter(login));
+    group.finish();
+
+    let principal = identity.principal(token.as_bytes(), &Shown::default(), now).expect("our token");
+    let mut group = criterion.benchmark_group("authorise");
+    for (name, customer) in [("associated", "customer-50000"), ("not associated", "customer-50001")] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let directory = directory.load();
+                let customer = authorization::customer(&directory, principal.user(), black_box(customer));
+                customer.map(Arc::clone)
+            });
+        });
+    }
     group.finish();
 
     let mut group = criterion.benchmark_group("directory");

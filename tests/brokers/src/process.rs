@@ -42,6 +42,11 @@ impl Guarded {
         Self { keeper, pid }
     }
 
+    /// The child's process id.
+    pub fn id(&self) -> i32 {
+        self.pid.as_raw_pid()
+    }
+
     /// Whether the child still runs, as far as can be told without waiting for it.
     pub fn is_running(&self) -> bool {
         state(&self.folder()).is_some_and(|state| state != 'Z')

@@ -1,0 +1,63 @@
+//! What decoding a body of a thousand events costs, in the pieces in which it arrives and counted as it grows, beside the
+//! library alone, on the whole body and into a buffer that is large enough.
+
+#![allow(missing_docs)]
+#![allow(dead_code, reason = "a module of the load bench, of which not everything is needed here")]
+
+#[path = "load/body.rs"]
+mod body;
+
+use std::hint::black_box;
+
+use bytes::Bytes;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use flate2::{Decompress, FlushDecompress};
+use iem_gateway::encoding::{Decoder, Encoding};
+use iem_gateway::memory::{Buffer, Memory};
+use zstd::zstd_safe::DCtx;
+
+use body::{Body, Coding, Form};
+
+const LIMIT: usize = 8 << 20;
+const PIECE_BYTES: usize = 64 << 10;
+/// Base 2 logarithm of gzip's window.
+const WINDOW_LOG: u8 = 15;
+
+fn decode(criterion: &mut Criterion) {
+    let lines = Body::many(Form::Lines(1000));
+    let length = lines.plain("acme").len();
+    for (coding, encoding) in [(Coding::Gzip, Encoding::Gzip), (Coding::Zstd, Encoding::Zstd)] {
+        let body = lines.encoded(coding).bytes("acme");
+        assert_eq!(in_pieces(encoding, &body).len(), length);
+        let mut group = criterion.benchmark_group(format!("decode/{}", encoding.name()));
+        group.throughput(Throughput::Bytes(length as u64));
+        group.bench_function("in pieces", |b| b.iter(|| in_pieces(encoding, black_box(&body))));
+        group.bench_function("library alone", |b| b.iter(|| alone(coding, black_box(&body), length)));
+        group.finish();
+    }
+}
+
+fn in_pieces(encoding: Encoding, body: &[u8]) -> Bytes {
+    let memory = Memory::new(2 * LIMIT);
+    let mut output = Buffer::new(&memory, None);
+    let mut decoder = Decoder::new(encoding, &memory).expect("there is room");
+    for mut piece in body.chunks(PIECE_BYTES) {
+        while decoder.step(&mut piece, &mut output, LIMIT).expect("a body of ours") {}
+    }
+    decoder.finish().expect("a whole body");
+    output.freeze()
+}
+
+fn alone(coding: Coding, body: &[u8], length: usize) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(length);
+    if coding == Coding::Gzip {
+        let mut inflate = Decompress::new_gzip(WINDOW_LOG);
+        inflate.decompress_vec(body, &mut plain, FlushDecompress::Finish).expect("a body of ours");
+    } else {
+        DCtx::create().decompress(&mut plain, body).expect("a body of ours");
+    }
+    plain
+}
+
+criterion_group!(benches, decode);
+criterion_main!(benches);

@@ -1,0 +1,134 @@
+//! The report as Markdown, aligned so that a terminal shows a table too.
+
+use std::fmt::Write as _;
+
+use super::case::{Goal, Group};
+use super::figures::{Figures, Report, Spread, Verdict, Waits};
+use super::machine::Machine;
+
+const WIDTH: usize = 54;
+/// Under a column of figures.
+const RULE: &str = "-----------:|";
+const HEADS: [&str; 9] =
+    ["req/s", "records/s", "CPU/req", "CPU/record", "p50", "p99", "p99.9", "max", "memory"];
+
+/// What stands before all tables.
+pub fn preamble(machine: &Machine, quick: bool) -> String {
+    let length = if quick { "short" } else { "full" };
+    format!(
+        "# Load, a {length} run\n\n{machine}\n\nCPU is the server's process alone, all its threads. `×` is how many \
+         times a side's CPU time a record the first\nside of its case takes: the median of turns, with the lowest and \
+         the highest. Several sides together: their sum.\n"
+    )
+}
+
+/// A group's title, and the head of its table.
+pub fn head(group: Group) -> String {
+    let line = format!("|:{}|{}:{}|", "-".repeat(WIDTH + 1), RULE.repeat(HEADS.len()), "-".repeat(21));
+    format!("\n## {group}\n\n{}\n{line}", columns("", HEADS.map(str::to_owned), "×"))
+}
+
+/// A case's rows.
+pub fn rows(report: &Report) -> String {
+    let empty = || [const { String::new() }; HEADS.len()];
+    let mut rows = vec![columns(&format!("**{}**", report.name), empty(), "")];
+    rows.extend(report.sides.iter().map(row));
+    if let Some(sum) = report.cpu.filter(|_| report.bases() > 1) {
+        rows.push(columns("these together", empty(), &spread(sum)));
+    }
+    rows.join("\n")
+}
+
+fn columns(name: &str, cells: [String; HEADS.len()], times: &str) -> String {
+    let cells = cells.map(|cell| format!(" {cell:>10} |")).concat();
+    format!("| {name:WIDTH$} |{cells} {times:20} |")
+}
+
+fn row(side: &Figures) -> String {
+    let name = match side.rate {
+        Some(rate) => format!("{}, {}/s asked for", side.name, count(rate)),
+        None => side.name.clone(),
+    };
+    let waits = side.waits.map_or([const { String::new() }; 4], |Waits { p50, p99, p999, max }| {
+        [p50, p99, p999, max].map(time)
+    });
+    let [p50, p99, p999, max] = waits;
+    let memory =
+        if side.loaded.peak == 0 { String::new() } else { format!("{} MiB", side.loaded.peak >> 20) };
+    let cells = [
+        count(side.requests_per_second),
+        count(side.records_per_second),
+        time(side.request_cpu_micros),
+        time(side.record_cpu_micros),
+        p50,
+        p99,
+        p999,
+        max,
+        memory,
+    ];
+    columns(&name, cells, &side.times.map(spread).unwrap_or_default())
+}
+
+/// What else a case says: memory a connection, records a write, waits compared.
+pub fn notes(report: &Report) -> Option<String> {
+    let mut notes = Vec::new();
+    for side in report.sides.iter().filter(|side| side.connections >= 1000) {
+        if let Some(bytes) = side.bytes_a_connection() {
+            let name = &side.name;
+            notes.push(format!("{name}: {:.1} KiB of memory a connection", bytes / 1024.0));
+        }
+    }
+    let batch = report.subject().batch_records.map(|batch| format!("{batch:.1} records a write"));
+    notes.extend(batch);
+    let p99 = report.p99.filter(|_| report.group == Group::Rates);
+    notes.extend(p99.map(|p99| format!("p99 {} times that of bare hyper", spread(p99))));
+    (!notes.is_empty()).then(|| format!("{}: {}.", report.name, notes.join("; ")))
+}
+
+/// All goals with what was measured.
+pub fn goals(reports: &[Report]) -> String {
+    let mut text = format!("\n## Goals\n\n| {:60} | {:24} | {:>10} | met |\n", "case", "goal", "measured");
+    let _ = writeln!(text, "|:{}|:{}|{}:|:----|", "-".repeat(61), "-".repeat(25), "-".repeat(11));
+    for report in reports {
+        for Verdict { goal, measured, met } in &report.verdicts {
+            let (goal, measured) = goal_text(*goal, *measured);
+            let met = if *met { "yes" } else { "**no**" };
+            let _ = writeln!(text, "| {:60} | {goal:24} | {measured:>10} | {met} |", report.name);
+        }
+    }
+    text
+}
+
+fn goal_text(goal: Goal, measured: f64) -> (String, String) {
+    match goal {
+        Goal::Cpu(bound) => (format!("CPU at most {bound:.2} ×"), format!("{measured:.2} ×")),
+        Goal::P99(bound) => (format!("p99 at most {bound:.2} ×"), format!("{measured:.2} ×")),
+        Goal::RecordMicros(bound) => (format!("at most {} CPU a record", time(bound)), time(measured)),
+        Goal::RecordsPerSecond(bound) => (format!("at least {} records/s", count(bound)), count(measured)),
+        Goal::Seconds(bound) => (format!("at most {bound} s"), time(measured * 1e6)),
+    }
+}
+
+fn spread(Spread { median, lowest, highest }: Spread) -> String {
+    format!("{median:.2} ({lowest:.2}–{highest:.2})")
+}
+
+fn count(count: f64) -> String {
+    match count {
+        1e6.. => format!("{:.2} M", count / 1e6),
+        1e4.. => format!("{:.1} k", count / 1e3),
+        _ => format!("{count:.0}"),
+    }
+}
+
+/// Of microseconds.
+fn time(micros: f64) -> String {
+    match micros {
+        1e6.. => format!("{:.2} s", micros / 1e6),
+        1e4.. => format!("{:.1} ms", micros / 1e3),
+        1e3.. => format!("{:.2} ms", micros / 1e3),
+        100.0.. => format!("{micros:.0} µs"),
+        10.0.. => format!("{micros:.1} µs"),
+        _ => format!("{micros:.2} µs"),
+    }
+}

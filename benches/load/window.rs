@@ -1,0 +1,33 @@
+//! What was counted in one side's turn.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+pub struct Window {
+    pub requests: u64,
+    pub records: u64,
+    pub elapsed: Duration,
+    /// Of the server, all its threads.
+    pub cpu: Duration,
+    /// How long each answer took, in nanoseconds.
+    pub waits: Option<Histogram<u64>>,
+    /// Records in one write of the gateway, on average.
+    pub batch: Option<f64>,
+}
+
+impl Window {
+    /// CPU time of a record, in microseconds.
+    pub fn record_micros(&self) -> f64 {
+        micros(self.cpu) / self.records as f64
+    }
+
+    /// What 99 in 100 waited at most, in nanoseconds.
+    pub fn p99(&self) -> Option<f64> {
+        self.waits.as_ref().map(|waits| waits.value_at_quantile(0.99) as f64)
+    }
+}
+
+pub fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
