@@ -66,7 +66,7 @@ pub(super) fn oversized(site: &Site) {
     let members = encoded("gzip", b"").repeat(4_200);
     refused(site, &post(members).header("Content-Encoding", "gzip").bytes(), 400, limits::MEMBERS);
 
-    let long = post(Vec::new()).header("X-Long", &"x".repeat(40_000)).bytes();
+    let long = post(Vec::new()).header("X-Long", &"x".repeat(100_000)).bytes();
     refused(site, &long, 431, limits::HEAD_SIZE);
     let many = (0..120).fold(post(Vec::new()), |request, number| request.header(&format!("X-{number}"), "x"));
     refused(site, &many.bytes(), 431, limits::HEAD_COUNT);
@@ -184,7 +184,8 @@ pub(super) fn flood(site: &Site) {
 
 /// Changes the directory, and has it read at once every other time.
 pub(super) fn reload_directory(site: &Site) {
-    let added = edit(&site.directory(), Missing::Refuse, |document| document.add_customer("passing", "Passing"));
+    let added =
+        edit(&site.directory(), Missing::Refuse, |document| document.add_customer("passing", "Passing"));
     hang_up(site);
     thread::sleep(Duration::from_millis(200));
     let removed = edit(&site.directory(), Missing::Refuse, |document| document.remove_customer("passing"));
@@ -206,8 +207,12 @@ fn hang_up(site: &Site) {
 
 /// Requests over HTTP/2 that are taken back, and more of them than a connection may have.
 pub(super) fn abuse_http2(site: &Site) {
-    const GET: [(&str, &str); 4] =
-        [(":method", "GET"), (":scheme", "http"), (":path", "/publish/healthcheck/"), (":authority", "gateway")];
+    const GET: [(&str, &str); 4] = [
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":path", "/publish/healthcheck/"),
+        (":authority", "gateway"),
+    ];
     let pair = |number: u32| {
         let stream = 2 * number + 1;
         let cancel = Frame::new(RST_STREAM, 0, stream, 8u32.to_be_bytes());
@@ -220,8 +225,7 @@ pub(super) fn abuse_http2(site: &Site) {
     let Some(mut frames) = Frames::try_open(site.door.address) else { return };
     let cookie = format!("access_token={}", site.token);
     let open = |number: u32| {
-        let head =
-            [(":method", "POST"), (":scheme", "http"), (":path", EVENTS), ("cookie", &cookie)];
+        let head = [(":method", "POST"), (":scheme", "http"), (":path", EVENTS), ("cookie", &cookie)];
         let stream = 2 * number + 1;
         [Frame::headers(stream, &head, false).bytes(), Frame::new(DATA, 0, stream, *b"{").bytes()].concat()
     };

@@ -79,7 +79,8 @@ impl Door {
         let wire: Box<dyn Wire> = match &self.tls {
             None => Box::new(handle),
             Some(config) => {
-                let connection = ClientConnection::new(Arc::clone(config), name()).map_err(io::Error::other)?;
+                let connection =
+                    ClientConnection::new(Arc::clone(config), name()).map_err(io::Error::other)?;
                 Box::new(StreamOwned::new(connection, handle))
             }
         };

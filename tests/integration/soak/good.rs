@@ -18,7 +18,8 @@ use crate::harness::{encoded, post};
 const PADDING: usize = 400;
 const PAUSE: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(15);
-const PATHS: [&str; 4] = ["/publish/allevents/", "/publish/metrics/", "/publish/entity/", "/publish/service/"];
+const PATHS: [&str; 4] =
+    ["/publish/allevents/", "/publish/metrics/", "/publish/entity/", "/publish/service/"];
 
 /// One record of a customer that has no quota.
 pub(super) fn record(id: u64, client: usize) -> String {
@@ -95,7 +96,8 @@ pub(super) fn publish_over_http2(site: &Site, at_once: usize, client: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     while site.tally.goes_on() {
         // A connection that fails has settled what was under way; the next one begins anew.
-        let _ = runtime.block_on(async { tokio::time::timeout(4 * PATIENCE, connection(site, at_once, client)).await });
+        let _ = runtime
+            .block_on(async { tokio::time::timeout(4 * PATIENCE, connection(site, at_once, client)).await });
         thread::sleep(PAUSE);
     }
 }
