@@ -5,11 +5,13 @@
 
 mod account;
 mod body;
+mod callers;
 mod change;
 mod contract;
 mod generate;
 mod outcome;
 mod record;
+mod setup;
 mod verdict;
 mod words;
 mod world;

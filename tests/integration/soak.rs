@@ -11,7 +11,6 @@ mod limits;
 mod site;
 mod tally;
 
-use std::collections::HashMap;
 use std::thread;
 use std::time::Duration;
 
@@ -188,30 +187,33 @@ fn ends_in_order(site: &mut Site) -> Option<String> {
     (status.code() != Some(0) || panics > 0).then_some(fault)
 }
 
-/// Every record answered 200 is there once, and no other that was refused.
+/// Every record answered 200 is there once, and none that was refused.
 fn records(site: &Site) -> Vec<String> {
-    let mut found: HashMap<u64, usize> = HashMap::new();
+    let mut found = Vec::new();
     for topic in TOPICS {
-        for_each_line(&site.gateway.home.path("data").join(topic), |line| {
-            let text = std::str::from_utf8(line).expect("lines are text");
-            let id = text.split_once(r#""test_id":""#).and_then(|(_, rest)| rest.split('"').next());
-            *found.entry(id.and_then(|id| id.parse().ok()).expect("an id of the soak")).or_default() += 1;
-        });
+        for_each_line(&site.gateway.home.path("data").join(topic), |line| found.push(id(line)));
     }
-    let ledger = site.tally.ledger();
-    let lost = ledger.published.iter().filter(|id| !found.contains_key(id)).count();
-    let twice = found.values().filter(|count| **count > 1).count();
-    let published: std::collections::HashSet<_> = ledger.published.iter().collect();
-    let known = |id: &u64| published.contains(id) || ledger.perhaps.contains(id);
-    let refused = found.keys().filter(|id| !known(id)).count();
-    eprintln!(
+    found.sort_unstable();
+    let twice = found.windows(2).filter(|pair| pair[0] == pair[1]).count();
+    let mut ledger = site.tally.ledger();
+    ledger.published.sort_unstable();
+    let published = &ledger.published;
+    let lost = published.iter().filter(|id| found.binary_search(id).is_err()).count();
+    let known = |id: &u64| published.binary_search(id).is_ok() || ledger.perhaps.contains(id);
+    let refused = found.iter().filter(|id| !known(id)).count();
+    let account = format!(
         "{}: {} records answered 200, {} in the files; {lost} lost, {twice} twice, {refused} refused and there",
         site.label,
         published.len(),
         found.len()
     );
-    let empty = published.is_empty().then(|| format!("{}: nothing was published", site.label));
-    let wrong = (lost + twice + refused > 0)
-        .then(|| format!("{}: {lost} records lost, {twice} twice, {refused} refused and there", site.label));
-    empty.into_iter().chain(wrong).collect()
+    eprintln!("{account}");
+    if published.is_empty() || lost + twice + refused > 0 { vec![account] } else { Vec::new() }
+}
+
+/// The id that a client of the soak put into its record.
+fn id(line: &[u8]) -> u64 {
+    let text = std::str::from_utf8(line).expect("lines are text");
+    let id = text.split_once(r#""test_id":""#).and_then(|(_, rest)| rest.split('"').next());
+    id.and_then(|id| id.parse().ok()).expect("an id of the soak")
 }

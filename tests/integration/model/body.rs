@@ -5,7 +5,8 @@ use std::fmt::Write;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::words::{
-    Auth, Authorization, Body, Coding, CookieStyle, Form, Odd, Publish, Query, Ticket, TicketBody, Trace, Via,
+    Auth, Authorization, Body, Coding, CookieStyle, Form, Odd, Password, Publish, Query, Ticket, TicketBody,
+    Token, Trace, User, Via,
 };
 use crate::harness::{basic, encoded};
 
@@ -178,8 +179,8 @@ impl Rendered {
 /// Credentials as header lines; `token` says what stands for a token, `password` for a user's email and password.
 pub(crate) fn auth_lines(
     auth: &Auth,
-    token: impl Fn(super::words::Token) -> String,
-    credentials: impl Fn(super::words::User, super::words::Password) -> String,
+    token: impl Fn(Token) -> String,
+    credentials: impl Fn(User, Password) -> String,
 ) -> String {
     let mut lines = String::new();
     if let Some((cookie, style)) = auth.cookie {

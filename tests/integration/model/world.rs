@@ -3,25 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use iem_sink::SinkError;
-use iem_sink::testing::{Behaviour, ScriptedSink};
+use iem_sink::testing::ScriptedSink;
 use rustix::process::Signal;
 
 use super::account::{Books, Bytes, Entry, Record, There};
-use super::body::{BODY_BYTES_MAX, QUEUE_RECORDS, Rendered, TRACE, auth_lines, request as request_bytes};
+use super::body::{Rendered, TRACE, request as request_bytes};
+use super::callers::Callers;
 use super::change;
-use super::contract::{Contract, Held, Judged};
-use super::outcome::{Fate, Standing, mark, verdict};
+use super::contract::{Contract, Judged};
+use super::outcome::{Fate, Standing, verdict};
+use super::setup::{DEADLINE, behaviour, home};
 use super::verdict::MARKERS;
-use super::words::{
-    Act, Auth, Call, Change, End, Kind, Password, Plan, Request, Sequence, Setup, Step, Token, Trace, USERS,
-    User, Via,
-};
-use crate::contract as cases;
-use crate::harness::{AMPLE, Answer, Connection, Gateway, Home, Http2, email, eventually};
-
-/// Of every topic: what the sink leaves open costs a test this long.
-const DEADLINE: Duration = Duration::from_millis(300);
+use super::words::{Act, Call, Change, End, Kind, Plan, Request, Sequence, Setup, Step, Trace, Via};
+use crate::harness::{AMPLE, Answer, Connection, Gateway, Home, Http2, eventually};
 
 /// What takes the records.
 enum Sink {
@@ -37,9 +31,7 @@ pub(crate) struct World {
     sink: Sink,
     contract: Contract,
     plans: BTreeMap<Kind, Standing>,
-    held: Held,
-    /// The newest access and refresh token of each user.
-    tokens: BTreeMap<User, (String, String)>,
+    callers: Callers,
     books: Books,
     kept: Option<Connection>,
     http2: Option<Http2>,
@@ -87,15 +79,13 @@ impl World {
     }
 
     fn new(home: Home, gateway: Gateway, sink: Sink) -> Self {
-        let pair = |user| (cases::issued("token", user), cases::issued("token-refresh", user));
         Self {
             home,
             gateway: Some(gateway),
             sink,
             contract: Contract::new(),
             plans: BTreeMap::new(),
-            held: Held::new(),
-            tokens: USERS.into_iter().map(|user| (user, pair(user))).collect(),
+            callers: Callers::new(),
             books: Books::default(),
             kept: None,
             http2: None,
@@ -179,12 +169,20 @@ impl World {
 
     /// Writes the request, and asks the model. Whoever shall send the newest token gets it first.
     fn prepare<'r>(&mut self, request: &'r Request, number: usize) -> Result<Ready<'r>, String> {
-        self.freshen(request)?;
+        let gateway = self.gateway.as_ref().expect("a gateway runs");
+        self.callers.freshen(request, &self.contract, gateway)?;
         let Request { auth, call, via, trace } = request;
-        let judged = self.contract.judge(auth, call, &self.held);
+        let judged = self.contract.judge(auth, call, self.callers.held());
         let (body, target) = self.render(call);
         let method = if matches!(call, Call::Running) { "GET" } else { "POST" };
-        let bytes = request_bytes(method, &target, &self.lines(auth, call), &body, *trace, *via);
+        let bytes = request_bytes(
+            method,
+            &target,
+            &self.callers.lines(auth, call, &self.contract),
+            &body,
+            *trace,
+            *via,
+        );
         let (fates, lingers) = match (&judged, call.kind()) {
             (Ok(deliveries), Some(kind)) => self.plans.entry(kind).or_default().take(deliveries),
             _ => (Vec::new(), false),
@@ -202,75 +200,12 @@ impl World {
             Call::Ticket(ticket) => (ticket.render(next_id()), ticket.target()),
             Call::LogIn(..) => (Rendered::of(String::new()), "/api/v1/user/token".to_owned()),
             Call::Refresh(token) => {
-                let token = match token {
-                    Token::Expired(user) => cases::issued("expired-refresh", user),
-                    token => self.token(*token),
-                };
+                let token = self.callers.refresh_token(*token);
                 let body = serde_json::json!({ "refresh_token": token }).to_string();
                 (Rendered::of(body), "/api/v1/user/token/refresh".to_owned())
             }
             Call::Running => (Rendered::of(String::new()), "/publish/healthcheck/".to_owned()),
         }
-    }
-
-    fn lines(&self, auth: &Auth, call: &Call) -> String {
-        let credentials = |user: User, password: Password| {
-            let number = self.contract.last_password(user);
-            let text = match password {
-                Password::Right => change::password_text(user, number),
-                Password::First => change::password_text(user, 0),
-                Password::Wrong => "wrong".to_owned(),
-            };
-            format!("{}:{text}", email(user))
-        };
-        match call {
-            Call::LogIn(user, password) => {
-                let basic = super::words::Authorization::Basic(user, *password);
-                let auth = Auth { cookie: None, authorization: Some(basic) };
-                auth_lines(&auth, |token| self.token(token), credentials)
-            }
-            Call::Refresh(_) | Call::Running => String::new(),
-            Call::Publish(_) | Call::Ticket(_) => auth_lines(auth, |token| self.token(token), credentials),
-        }
-    }
-
-    fn token(&self, token: Token) -> String {
-        match token {
-            Token::Newest(user) => self.tokens[user].0.clone(),
-            Token::Refresh(user) => self.tokens[user].1.clone(),
-            Token::First(user) => cases::issued("token", user),
-            Token::Expired(user) => cases::issued("expired", user),
-            Token::Foreign => cases::issued("foreign", "alice"),
-            Token::Cut(user) => cases::issued("cut", user),
-            Token::Junk => "a.b.c".to_owned(),
-        }
-    }
-
-    fn freshen(&mut self, request: &Request) -> Result<(), String> {
-        let tokens = [
-            request.auth.cookie.map(|(token, _)| token),
-            match request.auth.authorization {
-                Some(super::words::Authorization::Bearer(token)) => Some(token),
-                _ => None,
-            },
-            match request.call {
-                Call::Refresh(token) => Some(token),
-                _ => None,
-            },
-        ];
-        for token in tokens.into_iter().flatten() {
-            let (Token::Newest(user) | Token::Refresh(user)) = token else { continue };
-            let Some(password) = self.contract.may_log_in(user) else { continue };
-            if self.held.get(user).copied().unwrap_or_default() != password {
-                let answer = self.gateway().log_in(email(user), &change::password_text(user, password));
-                if answer.status != 200 {
-                    return Err(format!("{user} cannot log in: {answer:?}"));
-                }
-                self.tokens.insert(user, (answer.access_token(), answer.refresh_token()));
-                self.held.insert(user, password);
-            }
-        }
-        Ok(())
     }
 
     fn exchange(&mut self, ready: &Ready) -> Result<Answer, String> {
@@ -305,7 +240,7 @@ impl World {
         if let Err(verdict) = &ready.judged {
             if let Some(answer) = &outcome.answer {
                 verdict.check(answer, &self.contract)?;
-                self.keep_tokens(ready, answer);
+                self.callers.keep(&ready.request.call, answer, &self.contract);
             }
             self.book(ready, outcome, |_| There::Never);
             return Ok(());
@@ -348,17 +283,6 @@ impl World {
             eventually(AMPLE, "the topic has nothing in hand", || {
                 self.gateway().metric("iem_gateway_queue_records", &[&topic]) < 0.5
             });
-        }
-    }
-
-    fn keep_tokens(&mut self, ready: &Ready, answer: &Answer) {
-        let user = match ready.request.call {
-            Call::LogIn(user, _) | Call::Refresh(Token::Refresh(user)) => user,
-            _ => return,
-        };
-        if answer.status == 200 {
-            self.tokens.insert(user, (answer.access_token(), answer.refresh_token()));
-            self.held.insert(user, self.contract.last_password(user));
         }
     }
 
@@ -502,38 +426,5 @@ impl Run {
             *sum += count;
         }
         self.late += other.late;
-    }
-}
-
-fn home(setup: Setup) -> Home {
-    let mut home = cases::home()
-        .set("server.max_body", format!("{BODY_BYTES_MAX} B"))
-        .set("server.threads", setup.threads)
-        .set("login.failures_per_user", 1_000_000)
-        .set("login.failures_per_peer", 1_000_000)
-        .set("topics.metrics.workers", setup.workers);
-    for kind in Kind::ALL {
-        let key = |name: &str| format!("topics.{}.{name}", kind.topic());
-        home = home
-            .set(&key("deadline"), format!("{} ms", DEADLINE.as_millis()))
-            .set(&key("linger"), if setup.linger { "2ms" } else { "0ms" })
-            .set(&key("queue_records"), i64::try_from(QUEUE_RECORDS).expect("a small number"))
-            .set(&key("batch_records"), if kind == Kind::Entity { 2 } else { 16 });
-    }
-    home
-}
-
-fn behaviour(act: Act) -> Behaviour {
-    let error = SinkError::transient("scripted");
-    match act {
-        Act::Deliver => Behaviour::Deliver,
-        Act::Slow => Behaviour::Delay(Duration::from_millis(5)),
-        Act::Transient => Behaviour::Fail(error),
-        Act::Permanent => Behaviour::Fail(SinkError::permanent("scripted")),
-        Act::Panic => Behaviour::Panic,
-        Act::Mark => Behaviour::Mark(std::sync::Arc::new(mark), error),
-        Act::MarkForGood => Behaviour::Mark(std::sync::Arc::new(mark), SinkError::permanent("scripted")),
-        Act::Late => Behaviour::Delay(2 * DEADLINE),
-        Act::PastDeadline => Behaviour::StallPastDeadline,
     }
 }
