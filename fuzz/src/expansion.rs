@@ -128,6 +128,10 @@ fn value(name: &str, arguments: &str) -> Option<Vec<u8>> {
             written(DeflateEncoder::new(Vec::new(), Compression::fast()), arguments).finish().ok()?
         }
         "zstd" => zstd::encode_all(&*plain(arguments), 1).ok()?,
+        "gzip-members" => {
+            let member = GzEncoder::new(Vec::new(), Compression::fast()).finish().ok()?;
+            member.repeat(arguments.parse::<usize>().ok()?.min(GROWTH_MAX / member.len()))
+        }
         "token-refresh" => secrets.refresh_token(arguments)?.into_bytes(),
         "expired" | "expired-refresh" => secrets.expired.clone().into_bytes(),
         "foreign" | "foreign-refresh" => secrets.foreign.clone().into_bytes(),

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::pin;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,30 +40,35 @@ const SETTLING_TIME: Duration = Duration::from_secs(8);
 const BETWEEN_STEPS: Duration = Duration::from_micros(20);
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Of a 16th of the usual sizes, so that inputs reach the limits.
+/// Small sizes, so that inputs reach the limits.
 const SETTINGS: &str = r#"
 server.listen = "127.0.0.1:0"
 server.threads = 1
 server.max_body = "320 KiB"
+server.memory = "2240 KiB"
 admin.listen = "127.0.0.1:0"
 directory.path = "directory.toml"
 tokens.key_file = "token.key"
 login.failures_per_user = 1000000
 login.failures_per_peer = 1000000
-topics.events.queue_records = 10000
-topics.metrics.workers = 3
+topics.events = { queue_bytes = "320 KiB", batch_bytes = "320 KiB", queue_records = 10000 }
+topics.metrics = { queue_bytes = "320 KiB", batch_bytes = "320 KiB", workers = 3 }
+topics.entities = { queue_bytes = "320 KiB", batch_bytes = "320 KiB" }
+topics.services = { queue_bytes = "320 KiB", batch_bytes = "320 KiB", queue_records = 3, batch_records = 2 }
+topics.healthchecks = { queue_bytes = "320 KiB", batch_bytes = "320 KiB" }
+topics.tickets = { queue_bytes = "320 KiB", batch_bytes = "320 KiB" }
 "#;
 
 pub static GATEWAY: LazyLock<Gateway> = LazyLock::new(Gateway::start);
 
 pub struct Gateway {
     pub secrets: Secrets,
-    front: Front,
     directory: Directory,
     sunk: Arc<Sunk>,
-    /// When nothing is served.
-    permits: (usize, usize),
-    _whole: Whole,
+    config: Config,
+    /// Connections come one after the other, so that what is found is of one.
+    turn: Mutex<()>,
+    whole: Whole,
     _home: TempDir,
 }
 
@@ -72,6 +77,8 @@ pub enum Step {
     Send(Vec<u8>),
     /// Nothing, for so long.
     Wait(Duration),
+    /// The gateway is told to stop.
+    Drain,
 }
 
 /// How a client behaves.
@@ -83,6 +90,8 @@ pub struct Conduct {
     pub deaf: bool,
     /// The clock does not wait for the sink.
     pub hasty: bool,
+    /// The gateway is told to stop while the client sends.
+    pub draining: bool,
     pub behaviour: Behaviour,
 }
 
@@ -93,6 +102,7 @@ impl Conduct {
             silent: byte & 1 != 0,
             deaf: byte & 2 != 0,
             hasty: byte & 64 != 0,
+            draining: byte & 128 != 0,
             behaviour: Behaviour::of(byte >> 2),
         }
     }
@@ -115,96 +125,23 @@ impl Gateway {
         let sink = Box::new(MemorySink(Arc::clone(&sunk)));
         let backends = [(SinkKind::File, Arc::new(Backend { name: "memory", sink }))].into();
         let whole = Whole::open_with_sinks(&config, backends).expect("a gateway");
-        let front = whole.front(&config);
-        let permits = front.permits();
-        Self { secrets, front, directory, sunk, permits, _whole: whole, _home: home }
+        Self { secrets, directory, sunk, config, turn: Mutex::default(), whole, _home: home }
     }
 
     /// A client's connection, from its first byte to its end.
     pub fn converse(&self, steps: Vec<Step>, conduct: Conduct) -> Exchange {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.sunk.behave(conduct.behaviour);
+        let front = self.whole.front(&self.config);
+        let permits = front.permits();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let received = runtime.expect("a runtime").block_on(async {
-            let connection = pin!(self.connection(steps, conduct));
+            let connection = pin!(connection(&front, steps, conduct));
             let ended = tokio::time::timeout(CONNECTION_TIME, connection).await;
             ended.expect("the connection ends")
         });
-        self.settle();
+        settle(&front, permits);
         Exchange { received, records: self.sunk.take() }
-    }
-
-    async fn connection(&self, steps: Vec<Step>, conduct: Conduct) -> Vec<u8> {
-        let (client, server) = tokio::io::duplex(ON_THE_WAY);
-        let (mut reading, mut writing) = tokio::io::split(client);
-        let (ended, over) = tokio::sync::oneshot::channel::<()>();
-        let serve = async {
-            // The stream goes with it, as a socket does.
-            let _ = self.patiently(self.front.serve(server, PEER), conduct).await;
-            drop(ended);
-        };
-        let write = async {
-            for step in steps {
-                match step {
-                    Step::Wait(time) => tokio::time::sleep(time).await,
-                    Step::Send(bytes) => {
-                        if writing.write_all(&bytes).await.is_err() {
-                            return;
-                        }
-                    }
-                }
-            }
-            if !conduct.silent {
-                let _ = writing.shutdown().await;
-            }
-        };
-        let read = async {
-            if conduct.deaf {
-                let _ = over.await;
-            }
-            let mut received = Vec::new();
-            let _ = reading.read_to_end(&mut received).await;
-            received
-        };
-        tokio::join!(serve, write, read).2
-    }
-
-    /// Does `work`, and stops the clock while a reader or the sink has something to do for it.
-    async fn patiently<F: Future>(&self, work: F, conduct: Conduct) -> F::Output {
-        let mut work = pin!(work);
-        poll_fn(|context| {
-            let progress = work.as_mut().poll(context);
-            if !conduct.hasty && self.front.waiting() != (0, 0) {
-                self.until_settled();
-                thread::sleep(BETWEEN_STEPS);
-            }
-            if self.front.permits().1 < self.permits.1 {
-                // What it reads comes back to this task alone, which so is never idle.
-                thread::yield_now();
-                context.waker().wake_by_ref();
-            }
-            progress
-        })
-        .await
-    }
-
-    fn until_settled(&self) {
-        let began = Instant::now();
-        while self.front.waiting() != (0, 0) {
-            assert!(began.elapsed() < SETTLING_TIME, "a queue keeps {:?}", self.front.waiting());
-            thread::yield_now();
-        }
-    }
-
-    /// All that a connection held is given back after it. What still runs, on a reader or a worker, may finish.
-    fn settle(&self) {
-        let held = || (self.front.memory_used(), self.front.permits());
-        let began = Instant::now();
-        while held() != (0, self.permits) {
-            let held = held();
-            assert!(began.elapsed() < SETTLING_TIME, "{held:?} instead of {:?}", self.permits);
-            thread::yield_now();
-        }
-        self.until_settled();
     }
 
     /// What holds of every record, whatever was sent: who sent it may, and it is one JSON object with its customer.
@@ -236,4 +173,79 @@ impl Gateway {
             assert!(named.iter().any(Option::is_some), "{record:?}");
         }
     }
+}
+
+async fn connection(front: &Front, steps: Vec<Step>, conduct: Conduct) -> Vec<u8> {
+    let (client, server) = tokio::io::duplex(ON_THE_WAY);
+    let (mut reading, mut writing) = tokio::io::split(client);
+    let (ended, over) = tokio::sync::oneshot::channel::<()>();
+    let serve = async {
+        // The stream goes with it, as a socket does.
+        let _ = patiently(front, front.serve(server, PEER), conduct).await;
+        drop(ended);
+    };
+    let write = async {
+        for step in steps {
+            match step {
+                Step::Wait(time) => tokio::time::sleep(time).await,
+                Step::Drain => front.drain(),
+                Step::Send(bytes) => {
+                    if writing.write_all(&bytes).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+        if !conduct.silent {
+            let _ = writing.shutdown().await;
+        }
+    };
+    let read = async {
+        if conduct.deaf {
+            let _ = over.await;
+        }
+        let mut received = Vec::new();
+        let _ = reading.read_to_end(&mut received).await;
+        received
+    };
+    tokio::join!(serve, write, read).2
+}
+
+/// Does `work`, and stops the clock while a reader or the sink has something to do for it.
+async fn patiently<F: Future>(front: &Front, work: F, conduct: Conduct) -> F::Output {
+    let idle = front.permits().1;
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let progress = work.as_mut().poll(context);
+        if !conduct.hasty && front.waiting() != (0, 0) {
+            until_settled(front);
+            thread::sleep(BETWEEN_STEPS);
+        }
+        if front.permits().1 < idle {
+            // What is read comes back to this task alone, which so is never idle.
+            thread::yield_now();
+            context.waker().wake_by_ref();
+        }
+        progress
+    })
+    .await
+}
+
+fn until_settled(front: &Front) {
+    let began = Instant::now();
+    while front.waiting() != (0, 0) {
+        assert!(began.elapsed() < SETTLING_TIME, "a queue keeps {:?}", front.waiting());
+        thread::yield_now();
+    }
+}
+
+/// All that a connection held is given back after it. What still runs, on a reader or a worker, may finish.
+fn settle(front: &Front, permits: (usize, usize)) {
+    let held = || (front.memory_used(), front.permits());
+    let began = Instant::now();
+    while held() != (0, permits) {
+        assert!(began.elapsed() < SETTLING_TIME, "{:?} instead of {permits:?}", held());
+        thread::yield_now();
+    }
+    until_settled(front);
 }

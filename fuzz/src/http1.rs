@@ -28,7 +28,12 @@ pub fn check(input: &[u8]) {
         size => usize::from(size).max(sent.bytes.len() / PIECES_MAX),
     };
     let steps = sent.bytes.chunks(piece).flat_map(|piece| [Step::Send(piece.to_vec()), Step::Wait(BETWEEN)]);
-    let exchange = GATEWAY.converse(steps.collect(), conduct);
+    let mut steps: Vec<Step> = steps.collect();
+    if conduct.draining {
+        // Behind the first half, before the gateway has looked at it.
+        steps.insert(steps.len() / 2, Step::Drain);
+    }
+    let exchange = GATEWAY.converse(steps, conduct);
     // What begins as HTTP/2 is the other target's.
     if !sent.bytes.starts_with(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") {
         check_answers(&sent.bytes, &exchange, conduct);

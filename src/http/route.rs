@@ -105,6 +105,7 @@ mod tests {
             post("/publish/healthcheck", Route::Publish(Kind::Healthcheck));
             post("/gbp/push/acme", Route::Ticket("acme".into()));
             post("/gbp/push/a%2Fb%20c", Route::Ticket("a/b c".into()));
+            post("/gbp/push/{customer}", Route::Ticket("{customer}".into()));
             check(Method::GET, &format!("/publish/healthcheck{slash}"), Route::Running);
             check(Method::HEAD, &format!("/publish/healthcheck{slash}"), Route::Running);
             check(Method::PUT, &format!("/publish/healthcheck{slash}"), Route::MethodNotAllowed(GET_OR_POST));

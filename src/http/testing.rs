@@ -15,7 +15,7 @@ use super::server::{ServerSettings, Shared, Thread};
 use super::service::{self, Service};
 use crate::encoding::Encoding;
 
-/// A gateway's front for connections that come over no socket.
+/// A gateway's front for connections that come over no socket; each drains by itself.
 pub struct Front(Thread);
 
 impl Front {
@@ -33,6 +33,11 @@ impl Front {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         self.0.serve_plain(stream, peer, false).await
+    }
+
+    /// From now on no request is begun, and those under way are finished.
+    pub fn drain(&self) {
+        self.0.draining.cancel();
     }
 
     /// Bytes of bodies and waiting records that are counted now.

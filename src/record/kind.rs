@@ -70,7 +70,7 @@ const TABLE: [Row; Kind::COUNT] = [
     },
     Row {
         kind: Kind::Ticket,
-        paths: &["/gbp/push/{customer}"],
+        paths: &[],
         topic: "tickets",
         event_type: "iem.ticket",
         default_key: &["sysid"],
@@ -94,8 +94,8 @@ impl Kind {
         all
     };
 
-    /// The paths that take this kind by `POST`, each without its optional trailing slash. The ticket's ends in
-    /// `{customer}`, one segment that stands for the customer.
+    /// The paths that take this kind by `POST`, each without its optional trailing slash. A ticket has none of its own:
+    /// its path names the customer.
     pub const fn paths(self) -> &'static [&'static str] {
         TABLE[self as usize].paths
     }

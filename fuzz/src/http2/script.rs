@@ -12,6 +12,7 @@
 //! | `f` | a frame of any kind: flags and stream from the text |
 //! | `x` | the text itself |
 //! | `.` | nothing, for a time |
+//! | `!` | nothing, and the gateway is told to stop |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -136,6 +137,7 @@ impl Script {
                 self.steps.push(Step::Send([&[how], text].concat()));
             }
             b'.' => self.steps.push(Step::Wait(Duration::from_millis(1 << (how & 15)))),
+            b'!' => self.steps.push(Step::Drain),
             _ => {}
         }
     }
