@@ -25,9 +25,9 @@ const WINDOW_LOG: u8 = 15;
 
 fn decode(criterion: &mut Criterion) {
     let lines = Body::many(Form::Lines(1000));
-    let length = lines.plain("acme").len();
+    let length = lines.plain("acme", 0).len();
     for (coding, encoding) in [(Coding::Gzip, Encoding::Gzip), (Coding::Zstd, Encoding::Zstd)] {
-        let body = lines.encoded(coding).bytes("acme");
+        let body = lines.encoded(coding).bytes("acme", 0);
         assert_eq!(in_pieces(encoding, &body).len(), length);
         let mut group = criterion.benchmark_group(format!("decode/{}", encoding.name()));
         group.throughput(Throughput::Bytes(length as u64));

@@ -66,11 +66,11 @@ impl Body {
         if matches!(self.form, Form::Lines(_)) { "application/x-ndjson" } else { "application/json" }
     }
 
-    /// Its bytes before they are compressed.
-    pub fn plain(self, customer: &str) -> Vec<u8> {
-        let events = |count| (0..count).map(|number| event(customer, number, self.record_bytes));
+    /// Its bytes before they are compressed. Of one event there are many, by number.
+    pub fn plain(self, customer: &str, number: usize) -> Vec<u8> {
+        let events = |count| (0..count).map(|place| event(customer, number + place, self.record_bytes));
         match self.form {
-            Form::One => event(customer, 0, self.record_bytes),
+            Form::One => event(customer, number, self.record_bytes),
             Form::Array(count) => format!("[{}]", events(count).collect::<Vec<_>>().join(",")),
             Form::Lines(count) => events(count).map(|event| event + "\n").collect(),
         }
@@ -78,8 +78,8 @@ impl Body {
     }
 
     /// Its bytes as they are sent.
-    pub fn bytes(self, customer: &str) -> Vec<u8> {
-        let plain = self.plain(customer);
+    pub fn bytes(self, customer: &str, number: usize) -> Vec<u8> {
+        let plain = self.plain(customer, number);
         match self.coding {
             Coding::Plain => plain,
             Coding::Gzip => {

@@ -107,7 +107,10 @@ fn draw(plot: &Plot, series: &[(String, Vec<Point>)], path: &Path) -> Result<(),
         .x_label_area_size(48)
         .y_label_area_size(80)
         .build_cartesian_2d(x.log_scale(), y.log_scale())?;
-    chart.configure_mesh().x_desc(plot.axes[0]).y_desc(plot.axes[1]).draw()?;
+    let number = |number: &f64| number.to_string();
+    let mut mesh = chart.configure_mesh();
+    mesh.x_desc(plot.axes[0]).y_desc(plot.axes[1]);
+    mesh.x_label_formatter(&number).y_label_formatter(&number).draw()?;
     for (index, (name, points)) in series.iter().enumerate() {
         let colour = Palette99::pick(index).to_rgba();
         chart

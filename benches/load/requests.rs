@@ -9,27 +9,31 @@ use super::users::Users;
 pub struct Requests {
     /// What stands before the token, between it and the customer, and behind that.
     parts: [Vec<u8>; 3],
-    /// Whose token and customer go between; where there is one user, `whole` is the request.
+    /// Whose token and customer go between; where there is one user, `whole` are the requests.
     users: Arc<Users>,
-    whole: Option<Vec<u8>>,
+    whole: Vec<Vec<u8>>,
 }
+
+/// Of one user with a small body there are so many requests, with as many ordering keys.
+const VARIANTS: usize = 64;
+const SMALL_BYTES: usize = 4 << 10;
 
 impl Requests {
     pub fn new(body: Body, users: &Arc<Users>) -> Self {
-        let mut requests = Self { parts: parts(body), users: Arc::clone(users), whole: None };
-        if users.count() == 1 {
-            let mut whole = head(body, users.token(0), body.bytes(&Users::customer(0)).len());
-            whole.extend(body.bytes(&Users::customer(0)));
-            requests.whole = Some(whole);
-        }
-        requests
+        let variants = if body.records() * body.record_bytes <= SMALL_BYTES { VARIANTS } else { 1 };
+        let whole = |number| {
+            let bytes = body.bytes(&Users::customer(0), number);
+            [head(body, users.token(0), bytes.len()), bytes].concat()
+        };
+        let whole = if users.count() == 1 { (0..variants).map(whole).collect() } else { Vec::new() };
+        Self { parts: parts(body), users: Arc::clone(users), whole }
     }
 
     /// The bytes of a request, in `scratch` where they have to be put together. A user's turn comes again when all others
     /// have had theirs.
     pub fn get<'a>(&'a self, number: usize, scratch: &'a mut Vec<u8>) -> &'a [u8] {
-        if let Some(whole) = &self.whole {
-            return whole;
+        if !self.whole.is_empty() {
+            return &self.whole[number % self.whole.len()];
         }
         let user = number % self.users.count();
         scratch.clear();
@@ -59,7 +63,7 @@ fn head(body: Body, token: &str, length: usize) -> Vec<u8> {
 /// A request cut where its token and its customer stand. Only one plain record can be cut so.
 fn parts(body: Body) -> [Vec<u8>; 3] {
     let customer = Users::customer(0);
-    let text = body.plain(&customer);
+    let text = body.plain(&customer, 0);
     let head = head(body, "{token}", text.len());
     let head = String::from_utf8(head).expect("a head is text");
     let text = String::from_utf8(text).expect("an event is text");

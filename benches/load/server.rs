@@ -115,8 +115,16 @@ impl Server {
     }
 
     /// What it has to say for itself.
-    pub fn log(&self) -> String {
+    fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the log of {}:\n{}", self.address, self.log());
+        }
     }
 }
 

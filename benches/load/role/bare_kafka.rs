@@ -67,7 +67,7 @@ impl Bare {
             .set("message.timeout.ms", "11000");
         let countdown = Countdown { left: AtomicUsize::new(0), waiting: std::thread::current() };
         let producer = ThreadedProducer::from_config_and_context(&config, countdown).expect("a producer");
-        Self { producer, topic: topic.to_owned(), event: Body::EVENT.plain(&Users::customer(0)) }
+        Self { producer, topic: topic.to_owned(), event: Body::EVENT.plain(&Users::customer(0), 0) }
     }
 }
 

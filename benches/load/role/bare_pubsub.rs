@@ -50,7 +50,7 @@ impl Bare {
                 .set_delay_threshold(Duration::from_hours(1))
                 .build()
         });
-        Self { runtime, publisher, event: Body::EVENT.plain(&Users::customer(0)).into() }
+        Self { runtime, publisher, event: Body::EVENT.plain(&Users::customer(0), 0).into() }
     }
 }
 

@@ -23,8 +23,8 @@ impl Decode {
     pub fn new(text: &str) -> Self {
         let body: Body = serde_json::from_str(text).expect("a body");
         let customer = Users::customer(0);
-        let plain = Vec::with_capacity(body.plain(&customer).len());
-        Self { coding: body.coding, body: body.bytes(&customer), plain }
+        let plain = Vec::with_capacity(body.plain(&customer, 0).len());
+        Self { coding: body.coding, body: body.bytes(&customer, 0), plain }
     }
 }
 
