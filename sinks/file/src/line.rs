@@ -11,23 +11,31 @@ use std::sync::Arc;
 use iem_sink::{Context, DATA_CONTENT_TYPE, Record};
 use uuid::Uuid;
 
-/// Lines, one behind another. The attributes that a request's records share are written out once.
+/// Lines, one behind another. What records have in common with the one before is not made anew.
 #[derive(Default)]
 pub(crate) struct Lines {
     bytes: Vec<u8>,
     envelope: Envelope,
+    /// The last request's context, and its time as it is written.
+    time: Option<(Arc<Context>, String)>,
 }
 
 impl Lines {
     /// Appends the record's line, its `\n` included.
     pub(crate) fn append(&mut self, record: &Record) {
-        let Self { bytes, envelope } = self;
+        let Self { bytes, envelope, time } = self;
         if !envelope.is_of(record) {
             envelope.take_from(record);
         }
-        let [before_id, before_subject, before_data] = &envelope.parts;
+        let time = match time {
+            Some((context, time)) if Arc::ptr_eq(context, &record.context) => time,
+            other => &mut other.insert((Arc::clone(&record.context), record.context.time_text())).1,
+        };
+        let [before_id, before_time, before_subject, before_data] = &envelope.parts;
         bytes.extend_from_slice(before_id);
-        append_string(bytes, record.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        append_plain(bytes, record.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        bytes.extend_from_slice(before_time);
+        append_plain(bytes, time);
         bytes.extend_from_slice(before_subject);
         append_string(bytes, &record.key);
         bytes.extend_from_slice(before_data);
@@ -43,7 +51,7 @@ impl Lines {
     pub(crate) fn clear(&mut self, keep: usize) {
         self.bytes.clear();
         self.bytes.shrink_to(keep);
-        self.envelope.of = None;
+        self.time = None;
     }
 
     #[cfg(test)]
@@ -59,41 +67,64 @@ impl Lines {
     }
 }
 
-/// A line's text around the two attributes that are each record's own, and before its data.
+/// A line's text around the three attributes that are each record's or request's own, and before its data.
 #[derive(Default)]
 struct Envelope {
-    parts: [Vec<u8>; 3],
-    /// Whose it is. Held, so that no other request's context comes to stand at the same address.
-    of: Option<(Arc<Context>, Arc<str>)>,
+    parts: [Vec<u8>; 4],
+    of: Option<Common>,
+}
+
+/// What one user's records of one kind and customer have in common. Held, so that nothing else comes to stand at the same
+/// address.
+struct Common {
+    source: Arc<str>,
+    kind: &'static str,
+    user: Arc<str>,
+    customer: Arc<str>,
 }
 
 impl Envelope {
     fn is_of(&self, record: &Record) -> bool {
-        self.of.as_ref().is_some_and(|(context, customer)| {
-            Arc::ptr_eq(context, &record.context) && Arc::ptr_eq(customer, &record.customer)
-        })
+        let Context { source, kind, user, integration, actionable_state, traceparent, time: _ } =
+            &*record.context;
+        let seldom = [integration, actionable_state, traceparent];
+        self.of.as_ref().is_some_and(|common| {
+            Arc::ptr_eq(&common.source, source)
+                && common.kind == *kind
+                && Arc::ptr_eq(&common.user, user)
+                && Arc::ptr_eq(&common.customer, &record.customer)
+        }) && seldom.iter().all(|attribute| attribute.is_none())
     }
 
     fn take_from(&mut self, record: &Record) {
         self.parts.iter_mut().for_each(Vec::clear);
-        let (mut part, mut before) = (0, b'{');
+        let (mut part, mut before, mut seldom) = (0, b'{', false);
         let mut append = |name: &str, value: &str| {
             let text = &mut self.parts[part];
             text.extend_from_slice(&[before, b'"']);
             text.extend_from_slice(name.as_bytes());
             text.extend_from_slice(b"\":");
-            if let "id" | "subject" = name {
-                part += 1;
-            } else {
-                append_string(text, value);
+            match name {
+                "id" | "time" | "subject" => part += 1,
+                _ => append_string(text, value),
             }
+            seldom |= matches!(name, "integrationid" | "actionablestate" | "traceparent");
             before = b',';
         };
         record.for_each_attribute(&mut append);
         append("datacontenttype", DATA_CONTENT_TYPE);
-        self.parts[2].extend_from_slice(b",\"data\":");
-        self.of = Some((Arc::clone(&record.context), Arc::clone(&record.customer)));
+        self.parts[3].extend_from_slice(b",\"data\":");
+        let Context { source, kind, user, .. } = &*record.context;
+        let (source, user, customer) = (Arc::clone(source), Arc::clone(user), Arc::clone(&record.customer));
+        self.of = (!seldom).then_some(Common { source, kind, user, customer });
     }
+}
+
+/// Appends a string that needs no escape.
+fn append_plain(buffer: &mut Vec<u8>, value: &str) {
+    buffer.push(b'"');
+    buffer.extend_from_slice(value.as_bytes());
+    buffer.push(b'"');
 }
 
 fn append_string(buffer: &mut Vec<u8>, value: &str) {
@@ -103,9 +134,7 @@ fn append_string(buffer: &mut Vec<u8>, value: &str) {
         return serde_json::to_writer(buffer, value)
             .expect("a Vec takes every write, and a str is always JSON");
     }
-    buffer.push(b'"');
-    buffer.extend_from_slice(value.as_bytes());
-    buffer.push(b'"');
+    append_plain(buffer, value);
 }
 
 /// Appends the data without its line breaks and the spaces and tabs behind them.
@@ -167,7 +196,11 @@ mod tests {
         let second = Record { key: "1001/b".into(), ..first.clone() };
         let other = Record { customer: "1002".into(), ..second.clone() };
         let context = Context { user: "other@example.com".into(), ..Context::clone(&first.context) };
-        let records = [&first, &second, &other, &Record { context: Arc::new(context), ..first.clone() }];
+        let traced = Context { traceparent: Some("00-1-2-00".into()), ..context.clone() };
+        let later = Context { time: context.time + Duration::from_secs(1), ..Context::clone(&first.context) };
+        let of = |context: &Context| Record { context: Arc::new(context.clone()), ..first.clone() };
+        let (context, traced, later) = (of(&context), of(&traced), of(&later));
+        let records = [&first, &second, &other, &context, &traced, &context, &first, &later, &first, &traced];
         let together = Lines::of(records);
         let alone: Vec<u8> =
             records.into_iter().flat_map(|record| Lines::of([record]).bytes().to_vec()).collect();

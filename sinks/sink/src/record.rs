@@ -45,6 +45,13 @@ pub struct Context {
     pub traceparent: Option<Box<str>>,
 }
 
+impl Context {
+    /// `time` as it is written: RFC 3339, in UTC, to the millisecond. A clock before 1970 is 1970.
+    pub fn time_text(&self) -> String {
+        humantime::format_rfc3339_millis(self.time.max(SystemTime::UNIX_EPOCH)).to_string()
+    }
+}
+
 /// The media type of every record's data.
 pub const DATA_CONTENT_TYPE: &str = "application/json";
 
@@ -77,7 +84,7 @@ impl Record {
         each("id", self.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
         each("source", &context.source);
         each("type", context.kind);
-        each("time", &humantime::format_rfc3339_millis(context.time.max(SystemTime::UNIX_EPOCH)).to_string());
+        each("time", &context.time_text());
         each("subject", &self.key);
         each("customerid", &self.customer);
         each("user", &context.user);
