@@ -30,7 +30,7 @@ use iem_gateway::identity::{Identity, Settings, Shown, authorization};
 use iem_gateway::memory::{Buffer, Memory};
 use iem_gateway::record::{Form, KeyFields, Kind, parse_body};
 use iem_sink::testing::{record, topic};
-use iem_sink::{Outcome, Record, Sink, Writer};
+use iem_sink::{Context, Outcome, Record, Sink, Writer};
 use iem_sink_file::{FileConfig, FileSink};
 
 use connection::Connection;
@@ -66,9 +66,9 @@ fn many(form: Form) -> (Bytes, Form) {
 }
 
 #[library_benchmark]
-#[bench::event(args = (Form::Json), setup = one, config = at_most(1))]
-#[bench::array_of_1000(args = (Form::Json), setup = many, config = at_most(1))]
-#[bench::lines_of_1000(args = (Form::Lines), setup = many, config = at_most(1))]
+#[bench::event(args = (Form::Json), setup = one, config = at_most(16_260))]
+#[bench::array_of_1000(args = (Form::Json), setup = many, config = at_most(10_110_000))]
+#[bench::lines_of_1000(args = (Form::Lines), setup = many, config = at_most(8_920_000))]
 fn read((body, form): (Bytes, Form)) -> usize {
     let key = KeyFields::from(Kind::Event.default_key());
     parse_body(black_box(&body), form, &key, MANY).expect("records").records.len()
@@ -81,7 +81,7 @@ fn gzipped(_: ()) -> Vec<u8> {
 }
 
 #[library_benchmark]
-#[bench::gzip(args = (()), setup = gzipped, config = at_most(1))]
+#[bench::gzip(args = (()), setup = gzipped, config = at_most(6_100_000))]
 fn decode(body: Vec<u8>) -> usize {
     const LIMIT: usize = 8 << 20;
     let memory = Memory::new(64 << 20);
@@ -128,8 +128,8 @@ fn credentials(shown_before: bool) -> Credentials {
 }
 
 #[library_benchmark]
-#[bench::shown_before(args = (true), setup = credentials, config = at_most(1))]
-#[bench::shown_by_another_connection(args = (false), setup = credentials, config = at_most(1))]
+#[bench::shown_before(args = (true), setup = credentials, config = at_most(1_640))]
+#[bench::shown_by_another_connection(args = (false), setup = credentials, config = at_most(4_930))]
 fn authenticate(credentials: Credentials) -> Credentials {
     let token = access_token([black_box(credentials.header.as_bytes())], None).expect("a cookie");
     let principal = credentials.identity.principal(token, &credentials.shown, credentials.now);
@@ -144,7 +144,7 @@ fn user(_: ()) -> (Directory, Arc<User>) {
 }
 
 #[library_benchmark]
-#[bench::customer(args = (()), setup = user, config = at_most(1))]
+#[bench::customer(args = (()), setup = user, config = at_most(412))]
 fn authorise((directory, user): (Directory, Arc<User>)) -> (Directory, Arc<User>) {
     authorization::may_call(&user).expect("an API user");
     black_box(authorization::customer(&directory, &user, black_box("acme"))).expect("its customer");
@@ -158,7 +158,7 @@ struct Batch {
     _folder: tempfile::TempDir,
 }
 
-fn batch(_: ()) -> Batch {
+fn batch(requests: usize) -> Batch {
     let folder = tempfile::tempdir().expect("a folder");
     let sink = FileSink::open(FileConfig {
         path: folder.path().to_owned(),
@@ -169,12 +169,16 @@ fn batch(_: ()) -> Batch {
     })
     .expect("a sink");
     let writer = sink.writer(&topic("events")).expect("a writer");
-    let records = (0..MANY).map(|n| record(&format!("acme/web-{n}"), event())).collect();
+    let first = record("acme/web-01", event());
+    let contexts: Vec<_> = (0..requests).map(|_| Arc::new(Context::clone(&first.context))).collect();
+    let of = |n: usize| Record { context: Arc::clone(&contexts[n % requests]), ..first.clone() };
+    let records = (0..MANY).map(of).collect();
     Batch { writer, records, _sink: sink, _folder: folder }
 }
 
 #[library_benchmark]
-#[bench::records_1000(args = (()), setup = batch, config = at_most(1))]
+#[bench::one_request(args = (1), setup = batch, config = at_most(1_030_000))]
+#[bench::requests_1000(args = (MANY), setup = batch, config = at_most(1_893_000))]
 fn write(mut batch: Batch) -> Batch {
     let mut outcomes = vec![Outcome::default(); MANY];
     let deadline = Instant::now() + Duration::from_mins(1);
@@ -188,7 +192,7 @@ fn connection(_: ()) -> Connection {
 }
 
 #[library_benchmark]
-#[bench::requests_100(args = (()), setup = connection, config = at_most(1))]
+#[bench::requests_100(args = (()), setup = connection, config = at_most(3_690_000))]
 fn serve(mut connection: Connection) -> Connection {
     connection.publish(100);
     connection
