@@ -57,6 +57,9 @@ fn memory_threads_and_descriptors_stay() {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
+/// What a client does that runs into limits.
+type Trouble = fn(&Site);
+
 /// The process once it has nothing to do.
 fn settled(site: &Site) -> Sample {
     thread::sleep(Duration::from_secs(2));
@@ -90,7 +93,7 @@ fn load(sites: &[Site; 2], figures: &[Figures; 2], seconds: u64) {
             }
             let seldom = Duration::from_secs(2);
             let often = Duration::from_millis(100);
-            let troubles: [(Duration, fn(&Site)); 9] = [
+            let troubles: [(Duration, Trouble); 9] = [
                 (often, bad::oversized),
                 (often, bad::slow),
                 (often, bad::hog),
@@ -106,7 +109,9 @@ fn load(sites: &[Site; 2], figures: &[Figures; 2], seconds: u64) {
             }
         }
         thread::sleep(Duration::from_secs(seconds));
-        sites.iter().for_each(|site| site.tally.stop());
+        for site in sites {
+            site.tally.stop();
+        }
     });
 }
 

@@ -141,7 +141,7 @@ impl Ticket {
     pub(crate) fn target(&self) -> String {
         let escaped = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let customer = if self.escaped {
-            self.customer.bytes().map(|byte| format!("%{byte:02x}")).collect()
+            self.customer.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02x}"))
         } else {
             self.customer.to_owned()
         };

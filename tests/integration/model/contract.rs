@@ -319,12 +319,11 @@ impl Contract {
             Token::Expired(user) => Signed::Expired(user),
         };
         let user = match signed {
-            Signed::Not => return Err(invalid),
             Signed::Expired(user) if self.holds(user, 0) => return Err(Verdict::message(401, EXPIRED)),
             // Both checks fail, and the contract does not say which of the two is looked at first.
             Signed::Expired(_) => return Err(Verdict::of(401, Says::OneOf([INVALID, EXPIRED]))),
             Signed::By(user, password) if self.holds(user, password) => user,
-            Signed::By(..) => return Err(invalid),
+            Signed::Not | Signed::By(..) => return Err(invalid),
         };
         if is_organization(user) { Err(Verdict::message(403, DENIED)) } else { Ok(user) }
     }

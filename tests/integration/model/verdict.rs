@@ -34,7 +34,7 @@ impl Verdict {
             return fault("Cache-Control");
         }
         let is = match self.says {
-            Says::Detail(detail) => answer.text() == json!({ "detail": detail }).to_string(),
+            Says::Detail(detail) => answer.text() == format!(r#"{{"detail":"{detail}"}}"#),
             Says::Pair(user) => is_pair(&answer.json(), user, contract),
             _ => self.is_message(answer),
         };

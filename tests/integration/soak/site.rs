@@ -32,16 +32,16 @@ pub(super) struct Site {
 
 impl Site {
     pub(super) fn plain() -> Self {
-        Self::new("plain", home(), None)
+        Self::new("plain", &home(), None)
     }
 
     pub(super) fn secured() -> Self {
         let authority = Authority::new("authority");
         let home = home().with_tls(&authority.gateway());
-        Self::new("TLS", home, Some(authority))
+        Self::new("TLS", &home, Some(authority))
     }
 
-    fn new(label: &'static str, home: Home, authority: Option<Authority>) -> Self {
+    fn new(label: &'static str, home: &Home, authority: Option<Authority>) -> Self {
         let mut gateway = home.spawn_impatiently();
         let (pid, address) = (gateway.pid(), gateway.address);
         let door = |alpn: &[u8]| Door {
