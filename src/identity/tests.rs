@@ -138,6 +138,15 @@ fn revocation_holds_at_once_on_tokens_already_out() {
 }
 
 #[test]
+fn an_expired_token_of_a_user_who_is_gone_is_none() {
+    let gateway = gateway();
+    let token = gateway.issue(NIFI).access;
+    assert_eq!(gateway.access(&token, 4600), Err(TokenError::Expired), "never seen before");
+    gateway.change(|document| document.set_user_enabled(NIFI, false));
+    assert_eq!(gateway.access(&token, 4600), Err(TokenError::Invalid));
+}
+
+#[test]
 fn an_enabled_user_s_tokens_count_again() {
     let gateway = gateway();
     let token = gateway.issue(NIFI).access;

@@ -117,15 +117,21 @@ impl Tokens {
     /// # Errors
     /// [`TokenError::Expired`] only for a token that is ours and meant for `usage`; [`TokenError::Invalid`] otherwise.
     pub fn verify(&self, token: &[u8], usage: Use, now: SystemTime) -> Result<Claims, TokenError> {
+        let claims = self.read(token, usage)?;
+        if claims.has_expired(now) { Err(TokenError::Expired) } else { Ok(claims) }
+    }
+
+    /// As [`verify`](Self::verify), of a token that may have expired.
+    ///
+    /// # Errors
+    /// [`TokenError::Invalid`].
+    pub fn read(&self, token: &[u8], usage: Use) -> Result<Claims, TokenError> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::Invalid);
         }
         let decoded = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation);
         let claims = decoded.map_err(|_| TokenError::Invalid)?.claims;
-        if claims.usage != usage {
-            return Err(TokenError::Invalid);
-        }
-        if claims.has_expired(now) { Err(TokenError::Expired) } else { Ok(claims) }
+        if claims.usage == usage { Ok(claims) } else { Err(TokenError::Invalid) }
     }
 
     fn sign(
