@@ -11,12 +11,14 @@ mod limits;
 mod site;
 mod tally;
 
+use std::iter;
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
 use crate::harness::{for_each_line, get};
+use client::Client;
 use figures::{Figures, Sample, mebibytes, median_resident_kb};
 use good::Shape;
 use limits::{IDLE, LIMITS};
@@ -122,9 +124,18 @@ fn secured_troubles(site: &Site) {
 
 /// A client that says nothing more until the gateway ends the connection.
 fn idle(site: &Site) {
-    let mut client = site.door.open().expect("the gateway accepts a connection");
-    let reply = client.exchange(&get("/publish/healthcheck/").bytes());
-    assert!(reply.is_some_and(|reply| reply.status == 200), "a gateway without load answers");
+    let is_served = |client: &mut Client| {
+        let reply = client.exchange(&get("/publish/healthcheck/").bytes());
+        reply.is_some_and(|reply| reply.status == 200)
+    };
+    // The load begins at the same time, and may have taken every place for a moment.
+    let Some(mut client) = iter::repeat_with(|| site.door.open().ok())
+        .take_while(|_| site.tally.goes_on())
+        .flatten()
+        .find_map(|mut client| is_served(&mut client).then_some(client))
+    else {
+        return;
+    };
     while site.tally.goes_on() && !client.has_ended() {
         thread::sleep(Duration::from_millis(100));
     }
