@@ -215,11 +215,18 @@ async fn connection(front: &Front, steps: Vec<Step>, conduct: Conduct) -> Vec<u8
 async fn patiently<F: Future>(front: &Front, work: F, conduct: Conduct) -> F::Output {
     let idle = front.permits().1;
     let mut work = pin!(work);
+    let mut waiting = None::<Instant>;
     poll_fn(|context| {
         let progress = work.as_mut().poll(context);
         if !conduct.hasty && front.waiting() != (0, 0) {
-            until_settled(front);
+            let began = *waiting.get_or_insert_with(Instant::now);
+            assert!(began.elapsed() < SETTLING_TIME, "a queue keeps {:?}", front.waiting());
+            // Who found the worker asleep wakes it when it is polled again; until then no clock moves.
+            thread::yield_now();
+            context.waker().wake_by_ref();
+        } else if waiting.take().is_some() {
             thread::sleep(BETWEEN_STEPS);
+            context.waker().wake_by_ref();
         }
         if front.permits().1 < idle {
             // What is read comes back to this task alone, which so is never idle.
