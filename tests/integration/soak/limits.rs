@@ -47,6 +47,9 @@ const fn limit(name: &'static str, seen: Seen, at: At) -> Limit {
     Limit { name, seen, at }
 }
 
+/// What the gateway counts for each limit.
+const REACHED: &str = "iem_gateway_limits_total";
+
 pub(super) const LIMITS: &[Limit] = &[
     limit(BODY_DECLARED, ByClients, Both),
     limit(BODY_SENT, ByClients, Both),
@@ -62,11 +65,11 @@ pub(super) const LIMITS: &[Limit] = &[
     limit(MEMORY, ByClients, Both),
     limit(DEADLINE, ByClients, Both),
     limit("queue of a topic", Counted("iem_gateway_records_total", &["full"]), Both),
-    limit("connections", Counted("iem_gateway_connections_refused_total", &[]), Both),
-    limit("failed logins", Counted("iem_gateway_bounded_logins_total", &[]), Both),
+    limit("connections", Counted(REACHED, &["\"connections\""]), Both),
+    limit("failed logins", Counted(REACHED, &["\"logins\""]), Both),
     limit("quota", Counted("iem_gateway_over_quota_records_total", &[]), Both),
     limit("series of customers", Counted("iem_gateway_other_customers_records_total", &[]), Both),
-    limit("HTTP/2, requests in all", Counted("iem_gateway_requests_refused_total", &[]), Both),
+    limit("HTTP/2, requests in all", Counted(REACHED, &["\"http2_requests\""]), Both),
     limit(STREAMS, ByClients, Plain),
     limit(RESETS, ByClients, Plain),
     limit("TLS handshake, time", Counted("iem_gateway_tls_handshakes_failed_total", &[]), Secured),
