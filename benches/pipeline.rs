@@ -10,32 +10,12 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use iem_gateway::pipeline::{Backend, Observer, Pipeline, Records, TopicSettings};
-use iem_sink::{Context, Outcome, Record, Sink, SinkError, TopicConfig, Writer};
+use iem_sink::testing::NullSink;
+use iem_sink::{Context, Record, TopicConfig};
 
-struct Null;
+struct Nobody;
 
-impl Sink for Null {
-    fn writer(&self, _topic: &TopicConfig) -> Result<Box<dyn Writer>, SinkError> {
-        Ok(Box::new(Self))
-    }
-
-    fn check(&self, _deadline: Instant) -> Result<(), SinkError> {
-        Ok(())
-    }
-
-    fn close(self: Box<Self>, _deadline: Instant) -> Result<(), SinkError> {
-        Ok(())
-    }
-}
-
-impl Writer for Null {
-    fn write(&mut self, _: &[Record], outcomes: &mut [Outcome], _: Instant) -> Result<(), SinkError> {
-        outcomes.fill(Outcome::Delivered);
-        Ok(())
-    }
-}
-
-impl Observer for Null {
+impl Observer for Nobody {
     fn wrote(&self, _records: usize, _elapsed: Duration) {}
     fn settled(&self, _delivered: usize, _rejected: usize, _undelivered: usize) {}
 }
@@ -54,8 +34,8 @@ fn start() -> Pipeline {
         queue_bytes: 64 << 20,
         linger: Duration::ZERO,
     };
-    let observer: Arc<dyn Observer> = Arc::new(Null);
-    let backend = Arc::new(Backend { name: "null", sink: Box::new(Null) });
+    let observer: Arc<dyn Observer> = Arc::new(Nobody);
+    let backend = Arc::new(Backend { name: "null", sink: Box::new(NullSink::default()) });
     Pipeline::start(&settings, &backend, &observer).expect("a sink that does nothing opens")
 }
 

@@ -3,14 +3,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use iem_gateway::Gateway;
 use iem_gateway::config::{self, SinkKind};
 use iem_gateway::identity::directory::Directory;
 use iem_gateway::identity::token::{Lifetimes, SigningKey, Tokens};
 use iem_gateway::pipeline::Backend;
-use iem_sink::{Outcome, Record, Sink, SinkError, TopicConfig, Writer};
+use iem_sink::testing::NullSink;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
@@ -24,29 +24,6 @@ admin.listen = "127.0.0.1:0"
 directory.path = "directory.toml"
 tokens.key_file = "token.key"
 "#;
-
-struct Null;
-
-impl Sink for Null {
-    fn writer(&self, _topic: &TopicConfig) -> Result<Box<dyn Writer>, SinkError> {
-        Ok(Box::new(Self))
-    }
-
-    fn check(&self, _deadline: Instant) -> Result<(), SinkError> {
-        Ok(())
-    }
-
-    fn close(self: Box<Self>, _deadline: Instant) -> Result<(), SinkError> {
-        Ok(())
-    }
-}
-
-impl Writer for Null {
-    fn write(&mut self, _: &[Record], outcomes: &mut [Outcome], _: Instant) -> Result<(), SinkError> {
-        outcomes.fill(Outcome::Delivered);
-        Ok(())
-    }
-}
 
 pub struct Connection {
     request: Vec<u8>,
@@ -65,7 +42,7 @@ impl Connection {
         std::fs::write(home.path().join("directory.toml"), directory).expect("a file in it");
         std::fs::write(home.path().join("gateway.toml"), SETTINGS).expect("a file in it");
         let config = config::load(Some(&home.path().join("gateway.toml")), []).expect("it holds").config;
-        let backend = Arc::new(Backend { name: "null", sink: Box::new(Null) });
+        let backend = Arc::new(Backend { name: "null", sink: Box::new(NullSink::default()) });
         let gateway =
             Gateway::open_with_sinks(&config, [(SinkKind::File, backend)].into()).expect("a gateway");
 

@@ -97,18 +97,14 @@ impl Service {
         let uri = request.head.uri.clone();
         let route = Route::of(&request.head.method, uri.path());
         let endpoint = route.endpoint();
-        let has_one_reading = head::has_one_reading(&request.head);
-        let result = if has_one_reading {
-            let stages = self.stages(route, uri.query(), &mut request);
-            AssertUnwindSafe(stages).catch_unwind().await.unwrap_or(Err(Refusal::Internal))
-        } else {
-            Err(Refusal::Ambiguous)
-        };
+        let stages = self.stages(route, uri.query(), &mut request);
+        let result = AssertUnwindSafe(stages).catch_unwind().await.unwrap_or(Err(Refusal::Internal));
+        let is_ambiguous = matches!(result, Err(Refusal::Ambiguous));
         let mut answer = result.unwrap_or_else(|refusal| {
             refusal.limit().inspect(|limit| self.metrics.reached(*limit));
             refusal.into_answer(endpoint)
         });
-        let goes_on = has_one_reading && request.body.discard_small().await;
+        let goes_on = !is_ambiguous && request.body.discard_small().await;
         // Over HTTP/2 a body that is dropped costs its stream alone.
         if !goes_on && request.head.version < Version::HTTP_2 {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -124,6 +120,9 @@ impl Service {
         query: Option<&str>,
         request: &mut Inbound<'_>,
     ) -> Result<Answer, Refusal> {
+        if !head::has_one_reading(&request.head) {
+            return Err(Refusal::Ambiguous);
+        }
         self.head.admit(&request.head)?;
         let success = match route {
             Route::Publish(kind) => self.publish(kind, request).await.map(|()| Success::Published)?,

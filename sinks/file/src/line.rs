@@ -7,6 +7,7 @@
 //! Source: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use iem_sink::{Context, DATA_CONTENT_TYPE, Record};
 use uuid::Uuid;
@@ -16,8 +17,8 @@ use uuid::Uuid;
 pub(crate) struct Lines {
     bytes: Vec<u8>,
     envelope: Envelope,
-    /// The last request's context, and its time as it is written.
-    time: Option<(Arc<Context>, String)>,
+    /// The last record's time, and how it is written.
+    time: Option<(SystemTime, String)>,
 }
 
 impl Lines {
@@ -28,8 +29,8 @@ impl Lines {
             envelope.take_from(record);
         }
         let time = match time {
-            Some((context, time)) if Arc::ptr_eq(context, &record.context) => time,
-            other => &mut other.insert((Arc::clone(&record.context), record.context.time_text())).1,
+            Some((last, text)) if *last == record.context.time => text,
+            other => &mut other.insert((record.context.time, record.context.time_text())).1,
         };
         let [before_id, before_time, before_subject, before_data] = &envelope.parts;
         bytes.extend_from_slice(before_id);
@@ -51,7 +52,6 @@ impl Lines {
     pub(crate) fn clear(&mut self, keep: usize) {
         self.bytes.clear();
         self.bytes.shrink_to(keep);
-        self.time = None;
     }
 
     #[cfg(test)]
