@@ -170,7 +170,9 @@ fn batch(requests: usize) -> Batch {
     .expect("a sink");
     let writer = sink.writer(&topic("events")).expect("a writer");
     let first = record("acme/web-01", event());
-    let contexts: Vec<_> = (0..requests).map(|_| Arc::new(Context::clone(&first.context))).collect();
+    let received = |n: usize| first.context.time + Duration::from_micros(n as u64);
+    let context = |n| Arc::new(Context { time: received(n), ..Context::clone(&first.context) });
+    let contexts: Vec<_> = (0..requests).map(context).collect();
     let of = |n: usize| Record { context: Arc::clone(&contexts[n % requests]), ..first.clone() };
     let records = (0..MANY).map(of).collect();
     Batch { writer, records, _sink: sink, _folder: folder }
