@@ -90,6 +90,8 @@ pub const WORKERS_FAR: usize = 8;
 #[derive(Clone, Copy, Debug)]
 pub enum Alone {
     Kafka,
+    /// As far away as [`Sink::KafkaFar`].
+    KafkaFar,
     PubSub,
     Decode(Body),
 }
@@ -141,7 +143,7 @@ impl fmt::Display for Group {
 impl fmt::Display for Alone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Kafka => "librdkafka alone",
+            Self::Kafka | Self::KafkaFar => "librdkafka alone",
             Self::PubSub => "Google's publisher alone",
             Self::Decode(Body { coding: Coding::Plain, .. }) => "a copy alone",
             Self::Decode(Body { coding: Coding::Gzip, .. }) => "zlib-rs alone",

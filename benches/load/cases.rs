@@ -7,6 +7,7 @@ use super::case::{Alone, Case, Goal, Group, Load, Part, Rate, Serving, Setup, Si
 const CONNECTIONS: usize = 64;
 /// As [`CONNECTIONS`], where a request is a thousand records.
 const CONNECTIONS_MANY: usize = 16;
+const CONNECTIONS_MOST: usize = 10_000;
 const MANY: usize = 1000;
 const USERS: usize = 100_000;
 
@@ -26,7 +27,7 @@ fn sinks() -> Vec<Case> {
         at(Sink::PubSub, CONNECTIONS).beside_hyper().and(Alone::PubSub).goal(Goal::Cpu(1.2)),
         at(Sink::NullFar, CONNECTIONS).beside_hyper().quick(),
         at(Sink::NullFar, 1000).beside_hyper(),
-        at(Sink::KafkaFar, 1000).beside_hyper().and(Alone::Kafka),
+        at(Sink::KafkaFar, 1000).beside_hyper().and(Alone::KafkaFar),
     ]
 }
 
@@ -101,20 +102,19 @@ fn rates() -> Vec<Case> {
     ]
 }
 
-/// The same work among many: beside itself among few.
+/// The same work among many: beside itself among few, and beside what hyper does there.
 fn scale() -> Vec<Case> {
-    let of = |setup, connections, few: usize| {
-        let serving = Serving::Gateway(setup);
-        let load = closed(Body::EVENT, connections);
-        Case::about(Group::Scale, What::Served(serving, load), Sink::File)
-            .base(What::Served(gateway(Sink::File, 1), closed(Body::EVENT, few)))
-            .beside(What::Served(Serving::Hyper, load))
+    let load = |connections| closed(Body::EVENT, connections);
+    let of = |users, connections| {
+        Case::about(Group::Scale, What::Served(gateway(Sink::File, users), load(connections)), Sink::File)
+            .base(What::Served(gateway(Sink::File, 1), load(CONNECTIONS)))
+            .beside(What::Served(Serving::Hyper, load(connections)))
             .goal(Goal::Cpu(1.1))
             .quick()
     };
     vec![
-        of(Setup { sink: Sink::File, users: USERS }, CONNECTIONS, CONNECTIONS),
-        of(Setup { sink: Sink::File, users: 1 }, 10_000, CONNECTIONS),
+        of(USERS, CONNECTIONS),
+        of(1, CONNECTIONS_MOST).beside(What::Served(Serving::Hyper, load(CONNECTIONS))),
     ]
 }
 

@@ -64,7 +64,7 @@ struct Arguments {
 }
 
 const QUICK: Effort = Effort { turns: 3, window: Duration::from_millis(400) };
-const FULL: Effort = Effort { turns: 7, window: Duration::from_secs(1) };
+const FULL: Effort = Effort { turns: 15, window: Duration::from_millis(450) };
 
 fn main() -> ExitCode {
     let mut words: Vec<String> = std::env::args().collect();

@@ -171,9 +171,11 @@ impl Running {
 
 fn start_worker(alone: Alone, site: &Site) -> State {
     let (worker, records) = match alone {
-        Alone::Kafka => {
-            let topic = site.kafka_topic(1);
-            (Worker::start(&["bare-kafka", &site.kafka().bootstrap(), &topic]), None)
+        Alone::Kafka | Alone::KafkaFar => {
+            let kafka = site.kafka();
+            let far = matches!(alone, Alone::KafkaFar);
+            let bootstrap = if far { kafka.bootstrap_far() } else { kafka.bootstrap() };
+            (Worker::start(&["bare-kafka", &bootstrap, &site.kafka_topic(1)]), None)
         }
         Alone::PubSub => {
             let topic = site.pubsub_topic();
