@@ -35,8 +35,7 @@ use users::Users;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Until buffers have their sizes.
-const WARM_UP: usize = 200;
+/// Of one record; of many, a tenth.
 const REQUESTS: usize = 1000;
 
 fn main() {
@@ -61,6 +60,7 @@ fn main() {
         "-".repeat(10),
         "-".repeat(21)
     );
+    print!("{text}");
     let many = Body::many(Form::Lines(1000));
     for (name, address, body) in [
         ("bare hyper", hyper, Body::EVENT),
@@ -72,9 +72,9 @@ fn main() {
         ("gateway", gateway, many.encoded(Coding::Zstd)),
     ] {
         let row = row(&format!("{name}, {body}"), address, &Requests::new(body, &users), body.records());
+        print!("{row}");
         text.push_str(&row);
     }
-    println!("{text}");
     fs::create_dir_all(folder::reports()).expect("the target folder");
     fs::write(folder::reports().join("allocations.md"), text).expect("room for a table");
 }
@@ -84,11 +84,13 @@ fn row(name: &str, address: SocketAddr, requests: &Requests, records: usize) -> 
     stream.set_nodelay(true).expect("an option of TCP");
     let mut scratch = Vec::new();
     let request = requests.get(0, &mut scratch);
-    (0..WARM_UP).for_each(|_| ask(&mut stream, request));
+    let count = if records == 1 { REQUESTS } else { REQUESTS / 10 };
+    // Until buffers have their sizes.
+    (0..count / 5).for_each(|_| ask(&mut stream, request));
     let region = Region::new(ALLOCATOR);
-    (0..REQUESTS).for_each(|_| ask(&mut stream, request));
+    (0..count).for_each(|_| ask(&mut stream, request));
     let change = region.change();
-    let each = |count: usize| count as f64 / REQUESTS as f64;
+    let each = |sum: usize| sum as f64 / count as f64;
     let mut row = String::new();
     writeln!(
         row,

@@ -96,6 +96,9 @@ fn run(arguments: &Arguments) -> Result<usize, Box<dyn Error>> {
         (case.quick || !arguments.quick) && (arguments.only.is_empty() || named())
     };
     let cases: Vec<Case> = cases::all().into_iter().filter(wanted).collect();
+    if cases.is_empty() {
+        return Err("no case is named so; --list names them all".into());
+    }
     if arguments.list {
         for case in &cases {
             println!("{}", case.name);
