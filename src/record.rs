@@ -1,9 +1,9 @@
 //! What the gateway reads of a record: its customer and its ordering key, from bytes that stay as they came.
 //!
 //! ```text
-//! body ─┬─ one object ─────────────────────┬─ parse ─┬─ tape   simd-json, on a copy          ─┐
-//!       ├─ split   an array's elements ─────┤         └─ text   serde_json, what tape refuses ─┴─ fields
-//!       └─ one a line ──────────────────────┘              ─ customer, ordering key, or what is wrong
+//! body ─┬─ one object ──┬─ scan   grammar over tokens, 64 bytes at a time ─┬─ fields ─ customer, ordering key,
+//!       ├─ an array ────┤                                                  │           or what is wrong
+//!       └─ one a line ──┴─ text   serde_json, what scan does not read ─────┘
 //! ```
 //!
 //! Everything here is pure: bytes, names and the time come in as arguments. It knows nothing of HTTP, of users or of
@@ -17,10 +17,10 @@ mod key;
 mod kind;
 mod malformed;
 mod parse;
-mod split;
-mod tape;
+mod scan;
 mod text;
 mod ticket;
+mod tokens;
 mod trace;
 
 pub use body::{BodyFault, Form, ParsedBody, ParsedRecord, parse_body};
@@ -29,6 +29,5 @@ pub use key::{KEY_VALUE_BYTES_MAX, KeyFields, ordering_key};
 pub use kind::Kind;
 pub use malformed::Malformed;
 pub use parse::{Parsed, parse, parse_by_text, without_bom};
-pub use tape::SCRATCH_BYTES_MAX;
 pub use ticket::TicketUpdate;
 pub use trace::traceparent;

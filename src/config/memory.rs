@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Compression, Config, Http2, Server, SinkKind};
 use crate::encoding;
-use crate::record::{KEY_VALUE_BYTES_MAX, SCRATCH_BYTES_MAX};
+use crate::record::KEY_VALUE_BYTES_MAX;
 
 /// Of a connection beside its heads: its task with the request being served, its write buffer, its bookkeeping.
 const CONNECTION_BYTES: usize = 32 << 10;
@@ -79,8 +79,7 @@ impl Config {
         let readers = server.threads + server.readers();
         let records_max = self.topics.iter().map(|topic| topic.queue_records).max().unwrap_or_default();
         // A record takes at least 20 bytes of a body, and the keys of all no more than the body.
-        let reading =
-            SCRATCH_BYTES_MAX + server.max_body + records_max.min(server.max_body / 20) * READ_RECORD_BYTES;
+        let reading = server.max_body + records_max.min(server.max_body / 20) * READ_RECORD_BYTES;
         let compression = match self.sink.file.compress {
             Compression::None => 0,
             Compression::Zstd => COMPRESSION_BYTES,

@@ -5,9 +5,8 @@ use smallvec::{SmallVec, smallvec};
 
 use super::key::KeyFields;
 use super::malformed::Malformed;
-use super::parse::{Parsed, parse};
-use super::split::Elements;
-use super::text;
+use super::parse::{Parsed, parse, parsed, wanted};
+use super::{scan, text};
 
 /// How records stand in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,14 +104,24 @@ impl<'b> Reader<'b> {
     }
 
     fn array(mut self) -> Result<ParsedBody, BodyFault> {
-        let mut elements = Elements::of(self.body);
-        for element in &mut elements {
-            self.read(element)?;
+        let body: &'b [u8] = self.body;
+        let all = scan::array(body, wanted(self.key_fields), |element, fields| {
+            self.count += 1;
+            if self.count > self.max {
+                return None;
+            }
+            let (parsed, data) = (parsed(fields).ok()?, self.body.slice_ref(element));
+            self.records.push(ParsedRecord { parsed, data });
+            Some(())
+        });
+        match all {
+            Some(()) => self.end(),
+            None if self.count > self.max => Err(BodyFault::TooMany),
+            None => self.array_by_text(),
         }
-        if elements.are_all() { self.end() } else { self.array_by_text() }
     }
 
-    /// As [`array`](Self::array), of any array, and able to say what is wrong between the elements.
+    /// As [`array`](Self::array), of any array, and able to say what is wrong with it.
     fn array_by_text(mut self) -> Result<ParsedBody, BodyFault> {
         (self.count, self.fault) = (0, None);
         self.records.clear();

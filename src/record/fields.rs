@@ -51,19 +51,21 @@ impl<'n, 'v> Fields<'n, 'v> {
         Self {
             own: wanted.own.map(field),
             key: wanted.key.names().map(field).collect(),
-            marks: names.fold(0, |marks, name| marks | mark(name)),
+            marks: names.fold(0, |marks, name| marks | mark(name.as_bytes())),
         }
     }
 
     /// Whether the field `name` is wanted: values are read only of those.
     #[inline]
-    pub(super) fn want(&self, name: &str) -> bool {
-        self.marks & mark(name) != 0 && self.own.iter().chain(&self.key).any(|field| field.name == name)
+    pub(super) fn want(&self, name: &[u8]) -> bool {
+        let is = |field: &Field<'_, '_>| field.name.as_bytes() == name;
+        self.marks & mark(name) != 0 && self.own.iter().chain(&self.key).any(is)
     }
 
     /// Takes note of a wanted field of the object.
-    pub(super) fn put(&mut self, name: &str, value: &Value<'v>) {
-        for field in self.own.iter_mut().chain(&mut self.key).filter(|field| field.name == name) {
+    pub(super) fn put(&mut self, name: &[u8], value: &Value<'v>) {
+        let fields = self.own.iter_mut().chain(&mut self.key);
+        for field in fields.filter(|field| field.name.as_bytes() == name) {
             field.repeated = field.value.replace(value.clone()).is_some();
         }
     }
@@ -78,7 +80,7 @@ impl<'n, 'v> Fields<'n, 'v> {
 }
 
 /// One of 64 bits, by the name's length and first byte.
-fn mark(name: &str) -> u64 {
-    let first = name.as_bytes().first().copied().unwrap_or_default();
+fn mark(name: &[u8]) -> u64 {
+    let first = name.first().copied().unwrap_or_default();
     1 << ((name.len() ^ usize::from(first)) % 64)
 }

@@ -6,7 +6,7 @@ use super::customer::{self, customer};
 use super::fields::{Fields, Wanted};
 use super::key::{KeyFields, ordering_key};
 use super::malformed::Malformed;
-use super::{tape, text};
+use super::{scan, text};
 
 /// What the gateway reads of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Parsed {
 /// # Errors
 /// What is wrong, and at which byte or field. What the grammar says comes before what the fields say.
 pub fn parse(body: &[u8], key_fields: &KeyFields) -> Result<Parsed, Malformed> {
-    read(body, Wanted { own: customer::FIELDS, key: key_fields }, parsed)
+    read(body, wanted(key_fields), parsed)
 }
 
 /// [`parse`] without its fast way. Slower, and always of the same result: tests, fuzzing and benches compare the two.
@@ -50,8 +50,7 @@ pub fn parse(body: &[u8], key_fields: &KeyFields) -> Result<Parsed, Malformed> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_by_text(body: &[u8], key_fields: &KeyFields) -> Result<Parsed, Malformed> {
-    let wanted = Wanted { own: customer::FIELDS, key: key_fields };
-    text::read(body, wanted).and_then(|fields| parsed(&fields))
+    text::read(body, wanted(key_fields)).and_then(|fields| parsed(&fields))
 }
 
 /// The body without a leading UTF-8 byte order mark, which RFC 8259 lets a reader skip.
@@ -64,12 +63,20 @@ pub fn without_bom(mut body: Bytes) -> Bytes {
 pub(super) fn read<R>(
     body: &[u8],
     wanted: Wanted<'_>,
-    judge: impl Fn(&Fields<'_, '_>) -> Result<R, Malformed>,
+    judge: impl FnOnce(&Fields<'_, '_>) -> Result<R, Malformed>,
 ) -> Result<R, Malformed> {
-    tape::read(body, wanted, &judge).unwrap_or_else(|| judge(&text::read(body, wanted)?))
+    match scan::object(body, wanted) {
+        Some(fields) => judge(&fields),
+        None => judge(&text::read(body, wanted)?),
+    }
 }
 
-fn parsed(fields: &Fields<'_, '_>) -> Result<Parsed, Malformed> {
+/// What is wanted of a record.
+pub(super) fn wanted(key_fields: &KeyFields) -> Wanted<'_> {
+    Wanted { own: customer::FIELDS, key: key_fields }
+}
+
+pub(super) fn parsed(fields: &Fields<'_, '_>) -> Result<Parsed, Malformed> {
     let customer = customer(&fields.own)?;
     Ok(Parsed { key: ordering_key(customer, fields.key_value()), customer_len: customer.len() })
 }

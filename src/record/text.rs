@@ -38,13 +38,17 @@ pub(super) fn read<'n, 'v>(body: &'v [u8], wanted: Wanted<'n>) -> Result<Fields<
 /// The elements of the array `body`, at most `max` and one more. An error in the grammar comes with how many elements
 /// stand before it, if it is before the array's end.
 pub(super) fn elements(body: &[u8], max: usize) -> Result<Vec<&[u8]>, (Option<usize>, Malformed)> {
-    let text = unicode(body).map_err(|malformed| (None, malformed))?;
+    let text = body.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let encoding = (text.len() < body.len()).then_some(Malformed::Encoding { at: text.len() });
     let mut array = Array { elements: Vec::new(), count: 0, max };
     let mut parser = Deserializer::from_str(text);
     let read = parser.deserialize_seq(&mut array);
-    read.map_err(|error| (Some(array.count), wrong(text, &error)))?;
+    read.map_err(|error| match (wrong(text, &error), encoding.clone()) {
+        (Malformed::Incomplete { .. }, Some(encoding)) => (Some(array.count), encoding),
+        (malformed, _) => (Some(array.count), malformed),
+    })?;
     parser.end().map_err(|error| (None, trailing(text, &error)))?;
-    Ok(array.elements)
+    encoding.map_or(Ok(array.elements), |encoding| Err((None, encoding)))
 }
 
 /// Whether `body` is one JSON value, of any kind.
@@ -99,16 +103,17 @@ impl<'n, 'v> Visitor<'v> for Object<'n, 'v> {
         while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
             // A name that is not Unicode is none of those wanted.
             if let Some(name) = unescaped(name.get())
-                && fields.want(&name)
+                && fields.want(name.as_bytes())
             {
-                fields.put(&name, &as_sent(value.get()));
+                fields.put(name.as_bytes(), &as_sent(value.get()));
             }
         }
         Ok(fields)
     }
 }
 
-fn as_sent(value: &str) -> Value<'_> {
+/// A value as it was sent.
+pub(super) fn as_sent(value: &str) -> Value<'_> {
     match value.as_bytes().first() {
         Some(b'"') => unescaped(value).map_or(Value::Other, Value::String),
         Some(b'-' | b'0'..=b'9') => Value::Number(Cow::Borrowed(value)),
@@ -117,8 +122,8 @@ fn as_sent(value: &str) -> Value<'_> {
 }
 
 /// The content of a JSON string with its quotes, escapes resolved; `None` if that is not Unicode.
-fn unescaped(quoted: &str) -> Option<Cow<'_, str>> {
-    if quoted.contains('\\') {
+pub(super) fn unescaped(quoted: &str) -> Option<Cow<'_, str>> {
+    if memchr::memchr(b'\\', quoted.as_bytes()).is_some() {
         serde_json::from_str(quoted).ok().map(Cow::Owned)
     } else {
         quoted.strip_prefix('"')?.strip_suffix('"').map(Cow::Borrowed)

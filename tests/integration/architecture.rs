@@ -59,7 +59,7 @@ fn each_dependency_has_one_home() {
         ("hyper_util", "http"),
         ("h2", "http"),
         ("http_body_util", "http"),
-        ("simd_json", "record"),
+        ("simdutf8", "record"),
         ("moka", "identity"),
         ("governor", "identity"),
         ("jsonwebtoken", "identity"),

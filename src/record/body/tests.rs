@@ -146,7 +146,7 @@ fn grammar_of_the_whole_body_comes_first() {
 #[test]
 fn bytes_that_are_no_text_are_named() {
     let key_fields = KeyFields::from_iter(["splitby"]);
-    for (body, record) in [(&b"[{},{\"a\":\"\xff\"}]"[..], Some(1)), (b"[{},5,\"\xff\xff\"]", None)] {
+    for (body, record) in [(&b"[{},{\"a\":\"\xff\"}]"[..], Some(1)), (b"[{},5,\"\xff\xff\"]", Some(2))] {
         let fault = parse_body(&Bytes::from_static(body), Form::Json, &key_fields, 9).expect_err("no text");
         let at = body.iter().position(|byte| *byte == 0xff).expect("a byte");
         assert_eq!(fault, BodyFault::Malformed { record, malformed: Malformed::Encoding { at } });
