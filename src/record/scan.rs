@@ -37,7 +37,8 @@ pub(super) fn array<'b>(
         take(&body[start..end], &fields)?;
         next = match scan.next()? {
             (_, b',') => scan.next().filter(|(_, byte)| *byte == b'{')?,
-            end => end,
+            end @ (_, b']') => end,
+            _ => return None,
         };
     }
     scan.is_done().then_some(())

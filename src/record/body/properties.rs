@@ -75,9 +75,18 @@ fn element() -> impl Strategy<Value = String> {
 }
 
 fn array() -> impl Strategy<Value = String> {
-    (vec((space(), element(), space()), 0..=MAX + 1), space()).prop_map(|(elements, space)| {
+    array_of(element(), Just(","))
+}
+
+/// An array of elements with the same between any two.
+fn array_of(
+    element: impl Strategy<Value = String>,
+    between: impl Strategy<Value = &'static str>,
+) -> impl Strategy<Value = String> {
+    let elements = vec((space(), element, space()), 0..=MAX + 1);
+    (elements, space(), between).prop_map(|(elements, space, between)| {
         let elements = elements.into_iter().map(|(before, element, behind)| before + &element + &behind);
-        format!("{space}[{}]{space}", elements.collect::<Vec<_>>().join(","))
+        format!("{space}[{}]{space}", elements.collect::<Vec<_>>().join(between))
     })
 }
 
@@ -101,6 +110,13 @@ proptest! {
     #[test]
     fn splits_lines_as_serde_json_does(body in lines()) {
         agree(body.as_bytes(), Form::Lines)?;
+    }
+
+    #[test]
+    fn splits_what_is_no_array_as_serde_json_does(
+        body in array_of(Just(r#"{"envcustomerid":1}"#.to_owned()), prop::sample::select(&["", ",,", ":", "]["]))
+    ) {
+        agree(body.as_bytes(), Form::Json)?;
     }
 
     #[test]

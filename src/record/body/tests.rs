@@ -125,6 +125,11 @@ fn grammar_of_the_whole_body_comes_first() {
         ),
     ] {
         check_fault(&format!("[{ACME},7,{rest}"), Form::Json, index, message);
+        let records = format!("[{ACME},{}", rest.replace("{}", ACME));
+        match read(&records, Form::Json, usize::MAX) {
+            Err(BodyFault::Malformed { malformed, .. }) if malformed.is_of_syntax() => {}
+            found => panic!("{found:?}: {records}"),
+        }
     }
     check_fault(
         &format!("{{}}\n{ACME}\n{{\"a\":}}"),
