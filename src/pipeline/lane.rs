@@ -9,10 +9,15 @@ use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
 use super::submission::Submission;
 
 /// Submissions for which memory is kept when nothing waits.
 const KEPT: usize = 1024;
+
+/// Turns of the caller's thread for which alarms wait, however many submissions each brings.
+const TURNS_MAX: usize = 8;
 
 /// A lane's two ends. Its room is bounded by those who send.
 pub(super) fn lane() -> (Sender, Receiver) {
@@ -83,6 +88,22 @@ pub(super) struct Closed;
 /// Wakes a worker when it is dropped.
 #[must_use = "dropped at once it wakes the worker for a single submission"]
 pub(super) struct Alarm(Arc<Lane>);
+
+/// Rings the alarms once what else is ready on this thread adds nothing any more: its records join the batches.
+pub(super) async fn ring(alarms: SmallVec<[Alarm; 1]>) {
+    if alarms.is_empty() {
+        return;
+    }
+    let mut before = alarms.len();
+    for _ in 0..TURNS_MAX {
+        tokio::task::yield_now().await;
+        let submitted = alarms.iter().map(|alarm| alarm.0.lock().submitted.len()).sum();
+        if submitted <= before {
+            break;
+        }
+        before = submitted;
+    }
+}
 
 impl Drop for Alarm {
     fn drop(&mut self) {

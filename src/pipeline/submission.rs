@@ -7,7 +7,7 @@ use iem_sink::Outcome;
 use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
 
-use super::lane::Alarm;
+use super::lane::{self, Alarm};
 use super::room::Place;
 use super::{Outcomes, Records};
 
@@ -88,11 +88,7 @@ impl Receipt {
     /// Waits for the outcomes, at most until a moment after the deadline. What has not been heard of by then is not
     /// delivered, as far as the client is told.
     pub async fn outcomes(self) -> Outcomes {
-        if !self.alarms.is_empty() {
-            // What else is ready on this thread comes first: its records join the batch.
-            tokio::task::yield_now().await;
-            drop(self.alarms);
-        }
+        lane::ring(self.alarms).await;
         let mut outcomes: Outcomes = smallvec![Outcome::default(); self.records];
         let late = tokio::time::Instant::from_std(self.deadline + GRACE);
         for part in self.parts {
