@@ -66,9 +66,9 @@ fn many(form: Form) -> (Bytes, Form) {
 }
 
 #[library_benchmark]
-#[bench::event(args = (Form::Json), setup = one, config = at_most(16_260))]
-#[bench::array_of_1000(args = (Form::Json), setup = many, config = at_most(10_110_000))]
-#[bench::lines_of_1000(args = (Form::Lines), setup = many, config = at_most(8_920_000))]
+#[bench::event(args = (Form::Json), setup = one, config = at_most(8_900))]
+#[bench::array_of_1000(args = (Form::Json), setup = many, config = at_most(7_460_000))]
+#[bench::lines_of_1000(args = (Form::Lines), setup = many, config = at_most(8_120_000))]
 fn read((body, form): (Bytes, Form)) -> usize {
     let key = KeyFields::from(Kind::Event.default_key());
     parse_body(black_box(&body), form, &key, MANY).expect("records").records.len()
@@ -144,7 +144,7 @@ fn user(_: ()) -> (Directory, Arc<User>) {
 }
 
 #[library_benchmark]
-#[bench::customer(args = (()), setup = user, config = at_most(412))]
+#[bench::customer(args = (()), setup = user, config = at_most(430))]
 fn authorise((directory, user): (Directory, Arc<User>)) -> (Directory, Arc<User>) {
     authorization::may_call(&user).expect("an API user");
     black_box(authorization::customer(&directory, &user, black_box("acme"))).expect("its customer");
@@ -194,7 +194,7 @@ fn connection(_: ()) -> Connection {
 }
 
 #[library_benchmark]
-#[bench::requests_100(args = (()), setup = connection, config = at_most(3_690_000))]
+#[bench::requests_100(args = (()), setup = connection, config = at_most(3_590_000))]
 fn serve(mut connection: Connection) -> Connection {
     connection.publish(100);
     connection

@@ -20,6 +20,8 @@ use super::site::Site;
 const GATEWAY: &str = env!("CARGO_BIN_EXE_iem-gateway");
 /// How long a start may take.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// More than is written in a window.
+const TOUCHED_MIB: usize = 640;
 const STEP: Duration = Duration::from_millis(1);
 
 pub struct Server {
@@ -97,6 +99,19 @@ impl Server {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         Some(answer)
+    }
+
+    /// Where files are written: writes one and removes it, so that the system has memory at hand for what comes. A virtual
+    /// machine is given a page when it is first touched, which costs more than all that is measured here.
+    pub fn touch_memory(&self) {
+        if !self.folder.path().join("data/events").is_dir() {
+            return;
+        }
+        let path = self.folder.path().join("touched");
+        let mut file = fs::File::create(&path).expect("a file in a new folder");
+        let page = vec![0; 1 << 20];
+        (0..TOUCHED_MIB).for_each(|_| file.write_all(&page).expect("a disk with room"));
+        fs::remove_file(path).expect("a file of one's own");
     }
 
     /// Removes the files that the gateway has closed, before the system gets to writing them to the disk.

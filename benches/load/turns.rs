@@ -265,6 +265,7 @@ impl Loaded {
 
     fn measure(&mut self, pace: Pace, time: Duration) -> Window {
         let process: Process = self.server.process();
+        self.server.touch_memory();
         if !self.is_lasting {
             self.connect();
             self.run(Pace::Closed, time / 4);
