@@ -265,7 +265,10 @@ impl Loaded {
 
     fn measure(&mut self, pace: Pace, time: Duration) -> Window {
         let process: Process = self.server.process();
-        self.server.touch_memory();
+        // Not before latencies are measured: what follows from it takes its time.
+        if let Pace::Closed = pace {
+            self.server.touch_memory();
+        }
         if !self.is_lasting {
             self.connect();
             self.run(Pace::Closed, time / 4);
