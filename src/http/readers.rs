@@ -62,3 +62,28 @@ impl Drop for Readers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_finds_no_thread_in_time_is_refused() {
+        let readers = Readers::new(1, Duration::from_millis(20)).expect("a runtime");
+        let (release, held) = mpsc::channel::<()>();
+        let long = readers.read(move || held.recv().is_err());
+        let late = async {
+            let refused = readers.read(|| ()).await;
+            drop(release);
+            refused
+        };
+        let (long, late) = tokio::join!(long, late);
+        assert!(matches!(late, Err(Refusal::Full(Limit::Readers))));
+        let (read, permit) = long.expect("it had a thread");
+        assert!(read);
+        drop(permit);
+        assert!(readers.read(|| ()).await.is_ok());
+    }
+}
