@@ -360,7 +360,9 @@ fn logins_that_wait() {
     });
     let (busy, wrong): (Vec<_>, Vec<_>) = statuses.into_iter().partition(|answer| answer.status == 503);
     assert!(!busy.is_empty() && !wrong.is_empty(), "{} of 32 told to wait", busy.len());
-    wrong.into_iter().for_each(|answer| drop(answer.expect(401)));
+    for answer in wrong {
+        answer.expect(401);
+    }
     gateway.await_reached("logins_waiting", busy.len() as u64);
     for answer in busy {
         assert_eq!(answer.says_when_to_retry().json()["detail"], "Too many logins at once, try again later.");
