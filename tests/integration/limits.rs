@@ -399,8 +399,13 @@ fn connections_over_http2_by_alpn() {
         Curl::new(&home, "ca.pem").arg("--http2").arg(url).answer().expect(200).version
     };
     eventually(SOON, "HTTP/2 is offered", || version() == "HTTP/2");
-    let held = SecureClient::open(&home, gateway.address, "ca.pem", &["-alpn", "h2"]);
-    eventually(SOON, "HTTP/1.1 has to do", || version() == "HTTP/1.1");
+    let mut held = None;
+    eventually(SOON, "HTTP/1.1 has to do", || {
+        // One that came before the place of the connection before it was free is offered HTTP/1.1 itself.
+        held = None;
+        held = Some(SecureClient::open(&home, gateway.address, "ca.pem", &["-alpn", "h2"]));
+        version() == "HTTP/1.1"
+    });
     assert!(gateway.reached("http2_connections") >= 1);
     drop(held);
     eventually(SOON, "HTTP/2 is offered again", || version() == "HTTP/2");
