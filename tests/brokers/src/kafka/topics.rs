@@ -117,19 +117,16 @@ impl Kafka {
             .set("fetch.wait.max.ms", "10")
             .create()
             .expect("a consumer");
-        let metadata = consumer.fetch_metadata(Some(topic), AMPLE).expect("the topic's metadata");
-        let partitions: Vec<i32> =
-            metadata.topics()[0].partitions().iter().map(MetadataPartition::id).collect();
+        let partitions = until(|| partitions(&consumer, topic));
         partitions.into_iter().flat_map(|partition| read_partition(&consumer, topic, partition)).collect()
     }
 
     fn wait_for_topic(&self, name: &str, partitions: Option<usize>) {
         let consumer: BaseConsumer = self.client().create().expect("a client");
-        let end = Instant::now() + AMPLE;
-        while led_partitions(&consumer, name) != partitions {
-            assert!(Instant::now() < end, "topic {name} does not come to {partitions:?} partitions");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        until(|| match led_partitions(&consumer, name) {
+            led if led == partitions => Ok(()),
+            led => Err(format!("topic {name} has {led:?} of {partitions:?} partitions")),
+        });
     }
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {
@@ -155,16 +152,24 @@ fn led_partitions(consumer: &BaseConsumer, topic: &str) -> Option<usize> {
 }
 
 fn read_partition(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<Message> {
-    let (low, high) = consumer.fetch_watermarks(topic, partition, AMPLE).expect("a partition's ends");
+    let (low, high) = until(|| ends(consumer, topic, partition));
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, partition, Offset::Offset(low)).expect("an offset");
     consumer.assign(&assignment).expect("an assignment");
     let end = Instant::now() + AMPLE;
     let mut messages = Vec::new();
     let mut next = low;
+    let mut error = None;
     while next < high {
-        assert!(Instant::now() < end, "{topic} [{partition}] is not read to its end");
-        let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else { continue };
+        assert!(Instant::now() < end, "{topic} [{partition}] is read to {next} of {high}: {error:?}");
+        let message = match consumer.poll(Duration::from_millis(100)) {
+            None => continue,
+            Some(Ok(message)) => message,
+            Some(Err(failed)) => {
+                error = Some(failed);
+                continue;
+            }
+        };
         if message.partition() != partition {
             continue;
         }
@@ -181,6 +186,35 @@ fn read_partition(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<M
         });
     }
     messages
+}
+
+/// A topic's partitions. A broker that has just started may not know the topic yet.
+fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>, String> {
+    let metadata =
+        consumer.fetch_metadata(Some(topic), AMPLE).map_err(|error| format!("{topic}: {error}"))?;
+    match metadata.topics()[0].error() {
+        None => Ok(metadata.topics()[0].partitions().iter().map(MetadataPartition::id).collect()),
+        Some(error) => Err(format!("{topic}: {error:?}")),
+    }
+}
+
+/// A partition's ends. A leader that was just elected may not know them yet (KIP-207).
+fn ends(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<(i64, i64), String> {
+    consumer
+        .fetch_watermarks(topic, partition, AMPLE)
+        .map_err(|error| format!("{topic} [{partition}]: {error}"))
+}
+
+/// Looks until there is something to be seen.
+fn until<T>(mut look: impl FnMut() -> Result<T, String>) -> T {
+    let end = Instant::now() + AMPLE;
+    loop {
+        match look() {
+            Ok(seen) => return seen,
+            Err(error) => assert!(Instant::now() < end, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn client(bootstrap: &str) -> ClientConfig {
