@@ -54,12 +54,19 @@ impl Events {
     pub(crate) fn connection_trouble(&self, since: Instant) -> Option<String> {
         let trouble = self.trouble();
         let (at, reason) = trouble.connection.as_ref()?;
-        (*at >= since).then(|| reason.clone())
+        (*at >= since).then(|| with_cure(reason))
     }
 
     fn trouble(&self) -> MutexGuard<'_, Trouble> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// librdkafka says what to look at when a handshake ends by a broker's certificate, but not when it ends at its first step.
+fn with_cure(reason: &str) -> String {
+    let is_bare = reason.contains("certificate verify failed") && !reason.contains("ssl.ca.location");
+    let cure = if is_bare { ": verify that ssl.ca.location is correctly configured" } else { "" };
+    format!("{reason}{cure}")
 }
 
 impl ClientContext for Events {
@@ -128,5 +135,19 @@ fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
             tracing::info!(target: "librdkafka", facility, "{message}");
         }
         RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_in_doubt_names_what_to_look_at_once() {
+        let bare = "sasl_ssl://b:9093/bootstrap: error:0A000086:SSL routines::certificate verify failed";
+        let told = "certificate verify failed: verify that ssl.ca.location is correctly configured or …";
+        for (reason, words) in [(bare, 1), (told, 1), ("connection refused", 0)] {
+            assert_eq!(with_cure(reason).matches("ssl.ca.location").count(), words, "{reason}");
+        }
     }
 }
