@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::case::{Case, Goal, Group, Part};
 use super::client::waits;
 use super::process::Resident;
+use super::profile::Profile;
 use super::turns::Measured;
 use super::window::{Window, micros};
 
@@ -42,6 +43,8 @@ pub struct Figures {
     pub times: Option<Spread>,
     /// Of each turn.
     pub turns_record_cpu_micros: Vec<f64>,
+    /// Where a request's CPU time goes, in microseconds.
+    pub profile: Option<Profile>,
 }
 
 /// In microseconds.
@@ -157,6 +160,7 @@ impl Figures {
             loaded: measured.loaded,
             times,
             turns_record_cpu_micros: windows.iter().map(Window::record_micros).collect(),
+            profile: measured.profile.as_ref().and_then(Window::request_profile),
         }
     }
 

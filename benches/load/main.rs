@@ -18,6 +18,7 @@ mod folder;
 mod machine;
 mod plot;
 mod process;
+mod profile;
 mod requests;
 mod role;
 mod server;
@@ -45,6 +46,7 @@ use turns::Effort;
 
 /// The whole gateway under load, beside bare hyper.
 #[derive(Parser)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 struct Arguments {
     /// Fewer cases, and each in seconds: under two minutes in all.
     #[arg(long)]
@@ -55,6 +57,9 @@ struct Arguments {
     /// Names the cases and runs none.
     #[arg(long)]
     list: bool,
+    /// Samples each side of a case once more, with Linux's perf, and says where its CPU time goes.
+    #[arg(long)]
+    profile: bool,
     /// Serving threads of every server; by default one a core.
     #[arg(long)]
     threads: Option<usize>,
@@ -63,8 +68,10 @@ struct Arguments {
     bench: bool,
 }
 
-const QUICK: Effort = Effort { turns: 3, window: Duration::from_millis(400) };
-const FULL: Effort = Effort { turns: 15, window: Duration::from_millis(450) };
+const QUICK: Effort = Effort { turns: 3, window: Duration::from_millis(400), profile: None };
+const FULL: Effort = Effort { turns: 15, window: Duration::from_millis(450), profile: None };
+/// How long a side is sampled.
+const PROFILE: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
     let mut words: Vec<String> = std::env::args().collect();
@@ -112,6 +119,7 @@ fn run(arguments: &Arguments) -> Result<usize, Box<dyn Error>> {
     let mut text = Text::default();
     text.say(&table::preamble(&machine, arguments.quick));
     let effort = if arguments.quick { QUICK } else { FULL };
+    let effort = Effort { profile: arguments.profile.then_some(PROFILE), ..effort };
     let reports = measure(&cases, &site, effort, &mut text);
     text.say(&table::goals(&reports));
     write(&machine, &reports, &text, &date.replace(':', ""))?;
@@ -144,12 +152,13 @@ fn measure(cases: &[Case], site: &Site, effort: Effort, text: &mut Text) -> Vec<
             };
             let report = Report::new(case, &measured);
             text.say(&table::rows(&report));
-            notes.extend(table::notes(&report));
+            notes.extend(table::notes(&report).map(|note| format!("- {note}")));
+            notes.extend(table::profile(&report));
             reports.push(report);
         }
         text.say("");
         for note in notes {
-            text.say(&format!("- {note}"));
+            text.say(&note);
         }
     }
     reports

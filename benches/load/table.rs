@@ -9,6 +9,8 @@ use super::machine::Machine;
 const WIDTH: usize = 54;
 /// Under a column of figures.
 const RULE: &str = "-----------:|";
+/// The least that a profile shows, in microseconds a request.
+const SHOWN_MICROS: f64 = 0.05;
 const HEADS: [&str; 9] =
     ["req/s", "records/s", "CPU/req", "CPU/record", "p50", "p99", "p99.9", "max", "memory"];
 
@@ -83,6 +85,35 @@ pub fn notes(report: &Report) -> Option<String> {
     let p99 = report.p99.filter(|_| report.group == Group::Rates);
     notes.extend(p99.map(|p99| format!("p99 {} times that of bare hyper", spread(p99))));
     (!notes.is_empty()).then(|| format!("{}: {}.", report.name, notes.join("; ")))
+}
+
+/// Where each side's CPU time goes, a request, where that was looked at.
+pub fn profile(report: &Report) -> Option<String> {
+    let profiles: Vec<_> =
+        report.sides.iter().filter_map(|side| Some((side.name.as_str(), side.profile.as_ref()?))).collect();
+    let mut places: Vec<_> = profiles.iter().flat_map(|(_, profile)| profile.places.keys()).collect();
+    places.sort();
+    places.dedup();
+    let cells = |place: &String| {
+        profiles.iter().map(|(_, profile)| profile.places.get(place).map_or(0.0, |micros| *micros)).collect()
+    };
+    let mut rows: Vec<(&str, Vec<f64>)> =
+        places.into_iter().map(|place| (place.as_str(), cells(place))).collect();
+    let most = |cells: &[f64]| cells.iter().copied().fold(0.0, f64::max);
+    rows.sort_by(|(_, a), (_, b)| most(b).total_cmp(&most(a)));
+    rows.retain(|(_, cells)| most(cells) >= SHOWN_MICROS);
+
+    let line = |first: &str, cells: Vec<String>| {
+        let cells = cells.iter().fold(String::new(), |row, cell| row + &format!(" {cell:>24} |"));
+        format!("| {first:WIDTH$} |{cells}")
+    };
+    let mut lines = vec![
+        format!("\nCPU time of a request, {}:\n", report.name),
+        line("", profiles.iter().map(|(name, _)| (*name).to_owned()).collect()),
+        format!("|:{}|{}", "-".repeat(WIDTH + 1), format!("{}:|", "-".repeat(25)).repeat(profiles.len())),
+    ];
+    lines.extend(rows.iter().map(|(place, cells)| line(place, cells.iter().copied().map(time).collect())));
+    (!profiles.is_empty()).then(|| lines.join("\n"))
 }
 
 /// All goals with what was measured.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::case::{Alone, Case, Load, Rate, Serving, Setup, Side, What};
 use super::client::{Client, Pace, Tally, waits};
 use super::process::{Process, Resident};
+use super::profile::Sampler;
 use super::requests::Requests;
 use super::server::Server;
 use super::site::Site;
@@ -19,12 +20,27 @@ use super::worker::Worker;
 pub struct Effort {
     pub turns: usize,
     pub window: Duration,
+    /// How long each side is sampled when all turns are over.
+    pub profile: Option<Duration>,
+}
+
+/// What a side does in its turn.
+#[derive(Clone, Copy)]
+struct Turn {
+    time: Duration,
+    /// Requests a second that saturate the case's subject.
+    saturating: Option<f64>,
+    /// Records that a worker is to take at a time.
+    batch: usize,
+    is_sampled: bool,
 }
 
 /// What came of one side: a window for each turn.
 pub struct Measured {
     pub side: Side,
     pub windows: Vec<Window>,
+    /// Another one, sampled.
+    pub profile: Option<Window>,
     /// Requests a second that were asked for, where that is a constant.
     pub rate: Option<f64>,
     pub connections: usize,
@@ -49,14 +65,20 @@ pub fn run(case: &Case, site: &Site, effort: Effort) -> Vec<Measured> {
     };
     let mut sides: Vec<_> = case.sides.iter().map(start).collect();
     let saturating = saturating(&case.sides[0], &mut sides[0], effort);
-    let mut batch = BATCH_RECORDS;
+    let mut turn = Turn { time: effort.window, saturating, batch: BATCH_RECORDS, is_sampled: false };
     for _ in 0..effort.turns {
         for (place, side) in sides.iter_mut().enumerate() {
-            let window = side.measure(site, effort.window, saturating, batch);
+            let window = side.measure(site, turn);
             if place == 0 {
-                batch = window.batch.map_or(batch, |batch| batch.round().max(1.0) as usize);
+                turn.batch = window.batch.map_or(turn.batch, |batch| batch.round().max(1.0) as usize);
             }
             side.windows.push(window);
+        }
+    }
+    if let Some(time) = effort.profile {
+        let turn = Turn { time, is_sampled: true, ..turn };
+        for side in &mut sides {
+            side.profile = Some(side.measure(site, turn));
         }
     }
     sides.into_iter().map(|side| side.end(saturating)).collect()
@@ -72,7 +94,7 @@ fn connections(case: &Case) -> usize {
 fn saturating(subject: &Side, running: &mut Running, effort: Effort) -> Option<f64> {
     let What::Served(_, Load { rate: Rate::Share(_), .. }) = subject.what else { return None };
     let State::Server(server) = &mut running.state else { return None };
-    let window = server.measure(Pace::Closed, 2 * effort.window);
+    let window = server.measure(Pace::Closed, 2 * effort.window, false);
     Some(window.requests as f64 / window.elapsed.as_secs_f64())
 }
 
@@ -80,6 +102,7 @@ struct Running {
     side: Side,
     state: State,
     windows: Vec<Window>,
+    profile: Option<Window>,
 }
 
 enum State {
@@ -115,7 +138,7 @@ impl Running {
             What::Alone(alone) => start_worker(alone, shared),
             What::Start(serving) => State::Start(serving),
         };
-        Self { side, state, windows: Vec::new() }
+        Self { side, state, windows: Vec::new(), profile: None }
     }
 
     fn warm_up(&mut self, effort: Effort) {
@@ -136,27 +159,31 @@ impl Running {
         }
     }
 
-    fn measure(&mut self, site: &Site, time: Duration, saturating: Option<f64>, batch: usize) -> Window {
+    fn measure(&mut self, site: &Site, turn: Turn) -> Window {
+        let Turn { time, saturating, batch, is_sampled } = turn;
         match &mut self.state {
             State::Server(server) => {
                 let pace = server.pace(saturating);
-                server.measure(pace, time)
+                server.measure(pace, time, is_sampled)
             }
             State::Worker { worker, records } => {
-                let (process, before, began) = (worker.process(), worker.process().cpu(), Instant::now());
+                let process = worker.process();
+                let sampler = is_sampled.then(|| Sampler::start(process, time));
+                let (before, began) = (process.cpu(), Instant::now());
                 let times = worker.run(records.unwrap_or(batch), time);
                 let elapsed = began.elapsed();
                 thread::sleep(SETTLE);
                 let records = times * records.unwrap_or(batch) as u64;
                 let cpu = process.cpu().saturating_sub(before);
-                Window { requests: times, records, elapsed, cpu, waits: None, batch: None }
+                let profile = sampler.map(Sampler::end);
+                Window { requests: times, records, elapsed, cpu, waits: None, batch: None, profile }
             }
             State::Start(serving) => measure_start(*serving, site),
         }
     }
 
     fn end(self, saturating: Option<f64>) -> Measured {
-        let Self { side, state, windows } = self;
+        let Self { side, state, windows, profile } = self;
         let (rate, connections, idle, loaded) = match &state {
             State::Server(server) => {
                 let rate = saturating.zip(server.share()).map(|(saturating, share)| saturating * share);
@@ -165,7 +192,7 @@ impl Running {
             State::Worker { worker, .. } => (None, 0, Resident::default(), worker.process().resident()),
             State::Start(_) => (None, 0, Resident::default(), Resident::default()),
         };
-        Measured { side, windows, rate, connections, idle, loaded }
+        Measured { side, windows, profile, rate, connections, idle, loaded }
     }
 }
 
@@ -204,7 +231,7 @@ fn measure_start(serving: Serving, site: &Site) -> Window {
     let mut waits = waits();
     waits.saturating_record(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX));
     let cpu = server.process().cpu();
-    Window { requests: 1, records: 1, elapsed, cpu, waits: Some(waits), batch: None }
+    Window { requests: 1, records: 1, elapsed, cpu, waits: Some(waits), batch: None, profile: None }
 }
 
 fn start_server(serving: Serving, site: &Site) -> Server {
@@ -263,7 +290,7 @@ impl Loaded {
         }
     }
 
-    fn measure(&mut self, pace: Pace, time: Duration) -> Window {
+    fn measure(&mut self, pace: Pace, time: Duration, is_sampled: bool) -> Window {
         let process: Process = self.server.process();
         // Not before latencies are measured: what follows from it takes its time.
         if let Pace::Closed = pace {
@@ -273,6 +300,7 @@ impl Loaded {
             self.connect();
             self.run(Pace::Closed, time / 4);
         }
+        let sampler = is_sampled.then(|| Sampler::start(process, time));
         let writes = self.server.writes();
         thread::sleep(SETTLE);
         let (before, began) = (process.cpu(), Instant::now());
@@ -284,9 +312,10 @@ impl Loaded {
         let batch = writes.zip(self.server.writes()).and_then(|((count, sum), (counts, sums))| {
             (counts > count).then(|| (sums - sum) / (counts - count))
         });
+        let profile = sampler.map(Sampler::end);
         self.server.remove_closed_files();
         self.disconnect();
-        Window { requests: tally.answers, records, elapsed, cpu, waits: Some(tally.waits), batch }
+        Window { requests: tally.answers, records, elapsed, cpu, waits: Some(tally.waits), batch, profile }
     }
 
     /// Lets all clients send for `time`.

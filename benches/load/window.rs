@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::profile::Profile;
+
 pub struct Window {
     pub requests: u64,
     pub records: u64,
@@ -14,12 +16,20 @@ pub struct Window {
     pub waits: Option<Histogram<u64>>,
     /// Records in one write of the gateway, on average.
     pub batch: Option<f64>,
+    /// Where the CPU time went, if that was looked at.
+    pub profile: Option<Profile>,
 }
 
 impl Window {
     /// CPU time of a record, in microseconds.
     pub fn record_micros(&self) -> f64 {
         micros(self.cpu) / self.records as f64
+    }
+
+    /// Where a request's CPU time went, in microseconds.
+    pub fn request_profile(&self) -> Option<Profile> {
+        let micros = micros(self.cpu) / self.requests as f64;
+        self.profile.as_ref().map(|profile| profile.scaled(micros))
     }
 
     /// What 99 in 100 waited at most, in nanoseconds.

@@ -37,10 +37,12 @@ pub fn serve_on(listener: TcpListener, threads: usize) {
 
 fn start() -> UnboundedSender<TcpStream> {
     let (sender, receiver) = unbounded_channel();
-    thread::spawn(move || {
+    // Named as the gateway's, which a profile goes by.
+    let thread = thread::Builder::new().name("http".to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         LocalSet::new().block_on(&runtime, run(receiver));
     });
+    thread.expect("a thread");
     sender
 }
 
