@@ -4,6 +4,7 @@ mod admin;
 mod body;
 mod bounds;
 mod connection;
+mod draining;
 mod head;
 mod intake;
 mod peers;

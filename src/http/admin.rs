@@ -20,6 +20,7 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{self, Application, ConnectionLimits, Protocol};
+use super::draining::Draining;
 use super::response::{Answer, Refusal, json};
 use crate::telemetry::Endpoint;
 use crate::threads::all_ended;
@@ -105,8 +106,7 @@ async fn serve(listener: StdListener, state: Rc<impl State + 'static>) -> io::Re
         let pages = Pages(Rc::clone(&state));
         tokio::task::spawn_local(async move {
             // Who asks for a page and goes away has nobody to be told.
-            let _ =
-                connection::serve(stream, Protocol::Http1, LIMITS, &pages, &CancellationToken::new()).await;
+            let _ = connection::serve(stream, Protocol::Http1, LIMITS, &pages, &Draining::default()).await;
             drop(permit);
         });
     }

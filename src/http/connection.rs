@@ -25,8 +25,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep};
-use tokio_util::sync::CancellationToken;
 
+use super::draining::Draining;
 use super::response::Answer;
 use crate::telemetry::Limit;
 pub use http2::Http2Limits;
@@ -94,7 +94,7 @@ pub(super) async fn serve<S>(
     protocol: Protocol,
     limits: ConnectionLimits,
     application: &impl Application,
-    draining: &CancellationToken,
+    draining: &Draining,
 ) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -111,15 +111,16 @@ where
                 http2 = http2.filter(|_| is_http2);
             }
             // Nothing of a request has come.
-            () = draining.cancelled() => return Ok(()),
+            () = draining.begun() => return Ok(()),
         }
     }
     let ended = match http2 {
         Some(_) if !application.takes_http2() => http2::refuse(&mut socket.clone()).await,
-        Some(http2) => http2::serve(socket.clone(), watch, http2, draining).await,
+        // Boxed: a connection is as large as the largest of what it may become, and most become another.
+        Some(http2) => Box::pin(http2::serve(socket.clone(), watch, http2, draining)).await,
         None => serve_http1(&socket, watch, draining).await,
     };
-    let time = if draining.is_cancelled() { LINGER_TIME_DRAINING } else { LINGER_TIME };
+    let time = if draining.has_begun() { LINGER_TIME_DRAINING } else { LINGER_TIME };
     let _ = tokio::time::timeout(time, linger(socket)).await;
     ended
 }
@@ -127,7 +128,7 @@ where
 async fn serve_http1<S>(
     socket: &Socket<S>,
     mut watch: Watch<'_, S, impl Application>,
-    draining: &CancellationToken,
+    draining: &Draining,
 ) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -153,7 +154,7 @@ where
     let ended = tokio::select! {
         biased;
         ended = watch.over(connection.as_mut()) => Some(ended),
-        () = draining.cancelled() => None,
+        () = draining.begun() => None,
     };
     let ended = if let Some(ended) = ended {
         ended
@@ -209,22 +210,30 @@ struct Watch<'a, S, A> {
     /// Is told of limits that are reached.
     application: &'a A,
     hurried: Option<Instant>,
+    /// The shortest of the limits.
+    shortest: Duration,
     timer: Pin<Box<Sleep>>,
+    /// Whether the timer wakes the task, and no later than the shortest limit after it was armed.
+    is_armed: bool,
 }
 
 impl<'a, S, A: Application> Watch<'a, S, A> {
     fn new(socket: Socket<S>, limits: ConnectionLimits, application: &'a A) -> Self {
-        let timer = Box::pin(tokio::time::sleep(limits.header_time));
-        Self { socket, limits, application, hurried: None, timer }
+        let ConnectionLimits { header_time, idle_time, request_time, write_time, .. } = limits;
+        let shortest = header_time.min(idle_time).min(request_time).min(write_time);
+        let timer = Box::pin(tokio::time::sleep(shortest));
+        Self { socket, limits, application, hurried: None, shortest, timer, is_armed: false }
     }
 
     /// From now on the client has little time for whatever it still has to do.
     fn hurry(&mut self) {
         self.hurried = Some(Instant::now());
+        self.shortest = self.shortest.min(HURRY_TIME);
     }
 
     /// What becomes of `connection`, or an error when its time is up.
     async fn over<C: Future>(&mut self, mut connection: Pin<&mut C>) -> io::Result<C::Output> {
+        self.is_armed = false;
         poll_fn(|context| match connection.as_mut().poll(context) {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
             Poll::Pending => self.poll_due(context).map(|limit| {
@@ -235,25 +244,36 @@ impl<'a, S, A: Application> Watch<'a, S, A> {
         .await
     }
 
-    /// Ready when the time is up. A timer that is armed for earlier is left so and asked again when it fires.
+    /// Ready when the time is up. Where the connection stands is looked at when the timer goes off: what has begun since
+    /// it was armed cannot be due before. What had begun before is due when it was, or later: a request has longer than
+    /// its head.
     fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Option<Limit>> {
-        let Some((due, limit)) = self.due() else { return Poll::Pending };
-        if self.timer.deadline() > due {
-            self.timer.as_mut().reset(due);
+        if self.is_armed && !self.timer.is_elapsed() && !self.is_flooded() {
+            return Poll::Pending;
         }
         loop {
-            ready!(self.timer.as_mut().poll(context));
-            if Instant::now() >= due {
+            let (due, now) = (self.due(), Instant::now());
+            if let Some((_, limit)) = due.filter(|(due, _)| *due <= now) {
                 return Poll::Ready(limit);
             }
-            self.timer.as_mut().reset(due);
+            let later = now + self.shortest;
+            self.timer.as_mut().reset(due.map_or(later, |(due, _)| due.min(later)));
+            self.is_armed = true;
+            ready!(self.timer.as_mut().poll(context));
         }
+    }
+
+    /// Whether more has come over HTTP/2 than a client has to say while no request is open.
+    fn is_flooded(&self) -> bool {
+        let noted = self.socket.0.borrow();
+        let window = self.limits.http2.map_or(0, |limits| limits.connection_window as usize);
+        matches!(noted.phase, Phase::Quiet(_)) && noted.came > window + http2::UNASKED_MAX
     }
 
     /// When the connection has had its time, as it stands now, and by which limit; none while it is hurried.
     fn due(&self) -> Option<(Instant, Option<Limit>)> {
         let noted = self.socket.0.borrow();
-        let ConnectionLimits { idle_time, header_time, request_time, write_time, http2, .. } = self.limits;
+        let ConnectionLimits { idle_time, header_time, request_time, write_time, .. } = self.limits;
         let client = match noted.phase {
             // An answer that the client does not take has not had its last byte, whatever has come behind its request.
             Phase::Idle(_) | Phase::Head(_) if noted.stalled.is_some() => {
@@ -270,9 +290,8 @@ impl<'a, S, A: Application> Watch<'a, S, A> {
             hurried.filter(|(due, _)| *due < since + time).unwrap_or((since + time, Some(limit)))
         });
         let write = noted.stalled.map(|since| (since + write_time, Some(Limit::WriteTime)));
-        let window = http2.map_or(0, |limits| limits.connection_window as usize);
-        let is_flood = matches!(noted.phase, Phase::Quiet(_)) && noted.came > window + http2::UNASKED_MAX;
-        let unasked = is_flood.then(|| (Instant::now(), self.hurried.is_none().then_some(Limit::Http2Abuse)));
+        let abuse = || (Instant::now(), self.hurried.is_none().then_some(Limit::Http2Abuse));
+        let unasked = self.is_flooded().then(abuse);
         [client, write, unasked].into_iter().flatten().min_by_key(|(due, _)| *due)
     }
 }
@@ -371,6 +390,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         let noted = &mut *self.0.borrow_mut();
         let before = buffer.filled().len();
         let result = if noted.preface.replay(buffer) {
+            // With whatever came behind it: for a second read hyper would double its buffer. An error comes up again as an
+            // end of the stream.
+            let _ = Pin::new(&mut noted.stream).poll_read(context, buffer);
             Poll::Ready(Ok(()))
         } else {
             Pin::new(&mut noted.stream).poll_read(context, buffer)

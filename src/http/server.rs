@@ -17,11 +17,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 use tokio::task::LocalSet;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::bounds::HeadLimits;
 use super::connection::{self, Application, ConnectionLimits, Http2Limits, Protocol};
+use super::draining::Draining;
 use super::peers::Peers;
 use super::proxies::Proxies;
 use super::response::{Answer, Refusal, TOO_MANY_CONNECTIONS};
@@ -36,6 +36,9 @@ use crate::tls::LiveTls;
 const REFUSALS_MAX: usize = 64;
 /// How long such a connection is kept for the client to read the answer.
 const REFUSAL_TIME: Duration = Duration::from_secs(2);
+/// Connections that are served before it is asked which others have something: where many are, each is answered while
+/// its memory is still in the caches.
+const EVENTS: usize = 8;
 /// The wait after `accept` failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -118,7 +121,7 @@ pub struct Server {
     listener: StdListener,
     connections_max: usize,
     shared: Arc<Shared>,
-    draining: CancellationToken,
+    draining: Draining,
     threads: Vec<(mpsc::UnboundedSender<Accepted>, JoinHandle<()>)>,
 }
 
@@ -135,14 +138,13 @@ impl Server {
         metrics: &Arc<Metrics>,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        let draining = CancellationToken::new();
+        let draining = Draining::default();
         let shared = Arc::new(Shared::new(settings, tls, service, metrics));
         let threads = (0..settings.threads)
             .map(|index| {
                 // Unbounded, but it never holds more than the permits let through.
                 let (sender, receiver) = mpsc::unbounded_channel();
-                // A child for each thread: polling it takes a lock that is then the thread's own.
-                let thread = Thread { shared: Arc::clone(&shared), draining: draining.child_token() };
+                let thread = Thread { shared: Arc::clone(&shared), draining: draining.clone() };
                 Ok((sender, thread.spawn(index, receiver)?))
             })
             .collect::<io::Result<_>>()?;
@@ -192,7 +194,7 @@ impl Server {
     /// all connections ended by themselves.
     pub fn drain(self, deadline: Instant) -> bool {
         drop(self.listener);
-        self.draining.cancel();
+        self.draining.begin();
         let (senders, threads): (Vec<_>, Vec<_>) = self.threads.into_iter().unzip();
         drop(senders);
         all_ended(&threads, deadline)
@@ -238,12 +240,13 @@ impl Shared {
 /// One serving thread.
 pub(super) struct Thread {
     pub(super) shared: Arc<Shared>,
-    pub(super) draining: CancellationToken,
+    pub(super) draining: Draining,
 }
 
 impl Thread {
     fn spawn(self, index: usize, receiver: mpsc::UnboundedReceiver<Accepted>) -> io::Result<JoinHandle<()>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().max_io_events_per_tick(EVENTS).build()?;
         std::thread::Builder::new().name(format!("http-{index}")).spawn(move || {
             LocalSet::new().block_on(&runtime, self.run(receiver));
             // What still runs on the blocking pool is a password hash that nobody waits for.
@@ -298,12 +301,25 @@ impl Thread {
         tokio::select! {
             biased;
             client = self.shared.proxies.client(stream, peer, self.shared.limits.header_time) => Some(client),
-            () = self.draining.cancelled() => None,
+            () = self.draining.begun() => None,
         }
     }
 
     async fn serve_stream(&self, stream: TcpStream, address: IpAddr, is_proxy: bool) -> io::Result<()> {
-        let Some(tls) = &self.shared.tls else { return self.serve_plain(stream, address, is_proxy).await };
+        match &self.shared.tls {
+            None => self.serve_plain(stream, address, is_proxy).await,
+            // Boxed: it is larger than a connection without it.
+            Some(tls) => Box::pin(self.serve_secured(stream, tls, address, is_proxy)).await,
+        }
+    }
+
+    async fn serve_secured(
+        &self,
+        stream: TcpStream,
+        tls: &LiveTls,
+        address: IpAddr,
+        is_proxy: bool,
+    ) -> io::Result<()> {
         let Shared { limits, http2_connections, metrics, .. } = &*self.shared;
         // A client that is not offered HTTP/2 speaks HTTP/1.1 as well.
         let http2 = http2_connections.try_acquire().ok();
@@ -311,7 +327,7 @@ impl Thread {
             biased;
             secured = tls::accept(stream, tls, http2.is_some(), limits.header_time) => secured,
             // Nothing of a request has come.
-            () = self.draining.cancelled() => return Ok(()),
+            () = self.draining.begun() => return Ok(()),
         };
         let Secured { stream, protocol, certified } = secured.inspect_err(|error| {
             metrics.handshake_failed();

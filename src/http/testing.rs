@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use hyper::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::sync::CancellationToken;
 
+use super::draining::Draining;
 pub use super::intake::form;
 pub use super::route::{Route, query_value};
 use super::server::{ServerSettings, Shared, Thread};
@@ -21,7 +21,7 @@ pub struct Front(Thread);
 impl Front {
     pub(crate) fn new(service: &Arc<Service>, settings: &ServerSettings) -> Self {
         let shared = Arc::new(Shared::new(settings, None, service, &service.metrics));
-        Self(Thread { shared, draining: CancellationToken::new() })
+        Self(Thread { shared, draining: Draining::default() })
     }
 
     /// Serves one connection to its end, in plain HTTP of either version.
@@ -37,7 +37,7 @@ impl Front {
 
     /// From now on no request is begun, and those under way are finished.
     pub fn drain(&self) {
-        self.0.draining.cancel();
+        self.0.draining.begin();
     }
 
     /// Bytes of bodies and waiting records that are counted now.

@@ -34,10 +34,16 @@ impl Pace {
     /// What comes of reading the body, or the limit that it has reached before.
     pub(super) async fn keep<F: Future>(&self, reading: F) -> Result<F::Output, Limit> {
         let (mut reading, mut timer) = (pin!(reading), pin!(None::<Sleep>));
-        let mut began = None;
+        let (mut began, mut was_asked_for) = (None, false);
         poll_fn(|context| {
             if let Poll::Ready(read) = reading.as_mut().poll(context) {
                 return Poll::Ready(Ok(read));
+            }
+            if !was_asked_for {
+                // hyper hands on what it has once it is asked for it.
+                was_asked_for = true;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
             }
             let began = *began.get_or_insert_with(Instant::now);
             let (time, limit) = self.due();

@@ -27,9 +27,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::{Application, Phase, Socket, Watch};
+use crate::http::draining::Draining;
 use crate::http::response::Answer;
 use crate::telemetry::Limit;
 
@@ -61,7 +61,7 @@ pub(super) async fn serve<S>(
     socket: Socket<S>,
     mut watch: Watch<'_, S, impl Application>,
     limits: Http2Limits,
-    draining: &CancellationToken,
+    draining: &Draining,
 ) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -86,7 +86,7 @@ where
     let ended = tokio::select! {
         biased;
         ended = watch.over(connection.as_mut()) => Some(ended),
-        () = draining.cancelled() => None,
+        () = draining.begun() => None,
     };
     match ended {
         Some(Ok(ended)) => return ended.map_err(|error| failed(error, application)),
