@@ -71,7 +71,7 @@ impl Answer {
 pub fn parse_http1(mut received: &[u8], whole: bool) -> Vec<Answer> {
     let mut answers = Vec::new();
     while !received.is_empty() {
-        let Some((answer, rest)) = parse_one(received) else {
+        let Some((answer, rest)) = parse_one(received, whole) else {
             assert!(!whole, "an answer is cut off: {:?}", String::from_utf8_lossy(received));
             break;
         };
@@ -81,7 +81,7 @@ pub fn parse_http1(mut received: &[u8], whole: bool) -> Vec<Answer> {
     answers
 }
 
-fn parse_one(received: &[u8]) -> Option<(Answer, &[u8])> {
+fn parse_one(received: &[u8], whole: bool) -> Option<(Answer, &[u8])> {
     let end = find(received, b"\r\n\r\n")?;
     let head = str::from_utf8(&received[..end]).expect("a head is text");
     let rest = &received[end + 4..];
@@ -101,7 +101,8 @@ fn parse_one(received: &[u8]) -> Option<(Answer, &[u8])> {
     let length = answer.header("content-length").and_then(|length| length.parse::<usize>().ok());
     let length = length.unwrap_or_else(|| panic!("no length: {answer:?}"));
     // Every body is an object. An answer to HEAD says a length and has none.
-    if length > 0 && !rest.is_empty() && rest[0] != b'{' || rest.is_empty() && answer.may_be_to_head() {
+    let is_last = rest.is_empty() && whole && answer.may_be_to_head();
+    if length > 0 && !rest.is_empty() && rest[0] != b'{' || is_last {
         return Some((answer, rest));
     }
     let (body, rest) = rest.split_at_checked(length)?;
