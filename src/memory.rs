@@ -85,7 +85,7 @@ impl Drop for Share {
 }
 
 /// A buffer whose allocation is counted. It grows by doubling, so it never holds more than twice what was put in,
-/// and its last growth stops at `expected` where that is known.
+/// and its last growth stops at the length that is expected.
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,
@@ -97,6 +97,11 @@ impl Buffer {
     /// An empty buffer; `expected` is the length it will have, or the most it can have, where that is known.
     pub fn new(memory: &Arc<Memory>, expected: Option<usize>) -> Self {
         Self { bytes: Vec::new(), counted: Share::new(memory), expected }
+    }
+
+    /// From now on `length` is expected, which may be a guess.
+    pub fn expect(&mut self, length: usize) {
+        self.expected = Some(length);
     }
 
     /// Bytes put in so far.
@@ -129,10 +134,13 @@ impl Buffer {
     }
 
     /// The bytes, which stay counted until the last slice of them is dropped. What the buffer holds beyond them is given
-    /// back: a record may wait for long.
+    /// back, as a record may wait for long; up to a quarter is not worth what it costs, which for a large buffer is memory
+    /// from the system with each body.
     pub fn freeze(mut self) -> Bytes {
-        self.bytes.shrink_to_fit();
-        self.counted.shrink_to(self.bytes.len());
+        if self.bytes.len() < self.counted.bytes / 4 * 3 {
+            self.bytes.shrink_to_fit();
+            self.counted.shrink_to(self.bytes.len());
+        }
         Bytes::from_owner(self)
     }
 }
@@ -181,6 +189,19 @@ mod tests {
         assert_eq!(memory.used(), 3);
         drop(body);
         assert_eq!(memory.used(), 0);
+    }
+
+    #[test]
+    fn what_is_nearly_full_stays_as_it_is() {
+        let memory = Memory::new(10_000);
+        for (length, used) in [(2_999, 2_999), (3_000, 4_000), (4_000, 4_000)] {
+            let mut buffer = Buffer::new(&memory, None);
+            buffer.expect(4_000);
+            buffer.extend(&[b'x'; 2_500]).expect("there is room");
+            buffer.extend(&vec![b'x'; length - 2_500]).expect("there is room");
+            let _body = buffer.freeze();
+            assert_eq!(memory.used(), used, "of {length} bytes");
+        }
     }
 
     #[test]

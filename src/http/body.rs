@@ -105,6 +105,7 @@ impl Body {
     ) -> Result<Bytes, Refusal> {
         let mut decoder = Decoder::new(encoding, memory).map_err(|_| Refusal::Full(Limit::Memory))?;
         let mut buffer = Buffer::new(memory, Some(limit));
+        let length = self.incoming.size_hint().exact();
         let (mut received, mut steps) = (0, 0_usize);
         while let Some(chunk) = self.next().await {
             let chunk = chunk.map_err(|_| Refusal::BodyBroken)?;
@@ -116,6 +117,9 @@ impl Body {
             let mut rest = &chunk[..];
             while decoder.step(&mut rest, &mut buffer, limit).map_err(|error| refused(error, limit))? {
                 steps += 1;
+                if let Some(length) = length {
+                    buffer.expect(foreseen(buffer.len(), received - rest.len(), length).min(limit));
+                }
                 if steps.is_multiple_of(DECODING_STEPS) {
                     tokio::task::yield_now().await;
                 }
@@ -183,10 +187,34 @@ pub(super) fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>, Refusal>
     }
 }
 
+/// How long a body will be of which so much has been decoded from so much of its whole length: an eighth longer than if all
+/// of it is like that, and longer than it is already by a quarter.
+fn foreseen(decoded: usize, read: usize, length: u64) -> usize {
+    let whole = (decoded as u128 * u128::from(length) / read.max(1) as u128).saturating_mul(9) / 8;
+    usize::try_from(whole).unwrap_or(usize::MAX).max(decoded.saturating_add(decoded / 4))
+}
+
 fn refused(error: DecodeError, limit: usize) -> Refusal {
     match error {
         DecodeError::TooLarge => Refusal::BodyTooLarge { limit },
         DecodeError::Exhausted(_) => Refusal::Full(Limit::Memory),
         corrupt @ DecodeError::Corrupt { .. } => Refusal::Undecodable(corrupt),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_of_a_body_is_foreseen_by_what_came_of_it() {
+        for (decoded, read, length, foreseen_length) in [
+            (0, 0, 0, 0),
+            (16_384, 1_000, 10_000, 184_320),
+            (16_384, 10_000, 10_000, 20_480),
+            (100, 0, u64::MAX, usize::MAX),
+        ] {
+            assert_eq!(foreseen(decoded, read, length), foreseen_length, "{decoded} of {read} of {length}");
+        }
     }
 }
