@@ -194,7 +194,7 @@ fn connection(_: ()) -> Connection {
 }
 
 #[library_benchmark]
-#[bench::requests_100(args = (()), setup = connection, config = at_most(3_590_000))]
+#[bench::requests_100(args = (()), setup = connection, config = at_most(3_540_000))]
 fn serve(mut connection: Connection) -> Connection {
     connection.publish(100);
     connection

@@ -238,21 +238,12 @@ async fn patiently<F: Future>(front: &Front, work: F, conduct: Conduct) -> F::Ou
     .await
 }
 
-fn until_settled(front: &Front) {
-    let began = Instant::now();
-    while front.waiting() != (0, 0) {
-        assert!(began.elapsed() < SETTLING_TIME, "a queue keeps {:?}", front.waiting());
-        thread::yield_now();
-    }
-}
-
 /// All that a connection held is given back after it. What still runs, on a reader or a worker, may finish.
 fn settle(front: &Front, permits: (usize, usize)) {
-    let held = || (front.memory_used(), front.permits());
+    let held = || (front.memory_used(), front.permits(), front.waiting());
     let began = Instant::now();
-    while held() != (0, permits) {
+    while held() != (0, permits, (0, 0)) {
         assert!(began.elapsed() < SETTLING_TIME, "{:?} instead of {permits:?}", held());
         thread::yield_now();
     }
-    until_settled(front);
 }

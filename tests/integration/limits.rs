@@ -353,12 +353,12 @@ fn logins_that_wait() {
         format!("{before}email = \"alice@acme.example\"\nname = \"Alice\"\npassword = \"{slow}\"\nsuperadmin{behind}")
     });
     let gateway = home.start();
-    let statuses = std::thread::scope(|scope| {
+    let answers = std::thread::scope(|scope| {
         let logins: Vec<_> =
             (0..32).map(|_| scope.spawn(|| gateway.log_in("alice@acme.example", "wrong"))).collect();
         logins.into_iter().map(|login| login.join().expect("an answer")).collect::<Vec<_>>()
     });
-    let (busy, wrong): (Vec<_>, Vec<_>) = statuses.into_iter().partition(|answer| answer.status == 503);
+    let (busy, wrong): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 503);
     assert!(!busy.is_empty() && !wrong.is_empty(), "{} of 32 told to wait", busy.len());
     for answer in wrong {
         answer.expect(401);
