@@ -2,20 +2,19 @@
 //! last answer.
 //!
 //! hyper's own header timeout also runs while a connection is idle, and ours must stay open for minutes then, so the
-//! limits are kept here. The socket notes where the connection stands; after each look at the connection the clock is
-//! looked at, if it has come to that. A request costs two clock readings: the timer is armed once, and moved when it
-//! fires. So a request's time counts from the first byte of its head.
+//! limits are kept here. The socket notes where the connection stands, for which it looks at the clock twice a request;
+//! `watch` bounds its time by that. A request's time counts from the first byte of its head.
 
 mod http2;
 mod preface;
+mod watch;
 
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::Request;
@@ -24,13 +23,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::draining::Draining;
 use super::response::Answer;
 use crate::telemetry::Limit;
 pub use http2::Http2Limits;
 use preface::Preface;
+use watch::Watch;
 
 /// How long, once draining, a client may take to read its last answer, or to send the rest of a request's head.
 const HURRY_TIME: Duration = Duration::from_secs(2);
@@ -201,99 +201,6 @@ enum Phase {
     Answering,
     /// Requests over HTTP/2 are being answered; the time of each is bounded by itself.
     Streams,
-}
-
-/// Bounds the time of a connection, by where its socket says that it stands.
-struct Watch<'a, S, A> {
-    socket: Socket<S>,
-    limits: ConnectionLimits,
-    /// Is told of limits that are reached.
-    application: &'a A,
-    hurried: Option<Instant>,
-    /// The shortest of the limits.
-    shortest: Duration,
-    timer: Pin<Box<Sleep>>,
-    /// Whether the timer wakes the task, and no later than the shortest limit after it was armed.
-    is_armed: bool,
-}
-
-impl<'a, S, A: Application> Watch<'a, S, A> {
-    fn new(socket: Socket<S>, limits: ConnectionLimits, application: &'a A) -> Self {
-        let ConnectionLimits { header_time, idle_time, request_time, write_time, .. } = limits;
-        let shortest = header_time.min(idle_time).min(request_time).min(write_time);
-        let timer = Box::pin(tokio::time::sleep(shortest));
-        Self { socket, limits, application, hurried: None, shortest, timer, is_armed: false }
-    }
-
-    /// From now on the client has little time for whatever it still has to do.
-    fn hurry(&mut self) {
-        self.hurried = Some(Instant::now());
-        self.shortest = self.shortest.min(HURRY_TIME);
-    }
-
-    /// What becomes of `connection`, or an error when its time is up.
-    async fn over<C: Future>(&mut self, mut connection: Pin<&mut C>) -> io::Result<C::Output> {
-        self.is_armed = false;
-        poll_fn(|context| match connection.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => self.poll_due(context).map(|limit| {
-                limit.inspect(|limit| self.application.reached(*limit));
-                Err(io::ErrorKind::TimedOut.into())
-            }),
-        })
-        .await
-    }
-
-    /// Ready when the time is up. Where the connection stands is looked at when the timer goes off: what has begun since
-    /// it was armed cannot be due before. What had begun before is due when it was, or later: a request has longer than
-    /// its head.
-    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Option<Limit>> {
-        if self.is_armed && !self.timer.is_elapsed() && !self.is_flooded() {
-            return Poll::Pending;
-        }
-        loop {
-            let (due, now) = (self.due(), Instant::now());
-            if let Some((_, limit)) = due.filter(|(due, _)| *due <= now) {
-                return Poll::Ready(limit);
-            }
-            let later = now + self.shortest;
-            self.timer.as_mut().reset(due.map_or(later, |(due, _)| due.min(later)));
-            self.is_armed = true;
-            ready!(self.timer.as_mut().poll(context));
-        }
-    }
-
-    /// Whether more has come over HTTP/2 than a client has to say while no request is open.
-    fn is_flooded(&self) -> bool {
-        let noted = self.socket.0.borrow();
-        let window = self.limits.http2.map_or(0, |limits| limits.connection_window as usize);
-        matches!(noted.phase, Phase::Quiet(_)) && noted.came > window + http2::UNASKED_MAX
-    }
-
-    /// When the connection has had its time, as it stands now, and by which limit; none while it is hurried.
-    fn due(&self) -> Option<(Instant, Option<Limit>)> {
-        let noted = self.socket.0.borrow();
-        let ConnectionLimits { idle_time, header_time, request_time, write_time, .. } = self.limits;
-        let client = match noted.phase {
-            // An answer that the client does not take has not had its last byte, whatever has come behind its request.
-            Phase::Idle(_) | Phase::Head(_) if noted.stalled.is_some() => {
-                Some((noted.request, request_time, Limit::RequestTime))
-            }
-            Phase::Answering => Some((noted.request, request_time, Limit::RequestTime)),
-            Phase::Idle(since) | Phase::Quiet(since) => Some((since, idle_time, Limit::Idle)),
-            Phase::Head(since) | Phase::Silent(since) => Some((since, header_time, Limit::HeaderTime)),
-            Phase::Streams => None,
-        };
-        let hurried = self.hurried.filter(|_| !matches!(noted.phase, Phase::Answering));
-        let client = client.map(|(since, time, limit)| {
-            let hurried = hurried.map(|hurried| (since.max(hurried) + HURRY_TIME, None));
-            hurried.filter(|(due, _)| *due < since + time).unwrap_or((since + time, Some(limit)))
-        });
-        let write = noted.stalled.map(|since| (since + write_time, Some(Limit::WriteTime)));
-        let abuse = || (Instant::now(), self.hurried.is_none().then_some(Limit::Http2Abuse));
-        let unasked = self.is_flooded().then(abuse);
-        [client, write, unasked].into_iter().flatten().min_by_key(|(due, _)| *due)
-    }
 }
 
 /// The socket as hyper sees it, which notes where the connection stands. Cloned, so that it outlives hyper's connection
