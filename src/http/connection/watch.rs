@@ -19,8 +19,6 @@ pub(super) struct Watch<'a, S, A> {
     /// Is told of limits that are reached.
     pub(super) application: &'a A,
     hurried: Option<Instant>,
-    /// The shortest of the limits.
-    shortest: Duration,
     timer: Pin<Box<Sleep>>,
     /// Whether the timer wakes the task, and no later than the shortest limit after it was armed.
     is_armed: bool,
@@ -28,16 +26,13 @@ pub(super) struct Watch<'a, S, A> {
 
 impl<'a, S, A: Application> Watch<'a, S, A> {
     pub(super) fn new(socket: Socket<S>, limits: ConnectionLimits, application: &'a A) -> Self {
-        let ConnectionLimits { header_time, idle_time, request_time, write_time, .. } = limits;
-        let shortest = header_time.min(idle_time).min(request_time).min(write_time);
-        let timer = Box::pin(tokio::time::sleep(shortest));
-        Self { socket, limits, application, hurried: None, shortest, timer, is_armed: false }
+        let timer = Box::pin(tokio::time::sleep(limits.header_time));
+        Self { socket, limits, application, hurried: None, timer, is_armed: false }
     }
 
     /// From now on the client has little time for whatever it still has to do.
     pub(super) fn hurry(&mut self) {
         self.hurried = Some(Instant::now());
-        self.shortest = self.shortest.min(HURRY_TIME);
     }
 
     /// What becomes of `connection`, or an error when its time is up.
@@ -65,12 +60,19 @@ impl<'a, S, A: Application> Watch<'a, S, A> {
             if let Some((_, limit)) = due.filter(|(due, _)| *due <= now) {
                 return Poll::Ready(limit);
             }
-            let later = now + self.shortest;
+            let later = now + self.shortest();
             self.timer.as_mut().reset(due.map_or(later, |(due, _)| due.min(later)));
             self.is_armed = true;
             // A task that has used up its turn would be told to come again, and the timer would not know whom to wake.
             ready!(pin!(unconstrained(self.timer.as_mut())).poll(context));
         }
+    }
+
+    /// The shortest of the limits that may begin from now on.
+    fn shortest(&self) -> Duration {
+        let ConnectionLimits { header_time, idle_time, request_time, write_time, .. } = self.limits;
+        let shortest = header_time.min(idle_time).min(request_time).min(write_time);
+        if self.hurried.is_some() { shortest.min(HURRY_TIME) } else { shortest }
     }
 
     /// Whether more has come over HTTP/2 than a client has to say while no request is open.
