@@ -1,9 +1,13 @@
-//! How often a request allocates, and how much: the gateway within this process, on files without a sync, under a client
-//! that allocates nothing; bare hyper beside it. Counts, not times: a busy machine does not change them.
+//! How often a request allocates, and how much: the gateway within this process, on files without a
+//! sync, under a client that allocates nothing; bare hyper beside it. Counts, not times: a busy
+//! machine does not change them.
 
 #![allow(missing_docs)]
 #![allow(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-#![allow(dead_code, reason = "modules of the load bench, of which not everything is needed here")]
+#![allow(
+    dead_code,
+    reason = "modules of the load bench, of which not everything is needed here"
+)]
 
 #[path = "load/role/bare_hyper.rs"]
 mod bare_hyper;
@@ -71,7 +75,12 @@ fn main() {
         ("gateway", gateway, many.encoded(Coding::Gzip)),
         ("gateway", gateway, many.encoded(Coding::Zstd)),
     ] {
-        let row = row(&format!("{name}, {body}"), address, &Requests::new(body, &users), body.records());
+        let row = row(
+            &format!("{name}, {body}"),
+            address,
+            &Requests::new(body, &users),
+            body.records(),
+        );
         print!("{row}");
         text.push_str(&row);
     }
@@ -84,7 +93,11 @@ fn row(name: &str, address: SocketAddr, requests: &Requests, records: usize) -> 
     stream.set_nodelay(true).expect("an option of TCP");
     let mut scratch = Vec::new();
     let request = requests.get(0, &mut scratch);
-    let count = if records == 1 { REQUESTS } else { REQUESTS / 10 };
+    let count = if records == 1 {
+        REQUESTS
+    } else {
+        REQUESTS / 10
+    };
     // Until buffers have their sizes.
     (0..count / 5).for_each(|_| ask(&mut stream, request));
     let region = Region::new(ALLOCATOR);
@@ -110,7 +123,11 @@ fn ask(stream: &mut TcpStream, request: &[u8]) {
     stream.write_all(request).expect("a server that reads");
     let count = stream.read(&mut answer).expect("an answer");
     let answer = &answer[..count];
-    assert!(answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(b"}"), "{}", answer.escape_ascii());
+    assert!(
+        answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(b"}"),
+        "{}",
+        answer.escape_ascii()
+    );
 }
 
 fn start_hyper() -> SocketAddr {
@@ -129,7 +146,9 @@ fn start_gateway(folder: &Path, users: &Arc<Users>) -> SocketAddr {
         users.key().display()
     );
     fs::write(&path, text).expect("a file in a new folder");
-    let config = config::load(Some(&path), None).unwrap_or_else(|error| panic!("{error}")).config;
+    let config = config::load(Some(&path), None)
+        .unwrap_or_else(|error| panic!("{error}"))
+        .config;
     let gateway = Gateway::open(&config).unwrap_or_else(|error| panic!("{error}"));
     let address = gateway.address();
     thread::spawn(move || gateway.run(std::future::pending()));

@@ -1,5 +1,6 @@
-//! What it costs to know who is calling, a token seen before and one never seen, and whether they may send for a customer,
-//! in a directory of 100,000 users and customers; and to read such a directory.
+//! What it costs to know who is calling, a token seen before and one never seen, and whether they
+//! may send for a customer, in a directory of 100,000 users and customers; and to read such a
+//! directory.
 
 #![allow(missing_docs)]
 
@@ -19,12 +20,21 @@ use iem_gateway::identity::{Identity, Settings, Shown, authorization};
 const USERS: usize = 100_000;
 
 fn directory_text() -> String {
-    let cheap = Cost { memory_kib: 8, passes: 1, lanes: 1 };
-    let hash = PasswordHash::new(&Password::new("secret".to_owned()), cheap).expect("the cost is allowed");
+    let cheap = Cost {
+        memory_kib: 8,
+        passes: 1,
+        lanes: 1,
+    };
+    let hash =
+        PasswordHash::new(&Password::new("secret".to_owned()), cheap).expect("the cost is allowed");
     let hash = hash.as_str();
     let mut text = String::new();
     for n in 0..USERS {
-        writeln!(text, "[[customer]]\nid = \"customer-{n}\"\nname = \"Customer {n}\"\n").expect("a string");
+        writeln!(
+            text,
+            "[[customer]]\nid = \"customer-{n}\"\nname = \"Customer {n}\"\n"
+        )
+        .expect("a string");
         writeln!(
             text,
             "[[user]]\nemail = \"user-{n}@example.com\"\nname = \"User {n}\"\npassword = \"{hash}\"\ncustomers = [\"customer-{n}\"]\n"
@@ -47,10 +57,20 @@ fn authenticate(criterion: &mut Criterion) {
         Identity::new(Arc::clone(&directory), tokens, Settings::default())
     };
     let identity = fresh();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let peer = [127, 0, 0, 1].into();
-    let basic = Basic { user: "user-50000@example.com".into(), password: Password::new("secret".into()) };
-    let login = || runtime.block_on(identity.login(&basic, peer)).expect("the password is right");
+    let basic = Basic {
+        user: "user-50000@example.com".into(),
+        password: Password::new("secret".into()),
+    };
+    let login = || {
+        runtime
+            .block_on(identity.login(&basic, peer))
+            .expect("the password is right")
+    };
     let now = SystemTime::now();
     let token = identity.issue(&login(), now).expect("a token").access;
     let header = format!("session=0123456789; access_token={token}");
@@ -65,14 +85,18 @@ fn authenticate(criterion: &mut Criterion) {
     });
     group.bench_function("token of another connection", |bencher| {
         bencher.iter(|| {
-            identity.principal(black_box(token.as_bytes()), &Shown::default(), now).expect("our token")
+            identity
+                .principal(black_box(token.as_bytes()), &Shown::default(), now)
+                .expect("our token")
         });
     });
     group.bench_function("token never seen", |bencher| {
         bencher.iter_batched(
             fresh,
             |identity| {
-                identity.principal(black_box(token.as_bytes()), &Shown::default(), now).expect("our token")
+                identity
+                    .principal(black_box(token.as_bytes()), &Shown::default(), now)
+                    .expect("our token")
             },
             BatchSize::SmallInput,
         );
@@ -80,13 +104,19 @@ fn authenticate(criterion: &mut Criterion) {
     group.bench_function("basic seen before", |bencher| bencher.iter(login));
     group.finish();
 
-    let principal = identity.principal(token.as_bytes(), &Shown::default(), now).expect("our token");
+    let principal = identity
+        .principal(token.as_bytes(), &Shown::default(), now)
+        .expect("our token");
     let mut group = criterion.benchmark_group("authorise");
-    for (name, customer) in [("associated", "customer-50000"), ("not associated", "customer-50001")] {
+    for (name, customer) in [
+        ("associated", "customer-50000"),
+        ("not associated", "customer-50001"),
+    ] {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let directory = directory.load();
-                let customer = authorization::customer(&directory, principal.user(), black_box(customer));
+                let customer =
+                    authorization::customer(&directory, principal.user(), black_box(customer));
                 customer.map(Arc::clone)
             });
         });
@@ -94,7 +124,9 @@ fn authenticate(criterion: &mut Criterion) {
     group.finish();
 
     let mut group = criterion.benchmark_group("directory");
-    group.sample_size(10).measurement_time(Duration::from_secs(10));
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(10));
     group.throughput(Throughput::Elements(2 * USERS as u64));
     group.bench_function("read 100,000 users and as many customers", |bencher| {
         bencher.iter_with_large_drop(|| {

@@ -1,8 +1,11 @@
-//! What decoding a body of a thousand events costs, in the pieces in which it arrives and counted as it grows, beside the
-//! library alone, on the whole body and into a buffer that is large enough.
+//! What decoding a body of a thousand events costs, in the pieces in which it arrives and counted
+//! as it grows, beside the library alone, on the whole body and into a buffer that is large enough.
 
 #![allow(missing_docs)]
-#![allow(dead_code, reason = "a module of the load bench, of which not everything is needed here")]
+#![allow(
+    dead_code,
+    reason = "a module of the load bench, of which not everything is needed here"
+)]
 
 #[path = "load/body.rs"]
 mod body;
@@ -26,13 +29,20 @@ const WINDOW_LOG: u8 = 15;
 fn decode(criterion: &mut Criterion) {
     let lines = Body::many(Form::Lines(1000));
     let length = lines.plain("acme", 0).len();
-    for (coding, encoding) in [(Coding::Gzip, Encoding::Gzip), (Coding::Zstd, Encoding::Zstd)] {
+    for (coding, encoding) in [
+        (Coding::Gzip, Encoding::Gzip),
+        (Coding::Zstd, Encoding::Zstd),
+    ] {
         let body = lines.encoded(coding).bytes("acme", 0);
         assert_eq!(in_pieces(encoding, &body).len(), length);
         let mut group = criterion.benchmark_group(format!("decode/{}", encoding.name()));
         group.throughput(Throughput::Bytes(length as u64));
-        group.bench_function("in pieces", |b| b.iter(|| in_pieces(encoding, black_box(&body))));
-        group.bench_function("library alone", |b| b.iter(|| alone(coding, black_box(&body), length)));
+        group.bench_function("in pieces", |b| {
+            b.iter(|| in_pieces(encoding, black_box(&body)))
+        });
+        group.bench_function("library alone", |b| {
+            b.iter(|| alone(coding, black_box(&body), length))
+        });
         group.finish();
     }
 }
@@ -42,7 +52,10 @@ fn in_pieces(encoding: Encoding, body: &[u8]) -> Bytes {
     let mut output = Buffer::new(&memory, None);
     let mut decoder = Decoder::new(encoding, &memory).expect("there is room");
     for mut piece in body.chunks(PIECE_BYTES) {
-        while decoder.step(&mut piece, &mut output, LIMIT).expect("a body of ours") {}
+        while decoder
+            .step(&mut piece, &mut output, LIMIT)
+            .expect("a body of ours")
+        {}
     }
     decoder.finish().expect("a whole body");
     output.freeze()
@@ -52,9 +65,13 @@ fn alone(coding: Coding, body: &[u8], length: usize) -> Vec<u8> {
     let mut plain = Vec::with_capacity(length);
     if coding == Coding::Gzip {
         let mut inflate = Decompress::new_gzip(WINDOW_LOG);
-        inflate.decompress_vec(body, &mut plain, FlushDecompress::Finish).expect("a body of ours");
+        inflate
+            .decompress_vec(body, &mut plain, FlushDecompress::Finish)
+            .expect("a body of ours");
     } else {
-        DCtx::create().decompress(&mut plain, body).expect("a body of ours");
+        DCtx::create()
+            .decompress(&mut plain, body)
+            .expect("a body of ours");
     }
     plain
 }

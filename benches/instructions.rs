@@ -1,10 +1,16 @@
-//! Instructions, counted by callgrind: the stages of a record's way, and whole requests. They are the same on a busy machine
-//! as on a quiet one, so each has a bound here, a few percent above what it took when it was last looked at, and
-//! `.ci/run` fails beyond it. Where a number falls for good, its bound follows.
+//! Instructions, counted by callgrind: the stages of a record's way, and whole requests. They are
+//! the same on a busy machine as on a quiet one, so each has a bound here, a few percent above what
+//! it took when it was last looked at, and `.ci/run` fails beyond it. Where a number falls for
+//! good, its bound follows.
 //!
-//! What a kernel does is not counted, nor what other threads do: of a whole request that is the sink's part.
+//! What a kernel does is not counted, nor what other threads do: of a whole request that is the
+//! sink's part.
 
-#![allow(missing_docs, clippy::disallowed_methods, reason = "what the harness's macros make")]
+#![allow(
+    missing_docs,
+    clippy::disallowed_methods,
+    reason = "what the harness's macros make"
+)]
 
 #[path = "instructions/connection.rs"]
 mod connection;
@@ -48,7 +54,8 @@ fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
 
 /// An event of 540 bytes and less, as clients send it.
 fn event() -> String {
-    let example: serde_json::Value = serde_json::from_str(Kind::Event.example()).expect("an example is JSON");
+    let example: serde_json::Value =
+        serde_json::from_str(Kind::Event.example()).expect("an example is JSON");
     example.to_string()
 }
 
@@ -71,12 +78,17 @@ fn many(form: Form) -> (Bytes, Form) {
 #[bench::lines_of_1000(args = (Form::Lines), setup = many, config = at_most(8_120_000))]
 fn read((body, form): (Bytes, Form)) -> usize {
     let key = KeyFields::from(Kind::Event.default_key());
-    parse_body(black_box(&body), form, &key, MANY).expect("records").records.len()
+    parse_body(black_box(&body), form, &key, MANY)
+        .expect("records")
+        .records
+        .len()
 }
 
 fn gzipped(_: ()) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(&many(Form::Lines).0).expect("a Vec takes every write");
+    encoder
+        .write_all(&many(Form::Lines).0)
+        .expect("a Vec takes every write");
     encoder.finish().expect("a Vec takes every write")
 }
 
@@ -102,8 +114,13 @@ struct Credentials {
 
 /// A directory file with one user of the customer `acme`.
 fn directory() -> String {
-    let cheap = Cost { memory_kib: 8, passes: 1, lanes: 1 };
-    let hash = PasswordHash::new(&Password::new("secret".to_owned()), cheap).expect("the cost is allowed");
+    let cheap = Cost {
+        memory_kib: 8,
+        passes: 1,
+        lanes: 1,
+    };
+    let hash =
+        PasswordHash::new(&Password::new("secret".to_owned()), cheap).expect("the cost is allowed");
     format!(
         "[[customer]]\nid = \"acme\"\nname = \"Acme\"\n\n[[user]]\nemail = \"nifi@example.com\"\nname = \"NiFi\"\n\
          password = \"{}\"\ncustomers = [\"acme\"]\n",
@@ -118,13 +135,24 @@ fn credentials(shown_before: bool) -> Credentials {
     let directory = Arc::new(LiveDirectory::open(&path).expect("a directory that holds"));
     let tokens = Tokens::new(&SigningKey::random(), Lifetimes::default());
     let now = SystemTime::now();
-    let token = tokens.issue(&directory.load().users()[0], now).expect("a token").access;
+    let token = tokens
+        .issue(&directory.load().users()[0], now)
+        .expect("a token")
+        .access;
     let identity = Identity::new(directory, tokens, Settings::default());
     let (shown, other) = (Shown::default(), Shown::default());
     let showing = if shown_before { &shown } else { &other };
-    identity.principal(token.as_bytes(), showing, now).expect("our token");
+    identity
+        .principal(token.as_bytes(), showing, now)
+        .expect("our token");
     let header = format!("session=0123456789; access_token={token}");
-    Credentials { identity, shown, header, now, _folder: folder }
+    Credentials {
+        identity,
+        shown,
+        header,
+        now,
+        _folder: folder,
+    }
 }
 
 #[library_benchmark]
@@ -132,7 +160,9 @@ fn credentials(shown_before: bool) -> Credentials {
 #[bench::shown_by_another_connection(args = (false), setup = credentials, config = at_most(4_930))]
 fn authenticate(credentials: Credentials) -> Credentials {
     let token = access_token([black_box(credentials.header.as_bytes())], None).expect("a cookie");
-    let principal = credentials.identity.principal(token, &credentials.shown, credentials.now);
+    let principal = credentials
+        .identity
+        .principal(token, &credentials.shown, credentials.now);
     black_box(principal).expect("our token");
     credentials
 }
@@ -147,7 +177,12 @@ fn user(_: ()) -> (Directory, Arc<User>) {
 #[bench::customer(args = (()), setup = user, config = at_most(430))]
 fn authorise((directory, user): (Directory, Arc<User>)) -> (Directory, Arc<User>) {
     authorization::may_call(&user).expect("an API user");
-    black_box(authorization::customer(&directory, &user, black_box("acme"))).expect("its customer");
+    black_box(authorization::customer(
+        &directory,
+        &user,
+        black_box("acme"),
+    ))
+    .expect("its customer");
     (directory, user)
 }
 
@@ -171,11 +206,24 @@ fn batch(requests: usize) -> Batch {
     let writer = sink.writer(&topic("events")).expect("a writer");
     let first = record("acme/web-01", event());
     let received = |n: usize| first.context.time + Duration::from_micros(n as u64);
-    let context = |n| Arc::new(Context { time: received(n), ..Context::clone(&first.context) });
+    let context = |n| {
+        Arc::new(Context {
+            time: received(n),
+            ..Context::clone(&first.context)
+        })
+    };
     let contexts: Vec<_> = (0..requests).map(context).collect();
-    let of = |n: usize| Record { context: Arc::clone(&contexts[n % requests]), ..first.clone() };
+    let of = |n: usize| Record {
+        context: Arc::clone(&contexts[n % requests]),
+        ..first.clone()
+    };
     let records = (0..MANY).map(of).collect();
-    Batch { writer, records, _sink: sink, _folder: folder }
+    Batch {
+        writer,
+        records,
+        _sink: sink,
+        _folder: folder,
+    }
 }
 
 #[library_benchmark]
@@ -184,8 +232,15 @@ fn batch(requests: usize) -> Batch {
 fn write(mut batch: Batch) -> Batch {
     let mut outcomes = vec![Outcome::default(); MANY];
     let deadline = Instant::now() + Duration::from_mins(1);
-    batch.writer.write(black_box(&batch.records), &mut outcomes, deadline).expect("a write");
-    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Delivered));
+    batch
+        .writer
+        .write(black_box(&batch.records), &mut outcomes, deadline)
+        .expect("a write");
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| *outcome == Outcome::Delivered)
+    );
     batch
 }
 
@@ -200,6 +255,9 @@ fn serve(mut connection: Connection) -> Connection {
     connection
 }
 
-library_benchmark_group!(name = stages, benchmarks = [read, decode, authenticate, authorise, write, serve]);
+library_benchmark_group!(
+    name = stages,
+    benchmarks = [read, decode, authenticate, authorise, write, serve]
+);
 
 main!(library_benchmark_groups = stages);

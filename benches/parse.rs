@@ -1,12 +1,14 @@
-//! What reading a record costs: by the fast way, by the thorough way and, to compare with, by simd-json's tape alone; and
-//! what it costs among a thousand in one body.
+//! What reading a record costs: by the fast way, by the thorough way and, to compare with, by
+//! simd-json's tape alone; and what it costs among a thousand in one body.
 
 use std::hint::black_box;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use iem_gateway::record::{Form, KeyFields, Kind, TicketUpdate, next_id, parse, parse_body, parse_by_text};
+use iem_gateway::record::{
+    Form, KeyFields, Kind, TicketUpdate, next_id, parse, parse_body, parse_by_text,
+};
 use simd_json::{Buffers, INPUT_PADDING, Tape, fill_tape_padded};
 
 fn examples(criterion: &mut Criterion) {
@@ -16,13 +18,17 @@ fn examples(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("parse/{}", kind.topic()));
         group.throughput(Throughput::Bytes(body.len() as u64));
         if kind == Kind::Ticket {
-            group.bench_function("fast", |b| b.iter(|| TicketUpdate::parse(black_box(body), &key)));
+            group.bench_function("fast", |b| {
+                b.iter(|| TicketUpdate::parse(black_box(body), &key))
+            });
             group.bench_function("thorough", |b| {
                 b.iter(|| TicketUpdate::parse_by_text(black_box(body), &key));
             });
         } else {
             group.bench_function("fast", |b| b.iter(|| parse(black_box(body), &key)));
-            group.bench_function("thorough", |b| b.iter(|| parse_by_text(black_box(body), &key)));
+            group.bench_function("thorough", |b| {
+                b.iter(|| parse_by_text(black_box(body), &key))
+            });
         }
         group.bench_function("tape alone", |b| b.iter(tape_alone(body)));
         group.finish();
@@ -38,7 +44,8 @@ fn tape_alone(body: &[u8]) -> impl FnMut() -> usize {
         input.extend_from_slice(black_box(body));
         input.resize(body.len() + INPUT_PADDING, 0);
         let mut tape = std::mem::replace(&mut kept, Tape(Vec::new())).reset();
-        fill_tape_padded(&mut input, body.len(), &mut buffers, &mut tape).expect("an example is valid");
+        fill_tape_padded(&mut input, body.len(), &mut buffers, &mut tape)
+            .expect("an example is valid");
         let nodes = tape.0.len();
         kept = tape.reset();
         nodes
@@ -51,12 +58,21 @@ fn many(criterion: &mut Criterion) {
     let key = KeyFields::from(Kind::Event.default_key());
     let event = compact(Kind::Event.example());
     let events = vec![event.as_str(); COUNT];
-    let mut group = criterion.benchmark_group(format!("parse/{COUNT} events of {} bytes", event.len()));
+    let mut group =
+        criterion.benchmark_group(format!("parse/{COUNT} events of {} bytes", event.len()));
     group.throughput(Throughput::Elements(COUNT as u64));
     group.bench_function("one by one", |b| {
-        b.iter(|| events.iter().filter(|event| parse(black_box(event.as_bytes()), &key).is_ok()).count());
+        b.iter(|| {
+            events
+                .iter()
+                .filter(|event| parse(black_box(event.as_bytes()), &key).is_ok())
+                .count()
+        });
     });
-    let bodies = [(Form::Json, format!("[{}]", events.join(","))), (Form::Lines, events.join("\n"))];
+    let bodies = [
+        (Form::Json, format!("[{}]", events.join(","))),
+        (Form::Lines, events.join("\n")),
+    ];
     for (form, body) in bodies.map(|(form, body)| (form, Bytes::from(body))) {
         assert!(parse_body(&body, form, &key, COUNT).is_ok_and(|body| body.records.len() == COUNT));
         group.bench_function(format!("{form:?}"), |b| {
@@ -66,9 +82,14 @@ fn many(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// An example on one line, without the white space between its tokens: none of its strings holds any line feed.
+/// An example on one line, without the white space between its tokens: none of its strings holds
+/// any line feed.
 fn compact(example: &str) -> String {
-    example.lines().map(str::trim).collect::<String>().replace("\": ", "\":")
+    example
+        .lines()
+        .map(str::trim)
+        .collect::<String>()
+        .replace("\": ", "\":")
 }
 
 /// Single records, up to large ones.
@@ -80,7 +101,9 @@ fn sizes(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("parse/{kib} KiB"));
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function("parse", |b| b.iter(|| parse(black_box(&body), &key)));
-        group.bench_function("thorough", |b| b.iter(|| parse_by_text(black_box(&body), &key)));
+        group.bench_function("thorough", |b| {
+            b.iter(|| parse_by_text(black_box(&body), &key))
+        });
         group.finish();
     }
 }
@@ -99,7 +122,9 @@ fn event_of(len: usize) -> Vec<u8> {
 }
 
 fn ids(criterion: &mut Criterion) {
-    criterion.bench_function("next_id", |b| b.iter(|| next_id(black_box(SystemTime::now()))));
+    criterion.bench_function("next_id", |b| {
+        b.iter(|| next_id(black_box(SystemTime::now())))
+    });
 }
 
 criterion_group!(benches, examples, many, sizes, ids);

@@ -1,7 +1,8 @@
-//! Submission to acknowledgement, through queue, worker thread and receipt, with a sink that does nothing.
+//! Submission to acknowledgement, through queue, worker thread and receipt, with a sink that does
+//! nothing.
 //!
-//! `one at a time` is a lone client's wait: two hand-overs between threads. `64 at a time` is a busy gateway's cost a
-//! record, where batches gather while one is written.
+//! `one at a time` is a lone client's wait: two hand-overs between threads. `64 at a time` is a
+//! busy gateway's cost a record, where batches gather while one is written.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -35,7 +36,10 @@ fn start() -> Pipeline {
         linger: Duration::ZERO,
     };
     let observer: Arc<dyn Observer> = Arc::new(Nobody);
-    let backend = Arc::new(Backend { name: "null", sink: Box::new(NullSink::default()) });
+    let backend = Arc::new(Backend {
+        name: "null",
+        sink: Box::new(NullSink::default()),
+    });
     Pipeline::start(&settings, &backend, &observer).expect("a sink that does nothing opens")
 }
 
@@ -58,26 +62,34 @@ fn record() -> Record {
 }
 
 fn submit_to_acknowledgement(criterion: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
     let pipeline = start();
     let record = record();
     let mut group = criterion.benchmark_group("submit → acknowledge");
     for at_once in [1_usize, 64] {
         group.throughput(Throughput::Elements(at_once as u64));
-        group.bench_function(BenchmarkId::from_parameter(format!("{at_once} at a time")), |bencher| {
-            bencher.iter(|| {
-                runtime.block_on(async {
-                    let submit = |_| {
-                        let records: Records = std::iter::once(record.clone()).collect();
-                        pipeline.submit(records, Instant::now()).expect("there is room")
-                    };
-                    let receipts: Vec<_> = (0..at_once).map(submit).collect();
-                    for receipt in receipts {
-                        black_box(receipt.outcomes().await);
-                    }
+        group.bench_function(
+            BenchmarkId::from_parameter(format!("{at_once} at a time")),
+            |bencher| {
+                bencher.iter(|| {
+                    runtime.block_on(async {
+                        let submit = |_| {
+                            let records: Records = std::iter::once(record.clone()).collect();
+                            pipeline
+                                .submit(records, Instant::now())
+                                .expect("there is room")
+                        };
+                        let receipts: Vec<_> = (0..at_once).map(submit).collect();
+                        for receipt in receipts {
+                            black_box(receipt.outcomes().await);
+                        }
+                    });
                 });
-            });
-        });
+            },
+        );
     }
     group.finish();
 }

@@ -1,5 +1,5 @@
-//! Asks every sink again and again whether it would take records, so that readiness knows of an outage before a
-//! client does, and of its end without one.
+//! Asks every sink again and again whether it would take records, so that readiness knows of an
+//! outage before a client does, and of its end without one.
 
 use std::io;
 use std::sync::Arc;
@@ -35,7 +35,9 @@ impl Checker {
             let thread = thread.spawn(move || follow(&backend, &vitals, &stopped))?;
             Ok((stop, thread))
         };
-        Ok(Self { threads: backends.values().map(start).collect::<io::Result<_>>()? })
+        Ok(Self {
+            threads: backends.values().map(start).collect::<io::Result<_>>()?,
+        })
     }
 
     /// Ends the threads. A check that hangs is left behind: the process is about to end.
@@ -50,13 +52,22 @@ impl Checker {
 fn follow(backend: &Backend, vitals: &[Vitals], stopped: &Receiver<()>) {
     let mut interval = INTERVAL_DOWN;
     while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-        interval = if check(backend, vitals) { INTERVAL } else { INTERVAL_DOWN };
+        interval = if check(backend, vitals) {
+            INTERVAL
+        } else {
+            INTERVAL_DOWN
+        };
     }
 }
 
 /// Whether the sink is well.
 fn check(backend: &Backend, vitals: &[Vitals]) -> bool {
-    let of_sink = || vitals.iter().map(Vitals::health).filter(|health| health.sink == backend.name);
+    let of_sink = || {
+        vitals
+            .iter()
+            .map(Vitals::health)
+            .filter(|health| health.sink == backend.name)
+    };
     let deadline = Instant::now() + DEADLINE;
     of_sink().for_each(|health| health.calls(Caller::Check, deadline));
     let result = backend.sink.check(deadline);

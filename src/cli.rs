@@ -1,6 +1,7 @@
 //! The command line: what may be typed, and the exit code of what comes of it.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong use, 78 configuration at fault (`EX_CONFIG` of sysexits.h).
+//! Exit codes: 0 done, 1 failed, 2 wrong use, 78 configuration at fault (`EX_CONFIG` of
+//! sysexits.h).
 
 mod certificate;
 mod check;
@@ -22,8 +23,9 @@ const CONFIGURATION: u8 = 78;
 
 /// An ingestion gateway for the IEM publish service and its ITSM integration API.
 ///
-/// Answers 200 once the configured sink holds the record. Without a command it serves; without a configuration file it
-/// serves on embedded defaults: 127.0.0.1:8080, probes and metrics on 127.0.0.1:9090, everything under ./iem-data/.
+/// Answers 200 once the configured sink holds the record. Without a command it serves; without a
+/// configuration file it serves on embedded defaults: 127.0.0.1:8080, probes and metrics on
+/// 127.0.0.1:9090, everything under ./iem-data/.
 #[derive(Debug, Parser)]
 #[command(
     name = "iem-gateway",
@@ -87,7 +89,11 @@ pub fn main() -> ExitCode {
 
 fn check(loaded: Result<Loaded, config::Errors>, json: bool) -> ExitCode {
     let report = check::Report::new(loaded);
-    let written = if json { report.write_json(io::stdout()) } else { report.write_text(io::stdout()) };
+    let written = if json {
+        report.write_json(io::stdout())
+    } else {
+        report.write_text(io::stdout())
+    };
     match written {
         Ok(()) if report.is_good() => ExitCode::SUCCESS,
         Ok(()) => ExitCode::from(CONFIGURATION),
@@ -98,7 +104,14 @@ fn check(loaded: Result<Loaded, config::Errors>, json: bool) -> ExitCode {
 fn done(result: Result<(), CommandError>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(if error.is_configuration() { CONFIGURATION } else { FAILED }, &error),
+        Err(error) => fail(
+            if error.is_configuration() {
+                CONFIGURATION
+            } else {
+                FAILED
+            },
+            &error,
+        ),
     }
 }
 

@@ -1,8 +1,10 @@
-//! The configuration that holds: defaults, under a file, under the environment, checked before any port opens.
+//! The configuration that holds: defaults, under a file, under the environment, checked before any
+//! port opens.
 //!
-//! `config/defaults.toml` is embedded, and documents every key. A [`Config`] from [`load`] keeps all limits stated
-//! there, so nothing behind it checks again. What is wrong is an [`Error`] that names the file and line, or the
-//! variable, and the key. Nothing here opens what the configuration names; that is for those who use it.
+//! `config/defaults.toml` is embedded, and documents every key. A [`Config`] from [`load`] keeps
+//! all limits stated there, so nothing behind it checks again. What is wrong is an [`Error`] that
+//! names the file and line, or the variable, and the key. Nothing here opens what the configuration
+//! names; that is for those who use it.
 
 mod error;
 mod file;
@@ -29,9 +31,17 @@ pub use properties::Properties;
 pub use transport::{ClientCertificates, Http2, Tls};
 
 /// The topics by the names of their tables, in the order of [`Config::topics`].
-pub const TOPICS: [&str; 6] = ["events", "metrics", "entities", "services", "healthchecks", "tickets"];
+pub const TOPICS: [&str; 6] = [
+    "events",
+    "metrics",
+    "entities",
+    "services",
+    "healthchecks",
+    "tickets",
+];
 
-/// All of the configuration. The units and limits of each value stand beside its key in `config/defaults.toml`.
+/// All of the configuration. The units and limits of each value stand beside its key in
+/// `config/defaults.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Config {
@@ -56,7 +66,8 @@ pub struct Config {
     /// One for each kind of record, in the order of [`TOPICS`].
     #[serde(deserialize_with = "topics")]
     pub topics: [Topic; TOPICS.len()],
-    /// No file was given: the gateway runs on its embedded defaults, and may make what it finds missing.
+    /// No file was given: the gateway runs on its embedded defaults, and may make what it finds
+    /// missing.
     #[serde(skip)]
     pub without_file: bool,
 }
@@ -169,7 +180,8 @@ pub struct Login {
     pub failures_per_peer: usize,
 }
 
-/// `[quota]`: what a customer may send a second, and at once, unless the directory says otherwise. 0: no bound.
+/// `[quota]`: what a customer may send a second, and at once, unless the directory says otherwise.
+/// 0: no bound.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Quota {
@@ -186,7 +198,8 @@ pub struct Quota {
 pub struct Logging {
     /// How a line is written.
     pub format: LogFormat,
-    /// Levels, `info` or `info,some::module=debug`, as [`Targets`](tracing_subscriber::filter::Targets) reads them.
+    /// Levels, `info` or `info,some::module=debug`, as
+    /// [`Targets`](tracing_subscriber::filter::Targets) reads them.
     pub level: String,
 }
 
@@ -327,12 +340,13 @@ pub struct Loaded {
     pub settings: Vec<Setting>,
 }
 
-/// Reads `file`, where one is given, and puts it and the `IEM_GATEWAY__…` and `IEM_GATEWAY_FILE__…` variables of
-/// `environment` over the defaults.
+/// Reads `file`, where one is given, and puts it and the `IEM_GATEWAY__…` and `IEM_GATEWAY_FILE__…`
+/// variables of `environment` over the defaults.
 ///
 /// # Errors
-/// All that is wrong, as far as it can be told at once: a file that cannot be read or parsed, a value of the wrong type
-/// and an unknown key each end the search, broken limits are listed together.
+/// All that is wrong, as far as it can be told at once: a file that cannot be read or parsed, a
+/// value of the wrong type and an unknown key each end the search, broken limits are listed
+/// together.
 pub fn load(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -348,9 +362,17 @@ pub fn load(
     config.without_file = file.is_none();
     let broken = rules::broken(&config);
     if broken.is_empty() {
-        return Ok(Loaded { config, settings: layers.settings() });
+        return Ok(Loaded {
+            config,
+            settings: layers.settings(),
+        });
     }
-    Err(Errors(broken.into_iter().map(|(key, message)| layers.error(key, message)).collect()))
+    Err(Errors(
+        broken
+            .into_iter()
+            .map(|(key, message)| layers.error(key, message))
+            .collect(),
+    ))
 }
 
 impl Topic {
@@ -367,8 +389,8 @@ impl Topic {
 }
 
 impl Server {
-    /// Password hashes computed at once: half of the threads' worth, so that a burst of logins leaves the publishers
-    /// their share of the cores.
+    /// Password hashes computed at once: half of the threads' worth, so that a burst of logins
+    /// leaves the publishers their share of the cores.
     pub fn password_permits(&self) -> usize {
         (self.threads / 2).max(1)
     }
@@ -378,8 +400,8 @@ impl Server {
         self.threads
     }
 
-    /// How long a large body waits for one of them. With the time for its records' delivery this stays inside what clients
-    /// wait.
+    /// How long a large body waits for one of them. With the time for its records' delivery this
+    /// stays inside what clients wait.
     pub fn readers_patience(&self) -> Duration {
         Duration::from_secs(4)
     }
@@ -398,7 +420,14 @@ fn topics<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[Topic; TOPICS.l
         tickets: Topic,
     }
     let tables = Tables::deserialize(deserializer)?;
-    Ok([tables.events, tables.metrics, tables.entities, tables.services, tables.healthchecks, tables.tickets])
+    Ok([
+        tables.events,
+        tables.metrics,
+        tables.entities,
+        tables.services,
+        tables.healthchecks,
+        tables.tickets,
+    ])
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Compressed bodies: gzip (RFC 1952), deflate (RFC 9110, section 8.4.1.2: zlib, RFC 1950, or without its header and
-//! trailer, RFC 1951, as some clients send it) and zstd (RFC 8878).
+//! Compressed bodies: gzip (RFC 1952), deflate (RFC 9110, section 8.4.1.2: zlib, RFC 1950, or
+//! without its header and trailer, RFC 1951, as some clients send it) and zstd (RFC 8878).
 //!
-//! A body is decoded a piece at a time into a buffer that is counted, up to a limit; the decoder's own state is counted
-//! too. So a small body that unfolds to a huge one ends at the limit, and never takes more memory or more time at one
-//! go than any other.
+//! A body is decoded a piece at a time into a buffer that is counted, up to a limit; the decoder's
+//! own state is counted too. So a small body that unfolds to a huge one ends at the limit, and
+//! never takes more memory or more time at one go than any other.
 
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ pub const STATE_BYTES_MAX: usize = 9 << 20;
 /// What decoding gzip or deflate takes: a window of 32 KiB, and tables.
 const INFLATE_BYTES: usize = 64 << 10;
 
-/// Base 2 logarithm of the largest window of a zstd body: 8 MiB, what RFC 9659 allows for this content coding.
+/// Base 2 logarithm of the largest window of a zstd body: 8 MiB, what RFC 9659 allows for this
+/// content coding.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 /// Base 2 logarithm of the largest window of gzip and deflate, which is the one that all use.
 const INFLATE_WINDOW_LOG: u8 = 15;
@@ -47,7 +48,10 @@ impl Encoding {
             (b"deflate", Encoding::Deflate),
             (b"zstd", Encoding::Zstd),
         ];
-        NAMES.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, encoding)| encoding)
+        NAMES
+            .into_iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, encoding)| encoding)
     }
 
     /// Its name.
@@ -91,7 +95,8 @@ pub struct Decoder {
 }
 
 enum Engine {
-    /// Of deflate, until there are the two bytes that tell its formats apart: the first, if it is there.
+    /// Of deflate, until there are the two bytes that tell its formats apart: the first, if it is
+    /// there.
     Undecided(Option<u8>),
     Inflate(Decompress),
     Zstd(DCtx<'static>),
@@ -118,11 +123,18 @@ impl Decoder {
             Encoding::Deflate => Engine::Undecided(None),
             Encoding::Zstd => Engine::Zstd(zstd_context().ok_or(Exhausted)?),
         };
-        Ok(Self { encoding, engine, complete: false, members: 1, state })
+        Ok(Self {
+            encoding,
+            engine,
+            complete: false,
+            members: 1,
+            state,
+        })
     }
 
-    /// Decodes a piece: takes from the front of `input`, and adds to `output` at most [`STEP_BYTES_MAX`]. Says whether
-    /// there may be more to decode before other input is there.
+    /// Decodes a piece: takes from the front of `input`, and adds to `output` at most
+    /// [`STEP_BYTES_MAX`]. Says whether there may be more to decode before other input is
+    /// there.
     ///
     /// # Errors
     /// What is wrong with the body, or that `output` would become longer than `limit`.
@@ -136,12 +148,18 @@ impl Decoder {
             return Ok(false);
         }
         let mut decoded = [0; STEP_BYTES_MAX];
-        let Progress { read, written, ended } = match &mut self.engine {
+        let Progress {
+            read,
+            written,
+            ended,
+        } = match &mut self.engine {
             Engine::Undecided(first) => {
                 match (*first, input.split_first()) {
                     (_, None) => return Ok(false),
                     (None, Some((byte, rest))) => (*first, *input) = (Some(*byte), rest),
-                    (Some(first), Some((second, _))) => self.engine = self.decided([first, *second])?,
+                    (Some(first), Some((second, _))) => {
+                        self.engine = self.decided([first, *second])?
+                    }
                 }
                 return Ok(true);
             }
@@ -170,11 +188,16 @@ impl Decoder {
     /// # Errors
     /// That it was cut off.
     pub fn finish(self) -> Result<(), DecodeError> {
-        if self.complete { Ok(()) } else { Err(corrupt(self.encoding, "it is cut off")) }
+        if self.complete {
+            Ok(())
+        } else {
+            Err(corrupt(self.encoding, "it is cut off"))
+        }
     }
 
-    /// What inflates a body that begins with these two bytes, with the first one put in. By RFC 1950 a zlib header names
-    /// deflate and is a multiple of 31; no deflate stream that an encoder makes begins so.
+    /// What inflates a body that begins with these two bytes, with the first one put in. By RFC
+    /// 1950 a zlib header names deflate and is a multiple of 31; no deflate stream that an
+    /// encoder makes begins so.
     fn decided(&self, header: [u8; 2]) -> Result<Engine, DecodeError> {
         let is_zlib = header[0] & 0x0f == 8 && u16::from_be_bytes(header).is_multiple_of(31);
         let mut inflate = Decompress::new_with_window_bits(is_zlib, INFLATE_WINDOW_LOG);
@@ -220,16 +243,26 @@ fn inflated(
 
 fn zstd_context() -> Option<DCtx<'static>> {
     let mut context = DCtx::try_create()?;
-    context.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX)).ok()?;
+    context
+        .set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))
+        .ok()?;
     Some(context)
 }
 
-fn unfolded(context: &mut DCtx<'_>, input: &[u8], output: &mut [u8]) -> Result<Progress, DecodeError> {
+fn unfolded(
+    context: &mut DCtx<'_>,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<Progress, DecodeError> {
     let (mut from, mut to) = (InBuffer::around(input), OutBuffer::around(output));
     let expected = context
         .decompress_stream(&mut to, &mut from)
         .map_err(|code| corrupt(Encoding::Zstd, get_error_name(code)))?;
-    Ok(Progress { read: from.pos(), written: to.pos(), ended: expected == 0 })
+    Ok(Progress {
+        read: from.pos(),
+        written: to.pos(),
+        ended: expected == 0,
+    })
 }
 
 fn corrupt(encoding: Encoding, problem: &'static str) -> DecodeError {

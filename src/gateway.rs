@@ -1,4 +1,5 @@
-//! The gateway as a whole: what is opened before the first port, what runs, and the order in which it ends.
+//! The gateway as a whole: what is opened before the first port, what runs, and the order in which
+//! it ends.
 
 use std::future::Future;
 use std::io;
@@ -13,8 +14,8 @@ use iem_sink::{SinkError, SinkErrorKind};
 use crate::checker::Checker;
 use crate::config::{self, Config};
 use crate::http::{
-    Admin, HeadLimits, Http2Limits, Http2Settings, Proxies, Readers, Readiness, Server, ServerSettings,
-    Service, State, Topic,
+    Admin, HeadLimits, Http2Limits, Http2Settings, Proxies, Readers, Readiness, Server,
+    ServerSettings, Service, State, Topic,
 };
 use crate::identity::directory::{DirectoryError, LiveDirectory, Watcher};
 use crate::identity::password::MEMORY_KIB_MAX;
@@ -70,7 +71,8 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// Whether somebody has to change the configuration, or what it names, before another try can succeed.
+    /// Whether somebody has to change the configuration, or what it names, before another try can
+    /// succeed.
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Directory(_) | Self::Key(_) | Self::Tls(_) => true,
@@ -86,7 +88,8 @@ pub enum RunError {
     /// The listener failed.
     #[error("cannot serve: {0}")]
     Serve(#[from] io::Error),
-    /// Requests or records were still under way when the time for draining was over. No 200 was given for them.
+    /// Requests or records were still under way when the time for draining was over. No 200 was
+    /// given for them.
     #[error("not all was finished within {0:?}; what was not finished has not been acknowledged")]
     NotDrained(Duration),
     /// A sink did not close.
@@ -121,8 +124,10 @@ impl Gateway {
     /// # Errors
     /// The first thing that is not as it must be.
     pub fn open(config: &Config) -> Result<Self, StartError> {
-        let backends =
-            sinks::open(config).map_err(|error| StartError::Sink { sink: "sink".to_owned(), error })?;
+        let backends = sinks::open(config).map_err(|error| StartError::Sink {
+            sink: "sink".to_owned(),
+            error,
+        })?;
         Self::open_with_sinks(config, backends)
     }
 
@@ -133,7 +138,12 @@ impl Gateway {
     pub fn open_with_sinks(config: &Config, backends: Backends) -> Result<Self, StartError> {
         let directory = Arc::new(LiveDirectory::open(&config.directory.path)?);
         let identity = Arc::new(open_identity(config, &directory)?);
-        let tls = config.server.tls.settings(config.server.http2.enabled).map(LiveTls::open).transpose()?;
+        let tls = config
+            .server
+            .tls
+            .settings(config.server.http2.enabled)
+            .map(LiveTls::open)
+            .transpose()?;
         let tls = tls.map(Arc::new);
         let metrics = Metrics::new(config.metrics.customer_series)?;
         let memory = Memory::new(config.server.memory);
@@ -157,8 +167,13 @@ impl Gateway {
             quotas: Quotas::new(rates(&config.quota)),
             metrics: Arc::clone(&metrics),
         });
-        let server =
-            Server::new(listener, &server_settings(&config.server), tls.as_ref(), &service, &metrics)?;
+        let server = Server::new(
+            listener,
+            &server_settings(&config.server),
+            tls.as_ref(),
+            &service,
+            &metrics,
+        )?;
         let draining = Arc::new(AtomicBool::new(false));
         let state = GatewayState {
             draining: Arc::clone(&draining),
@@ -197,10 +212,13 @@ impl Gateway {
         self.admin_address
     }
 
-    /// What reads the directory and the certificate again, on demand. It blocks, and logs what is wrong.
+    /// What reads the directory and the certificate again, on demand. It blocks, and logs what is
+    /// wrong.
     pub fn reloader(&self) -> impl Fn() + Clone + Send + 'static {
-        let (directory, tls) =
-            (Arc::clone(&self.directory), self.tls.as_ref().map(|(tls, _)| Arc::clone(tls)));
+        let (directory, tls) = (
+            Arc::clone(&self.directory),
+            self.tls.as_ref().map(|(tls, _)| Arc::clone(tls)),
+        );
         move || {
             let _ = directory.reload();
             if let Some(tls) = &tls {
@@ -215,20 +233,35 @@ impl Gateway {
         crate::http::testing::Front::new(&self.service, &server_settings(&config.server))
     }
 
-    /// Serves until `shutdown`, then drains: no new connection, idle ones closed, what was accepted finished. Blocks
-    /// the calling thread.
+    /// Serves until `shutdown`, then drains: no new connection, idle ones closed, what was accepted
+    /// finished. Blocks the calling thread.
     ///
     /// # Errors
     /// What could not be served, or not be finished within the time for draining.
     pub fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Self { service, mut server, admin, watcher, tls, backends, checker, draining, drain, .. } = self;
-        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(server.run(shutdown))?;
+        let Self {
+            service,
+            mut server,
+            admin,
+            watcher,
+            tls,
+            backends,
+            checker,
+            draining,
+            drain,
+            ..
+        } = self;
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(server.run(shutdown))?;
 
         tracing::info!(?drain, "draining");
         draining.store(true, Ordering::Relaxed);
         let deadline = Instant::now() + drain;
         let mut drained = server.drain(deadline);
-        // The service is the queues' only owner once its threads have ended; the workers end when it is gone.
+        // The service is the queues' only owner once its threads have ended; the workers end when
+        // it is gone.
         match Arc::into_inner(service) {
             Some(service) => {
                 for topic in service.topics {
@@ -248,7 +281,10 @@ impl Gateway {
         }
         for backend in backends.into_values().filter_map(Arc::into_inner) {
             let close = backend.sink.close(deadline);
-            close.map_err(|error| RunError::Sink { sink: backend.name, error })?;
+            close.map_err(|error| RunError::Sink {
+                sink: backend.name,
+                error,
+            })?;
         }
         tracing::info!("drained");
         Ok(())
@@ -256,8 +292,10 @@ impl Gateway {
 }
 
 fn open_identity(config: &Config, directory: &Arc<LiveDirectory>) -> Result<Identity, StartError> {
-    let lifetimes =
-        Lifetimes { access: config.tokens.access_lifetime, refresh: config.tokens.refresh_lifetime };
+    let lifetimes = Lifetimes {
+        access: config.tokens.access_lifetime,
+        refresh: config.tokens.refresh_lifetime,
+    };
     let tokens = Tokens::new(&SigningKey::open(&config.tokens.key_file)?, lifetimes);
     let logins = LoginSettings {
         failures: FailuresPerMinute {
@@ -268,7 +306,10 @@ fn open_identity(config: &Config, directory: &Arc<LiveDirectory>) -> Result<Iden
         remembered: config.tokens.cache_entries as u64,
         ..LoginSettings::default()
     };
-    let settings = Settings { tokens: config.tokens.cache_entries as u64, logins };
+    let settings = Settings {
+        tokens: config.tokens.cache_entries as u64,
+        logins,
+    };
     Ok(Identity::new(Arc::clone(directory), tokens, settings))
 }
 
@@ -279,7 +320,10 @@ fn at_least_one(count: usize) -> NonZeroU32 {
 
 fn rates(quota: &config::Quota) -> Rates {
     let rate = |count| NonZeroU32::new(narrow(count));
-    Rates { records: rate(quota.records), bytes: rate(quota.bytes) }
+    Rates {
+        records: rate(quota.records),
+        bytes: rate(quota.bytes),
+    }
 }
 
 /// The configuration's limits have seen to it that a count is not beyond 32 bits.
@@ -288,7 +332,11 @@ fn narrow(count: usize) -> u32 {
 }
 
 fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).map_err(|error| StartError::Listen { key, address, error })
+    TcpListener::bind(address).map_err(|error| StartError::Listen {
+        key,
+        address,
+        error,
+    })
 }
 
 fn server_settings(server: &config::Server) -> ServerSettings {
@@ -296,7 +344,10 @@ fn server_settings(server: &config::Server) -> ServerSettings {
         threads: server.threads,
         connections_max: server.max_connections,
         connections_per_peer: server.max_connections_per_peer,
-        proxies: Proxies { networks: server.proxies.clone(), protocol: server.proxy_protocol },
+        proxies: Proxies {
+            networks: server.proxies.clone(),
+            protocol: server.proxy_protocol,
+        },
         header_size: server.max_header,
         header_time: server.header_timeout,
         idle_time: server.idle_timeout,
@@ -308,7 +359,10 @@ fn server_settings(server: &config::Server) -> ServerSettings {
 }
 
 fn head_limits(server: &config::Server) -> HeadLimits {
-    HeadLimits { headers_max: server.max_headers, uri_size: server.max_uri }
+    HeadLimits {
+        headers_max: server.max_headers,
+        uri_size: server.max_uri,
+    }
 }
 
 fn http2_settings(http2: &config::Http2) -> Http2Settings {
@@ -330,17 +384,29 @@ fn start_topics(
     backends: &Backends,
     metrics: &Metrics,
 ) -> Result<[Topic; Kind::COUNT], StartError> {
-    let start = |kind: Kind| -> Result<Topic, StartError> {
-        let topic = &config.topics[kind as usize];
-        let backend = &backends[&topic.sink];
-        let observer: Arc<dyn Observer> = Arc::clone(metrics.topic(kind)) as _;
-        let pipeline = Pipeline::start(&topic_settings(kind, topic), backend, &observer)
-            .map_err(|error| StartError::Sink { sink: format!("topics.{}", kind.topic()), error })?;
-        Ok(Topic { pipeline, key_fields: topic.key.iter().map(String::as_str).collect() })
-    };
+    let start =
+        |kind: Kind| -> Result<Topic, StartError> {
+            let topic = &config.topics[kind as usize];
+            let backend = &backends[&topic.sink];
+            let observer: Arc<dyn Observer> = Arc::clone(metrics.topic(kind)) as _;
+            let pipeline = Pipeline::start(&topic_settings(kind, topic), backend, &observer)
+                .map_err(|error| StartError::Sink {
+                    sink: format!("topics.{}", kind.topic()),
+                    error,
+                })?;
+            Ok(Topic {
+                pipeline,
+                key_fields: topic.key.iter().map(String::as_str).collect(),
+            })
+        };
     // One after the other: where a backend is away, the first to say so is enough.
-    let topics = Kind::ALL.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
-    Ok(topics.try_into().unwrap_or_else(|_| unreachable!("a topic for each kind")))
+    let topics = Kind::ALL
+        .into_iter()
+        .map(start)
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(topics
+        .try_into()
+        .unwrap_or_else(|_| unreachable!("a topic for each kind")))
 }
 
 fn topic_settings(kind: Kind, topic: &config::Topic) -> TopicSettings {
@@ -372,10 +438,16 @@ impl State for GatewayState {
         }
         for health in self.vitals.iter().map(Vitals::health) {
             if let Some(reason) = health.down(Instant::now()) {
-                reasons.push(format!("topic {} at sink {}: {reason}", health.topic, health.sink));
+                reasons.push(format!(
+                    "topic {} at sink {}: {reason}",
+                    health.topic, health.sink
+                ));
             }
         }
-        Readiness { ready: reasons.is_empty(), reasons }
+        Readiness {
+            ready: reasons.is_empty(),
+            reasons,
+        }
     }
 
     fn metrics(&self) -> String {
@@ -388,7 +460,11 @@ impl State for GatewayState {
         };
         let figures = |backend: &Arc<Backend>| {
             let name = backend.name;
-            backend.sink.figures().into_iter().map(move |(figure, value)| (name, figure, value))
+            backend
+                .sink
+                .figures()
+                .into_iter()
+                .map(move |(figure, value)| (name, figure, value))
         };
         let counts = self.identity.counts();
         let status = self.identity.directory().status();
@@ -403,11 +479,12 @@ impl State for GatewayState {
             directory_ok: status.error.is_none(),
             directory_users: status.users,
             directory_customers: status.customers,
-            certificate: self
-                .tls
-                .as_ref()
-                .map(|tls| tls.status())
-                .map(|status| CertificateSnapshot { ok: status.error.is_none(), end: status.validity.until }),
+            certificate: self.tls.as_ref().map(|tls| tls.status()).map(|status| {
+                CertificateSnapshot {
+                    ok: status.error.is_none(),
+                    end: status.validity.until,
+                }
+            }),
         })
     }
 }

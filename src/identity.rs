@@ -1,10 +1,12 @@
 //! Who is calling, and what they may do.
 //!
-//! [`authentication`] reads credentials from header bytes, [`Identity`] says whose they are, [`authorization`] says what
-//! that user may do. The directory's current snapshot has the last word at each request: a cache only saves the
-//! cryptography, never the look-up, so a revocation holds at once on tokens already issued.
+//! [`authentication`] reads credentials from header bytes, [`Identity`] says whose they are,
+//! [`authorization`] says what that user may do. The directory's current snapshot has the last word
+//! at each request: a cache only saves the cryptography, never the look-up, so a revocation holds
+//! at once on tokens already issued.
 //!
-//! Nothing here knows of HTTP's statuses and messages, and nothing secret is ever logged or printed.
+//! Nothing here knows of HTTP's statuses and messages, and nothing secret is ever logged or
+//! printed.
 
 pub mod authentication;
 pub mod authorization;
@@ -44,7 +46,8 @@ impl Principal {
         &self.0
     }
 
-    /// The same principal in another snapshot, if the user is still there, enabled and with the same password.
+    /// The same principal in another snapshot, if the user is still there, enabled and with the
+    /// same password.
     pub fn again(&self, directory: &Directory) -> Option<Self> {
         Self::find(directory, &self.0.email, self.0.stamp)
     }
@@ -56,7 +59,8 @@ impl Principal {
     }
 }
 
-/// The last access token that one connection showed, and what it says: most show the same one with each request.
+/// The last access token that one connection showed, and what it says: most show the same one with
+/// each request.
 #[derive(Default)]
 pub struct Shown(RefCell<Option<ShownToken>>);
 
@@ -69,7 +73,9 @@ impl Shown {
     /// Takes the same time for any token of one length.
     fn claims(&self, token: &[u8]) -> Option<Arc<Claims>> {
         let shown = self.0.borrow();
-        let shown = shown.as_ref().filter(|shown| constant_time_eq(&shown.token, token))?;
+        let shown = shown
+            .as_ref()
+            .filter(|shown| constant_time_eq(&shown.token, token))?;
         Some(Arc::clone(&shown.claims))
     }
 }
@@ -85,7 +91,10 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { tokens: 100_000, logins: LoginSettings::default() }
+        Self {
+            tokens: 100_000,
+            logins: LoginSettings::default(),
+        }
     }
 }
 
@@ -131,23 +140,37 @@ impl Identity {
         &self.directory
     }
 
-    /// Whose access token this is, on a connection that has `shown` others. The hot path: nothing but a comparison for the
-    /// connection's last token, nothing but a digest for one that another connection has shown.
+    /// Whose access token this is, on a connection that has `shown` others. The hot path: nothing
+    /// but a comparison for the connection's last token, nothing but a digest for one that
+    /// another connection has shown.
     ///
     /// # Errors
-    /// [`TokenError::Invalid`] also if the user was removed, disabled or has another password since.
-    pub fn principal(&self, token: &[u8], shown: &Shown, now: SystemTime) -> Result<Principal, TokenError> {
+    /// [`TokenError::Invalid`] also if the user was removed, disabled or has another password
+    /// since.
+    pub fn principal(
+        &self,
+        token: &[u8],
+        shown: &Shown,
+        now: SystemTime,
+    ) -> Result<Principal, TokenError> {
         let claims = if let Some(claims) = shown.claims(token) {
             self.hits.fetch_add(1, Ordering::Relaxed);
             claims
         } else {
             let claims = self.verified(token)?;
-            *shown.0.borrow_mut() = Some(ShownToken { token: token.into(), claims: Arc::clone(&claims) });
+            *shown.0.borrow_mut() = Some(ShownToken {
+                token: token.into(),
+                claims: Arc::clone(&claims),
+            });
             claims
         };
         // Whose it was comes first: the token of a user who is gone is none, however old.
         let principal = self.find(&claims)?;
-        if claims.has_expired(now) { Err(TokenError::Expired) } else { Ok(principal) }
+        if claims.has_expired(now) {
+            Err(TokenError::Expired)
+        } else {
+            Ok(principal)
+        }
     }
 
     /// What the token says, whatever its age, from the cache of all connections or by verifying it.
@@ -174,10 +197,14 @@ impl Identity {
     /// The user that a verified client certificate stands for.
     ///
     /// # Errors
-    /// [`TokenError::Invalid`] if there is no such user, or a disabled one: as that user's token would be.
+    /// [`TokenError::Invalid`] if there is no such user, or a disabled one: as that user's token
+    /// would be.
     pub fn certified(&self, email: &str) -> Result<Principal, TokenError> {
         let directory = self.directory.load();
-        let user = directory.user(email).filter(|user| user.enabled).ok_or(TokenError::Invalid)?;
+        let user = directory
+            .user(email)
+            .filter(|user| user.enabled)
+            .ok_or(TokenError::Invalid)?;
         Ok(Principal(Arc::clone(user)))
     }
 
@@ -190,7 +217,11 @@ impl Identity {
     ///
     /// # Errors
     /// As [`Identity::principal`].
-    pub fn refresh(&self, token: impl AsRef<[u8]>, now: SystemTime) -> Result<Principal, TokenError> {
+    pub fn refresh(
+        &self,
+        token: impl AsRef<[u8]>,
+        now: SystemTime,
+    ) -> Result<Principal, TokenError> {
         self.find(&self.tokens.verify(token.as_ref(), Use::Refresh, now)?)
     }
 
@@ -204,7 +235,8 @@ impl Identity {
     }
 
     fn find(&self, claims: &Claims) -> Result<Principal, TokenError> {
-        Principal::find(&self.directory.load(), &claims.email, claims.stamp).ok_or(TokenError::Invalid)
+        Principal::find(&self.directory.load(), &claims.email, claims.stamp)
+            .ok_or(TokenError::Invalid)
     }
 }
 

@@ -18,7 +18,8 @@
 //!       acknowledgement    the waiting request wakes ─ http::response
 //! ```
 //!
-//! Data goes one way; the only thing that comes back is the outcome, and it begins as *not delivered*.
+//! Data goes one way; the only thing that comes back is the outcome, and it begins as *not
+//! delivered*.
 
 mod checker;
 pub mod cli;

@@ -1,5 +1,6 @@
-//! One bound on the bytes of all bodies: those being read, with the state of what decompresses them, and the records
-//! that wait with a slice of theirs. Counted by what is allocated, given back when the last slice is dropped.
+//! One bound on the bytes of all bodies: those being read, with the state of what decompresses
+//! them, and the records that wait with a slice of theirs. Counted by what is allocated, given back
+//! when the last slice is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +25,10 @@ pub struct Exhausted;
 impl Memory {
     /// A budget of `limit` bytes.
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { used: AtomicUsize::new(0), limit })
+        Arc::new(Self {
+            used: AtomicUsize::new(0),
+            limit,
+        })
     }
 
     /// Bytes taken now.
@@ -57,7 +61,10 @@ pub struct Share {
 impl Share {
     /// A share of nothing yet.
     pub fn new(memory: &Arc<Memory>) -> Self {
-        Self { memory: Arc::clone(memory), bytes: 0 }
+        Self {
+            memory: Arc::clone(memory),
+            bytes: 0,
+        }
     }
 
     /// Grows to `bytes`, if it is smaller.
@@ -73,7 +80,9 @@ impl Share {
     }
 
     fn shrink_to(&mut self, bytes: usize) {
-        self.memory.used.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        self.memory
+            .used
+            .fetch_sub(self.bytes - bytes, Ordering::Relaxed);
         self.bytes = bytes;
     }
 }
@@ -84,8 +93,8 @@ impl Drop for Share {
     }
 }
 
-/// A buffer whose allocation is counted. It grows by doubling, so it never holds more than twice what was put in,
-/// and its last growth stops at the length that is expected.
+/// A buffer whose allocation is counted. It grows by doubling, so it never holds more than twice
+/// what was put in, and its last growth stops at the length that is expected.
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,
@@ -94,9 +103,14 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// An empty buffer; `expected` is the length it will have, or the most it can have, where that is known.
+    /// An empty buffer; `expected` is the length it will have, or the most it can have, where that
+    /// is known.
     pub fn new(memory: &Arc<Memory>, expected: Option<usize>) -> Self {
-        Self { bytes: Vec::new(), counted: Share::new(memory), expected }
+        Self {
+            bytes: Vec::new(),
+            counted: Share::new(memory),
+            expected,
+        }
     }
 
     /// From now on `length` is expected, which may be a guess.
@@ -133,9 +147,9 @@ impl Buffer {
         Ok(())
     }
 
-    /// The bytes, which stay counted until the last slice of them is dropped. What the buffer holds beyond them is given
-    /// back, as a record may wait for long; up to a quarter is not worth what it costs, which for a large buffer is memory
-    /// from the system with each body.
+    /// The bytes, which stay counted until the last slice of them is dropped. What the buffer holds
+    /// beyond them is given back, as a record may wait for long; up to a quarter is not worth
+    /// what it costs, which for a large buffer is memory from the system with each body.
     pub fn freeze(mut self) -> Bytes {
         if self.bytes.len() < self.counted.bytes / 4 * 3 {
             self.bytes.shrink_to_fit();
@@ -198,7 +212,9 @@ mod tests {
             let mut buffer = Buffer::new(&memory, None);
             buffer.expect(4_000);
             buffer.extend(&[b'x'; 2_500]).expect("there is room");
-            buffer.extend(&vec![b'x'; length - 2_500]).expect("there is room");
+            buffer
+                .extend(&vec![b'x'; length - 2_500])
+                .expect("there is room");
             let _body = buffer.freeze();
             assert_eq!(memory.used(), used, "of {length} bytes");
         }

@@ -1,8 +1,10 @@
-//! From an accepted request to its outcome: bounded queues, batches, delivery with retries, acknowledgement.
+//! From an accepted request to its outcome: bounded queues, batches, delivery with retries,
+//! acknowledgement.
 //!
-//! One queue and its workers serve one topic and know of no other, so a flood or an outage of one does not slow the
-//! rest. A request's records enter all or not at all, without waiting: full is an answer. What comes back is one
-//! [`Outcome`] a record, and only a sink's own mark makes that `Delivered`.
+//! One queue and its workers serve one topic and know of no other, so a flood or an outage of one
+//! does not slow the rest. A request's records enter all or not at all, without waiting: full is an
+//! answer. What comes back is one [`Outcome`] a record, and only a sink's own mark makes that
+//! `Delivered`.
 
 mod batch;
 mod health;
@@ -99,26 +101,37 @@ impl Pipeline {
     /// Opens the topic at its sink and starts its workers.
     ///
     /// # Errors
-    /// What the sink says of a topic that it cannot write, or the operating system of a thread it does not give.
+    /// What the sink says of a topic that it cannot write, or the operating system of a thread it
+    /// does not give.
     pub fn start(
         settings: &TopicSettings,
         backend: &Arc<Backend>,
         observer: &Arc<dyn Observer>,
     ) -> Result<Self, SinkError> {
         let (queue, receivers) = Queue::new(settings);
-        let health = Arc::new(Health::new(settings.topic, backend.name, settings.config.workers));
+        let health = Arc::new(Health::new(
+            settings.topic,
+            backend.name,
+            settings.config.workers,
+        ));
         let workers = receivers
             .into_iter()
             .enumerate()
             .map(|(index, receiver)| {
                 let writer = backend.sink.writer(&settings.config)?;
-                let worker = Worker::new(index, settings, receiver, writer, backend, &health, observer);
+                let worker = Worker::new(
+                    index, settings, receiver, writer, backend, &health, observer,
+                );
                 worker.spawn().map_err(|error| {
                     SinkError::transient(format!("no thread for {}: {error}", settings.topic))
                 })
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { queue, health, workers })
+        Ok(Self {
+            queue,
+            health,
+            workers,
+        })
     }
 
     /// Takes a request's records, all or none, without waiting.
@@ -141,11 +154,14 @@ impl Pipeline {
 
     /// What is to be known of the topic while it runs, for readiness and metrics.
     pub fn vitals(&self) -> Vitals {
-        Vitals { room: self.queue.room(), health: Arc::clone(&self.health) }
+        Vitals {
+            room: self.queue.room(),
+            health: Arc::clone(&self.health),
+        }
     }
 
-    /// Takes nothing more, and waits until what was taken is settled or `deadline` passes. Says whether all workers
-    /// have ended.
+    /// Takes nothing more, and waits until what was taken is settled or `deadline` passes. Says
+    /// whether all workers have ended.
     pub fn close(self, deadline: Instant) -> bool {
         drop(self.queue);
         all_ended(&self.workers, deadline)

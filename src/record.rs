@@ -1,4 +1,5 @@
-//! What the gateway reads of a record: its customer and its ordering key, from bytes that stay as they came.
+//! What the gateway reads of a record: its customer and its ordering key, from bytes that stay as
+//! they came.
 //!
 //! ```text
 //! body ─┬─ one object ──┬─ scan   grammar over tokens, 64 bytes at a time ─┬─ fields ─ customer, ordering key,
@@ -6,8 +7,8 @@
 //!       └─ one a line ──┴─ text   serde_json, what scan does not read ─────┘
 //! ```
 //!
-//! Everything here is pure: bytes, names and the time come in as arguments. It knows nothing of HTTP, of users or of
-//! sinks, and never changes a record's bytes.
+//! Everything here is pure: bytes, names and the time come in as arguments. It knows nothing of
+//! HTTP, of users or of sinks, and never changes a record's bytes.
 
 mod body;
 mod customer;

@@ -26,7 +26,10 @@ const INSPECT_TIME: Duration = Duration::from_secs(10);
 /// The sink's own.
 pub fn open(config: &Config) -> Result<Backends, SinkError> {
     let open = |kind| {
-        let backend = Backend { name: name(kind), sink: open_one(kind, config)? };
+        let backend = Backend {
+            name: name(kind),
+            sink: open_one(kind, config)?,
+        };
         Ok((kind, Arc::new(backend)))
     };
     in_use(config).into_iter().map(open).collect()
@@ -35,7 +38,12 @@ pub fn open(config: &Config) -> Result<Backends, SinkError> {
 /// Looks at what the sinks in use need, as a start would find it, and changes nothing.
 pub fn inspect(config: &Config) -> Vec<Finding> {
     let inspect = |kind| {
-        let fault = |error: SinkError| vec![Finding::new(format!("sink {}", name(kind)), Err(error.message))];
+        let fault = |error: SinkError| {
+            vec![Finding::new(
+                format!("sink {}", name(kind)),
+                Err(error.message),
+            )]
+        };
         inspect_one(kind, config).unwrap_or_else(fault)
     };
     in_use(config).into_iter().flat_map(inspect).collect()
@@ -79,7 +87,10 @@ fn inspect_one(kind: SinkKind, config: &Config) -> Result<Vec<Finding>, SinkErro
         SinkKind::File => {
             let path = &config.sink.file.path;
             let found = iem_sink_file::FileSink::inspect(path).map_err(|error| error.message);
-            Ok(vec![Finding::new(format!("file sink {}", path.display()), found)])
+            Ok(vec![Finding::new(
+                format!("file sink {}", path.display()),
+                found,
+            )])
         }
         #[cfg(feature = "kafka")]
         SinkKind::Kafka => {
@@ -125,8 +136,14 @@ fn kafka(config: &Config) -> Result<iem_sink_kafka::KafkaSink, SinkError> {
         bootstrap_servers: config.sink.kafka.bootstrap_servers.clone(),
         properties: config.sink.kafka.properties.0.clone(),
         client_id: config.server.name.clone(),
-        deadline: topics().map(|topic| topic.deadline).max().unwrap_or_default(),
-        workers: topics().map(|topic| topic.workers).max().unwrap_or_default(),
+        deadline: topics()
+            .map(|topic| topic.deadline)
+            .max()
+            .unwrap_or_default(),
+        workers: topics()
+            .map(|topic| topic.workers)
+            .max()
+            .unwrap_or_default(),
     })
 }
 
@@ -137,7 +154,8 @@ fn pubsub(config: &Config) -> Result<iem_sink_pubsub::PubSubSink, SinkError> {
     iem_sink_pubsub::PubSubSink::open(iem_sink_pubsub::PubSubConfig {
         project: pubsub.project.clone(),
         endpoint: (!pubsub.endpoint.is_empty()).then(|| pubsub.endpoint.clone()),
-        credentials: (!pubsub.credentials.as_os_str().is_empty()).then(|| pubsub.credentials.clone()),
+        credentials: (!pubsub.credentials.as_os_str().is_empty())
+            .then(|| pubsub.credentials.clone()),
         ordered_topics: ordered.map(|topic| topic.name.clone()).collect(),
     })
 }

@@ -1,4 +1,5 @@
-//! What the gateway tells of itself: metrics and logs. No secret and no record's data is ever among it.
+//! What the gateway tells of itself: metrics and logs. No secret and no record's data is ever among
+//! it.
 
 mod customers;
 mod endpoint;

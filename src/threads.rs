@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 const STEP: Duration = Duration::from_millis(5);
 
 /// Blocks until all have ended, or until `deadline`. Says whether all have.
-pub fn all_ended<'a>(threads: impl IntoIterator<Item = &'a JoinHandle<()>>, deadline: Instant) -> bool {
+pub fn all_ended<'a>(
+    threads: impl IntoIterator<Item = &'a JoinHandle<()>>,
+    deadline: Instant,
+) -> bool {
     threads.into_iter().all(|thread| {
         while !thread.is_finished() {
             if Instant::now() >= deadline {

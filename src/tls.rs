@@ -1,5 +1,6 @@
-//! TLS 1.2 and 1.3: the certificate that holds, followed while its files change, and the users that client certificates
-//! stand for. Nothing here listens or speaks HTTP, and no key is ever logged or printed.
+//! TLS 1.2 and 1.3: the certificate that holds, followed while its files change, and the users that
+//! client certificates stand for. Nothing here listens or speaks HTTP, and no key is ever logged or
+//! printed.
 
 mod client;
 mod live;

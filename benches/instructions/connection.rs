@@ -1,5 +1,5 @@
-//! A client's kept connection to a whole gateway, in memory: the code that serves sockets, a sink that takes everything at
-//! once, and no kernel between them.
+//! A client's kept connection to a whole gateway, in memory: the code that serves sockets, a sink
+//! that takes everything at once, and no kernel between them.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -41,15 +41,23 @@ impl Connection {
         let home = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(home.path().join("directory.toml"), directory).expect("a file in it");
         std::fs::write(home.path().join("gateway.toml"), SETTINGS).expect("a file in it");
-        let config = config::load(Some(&home.path().join("gateway.toml")), []).expect("it holds").config;
-        let backend = Arc::new(Backend { name: "null", sink: Box::new(NullSink::default()) });
-        let gateway =
-            Gateway::open_with_sinks(&config, [(SinkKind::File, backend)].into()).expect("a gateway");
+        let config = config::load(Some(&home.path().join("gateway.toml")), [])
+            .expect("it holds")
+            .config;
+        let backend = Arc::new(Backend {
+            name: "null",
+            sink: Box::new(NullSink::default()),
+        });
+        let gateway = Gateway::open_with_sinks(&config, [(SinkKind::File, backend)].into())
+            .expect("a gateway");
 
         let key = SigningKey::open(&home.path().join("token.key")).expect("the gateway's key");
         let users = Directory::parse(directory, "directory.toml".as_ref()).expect("it holds");
         let tokens = Tokens::new(&key, Lifetimes::default());
-        let token = tokens.issue(&users.users()[0], SystemTime::now()).expect("a token").access;
+        let token = tokens
+            .issue(&users.users()[0], SystemTime::now())
+            .expect("a token")
+            .access;
         let request = format!(
             "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n\
              Cookie: access_token={token}\r\nContent-Length: {}\r\n\r\n{body}",
@@ -61,21 +69,43 @@ impl Connection {
         local.spawn_local(async move {
             let _ = front.serve(server, PEER).await;
         });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let (request, answer) = (request.into_bytes(), vec![0; 4096]);
-        let mut connection = Self { request, answer, client, local, runtime, _gateway: gateway, _home: home };
+        let mut connection = Self {
+            request,
+            answer,
+            client,
+            local,
+            runtime,
+            _gateway: gateway,
+            _home: home,
+        };
         connection.publish(10);
         connection
     }
 
     /// Publishes so many times, one after the other.
     pub fn publish(&mut self, times: usize) {
-        let Self { request, answer, client, local, runtime, .. } = self;
+        let Self {
+            request,
+            answer,
+            client,
+            local,
+            runtime,
+            ..
+        } = self;
         local.block_on(runtime, async {
             for _ in 0..times {
                 client.write_all(request).await.expect("the gateway reads");
                 let length = client.read(answer).await.expect("the gateway answers");
-                assert!(answer[..length].starts_with(b"HTTP/1.1 200 OK\r\n"), "{:?}", &answer[..length]);
+                assert!(
+                    answer[..length].starts_with(b"HTTP/1.1 200 OK\r\n"),
+                    "{:?}",
+                    &answer[..length]
+                );
             }
         });
     }

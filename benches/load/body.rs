@@ -1,4 +1,5 @@
-//! What is sent: events of a size, alone or many in a body, compressed or not. The same call makes the same bytes.
+//! What is sent: events of a size, alone or many in a body, compressed or not. The same call makes
+//! the same bytes.
 
 use std::fmt;
 use std::io::Write as _;
@@ -43,12 +44,19 @@ impl Body {
     pub const EVENT: Self = Self::one(EVENT_BYTES);
 
     pub const fn one(record_bytes: usize) -> Self {
-        Self { form: Form::One, record_bytes, coding: Coding::Plain }
+        Self {
+            form: Form::One,
+            record_bytes,
+            coding: Coding::Plain,
+        }
     }
 
     /// Many events of the usual size.
     pub const fn many(form: Form) -> Self {
-        Self { form, ..Self::EVENT }
+        Self {
+            form,
+            ..Self::EVENT
+        }
     }
 
     pub const fn encoded(self, coding: Coding) -> Self {
@@ -63,12 +71,17 @@ impl Body {
     }
 
     pub fn content_type(self) -> &'static str {
-        if matches!(self.form, Form::Lines(_)) { "application/x-ndjson" } else { "application/json" }
+        if matches!(self.form, Form::Lines(_)) {
+            "application/x-ndjson"
+        } else {
+            "application/json"
+        }
     }
 
     /// Its bytes before they are compressed. Of one event there are many, by number.
     pub fn plain(self, customer: &str, number: usize) -> Vec<u8> {
-        let events = |count| (0..count).map(|place| event(customer, number + place, self.record_bytes));
+        let events =
+            |count| (0..count).map(|place| event(customer, number + place, self.record_bytes));
         match self.form {
             Form::One => event(customer, number, self.record_bytes),
             Form::Array(count) => format!("[{}]", events(count).collect::<Vec<_>>().join(",")),
@@ -112,8 +125,8 @@ impl fmt::Display for Body {
     }
 }
 
-/// An event of exactly `size` bytes. No two numbers have the same ids, as no two events in the field do: a compressor
-/// finds in them what it would find there.
+/// An event of exactly `size` bytes. No two numbers have the same ids, as no two events in the
+/// field do: a compressor finds in them what it would find there.
 fn event(customer: &str, number: usize, size: usize) -> String {
     let random = scatter(number as u64);
     let host = format!("web-{:03}", random % 1000);
@@ -124,14 +137,25 @@ fn event(customer: &str, number: usize, size: usize) -> String {
     };
     let mut history = Vec::new();
     while size > HISTORY_BYTES && (history.len() + 2) * 600 < size {
-        history.push(format!("{{{}}}", all_fields(customer, &host, scatter(random + history.len() as u64))));
+        history.push(format!(
+            "{{{}}}",
+            all_fields(customer, &host, scatter(random + history.len() as u64))
+        ));
     }
-    let history =
-        if history.is_empty() { String::new() } else { format!(r#","history":[{}]"#, history.join(",")) };
+    let history = if history.is_empty() {
+        String::new()
+    } else {
+        format!(r#","history":[{}]"#, history.join(","))
+    };
     let empty = format!(r#"{{{fields}{history},"description":""}}"#);
     let room = size.checked_sub(empty.len());
-    let room = room.unwrap_or_else(|| panic!("an event of {} bytes for a size of {size}", empty.len()));
-    let text: String = "CPU above 95 % for 10 minutes; ".chars().cycle().take(room).collect();
+    let room =
+        room.unwrap_or_else(|| panic!("an event of {} bytes for a size of {size}", empty.len()));
+    let text: String = "CPU above 95 % for 10 minutes; "
+        .chars()
+        .cycle()
+        .take(room)
+        .collect();
     format!(r#"{{{fields}{history},"description":"{text}"}}"#)
 }
 

@@ -145,16 +145,27 @@ impl fmt::Display for Alone {
         f.write_str(match self {
             Self::Kafka | Self::KafkaFar => "librdkafka alone",
             Self::PubSub => "Google's publisher alone",
-            Self::Decode(Body { coding: Coding::Plain, .. }) => "a copy alone",
-            Self::Decode(Body { coding: Coding::Gzip, .. }) => "zlib-rs alone",
-            Self::Decode(Body { coding: Coding::Zstd, .. }) => "zstd alone",
+            Self::Decode(Body {
+                coding: Coding::Plain,
+                ..
+            }) => "a copy alone",
+            Self::Decode(Body {
+                coding: Coding::Gzip,
+                ..
+            }) => "zlib-rs alone",
+            Self::Decode(Body {
+                coding: Coding::Zstd,
+                ..
+            }) => "zstd alone",
         })
     }
 }
 
 impl fmt::Display for Serving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Gateway(Setup { users, .. }) = self else { return f.write_str("bare hyper") };
+        let Self::Gateway(Setup { users, .. }) = self else {
+            return f.write_str("bare hyper");
+        };
         match users {
             1 => f.write_str("gateway"),
             users => write!(f, "gateway, {users} users"),

@@ -13,7 +13,17 @@ const USERS: usize = 100_000;
 
 /// All that can be measured, in the order in which it is.
 pub fn all() -> Vec<Case> {
-    [sinks(), sizes(), connections(), many(), decoded(), rates(), scale(), start()].concat()
+    [
+        sinks(),
+        sizes(),
+        connections(),
+        many(),
+        decoded(),
+        rates(),
+        scale(),
+        start(),
+    ]
+    .concat()
 }
 
 /// One event a request.
@@ -21,10 +31,22 @@ fn sinks() -> Vec<Case> {
     let at = |sink, connections| Case::new(Group::Sinks, sink, closed(Body::EVENT, connections));
     vec![
         at(Sink::Null, CONNECTIONS).beside_hyper().quick(),
-        at(Sink::File, CONNECTIONS).beside_hyper().goal(Goal::Cpu(1.4)).quick(),
-        at(Sink::FileSynced, CONNECTIONS).beside_hyper().goal(Goal::Cpu(1.9)).quick(),
-        at(Sink::Kafka, CONNECTIONS).beside_hyper().and(Alone::Kafka).goal(Goal::Cpu(1.2)),
-        at(Sink::PubSub, CONNECTIONS).beside_hyper().and(Alone::PubSub).goal(Goal::Cpu(1.2)),
+        at(Sink::File, CONNECTIONS)
+            .beside_hyper()
+            .goal(Goal::Cpu(1.4))
+            .quick(),
+        at(Sink::FileSynced, CONNECTIONS)
+            .beside_hyper()
+            .goal(Goal::Cpu(1.9))
+            .quick(),
+        at(Sink::Kafka, CONNECTIONS)
+            .beside_hyper()
+            .and(Alone::Kafka)
+            .goal(Goal::Cpu(1.2)),
+        at(Sink::PubSub, CONNECTIONS)
+            .beside_hyper()
+            .and(Alone::PubSub)
+            .goal(Goal::Cpu(1.2)),
         at(Sink::NullFar, CONNECTIONS).beside_hyper().quick(),
         at(Sink::NullFar, 1000).beside_hyper(),
         at(Sink::KafkaFar, 1000).beside_hyper().and(Alone::KafkaFar),
@@ -34,7 +56,9 @@ fn sinks() -> Vec<Case> {
 fn sizes() -> Vec<Case> {
     let of = |bytes: usize, connections| {
         let load = closed(Body::one(bytes), connections);
-        Case::new(Group::Sizes, Sink::File, load).beside_hyper().at(bytes)
+        Case::new(Group::Sizes, Sink::File, load)
+            .beside_hyper()
+            .at(bytes)
     };
     vec![
         of(200, CONNECTIONS).quick(),
@@ -48,7 +72,9 @@ fn sizes() -> Vec<Case> {
 fn connections() -> Vec<Case> {
     let of = |connections: usize| {
         let load = closed(Body::EVENT, connections);
-        Case::new(Group::Connections, Sink::File, load).beside_hyper().at(connections)
+        Case::new(Group::Connections, Sink::File, load)
+            .beside_hyper()
+            .at(connections)
     };
     vec![of(1).quick(), of(8), of(64), of(256), of(1000).quick()]
 }
@@ -58,7 +84,11 @@ fn many() -> Vec<Case> {
         let load = closed(Body::many(form), CONNECTIONS_MANY);
         Case::new(Group::Many, sink, load).beside_hyper()
     };
-    let goals = |case: Case| case.goal(Goal::RecordMicros(1.0)).goal(Goal::RecordsPerSecond(1e6)).quick();
+    let goals = |case: Case| {
+        case.goal(Goal::RecordMicros(1.0))
+            .goal(Goal::RecordsPerSecond(1e6))
+            .quick()
+    };
     vec![
         of(Sink::File, Form::Array(10)),
         of(Sink::File, Form::Array(100)),
@@ -66,8 +96,12 @@ fn many() -> Vec<Case> {
         goals(of(Sink::File, Form::Lines(MANY))),
         of(Sink::Null, Form::Array(MANY)),
         of(Sink::FileSynced, Form::Array(MANY)),
-        of(Sink::Kafka, Form::Array(MANY)).and(Alone::Kafka).goal(Goal::Cpu(1.2)),
-        of(Sink::PubSub, Form::Array(MANY)).and(Alone::PubSub).goal(Goal::Cpu(1.2)),
+        of(Sink::Kafka, Form::Array(MANY))
+            .and(Alone::Kafka)
+            .goal(Goal::Cpu(1.2)),
+        of(Sink::PubSub, Form::Array(MANY))
+            .and(Alone::PubSub)
+            .goal(Goal::Cpu(1.2)),
     ]
 }
 
@@ -87,8 +121,13 @@ fn decoded() -> Vec<Case> {
 /// What clients wait while requests come at a constant rate.
 fn rates() -> Vec<Case> {
     let of = |sink, share: f64| {
-        let load = Load { rate: Rate::Share(share), ..closed(Body::EVENT, CONNECTIONS) };
-        Case::new(Group::Rates, sink, load).beside_hyper().at_share(share)
+        let load = Load {
+            rate: Rate::Share(share),
+            ..closed(Body::EVENT, CONNECTIONS)
+        };
+        Case::new(Group::Rates, sink, load)
+            .beside_hyper()
+            .at_share(share)
     };
     vec![
         of(Sink::File, 0.1),
@@ -106,11 +145,15 @@ fn rates() -> Vec<Case> {
 fn scale() -> Vec<Case> {
     let load = |connections| closed(Body::EVENT, connections);
     let of = |users, connections| {
-        Case::about(Group::Scale, What::Served(gateway(Sink::File, users), load(connections)), Sink::File)
-            .base(What::Served(gateway(Sink::File, 1), load(CONNECTIONS)))
-            .beside(What::Served(Serving::Hyper, load(connections)))
-            .goal(Goal::Cpu(1.1))
-            .quick()
+        Case::about(
+            Group::Scale,
+            What::Served(gateway(Sink::File, users), load(connections)),
+            Sink::File,
+        )
+        .base(What::Served(gateway(Sink::File, 1), load(CONNECTIONS)))
+        .beside(What::Served(Serving::Hyper, load(connections)))
+        .goal(Goal::Cpu(1.1))
+        .quick()
     };
     vec![
         of(USERS, CONNECTIONS),
@@ -125,7 +168,11 @@ fn start() -> Vec<Case> {
 }
 
 fn closed(body: Body, connections: usize) -> Load {
-    Load { body, connections, rate: Rate::Closed }
+    Load {
+        body,
+        connections,
+        rate: Rate::Closed,
+    }
 }
 
 fn gateway(sink: Sink, users: usize) -> Serving {
@@ -151,23 +198,41 @@ impl Case {
             What::Start(serving) => format!("start: {serving}"),
             What::Alone(_) => unreachable!("no case is about a worker"),
         };
-        let sides = vec![Side { part: Part::Subject, what }];
-        Self { group, name, sides, goals: Vec::new(), at: None, quick: false }
+        let sides = vec![Side {
+            part: Part::Subject,
+            what,
+        }];
+        Self {
+            group,
+            name,
+            sides,
+            goals: Vec::new(),
+            at: None,
+            quick: false,
+        }
     }
 
     fn base(mut self, what: What) -> Self {
-        self.sides.push(Side { part: Part::Base, what });
+        self.sides.push(Side {
+            part: Part::Base,
+            what,
+        });
         self
     }
 
     fn beside(mut self, what: What) -> Self {
-        self.sides.push(Side { part: Part::Beside, what });
+        self.sides.push(Side {
+            part: Part::Beside,
+            what,
+        });
         self
     }
 
     /// Compares with bare hyper under the same load.
     fn beside_hyper(self) -> Self {
-        let What::Served(_, load) = self.sides[0].what else { unreachable!("a start has no load") };
+        let What::Served(_, load) = self.sides[0].what else {
+            unreachable!("a start has no load")
+        };
         self.base(What::Served(Serving::Hyper, load))
     }
 

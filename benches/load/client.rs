@@ -1,8 +1,9 @@
-//! A thread's worth of clients: many connections on one epoll, requests as fixed bytes, answers read no further than
-//! their length asks.
+//! A thread's worth of clients: many connections on one epoll, requests as fixed bytes, answers
+//! read no further than their length asks.
 //!
-//! In a closed loop each connection sends when it has its answer. At a constant rate requests are due at fixed times,
-//! whatever the answers do; a wait is counted from when a request was due, so that one held up behind others has waited.
+//! In a closed loop each connection sends when it has its answer. At a constant rate requests are
+//! due at fixed times, whatever the answers do; a wait is counted from when a request was due, so
+//! that one held up behind others has waited.
 
 mod connection;
 mod schedule;
@@ -31,7 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const GREETED_AT_ONCE: usize = 100;
 const READ_BYTES: usize = 64 << 10;
 const EVENTS: usize = 1024;
-/// What is less than a tenth of a microsecond is not told apart, and what is more than a minute neither.
+/// What is less than a tenth of a microsecond is not told apart, and what is more than a minute
+/// neither.
 const SHORTEST_NS: u64 = 100;
 const LONGEST_NS: u64 = 60_000_000_000;
 
@@ -61,8 +63,8 @@ pub fn waits() -> Histogram<u64> {
 }
 
 impl Client {
-    /// Connects `connections` times, and has a request answered on each connection. Of several clients `index` is this
-    /// one's place: they share out the requests' numbers.
+    /// Connects `connections` times, and has a request answered on each connection. Of several
+    /// clients `index` is this one's place: they share out the requests' numbers.
     pub fn connect(
         address: SocketAddr,
         connections: usize,
@@ -81,7 +83,8 @@ impl Client {
         };
         while client.connections.len() < connections {
             let some = GREETED_AT_ONCE.min(connections - client.connections.len());
-            (0..some).for_each(|_| client.open(address, index * connections + client.connections.len()));
+            (0..some)
+                .for_each(|_| client.open(address, index * connections + client.connections.len()));
             // A gateway closes a connection on which nothing comes.
             client.run(Pace::Count(some), Duration::ZERO);
         }
@@ -93,8 +96,13 @@ impl Client {
         let connection = Connection::open(address, number);
         let index = self.connections.len();
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
-        epoll::add(&self.epoll, connection.stream(), EventData::new_u64(index as u64), flags)
-            .expect("a place in the epoll");
+        epoll::add(
+            &self.epoll,
+            connection.stream(),
+            EventData::new_u64(index as u64),
+            flags,
+        )
+        .expect("a place in the epoll");
         self.connections.push(connection);
         self.idle.push_front(index);
     }
@@ -104,7 +112,10 @@ impl Client {
     /// # Panics
     /// On any answer but a 200, and where none comes.
     pub fn run(&mut self, pace: Pace, time: Duration) -> Tally {
-        let mut tally = Tally { answers: 0, waits: waits() };
+        let mut tally = Tally {
+            answers: 0,
+            waits: waits(),
+        };
         let mut schedule = Schedule::new(pace, Instant::now(), time);
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
         loop {
@@ -124,7 +135,9 @@ impl Client {
     /// Sends what is due, as far as there are connections for it.
     fn send_due(&mut self, schedule: &mut Schedule) {
         while let Some(&index) = self.idle.front() {
-            let Some(due) = schedule.take(Instant::now()) else { return };
+            let Some(due) = schedule.take(Instant::now()) else {
+                return;
+            };
             self.idle.pop_front();
             let number = self.next;
             self.next += self.stride;
@@ -148,7 +161,11 @@ impl Client {
     }
 
     fn wait(&self, schedule: &Schedule, events: &mut Vec<Event>) {
-        let due = if self.idle.is_empty() { None } else { schedule.until_due(Instant::now()) };
+        let due = if self.idle.is_empty() {
+            None
+        } else {
+            schedule.until_due(Instant::now())
+        };
         let time = Timespec::try_from(due.unwrap_or(PATIENCE)).expect("a short time");
         let began = Instant::now();
         match epoll::wait(&self.epoll, spare_capacity(events), Some(&time)) {

@@ -72,22 +72,42 @@ pub struct Verdict {
 
 impl Report {
     pub fn new(case: &Case, measured: &[Measured]) -> Self {
-        let (subject, bases) = (&measured[0], measured.iter().filter(|side| side.side.part == Part::Base));
+        let (subject, bases) = (
+            &measured[0],
+            measured.iter().filter(|side| side.side.part == Part::Base),
+        );
         let bases: Vec<_> = bases.collect();
         let times = |side: &Measured| {
-            (side.side.part != Part::Subject).then(|| ratio(subject, &[side], |w| Some(w.record_micros())))
+            (side.side.part != Part::Subject)
+                .then(|| ratio(subject, &[side], |w| Some(w.record_micros())))
         };
-        let figures = |side: &Measured| Figures::new(side.name(subject), side, times(side).flatten());
+        let figures =
+            |side: &Measured| Figures::new(side.name(subject), side, times(side).flatten());
         let sides: Vec<_> = measured.iter().map(figures).collect();
         let cpu = ratio(subject, &bases, |window| Some(window.record_micros()));
-        let served: Vec<_> = bases.into_iter().filter(|base| base.windows[0].waits.is_some()).collect();
+        let served: Vec<_> = bases
+            .into_iter()
+            .filter(|base| base.windows[0].waits.is_some())
+            .collect();
         let p99 = ratio(subject, &served, Window::p99);
         let verdict = |goal: &Goal| {
             let (measured, met) = judge(*goal, &sides[0], cpu, p99);
-            Verdict { goal: *goal, measured, met }
+            Verdict {
+                goal: *goal,
+                measured,
+                met,
+            }
         };
         let verdicts = case.goals.iter().map(verdict).collect();
-        Self { group: case.group, name: case.name.clone(), at: case.at, sides, cpu, p99, verdicts }
+        Self {
+            group: case.group,
+            name: case.name.clone(),
+            at: case.at,
+            sides,
+            cpu,
+            p99,
+            verdicts,
+        }
     }
 
     pub fn subject(&self) -> &Figures {
@@ -96,7 +116,10 @@ impl Report {
 
     /// How many sides are added up to compare with.
     pub fn bases(&self) -> usize {
-        self.sides.iter().filter(|side| side.part == Part::Base).count()
+        self.sides
+            .iter()
+            .filter(|side| side.part == Part::Base)
+            .count()
     }
 }
 
@@ -110,14 +133,24 @@ fn judge(goal: Goal, subject: &Figures, cpu: Option<Spread>, p99: Option<Spread>
         Goal::P99(bound) => at_most(p99.map(|spread| spread.median), bound),
         Goal::RecordMicros(bound) => at_most(Some(subject.record_cpu_micros), bound),
         Goal::Seconds(bound) => at_most(subject.waits.map(|waits| waits.p50 / 1e6), bound),
-        Goal::RecordsPerSecond(bound) => (subject.records_per_second, subject.records_per_second >= bound),
+        Goal::RecordsPerSecond(bound) => (
+            subject.records_per_second,
+            subject.records_per_second >= bound,
+        ),
     }
 }
 
 /// How a figure of the subject compares with the sum of the bases', turn by turn.
-fn ratio(subject: &Measured, bases: &[&Measured], figure: impl Fn(&Window) -> Option<f64>) -> Option<Spread> {
+fn ratio(
+    subject: &Measured,
+    bases: &[&Measured],
+    figure: impl Fn(&Window) -> Option<f64>,
+) -> Option<Spread> {
     let turn = |turn: usize| {
-        let sum = bases.iter().map(|base| figure(&base.windows[turn])).sum::<Option<f64>>()?;
+        let sum = bases
+            .iter()
+            .map(|base| figure(&base.windows[turn]))
+            .sum::<Option<f64>>()?;
         figure(&subject.windows[turn]).map(|figure| figure / sum)
     };
     let ratios: Option<Vec<f64>> = (0..subject.windows.len()).map(turn).collect();
@@ -141,7 +174,10 @@ impl Figures {
         let windows = &measured.windows;
         let requests: u64 = windows.iter().map(|window| window.requests).sum();
         let records: u64 = windows.iter().map(|window| window.records).sum();
-        let seconds: f64 = windows.iter().map(|window| window.elapsed.as_secs_f64()).sum();
+        let seconds: f64 = windows
+            .iter()
+            .map(|window| window.elapsed.as_secs_f64())
+            .sum();
         let cpu: f64 = windows.iter().map(|window| micros(window.cpu)).sum();
         let batches: Vec<f64> = windows.iter().filter_map(|window| window.batch).collect();
         Self {
@@ -154,7 +190,8 @@ impl Figures {
             record_cpu_micros: cpu / records as f64,
             waits: Waits::of(windows),
             rate: measured.rate,
-            batch_records: (!batches.is_empty()).then(|| batches.iter().sum::<f64>() / batches.len() as f64),
+            batch_records: (!batches.is_empty())
+                .then(|| batches.iter().sum::<f64>() / batches.len() as f64),
             connections: measured.connections,
             idle: measured.idle,
             loaded: measured.loaded,
@@ -175,9 +212,15 @@ impl Waits {
     fn of(windows: &[Window]) -> Option<Self> {
         let mut all: Histogram<u64> = waits();
         for window in windows {
-            all.add(window.waits.as_ref()?).expect("bounds that are the same");
+            all.add(window.waits.as_ref()?)
+                .expect("bounds that are the same");
         }
         let at = |quantile| all.value_at_quantile(quantile) as f64 / 1e3;
-        Some(Self { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: all.max() as f64 / 1e3 })
+        Some(Self {
+            p50: at(0.5),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: all.max() as f64 / 1e3,
+        })
     }
 }

@@ -10,7 +10,10 @@ const BELOW: &str = env!("CARGO_TARGET_TMPDIR");
 /// A folder that goes away with the handle.
 pub fn new(name: &str) -> TempDir {
     fs::create_dir_all(BELOW).expect("the target folder");
-    tempfile::Builder::new().prefix(&format!("load-{name}-")).tempdir_in(BELOW).expect("a folder")
+    tempfile::Builder::new()
+        .prefix(&format!("load-{name}-"))
+        .tempdir_in(BELOW)
+        .expect("a folder")
 }
 
 /// Where reports go.

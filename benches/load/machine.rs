@@ -19,7 +19,9 @@ pub struct Machine {
 impl Machine {
     pub fn look(threads: usize, date: &str) -> Self {
         let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = processors.lines().find_map(|line| line.strip_prefix("model name"));
+        let model = processors
+            .lines()
+            .find_map(|line| line.strip_prefix("model name"));
         let model = model.map(|model| model.trim_start_matches([' ', '\t', ':']).to_owned());
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -28,7 +30,11 @@ impl Machine {
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             kernel: kernel.trim().to_owned(),
             threads,
-            load: load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(f64::NAN),
+            load: load
+                .split(' ')
+                .next()
+                .and_then(|load| load.parse().ok())
+                .unwrap_or(f64::NAN),
             date: date.to_owned(),
         }
     }
@@ -36,7 +42,14 @@ impl Machine {
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { processor, cores, kernel, threads, load, date } = self;
+        let Self {
+            processor,
+            cores,
+            kernel,
+            threads,
+            load,
+            date,
+        } = self;
         write!(
             f,
             "{date}: {cores} cores of {processor}, Linux {kernel}; {threads} serving threads, as many for bare hyper. \

@@ -1,13 +1,21 @@
-//! The whole gateway under load over loopback, beside bare hyper: `cargo bench --bench load -- --quick`, or without
-//! `--quick` for all cases at length.
+//! The whole gateway under load over loopback, beside bare hyper: `cargo bench --bench load --
+//! --quick`, or without `--quick` for all cases at length.
 //!
-//! Every server is a process of its own, so that its CPU time can be read, to the nanosecond; sides take turns, and what
-//! counts is the median of the turns' ratios. Requests are fixed bytes. At a constant rate a wait counts from when its
-//! request was due. Prints Markdown; writes it, with all figures in JSON and plots, to `target/load`.
+//! Every server is a process of its own, so that its CPU time can be read, to the nanosecond; sides
+//! take turns, and what counts is the median of the turns' ratios. Requests are fixed bytes. At a
+//! constant rate a wait counts from when its request was due. Prints Markdown; writes it, with all
+//! figures in JSON and plots, to `target/load`.
 
 #![allow(missing_docs)]
-#![allow(clippy::cast_precision_loss, reason = "counts and times are far below 2^53")]
-#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded, and small")]
+#![allow(
+    clippy::cast_precision_loss,
+    reason = "counts and times are far below 2^53"
+)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rounded, and small"
+)]
 
 mod body;
 mod case;
@@ -68,8 +76,16 @@ struct Arguments {
     bench: bool,
 }
 
-const QUICK: Effort = Effort { turns: 3, window: Duration::from_millis(400), profile: None };
-const FULL: Effort = Effort { turns: 15, window: Duration::from_millis(450), profile: None };
+const QUICK: Effort = Effort {
+    turns: 3,
+    window: Duration::from_millis(400),
+    profile: None,
+};
+const FULL: Effort = Effort {
+    turns: 15,
+    window: Duration::from_millis(450),
+    profile: None,
+};
 /// How long a side is sampled.
 const PROFILE: Duration = Duration::from_secs(3);
 
@@ -119,7 +135,10 @@ fn run(arguments: &Arguments) -> Result<usize, Box<dyn Error>> {
     let mut text = Text::default();
     text.say(&table::preamble(&machine, arguments.quick));
     let effort = if arguments.quick { QUICK } else { FULL };
-    let effort = Effort { profile: arguments.profile.then_some(PROFILE), ..effort };
+    let effort = Effort {
+        profile: arguments.profile.then_some(PROFILE),
+        ..effort
+    };
     let reports = measure(&cases, &site, effort, &mut text);
     text.say(&table::goals(&reports));
     write(&machine, &reports, &text, &date.replace(':', ""))?;
@@ -164,13 +183,25 @@ fn measure(cases: &[Case], site: &Site, effort: Effort, text: &mut Text) -> Vec<
     reports
 }
 
-fn write(machine: &Machine, reports: &[Report], text: &Text, stem: &str) -> Result<(), Box<dyn Error>> {
+fn write(
+    machine: &Machine,
+    reports: &[Report],
+    text: &Text,
+    stem: &str,
+) -> Result<(), Box<dyn Error>> {
     let folder = folder::reports();
     fs::create_dir_all(&folder)?;
     fs::write(folder.join(format!("{stem}.md")), &text.0)?;
     let all = json!({ "machine": machine, "cases": reports });
-    fs::write(folder.join(format!("{stem}.json")), serde_json::to_string_pretty(&all)?)?;
+    fs::write(
+        folder.join(format!("{stem}.json")),
+        serde_json::to_string_pretty(&all)?,
+    )?;
     let plots = plot::all(reports, &folder, stem)?;
-    println!("Written to {}: {stem}.md, {stem}.json {}", folder.display(), plots.join(" "));
+    println!(
+        "Written to {}: {stem}.md, {stem}.json {}",
+        folder.display(),
+        plots.join(" ")
+    );
     Ok(())
 }

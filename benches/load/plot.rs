@@ -85,7 +85,10 @@ fn series(plot: &Plot, reports: &[Report]) -> Vec<(String, Vec<Point>)> {
                 let side = report.sides.iter().find(|side| side.part == part)?;
                 Some((side.rate.or(report.at)?, value(side)?))
             };
-            series.push((format!("{name}{figure}"), reports.iter().filter_map(point).collect()));
+            series.push((
+                format!("{name}{figure}"),
+                reports.iter().filter_map(point).collect(),
+            ));
         }
     }
     series
@@ -110,16 +113,25 @@ fn draw(plot: &Plot, series: &[(String, Vec<Point>)], path: &Path) -> Result<(),
     let number = |number: &f64| number.to_string();
     let mut mesh = chart.configure_mesh();
     mesh.x_desc(plot.axes[0]).y_desc(plot.axes[1]);
-    mesh.x_label_formatter(&number).y_label_formatter(&number).draw()?;
+    mesh.x_label_formatter(&number)
+        .y_label_formatter(&number)
+        .draw()?;
     for (index, (name, points)) in series.iter().enumerate() {
         let colour = Palette99::pick(index).to_rgba();
         chart
-            .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)).point_size(3))?
+            .draw_series(
+                LineSeries::new(points.iter().copied(), colour.stroke_width(2)).point_size(3),
+            )?
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
     }
     let position = SeriesLabelPosition::UpperLeft;
-    chart.configure_series_labels().position(position).background_style(WHITE).border_style(BLACK).draw()?;
+    chart
+        .configure_series_labels()
+        .position(position)
+        .background_style(WHITE)
+        .border_style(BLACK)
+        .draw()?;
     root.present()?;
     Ok(())
 }

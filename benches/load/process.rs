@@ -18,8 +18,8 @@ pub struct Resident {
 }
 
 impl Process {
-    /// What its threads have run so far, to the nanosecond for those that sleep now. It counts no thread that has ended:
-    /// servers start theirs before they are measured, and keep them.
+    /// What its threads have run so far, to the nanosecond for those that sleep now. It counts no
+    /// thread that has ended: servers start theirs before they are measured, and keep them.
     pub fn cpu(self) -> Duration {
         let threads = fs::read_dir(self.folder().join("task")).expect("a child that runs");
         let run = |thread: fs::DirEntry| {
@@ -32,10 +32,20 @@ impl Process {
     pub fn resident(self) -> Resident {
         let status = fs::read_to_string(self.folder().join("status")).expect("a child that runs");
         let bytes = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a size of memory");
-            line.trim().trim_end_matches(" kB").parse::<u64>().expect("a size in kB") * 1024
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .expect("a size of memory");
+            line.trim()
+                .trim_end_matches(" kB")
+                .parse::<u64>()
+                .expect("a size in kB")
+                * 1024
         };
-        Resident { now: bytes("VmRSS:"), peak: bytes("VmHWM:") }
+        Resident {
+            now: bytes("VmRSS:"),
+            peak: bytes("VmHWM:"),
+        }
     }
 
     fn folder(self) -> PathBuf {

@@ -1,4 +1,5 @@
-//! Where a process spends its CPU time, by Linux's `perf`. It samples by a clock: a virtual machine has no counters.
+//! Where a process spends its CPU time, by Linux's `perf`. It samples by a clock: a virtual machine
+//! has no counters.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
@@ -37,11 +38,25 @@ impl Sampler {
         let folder = folder::new("profile");
         let (data, log) = (folder.path().join("data"), folder.path().join("log"));
         let mut command = Command::new("perf");
-        command.args(["record", "--quiet", "--event", "cpu-clock", "--freq", FREQUENCY, "-g", "--pid"]);
+        command.args([
+            "record",
+            "--quiet",
+            "--event",
+            "cpu-clock",
+            "--freq",
+            FREQUENCY,
+            "-g",
+            "--pid",
+        ]);
         command.arg(process.0.to_string()).arg("--output").arg(data);
-        command.args(["--", "sleep"]).arg((BEGIN + time).as_secs_f64().to_string());
+        command
+            .args(["--", "sleep"])
+            .arg((BEGIN + time).as_secs_f64().to_string());
         let log = std::fs::File::create(log).expect("a file in a new folder");
-        let perf = command.stderr(log).spawn().expect("perf of this Linux: apt-get install linux-perf");
+        let perf = command
+            .stderr(log)
+            .spawn()
+            .expect("perf of this Linux: apt-get install linux-perf");
         thread::sleep(BEGIN);
         Self { perf, folder }
     }
@@ -55,7 +70,10 @@ impl Sampler {
         script
             .args(["script", "--fields", "comm,ip,sym,dso", "--input"])
             .arg(self.folder.path().join("data"));
-        let script = script.stderr(Stdio::null()).output().expect("perf has run before");
+        let script = script
+            .stderr(Stdio::null())
+            .output()
+            .expect("perf has run before");
         Profile::of(&String::from_utf8_lossy(&script.stdout))
     }
 }
@@ -67,8 +85,14 @@ impl Profile {
         let samples: Vec<_> = script.split("\n\n").filter_map(sample).collect();
         let share = 1.0 / samples.len() as f64;
         for (thread, place, function) in samples {
-            *profile.places.entry(format!("{thread}, {place}")).or_default() += share;
-            *profile.functions.entry(format!("{thread}, {function}")).or_default() += share;
+            *profile
+                .places
+                .entry(format!("{thread}, {place}"))
+                .or_default() += share;
+            *profile
+                .functions
+                .entry(format!("{thread}, {function}"))
+                .or_default() += share;
         }
         profile
     }
@@ -76,16 +100,25 @@ impl Profile {
     /// With shares of `whole`.
     pub fn scaled(&self, whole: f64) -> Self {
         let scale = |shares: &BTreeMap<String, f64>| {
-            shares.iter().map(|(name, share)| (name.clone(), share * whole)).collect()
+            shares
+                .iter()
+                .map(|(name, share)| (name.clone(), share * whole))
+                .collect()
         };
-        Self { places: scale(&self.places), functions: scale(&self.functions) }
+        Self {
+            places: scale(&self.places),
+            functions: scale(&self.functions),
+        }
     }
 }
 
 /// The thread's kind, the place and the function of a sample.
 fn sample(block: &str) -> Option<(&str, String, &str)> {
     let mut lines = block.trim_start().lines();
-    let thread = lines.next()?.trim().trim_end_matches(|c: char| c.is_ascii_digit() || c == '-');
+    let thread = lines
+        .next()?
+        .trim()
+        .trim_end_matches(|c: char| c.is_ascii_digit() || c == '-');
     let frames: Vec<(&str, &str)> = lines.filter_map(frame).collect();
     let (function, module) = *frames.first()?;
     let place = if module == "[kernel.kallsyms]" {
@@ -107,7 +140,9 @@ fn frame(line: &str) -> Option<(&str, &str)> {
 
 /// The system call that a stack of the kernel's is in.
 fn call<'a>(frames: &[(&'a str, &str)]) -> Option<&'a str> {
-    let entry = frames.iter().position(|(function, _)| *function == "do_syscall_64")?;
+    let entry = frames
+        .iter()
+        .position(|(function, _)| *function == "do_syscall_64")?;
     let (function, _) = frames.get(entry.checked_sub(1)?)?;
     Some(
         ["__x64_sys_", "__do_sys_", "__sys_", "ksys_", "do_"]
@@ -119,6 +154,11 @@ fn call<'a>(frames: &[(&'a str, &str)]) -> Option<&'a str> {
 
 /// Whose a function is. What has been compiled into another counts there.
 fn krate(function: &str) -> &str {
-    let path = function.trim_start_matches(['<', '&', '(', '_']).trim_start_matches("mut ");
-    path.split("::").next().filter(|name| *name != path).unwrap_or("C")
+    let path = function
+        .trim_start_matches(['<', '&', '(', '_'])
+        .trim_start_matches("mut ");
+    path.split("::")
+        .next()
+        .filter(|name| *name != path)
+        .unwrap_or("C")
 }

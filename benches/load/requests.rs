@@ -20,17 +20,29 @@ const SMALL_BYTES: usize = 4 << 10;
 
 impl Requests {
     pub fn new(body: Body, users: &Arc<Users>) -> Self {
-        let variants = if body.records() * body.record_bytes <= SMALL_BYTES { VARIANTS } else { 1 };
+        let variants = if body.records() * body.record_bytes <= SMALL_BYTES {
+            VARIANTS
+        } else {
+            1
+        };
         let whole = |number| {
             let bytes = body.bytes(&Users::customer(0), number);
             [head(body, users.token(0), bytes.len()), bytes].concat()
         };
-        let whole = if users.count() == 1 { (0..variants).map(whole).collect() } else { Vec::new() };
-        Self { parts: parts(body), users: Arc::clone(users), whole }
+        let whole = if users.count() == 1 {
+            (0..variants).map(whole).collect()
+        } else {
+            Vec::new()
+        };
+        Self {
+            parts: parts(body),
+            users: Arc::clone(users),
+            whole,
+        }
     }
 
-    /// The bytes of a request, in `scratch` where they have to be put together. A user's turn comes again when all others
-    /// have had theirs.
+    /// The bytes of a request, in `scratch` where they have to be put together. A user's turn comes
+    /// again when all others have had theirs.
     pub fn get<'a>(&'a self, number: usize, scratch: &'a mut Vec<u8>) -> &'a [u8] {
         if !self.whole.is_empty() {
             return &self.whole[number % self.whole.len()];
@@ -69,5 +81,9 @@ fn parts(body: Body) -> [Vec<u8>; 3] {
     let text = String::from_utf8(text).expect("an event is text");
     let (before, between) = head.split_once("{token}").expect("a head has a token");
     let (body_before, behind) = text.split_once(&customer).expect("an event has a customer");
-    [before.into(), (between.to_owned() + body_before).into(), behind.into()]
+    [
+        before.into(),
+        (between.to_owned() + body_before).into(),
+        behind.into(),
+    ]
 }

@@ -1,5 +1,5 @@
-//! What this program is when it has been started by itself: a server to compare with, or a worker that does one thing as
-//! often as it can when it is told to.
+//! What this program is when it has been started by itself: a server to compare with, or a worker
+//! that does one thing as often as it can when it is told to.
 
 mod bare_hyper;
 mod bare_kafka;
@@ -14,12 +14,21 @@ use std::time::{Duration, Instant};
 pub fn play(arguments: &[String]) -> bool {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["role", "bare-hyper", threads] => bare_hyper::serve(threads.parse().expect("a number of threads")),
-        ["role", "null-gateway", config, delay_ms] => {
-            null_gateway::serve(config, Duration::from_millis(delay_ms.parse().expect("a number")));
+        ["role", "bare-hyper", threads] => {
+            bare_hyper::serve(threads.parse().expect("a number of threads"))
         }
-        ["role", "bare-kafka", bootstrap, topic] => work(&mut bare_kafka::Bare::open(bootstrap, topic)),
-        ["role", "bare-pubsub", endpoint, topic] => work(&mut bare_pubsub::Bare::connect(endpoint, topic)),
+        ["role", "null-gateway", config, delay_ms] => {
+            null_gateway::serve(
+                config,
+                Duration::from_millis(delay_ms.parse().expect("a number")),
+            );
+        }
+        ["role", "bare-kafka", bootstrap, topic] => {
+            work(&mut bare_kafka::Bare::open(bootstrap, topic))
+        }
+        ["role", "bare-pubsub", endpoint, topic] => {
+            work(&mut bare_pubsub::Bare::connect(endpoint, topic))
+        }
         ["role", "decode", body] => work(&mut decode::Decode::new(body)),
         _ => return false,
     }
@@ -32,7 +41,8 @@ trait Work {
     fn once(&mut self, records: usize);
 }
 
-/// On each line, `records milliseconds`, works for so long and answers how often. Ends when nobody asks any more.
+/// On each line, `records milliseconds`, works for so long and answers how often. Ends when nobody
+/// asks any more.
 fn work(work: &mut impl Work) {
     for line in io::stdin().lock().lines().map_while(Result::ok) {
         let (records, time) = line.split_once(' ').expect("two numbers");

@@ -1,5 +1,5 @@
-//! A server under test: the gateway's own program, a gateway on a sink that only waits, or bare hyper. Each is a process
-//! of its own, so that what it costs can be told from what the load costs.
+//! A server under test: the gateway's own program, a gateway on a sink that only waits, or bare
+//! hyper. Each is a process of its own, so that what it costs can be told from what the load costs.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -36,7 +36,15 @@ impl Server {
     /// Starts bare hyper.
     pub fn hyper(site: &Site) -> Self {
         let folder = folder::new("hyper");
-        Self::start(folder, &[&own_program(), "role", "bare-hyper", &site.threads.to_string()])
+        Self::start(
+            folder,
+            &[
+                &own_program(),
+                "role",
+                "bare-hyper",
+                &site.threads.to_string(),
+            ],
+        )
     }
 
     /// Starts a gateway, and waits until it listens.
@@ -47,7 +55,10 @@ impl Server {
         let path = path.to_str().expect("a path in UTF-8");
         match setup.sink {
             Sink::Null => Self::start(folder, &[&own_program(), "role", "null-gateway", path, "0"]),
-            Sink::NullFar => Self::start(folder, &[&own_program(), "role", "null-gateway", path, "30"]),
+            Sink::NullFar => Self::start(
+                folder,
+                &[&own_program(), "role", "null-gateway", path, "30"],
+            ),
             _ => Self::start(folder, &[GATEWAY, "--config", path, "serve"]),
         }
     }
@@ -59,13 +70,24 @@ impl Server {
         loop {
             // A line that is still being written does not count.
             let text = fs::read_to_string(&log).unwrap_or_default();
-            let mut lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            let mut lines = text
+                .split_inclusive('\n')
+                .filter(|line| line.ends_with('\n'));
             if let Some(line) = lines.find(|line| line.contains("listening")) {
                 let (address, admin) = (word(line, "address="), word(line, "admin="));
                 let address = address.unwrap_or_else(|| panic!("no address: {line}"));
-                return Self { folder, child, address, admin };
+                return Self {
+                    folder,
+                    child,
+                    address,
+                    admin,
+                };
             }
-            assert!(child.is_running() && Instant::now() < late, "no start of {}: {text}", command[0]);
+            assert!(
+                child.is_running() && Instant::now() < late,
+                "no start of {}: {text}",
+                command[0]
+            );
             thread::sleep(STEP);
         }
     }
@@ -77,7 +99,10 @@ impl Server {
     /// Waits until the gateway says that it is ready.
     pub fn wait_until_ready(&self) {
         let late = Instant::now() + PATIENCE;
-        while !self.admin("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200 ")) {
+        while !self
+            .admin("/readyz")
+            .is_some_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+        {
             assert!(Instant::now() < late, "not ready: {}", self.log());
             thread::sleep(STEP);
         }
@@ -88,21 +113,29 @@ impl Server {
         let text = self.admin("/metrics")?;
         let sample = |name: &str| {
             let series = format!("iem_gateway_batch_records_{name}{{topic=\"events\"}} ");
-            text.lines().find_map(|line| line.strip_prefix(&series))?.parse::<f64>().ok()
+            text.lines()
+                .find_map(|line| line.strip_prefix(&series))?
+                .parse::<f64>()
+                .ok()
         };
         Some((sample("count")?, sample("sum")?))
     }
 
     fn admin(&self, path: &str) -> Option<String> {
         let mut stream = TcpStream::connect(self.admin?).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").ok()?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+        )
+        .ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         Some(answer)
     }
 
-    /// Where files are written: writes one and removes it, so that the system has memory at hand for what comes. A virtual
-    /// machine is given a page when it is first touched, which costs more than all that is measured here.
+    /// Where files are written: writes one and removes it, so that the system has memory at hand
+    /// for what comes. A virtual machine is given a page when it is first touched, which costs
+    /// more than all that is measured here.
     pub fn touch_memory(&self) {
         if !self.folder.path().join("data/events").is_dir() {
             return;
@@ -114,9 +147,12 @@ impl Server {
         fs::remove_file(path).expect("a file of one's own");
     }
 
-    /// Removes the files that the gateway has closed, before the system gets to writing them to the disk.
+    /// Removes the files that the gateway has closed, before the system gets to writing them to the
+    /// disk.
     pub fn remove_closed_files(&self) {
-        let Ok(files) = fs::read_dir(self.folder.path().join("data/events")) else { return };
+        let Ok(files) = fs::read_dir(self.folder.path().join("data/events")) else {
+            return;
+        };
         let records = files
             .flatten()
             .map(|file| file.path())
@@ -145,11 +181,16 @@ impl Drop for Server {
 
 fn own_program() -> String {
     let path = std::env::current_exe().expect("the path of this program");
-    path.into_os_string().into_string().expect("a path in UTF-8")
+    path.into_os_string()
+        .into_string()
+        .expect("a path in UTF-8")
 }
 
 fn word(line: &str, name: &str) -> Option<SocketAddr> {
-    line.split_whitespace().find_map(|word| word.strip_prefix(name))?.parse().ok()
+    line.split_whitespace()
+        .find_map(|word| word.strip_prefix(name))?
+        .parse()
+        .ok()
 }
 
 fn configuration(site: &Site, setup: Setup) -> String {

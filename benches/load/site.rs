@@ -1,4 +1,5 @@
-//! What the cases of one run share: how many threads serve, users, and the backends, each started when it is first needed.
+//! What the cases of one run share: how many threads serve, users, and the backends, each started
+//! when it is first needed.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -37,7 +38,9 @@ impl Site {
 
     /// Connections that this process may have at once.
     pub fn connections_max(&self) -> usize {
-        usize::try_from(self.descriptors).unwrap_or(usize::MAX).saturating_sub(DESCRIPTORS_BESIDE)
+        usize::try_from(self.descriptors)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(DESCRIPTORS_BESIDE)
     }
 
     /// Threads that make load.
@@ -46,11 +49,21 @@ impl Site {
     }
 
     pub fn users(&self, count: usize) -> Arc<Users> {
-        Arc::clone(self.users.borrow_mut().entry(count).or_insert_with(|| Users::make(count)))
+        Arc::clone(
+            self.users
+                .borrow_mut()
+                .entry(count)
+                .or_insert_with(|| Users::make(count)),
+        )
     }
 
     pub fn kafka(&self) -> &Kafka {
-        self.kafka.get_or_init(|| Kafka::start(&Options { for_load: true, ..Options::default() }))
+        self.kafka.get_or_init(|| {
+            Kafka::start(&Options {
+                for_load: true,
+                ..Options::default()
+            })
+        })
     }
 
     pub fn pubsub(&self) -> &PubSub {
@@ -60,7 +73,10 @@ impl Site {
     /// Makes a topic at Kafka, which keeps little.
     pub fn kafka_topic(&self, partitions: usize) -> String {
         let name = self.topic();
-        let little = [("retention.bytes", "268435456"), ("segment.bytes", "67108864")];
+        let little = [
+            ("retention.bytes", "268435456"),
+            ("segment.bytes", "67108864"),
+        ];
         let partitions = i32::try_from(partitions).expect("a few partitions");
         self.kafka().create_topic(&name, partitions, 1, &little);
         name

@@ -11,8 +11,17 @@ const WIDTH: usize = 54;
 const RULE: &str = "-----------:|";
 /// The least that a profile shows, in microseconds a request.
 const SHOWN_MICROS: f64 = 0.05;
-const HEADS: [&str; 9] =
-    ["req/s", "records/s", "CPU/req", "CPU/record", "p50", "p99", "p99.9", "max", "memory"];
+const HEADS: [&str; 9] = [
+    "req/s",
+    "records/s",
+    "CPU/req",
+    "CPU/record",
+    "p50",
+    "p99",
+    "p99.9",
+    "max",
+    "memory",
+];
 
 /// What stands before all tables.
 pub fn preamble(machine: &Machine, quick: bool) -> String {
@@ -26,8 +35,16 @@ pub fn preamble(machine: &Machine, quick: bool) -> String {
 
 /// A group's title, and the head of its table.
 pub fn head(group: Group) -> String {
-    let line = format!("|:{}|{}:{}|", "-".repeat(WIDTH + 1), RULE.repeat(HEADS.len()), "-".repeat(21));
-    format!("\n## {group}\n\n{}\n{line}", columns("", HEADS.map(str::to_owned), "×"))
+    let line = format!(
+        "|:{}|{}:{}|",
+        "-".repeat(WIDTH + 1),
+        RULE.repeat(HEADS.len()),
+        "-".repeat(21)
+    );
+    format!(
+        "\n## {group}\n\n{}\n{line}",
+        columns("", HEADS.map(str::to_owned), "×")
+    )
 }
 
 /// A case's rows.
@@ -51,12 +68,21 @@ fn row(side: &Figures) -> String {
         Some(rate) => format!("{}, {}/s asked for", side.name, count(rate)),
         None => side.name.clone(),
     };
-    let waits = side.waits.map_or([const { String::new() }; 4], |Waits { p50, p99, p999, max }| {
-        [p50, p99, p999, max].map(time)
-    });
+    let waits = side.waits.map_or(
+        [const { String::new() }; 4],
+        |Waits {
+             p50,
+             p99,
+             p999,
+             max,
+         }| { [p50, p99, p999, max].map(time) },
+    );
     let [p50, p99, p999, max] = waits;
-    let memory =
-        if side.loaded.peak == 0 { String::new() } else { format!("{} MiB", side.loaded.peak >> 20) };
+    let memory = if side.loaded.peak == 0 {
+        String::new()
+    } else {
+        format!("{} MiB", side.loaded.peak >> 20)
+    };
     let cells = [
         count(side.requests_per_second),
         count(side.records_per_second),
@@ -77,10 +103,16 @@ pub fn notes(report: &Report) -> Option<String> {
     for side in report.sides.iter().filter(|side| side.connections >= 1000) {
         if let Some(bytes) = side.bytes_a_connection() {
             let name = &side.name;
-            notes.push(format!("{name}: {:.1} KiB of memory a connection", bytes / 1024.0));
+            notes.push(format!(
+                "{name}: {:.1} KiB of memory a connection",
+                bytes / 1024.0
+            ));
         }
     }
-    let batch = report.subject().batch_records.map(|batch| format!("{batch:.1} records a write"));
+    let batch = report
+        .subject()
+        .batch_records
+        .map(|batch| format!("{batch:.1} records a write"));
     notes.extend(batch);
     let p99 = report.p99.filter(|_| report.group == Group::Rates);
     notes.extend(p99.map(|p99| format!("p99 {} times that of bare hyper", spread(p99))));
@@ -89,42 +121,86 @@ pub fn notes(report: &Report) -> Option<String> {
 
 /// Where each side's CPU time goes, a request, where that was looked at.
 pub fn profile(report: &Report) -> Option<String> {
-    let profiles: Vec<_> =
-        report.sides.iter().filter_map(|side| Some((side.name.as_str(), side.profile.as_ref()?))).collect();
-    let mut places: Vec<_> = profiles.iter().flat_map(|(_, profile)| profile.places.keys()).collect();
+    let profiles: Vec<_> = report
+        .sides
+        .iter()
+        .filter_map(|side| Some((side.name.as_str(), side.profile.as_ref()?)))
+        .collect();
+    let mut places: Vec<_> = profiles
+        .iter()
+        .flat_map(|(_, profile)| profile.places.keys())
+        .collect();
     places.sort();
     places.dedup();
     let cells = |place: &String| {
-        profiles.iter().map(|(_, profile)| profile.places.get(place).map_or(0.0, |micros| *micros)).collect()
+        profiles
+            .iter()
+            .map(|(_, profile)| profile.places.get(place).map_or(0.0, |micros| *micros))
+            .collect()
     };
-    let mut rows: Vec<(&str, Vec<f64>)> =
-        places.into_iter().map(|place| (place.as_str(), cells(place))).collect();
+    let mut rows: Vec<(&str, Vec<f64>)> = places
+        .into_iter()
+        .map(|place| (place.as_str(), cells(place)))
+        .collect();
     let most = |cells: &[f64]| cells.iter().copied().fold(0.0, f64::max);
     rows.sort_by(|(_, a), (_, b)| most(b).total_cmp(&most(a)));
     rows.retain(|(_, cells)| most(cells) >= SHOWN_MICROS);
 
     let line = |first: &str, cells: Vec<String>| {
-        let cells = cells.iter().fold(String::new(), |row, cell| row + &format!(" {cell:>24} |"));
+        let cells = cells
+            .iter()
+            .fold(String::new(), |row, cell| row + &format!(" {cell:>24} |"));
         format!("| {first:WIDTH$} |{cells}")
     };
     let mut lines = vec![
         format!("\nCPU time of a request, {}:\n", report.name),
-        line("", profiles.iter().map(|(name, _)| (*name).to_owned()).collect()),
-        format!("|:{}|{}", "-".repeat(WIDTH + 1), format!("{}:|", "-".repeat(25)).repeat(profiles.len())),
+        line(
+            "",
+            profiles
+                .iter()
+                .map(|(name, _)| (*name).to_owned())
+                .collect(),
+        ),
+        format!(
+            "|:{}|{}",
+            "-".repeat(WIDTH + 1),
+            format!("{}:|", "-".repeat(25)).repeat(profiles.len())
+        ),
     ];
-    lines.extend(rows.iter().map(|(place, cells)| line(place, cells.iter().copied().map(time).collect())));
+    lines.extend(
+        rows.iter()
+            .map(|(place, cells)| line(place, cells.iter().copied().map(time).collect())),
+    );
     (!profiles.is_empty()).then(|| lines.join("\n"))
 }
 
 /// All goals with what was measured.
 pub fn goals(reports: &[Report]) -> String {
-    let mut text = format!("\n## Goals\n\n| {:60} | {:24} | {:>10} | met |\n", "case", "goal", "measured");
-    let _ = writeln!(text, "|:{}|:{}|{}:|:----|", "-".repeat(61), "-".repeat(25), "-".repeat(11));
+    let mut text = format!(
+        "\n## Goals\n\n| {:60} | {:24} | {:>10} | met |\n",
+        "case", "goal", "measured"
+    );
+    let _ = writeln!(
+        text,
+        "|:{}|:{}|{}:|:----|",
+        "-".repeat(61),
+        "-".repeat(25),
+        "-".repeat(11)
+    );
     for report in reports {
-        for Verdict { goal, measured, met } in &report.verdicts {
+        for Verdict {
+            goal,
+            measured,
+            met,
+        } in &report.verdicts
+        {
             let (goal, measured) = goal_text(*goal, *measured);
             let met = if *met { "yes" } else { "**no**" };
-            let _ = writeln!(text, "| {:60} | {goal:24} | {measured:>10} | {met} |", report.name);
+            let _ = writeln!(
+                text,
+                "| {:60} | {goal:24} | {measured:>10} | {met} |",
+                report.name
+            );
         }
     }
     text
@@ -132,15 +208,33 @@ pub fn goals(reports: &[Report]) -> String {
 
 fn goal_text(goal: Goal, measured: f64) -> (String, String) {
     match goal {
-        Goal::Cpu(bound) => (format!("CPU at most {bound:.2} ×"), format!("{measured:.2} ×")),
-        Goal::P99(bound) => (format!("p99 at most {bound:.2} ×"), format!("{measured:.2} ×")),
-        Goal::RecordMicros(bound) => (format!("at most {} CPU a record", time(bound)), time(measured)),
-        Goal::RecordsPerSecond(bound) => (format!("at least {} records/s", count(bound)), count(measured)),
+        Goal::Cpu(bound) => (
+            format!("CPU at most {bound:.2} ×"),
+            format!("{measured:.2} ×"),
+        ),
+        Goal::P99(bound) => (
+            format!("p99 at most {bound:.2} ×"),
+            format!("{measured:.2} ×"),
+        ),
+        Goal::RecordMicros(bound) => (
+            format!("at most {} CPU a record", time(bound)),
+            time(measured),
+        ),
+        Goal::RecordsPerSecond(bound) => (
+            format!("at least {} records/s", count(bound)),
+            count(measured),
+        ),
         Goal::Seconds(bound) => (format!("at most {bound} s"), time(measured * 1e6)),
     }
 }
 
-fn spread(Spread { median, lowest, highest }: Spread) -> String {
+fn spread(
+    Spread {
+        median,
+        lowest,
+        highest,
+    }: Spread,
+) -> String {
     format!("{median:.2} ({lowest:.2}–{highest:.2})")
 }
 

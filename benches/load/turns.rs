@@ -1,5 +1,5 @@
-//! Runs a case: starts its sides, warms them up, and measures them in turns, so that whatever else the machine does meets
-//! all of them.
+//! Runs a case: starts its sides, warms them up, and measures them in turns, so that whatever else
+//! the machine does meets all of them.
 
 use std::sync::Arc;
 use std::thread;
@@ -65,18 +65,29 @@ pub fn run(case: &Case, site: &Site, effort: Effort) -> Vec<Measured> {
     };
     let mut sides: Vec<_> = case.sides.iter().map(start).collect();
     let saturating = saturating(&case.sides[0], &mut sides[0], effort);
-    let mut turn = Turn { time: effort.window, saturating, batch: BATCH_RECORDS, is_sampled: false };
+    let mut turn = Turn {
+        time: effort.window,
+        saturating,
+        batch: BATCH_RECORDS,
+        is_sampled: false,
+    };
     for _ in 0..effort.turns {
         for (place, side) in sides.iter_mut().enumerate() {
             let window = side.measure(site, turn);
             if place == 0 {
-                turn.batch = window.batch.map_or(turn.batch, |batch| batch.round().max(1.0) as usize);
+                turn.batch = window
+                    .batch
+                    .map_or(turn.batch, |batch| batch.round().max(1.0) as usize);
             }
             side.windows.push(window);
         }
     }
     if let Some(time) = effort.profile {
-        let turn = Turn { time, is_sampled: true, ..turn };
+        let turn = Turn {
+            time,
+            is_sampled: true,
+            ..turn
+        };
         for side in &mut sides {
             side.profile = Some(side.measure(site, turn));
         }
@@ -86,14 +97,32 @@ pub fn run(case: &Case, site: &Site, effort: Effort) -> Vec<Measured> {
 
 /// Of all sides together.
 fn connections(case: &Case) -> usize {
-    let of = |side: &Side| if let What::Served(_, load) = side.what { load.connections } else { 0 };
+    let of = |side: &Side| {
+        if let What::Served(_, load) = side.what {
+            load.connections
+        } else {
+            0
+        }
+    };
     case.sides.iter().map(of).sum()
 }
 
-/// What the subject answers in a second when it is asked as fast as it answers, where a rate is a share of that.
+/// What the subject answers in a second when it is asked as fast as it answers, where a rate is a
+/// share of that.
 fn saturating(subject: &Side, running: &mut Running, effort: Effort) -> Option<f64> {
-    let What::Served(_, Load { rate: Rate::Share(_), .. }) = subject.what else { return None };
-    let State::Server(server) = &mut running.state else { return None };
+    let What::Served(
+        _,
+        Load {
+            rate: Rate::Share(_),
+            ..
+        },
+    ) = subject.what
+    else {
+        return None;
+    };
+    let State::Server(server) = &mut running.state else {
+        return None;
+    };
     let window = server.measure(Pace::Closed, 2 * effort.window, false);
     Some(window.requests as f64 / window.elapsed.as_secs_f64())
 }
@@ -123,7 +152,8 @@ struct Loaded {
     load: Load,
     users: usize,
     threads: usize,
-    /// Whether clients stay connected between turns. If all sides' do not fit, each connects for its turn.
+    /// Whether clients stay connected between turns. If all sides' do not fit, each connects for
+    /// its turn.
     is_lasting: bool,
     before: Resident,
     after: Resident,
@@ -138,7 +168,12 @@ impl Running {
             What::Alone(alone) => start_worker(alone, shared),
             What::Start(serving) => State::Start(serving),
         };
-        Self { side, state, windows: Vec::new(), profile: None }
+        Self {
+            side,
+            state,
+            windows: Vec::new(),
+            profile: None,
+        }
     }
 
     fn warm_up(&mut self, effort: Effort) {
@@ -160,7 +195,12 @@ impl Running {
     }
 
     fn measure(&mut self, site: &Site, turn: Turn) -> Window {
-        let Turn { time, saturating, batch, is_sampled } = turn;
+        let Turn {
+            time,
+            saturating,
+            batch,
+            is_sampled,
+        } = turn;
         match &mut self.state {
             State::Server(server) => {
                 let pace = server.pace(saturating);
@@ -176,23 +216,48 @@ impl Running {
                 let records = times * records.unwrap_or(batch) as u64;
                 let cpu = process.cpu().saturating_sub(before);
                 let profile = sampler.map(Sampler::end);
-                Window { requests: times, records, elapsed, cpu, waits: None, batch: None, profile }
+                Window {
+                    requests: times,
+                    records,
+                    elapsed,
+                    cpu,
+                    waits: None,
+                    batch: None,
+                    profile,
+                }
             }
             State::Start(serving) => measure_start(*serving, site),
         }
     }
 
     fn end(self, saturating: Option<f64>) -> Measured {
-        let Self { side, state, windows, profile } = self;
+        let Self {
+            side,
+            state,
+            windows,
+            profile,
+        } = self;
         let (rate, connections, idle, loaded) = match &state {
             State::Server(server) => {
-                let rate = saturating.zip(server.share()).map(|(saturating, share)| saturating * share);
+                let rate = saturating
+                    .zip(server.share())
+                    .map(|(saturating, share)| saturating * share);
                 (rate, server.load.connections, server.before, server.after)
             }
-            State::Worker { worker, .. } => (None, 0, Resident::default(), worker.process().resident()),
+            State::Worker { worker, .. } => {
+                (None, 0, Resident::default(), worker.process().resident())
+            }
             State::Start(_) => (None, 0, Resident::default(), Resident::default()),
         };
-        Measured { side, windows, profile, rate, connections, idle, loaded }
+        Measured {
+            side,
+            windows,
+            profile,
+            rate,
+            connections,
+            idle,
+            loaded,
+        }
     }
 }
 
@@ -201,12 +266,22 @@ fn start_worker(alone: Alone, site: &Site) -> State {
         Alone::Kafka | Alone::KafkaFar => {
             let kafka = site.kafka();
             let far = matches!(alone, Alone::KafkaFar);
-            let bootstrap = if far { kafka.bootstrap_far() } else { kafka.bootstrap() };
-            (Worker::start(&["bare-kafka", &bootstrap, &site.kafka_topic(1)]), None)
+            let bootstrap = if far {
+                kafka.bootstrap_far()
+            } else {
+                kafka.bootstrap()
+            };
+            (
+                Worker::start(&["bare-kafka", &bootstrap, &site.kafka_topic(1)]),
+                None,
+            )
         }
         Alone::PubSub => {
             let topic = site.pubsub_topic();
-            (Worker::start(&["bare-pubsub", &site.pubsub().endpoint(), &topic]), None)
+            (
+                Worker::start(&["bare-pubsub", &site.pubsub().endpoint(), &topic]),
+                None,
+            )
         }
         Alone::Decode(body) => {
             let text = serde_json::to_string(&body).expect("a body is plain data");
@@ -231,7 +306,15 @@ fn measure_start(serving: Serving, site: &Site) -> Window {
     let mut waits = waits();
     waits.saturating_record(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX));
     let cpu = server.process().cpu();
-    Window { requests: 1, records: 1, elapsed, cpu, waits: Some(waits), batch: None, profile: None }
+    Window {
+        requests: 1,
+        records: 1,
+        elapsed,
+        cpu,
+        waits: Some(waits),
+        batch: None,
+        profile: None,
+    }
 }
 
 fn start_server(serving: Serving, site: &Site) -> Server {
@@ -243,7 +326,11 @@ fn start_server(serving: Serving, site: &Site) -> Server {
 
 impl Loaded {
     fn start(serving: Serving, load: Load, site: &Site, lasting: bool) -> Self {
-        let users = if let Serving::Gateway(Setup { users, .. }) = serving { users } else { 1 };
+        let users = if let Serving::Gateway(Setup { users, .. }) = serving {
+            users
+        } else {
+            1
+        };
         let requests = Arc::new(Requests::new(load.body, &site.users(users)));
         let server = start_server(serving, site);
         let before = server.process().resident();
@@ -267,7 +354,12 @@ impl Loaded {
         for index in self.clients.len()..threads {
             let connections = connections / threads + usize::from(index < connections % threads);
             let place = (index, threads);
-            self.clients.push(Client::connect(self.server.address, connections, &self.requests, place));
+            self.clients.push(Client::connect(
+                self.server.address,
+                connections,
+                &self.requests,
+                place,
+            ));
         }
     }
 
@@ -279,13 +371,19 @@ impl Loaded {
     }
 
     fn share(&self) -> Option<f64> {
-        if let Rate::Share(share) = self.load.rate { Some(share) } else { None }
+        if let Rate::Share(share) = self.load.rate {
+            Some(share)
+        } else {
+            None
+        }
     }
 
     /// The pace of each client.
     fn pace(&self, saturating: Option<f64>) -> Pace {
         match self.share().zip(saturating) {
-            Some((share, rate)) => Pace::Every(Duration::from_secs_f64(self.threads as f64 / (rate * share))),
+            Some((share, rate)) => Pace::Every(Duration::from_secs_f64(
+                self.threads as f64 / (rate * share),
+            )),
             None => Pace::Closed,
         }
     }
@@ -309,13 +407,23 @@ impl Loaded {
         thread::sleep(SETTLE);
         let cpu = process.cpu().saturating_sub(before);
         let records = tally.answers * self.load.body.records() as u64;
-        let batch = writes.zip(self.server.writes()).and_then(|((count, sum), (counts, sums))| {
-            (counts > count).then(|| (sums - sum) / (counts - count))
-        });
+        let batch = writes
+            .zip(self.server.writes())
+            .and_then(|((count, sum), (counts, sums))| {
+                (counts > count).then(|| (sums - sum) / (counts - count))
+            });
         let profile = sampler.map(Sampler::end);
         self.server.remove_closed_files();
         self.disconnect();
-        Window { requests: tally.answers, records, elapsed, cpu, waits: Some(tally.waits), batch, profile }
+        Window {
+            requests: tally.answers,
+            records,
+            elapsed,
+            cpu,
+            waits: Some(tally.waits),
+            batch,
+            profile,
+        }
     }
 
     /// Lets all clients send for `time`.
@@ -323,13 +431,21 @@ impl Loaded {
         let tallies: Vec<_> = thread::scope(|scope| {
             let run = |client| scope.spawn(move || Client::run(client, pace, time));
             let clients: Vec<_> = self.clients.iter_mut().map(run).collect();
-            clients.into_iter().map(thread::ScopedJoinHandle::join).collect()
+            clients
+                .into_iter()
+                .map(thread::ScopedJoinHandle::join)
+                .collect()
         });
-        let mut all = Tally { answers: 0, waits: waits() };
+        let mut all = Tally {
+            answers: 0,
+            waits: waits(),
+        };
         for tally in tallies {
             let tally = tally.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             all.answers += tally.answers;
-            all.waits.add(tally.waits).expect("bounds that are the same");
+            all.waits
+                .add(tally.waits)
+                .expect("bounds that are the same");
         }
         all
     }
@@ -339,7 +455,9 @@ impl Measured {
     /// What it is, and its load where that is not the subject's.
     pub fn name(&self, subject: &Self) -> String {
         match (self.side.what, subject.side.what) {
-            (What::Served(serving, load), What::Served(_, same)) if load == same => serving.to_string(),
+            (What::Served(serving, load), What::Served(_, same)) if load == same => {
+                serving.to_string()
+            }
             (What::Served(serving, load), _) => format!("{serving}, {load}"),
             (What::Start(serving), _) => serving.to_string(),
             (What::Alone(alone), _) => alone.to_string(),

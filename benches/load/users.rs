@@ -56,8 +56,13 @@ impl Users {
 
 fn directory(count: usize) -> String {
     // Nobody logs in: one hash does for all.
-    let cheap = Cost { memory_kib: 8, passes: 1, lanes: 1 };
-    let hash = PasswordHash::new(&Password::new("secret".to_owned()), cheap).expect("the cost is allowed");
+    let cheap = Cost {
+        memory_kib: 8,
+        passes: 1,
+        lanes: 1,
+    };
+    let hash =
+        PasswordHash::new(&Password::new("secret".to_owned()), cheap).expect("the cost is allowed");
     let hash = hash.as_str();
     let mut text = String::new();
     for user in 0..count {
@@ -80,7 +85,13 @@ fn email(user: usize) -> String {
 fn tokens(directory: &Path, key: &Path) -> Vec<String> {
     let directory = Directory::read(directory).expect("a directory that holds");
     let key = SigningKey::open(key).expect("a key");
-    let tokens = Tokens::new(&key, Lifetimes { access: LIFETIME, refresh: LIFETIME });
+    let tokens = Tokens::new(
+        &key,
+        Lifetimes {
+            access: LIFETIME,
+            refresh: LIFETIME,
+        },
+    );
     let now = SystemTime::now();
     let token = |user| tokens.issue(user, now).expect("a token").access;
     directory.users().iter().map(|user| token(user)).collect()

@@ -34,7 +34,9 @@ impl Window {
 
     /// What 99 in 100 waited at most, in nanoseconds.
     pub fn p99(&self) -> Option<f64> {
-        self.waits.as_ref().map(|waits| waits.value_at_quantile(0.99) as f64)
+        self.waits
+            .as_ref()
+            .map(|waits| waits.value_at_quantile(0.99) as f64)
     }
 }
 

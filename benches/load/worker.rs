@@ -1,4 +1,5 @@
-//! A child that does one thing as often as it can, when it is told to: what is to be added to bare hyper's cost.
+//! A child that does one thing as often as it can, when it is told to: what is to be added to bare
+//! hyper's cost.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -17,11 +18,19 @@ impl Worker {
     pub fn start(role: &[&str]) -> Self {
         let program = std::env::current_exe().expect("the path of this program");
         let mut command = Command::new(program);
-        command.arg("role").args(role).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .arg("role")
+            .args(role)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().expect("this program starts");
         let orders = child.stdin.take().expect("it is piped");
         let reports = BufReader::new(child.stdout.take().expect("it is piped"));
-        Self { child, orders, reports }
+        Self {
+            child,
+            orders,
+            reports,
+        }
     }
 
     pub fn process(&self) -> Process {
@@ -33,7 +42,9 @@ impl Worker {
         writeln!(self.orders, "{records} {}", time.as_millis()).expect("a worker that runs");
         let mut line = String::new();
         self.reports.read_line(&mut line).expect("a report in text");
-        line.trim().parse().unwrap_or_else(|_| panic!("the worker has ended"))
+        line.trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("the worker has ended"))
     }
 }
 

@@ -1,13 +1,15 @@
-//! Any bytes as a body, of every kind: one record, an array of them, one a line. Checked: nothing panics; both ways of
-//! reading agree; the grammar is that of `serde_json`, and the customer is the one that a reader of whole documents
-//! finds; records are the slices of the body that `serde_json` cuts out of it.
+//! Any bytes as a body, of every kind: one record, an array of them, one a line. Checked: nothing
+//! panics; both ways of reading agree; the grammar is that of `serde_json`, and the customer is the
+//! one that a reader of whole documents finds; records are the slices of the body that `serde_json`
+//! cuts out of it.
 
 use std::str;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
 use iem_gateway::record::{
-    BodyFault, Form, KeyFields, Kind, Malformed, ParsedBody, TicketUpdate, parse, parse_body, parse_by_text,
+    BodyFault, Form, KeyFields, Kind, Malformed, ParsedBody, TicketUpdate, parse, parse_body,
+    parse_by_text,
 };
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -20,7 +22,10 @@ pub fn check(body: &[u8]) {
     for kind in Kind::ALL {
         let key = &KEYS[kind as usize];
         if kind == Kind::Ticket {
-            assert_eq!(TicketUpdate::parse(body, key), TicketUpdate::parse_by_text(body, key));
+            assert_eq!(
+                TicketUpdate::parse(body, key),
+                TicketUpdate::parse_by_text(body, key)
+            );
             continue;
         }
         let parsed = parse(body, key);
@@ -28,11 +33,13 @@ pub fn check(body: &[u8]) {
         let by_grammar = match &parsed {
             Ok(_) => true,
             Err(malformed) => {
-                !is_of_syntax(malformed) && !matches!(malformed, Malformed::Empty | Malformed::NotAnObject)
+                !is_of_syntax(malformed)
+                    && !matches!(malformed, Malformed::Empty | Malformed::NotAnObject)
             }
         };
         assert_eq!(by_grammar, is_object(body), "{parsed:?}");
-        // A whole reading refuses some valid JSON: numbers out of range, lone surrogates, deep nesting.
+        // A whole reading refuses some valid JSON: numbers out of range, lone surrogates, deep
+        // nesting.
         if let Ok(parsed) = &parsed
             && let Ok(object) = serde_json::from_slice::<Map<String, Value>>(body)
             && let Some(customer) = customer(&object)
@@ -57,7 +64,9 @@ fn split_alike(body: &Bytes, form: Form, values: Option<Vec<&str>>) {
             found => panic!("no JSON, but {found:?}"),
         }
     };
-    let bad = values.iter().position(|value| parse(value.as_bytes(), key).is_err());
+    let bad = values
+        .iter()
+        .position(|value| parse(value.as_bytes(), key).is_err());
     match found {
         Ok(ParsedBody { records, indexed }) => {
             assert!(indexed && bad.is_none() && records.len() == values.len());
@@ -82,13 +91,25 @@ fn array(body: &[u8]) -> Option<Vec<&str>> {
 
 fn lines(body: &[u8]) -> Option<Vec<&str>> {
     let is_blank = |line: &&[u8]| line.iter().all(|byte| b" \t\r".contains(byte));
-    let value = |line| Some(serde_json::from_str::<&RawValue>(str::from_utf8(line).ok()?).ok()?.get());
-    body.split(|byte| *byte == b'\n').filter(|line| !is_blank(line)).map(value).collect()
+    let value = |line| {
+        Some(
+            serde_json::from_str::<&RawValue>(str::from_utf8(line).ok()?)
+                .ok()?
+                .get(),
+        )
+    };
+    body.split(|byte| *byte == b'\n')
+        .filter(|line| !is_blank(line))
+        .map(value)
+        .collect()
 }
 
 fn is_of_syntax(malformed: &Malformed) -> bool {
     use Malformed::{Encoding, Incomplete, Several, Syntax};
-    matches!(malformed, Encoding { .. } | Syntax { .. } | Incomplete { .. } | Several { .. })
+    matches!(
+        malformed,
+        Encoding { .. } | Syntax { .. } | Incomplete { .. } | Several { .. }
+    )
 }
 
 fn is_object(body: &[u8]) -> bool {
@@ -97,7 +118,8 @@ fn is_object(body: &[u8]) -> bool {
     })
 }
 
-/// The customer as the reader of whole documents has it; `None` for an integer of which it kept no digits.
+/// The customer as the reader of whole documents has it; `None` for an integer of which it kept no
+/// digits.
 fn customer(object: &Map<String, Value>) -> Option<String> {
     let named = ["envcustomerid", "envcustomer_id"].map(|field| object.get(field));
     match named.into_iter().flatten().next() {

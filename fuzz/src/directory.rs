@@ -1,6 +1,7 @@
-//! Any text as a directory file, and behind a line of `%%` changes to it, one a line. Checked: nothing panics; an error names
-//! a line that is there, in one line, and shows no password; a change does what a plain model of it does and nothing else, and
-//! comments stay; what cannot be made is refused, never what is there.
+//! Any text as a directory file, and behind a line of `%%` changes to it, one a line. Checked:
+//! nothing panics; an error names a line that is there, in one line, and shows no password; a
+//! change does what a plain model of it does and nothing else, and comments stay; what cannot be
+//! made is refused, never what is there.
 
 mod model;
 
@@ -20,27 +21,48 @@ const CHANGES_MAX: usize = 16;
 const SECRET: &str = "hunter2";
 
 static HASH: LazyLock<PasswordHash> = LazyLock::new(|| {
-    let cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+    let cost = Cost {
+        memory_kib: 8,
+        passes: 1,
+        lanes: 1,
+    };
     PasswordHash::new(&Password::new("password".to_owned()), cost).expect("a hash")
 });
 
 /// Checks one input.
 pub fn check(input: &[u8]) {
     let parts = split(input, 2);
-    let Ok(text) = str::from_utf8(parts[0]) else { return };
+    let Ok(text) = str::from_utf8(parts[0]) else {
+        return;
+    };
     let text = text.replace("{{hash}}", HASH.as_str());
     let path = Path::new("directory.toml");
     let directory = match Directory::parse(&text, path) {
         Ok(directory) => directory,
         Err(error) => {
-            assert!(!error.message.is_empty() && !error.message.contains('\n'), "{error:?}");
-            assert!(error.line.is_none_or(|line| (1..=1 + text.matches('\n').count()).contains(&line)));
-            assert!(!hides(&text) || !error.message.contains(SECRET), "{error:?}");
+            assert!(
+                !error.message.is_empty() && !error.message.contains('\n'),
+                "{error:?}"
+            );
+            assert!(
+                error
+                    .line
+                    .is_none_or(|line| (1..=1 + text.matches('\n').count()).contains(&line))
+            );
+            assert!(
+                !hides(&text) || !error.message.contains(SECRET),
+                "{error:?}"
+            );
             return;
         }
     };
     look_up(&directory);
-    let Some(changes) = parts.get(1).and_then(|changes| str::from_utf8(changes).ok()) else { return };
+    let Some(changes) = parts
+        .get(1)
+        .and_then(|changes| str::from_utf8(changes).ok())
+    else {
+        return;
+    };
     let mut text = text;
     let mut model = Model::of(&directory);
     for change in changes.lines().filter_map(Change::parse).take(CHANGES_MAX) {
@@ -49,12 +71,22 @@ pub fn check(input: &[u8]) {
         match changed {
             Ok(((), after)) => {
                 let found = Model::of(&Directory::parse(&after, path).expect("it was looked at"));
-                assert_eq!(Some(&found), expected.as_ref(), "{change:?}\n{text}\n--- to\n{after}");
-                assert!(change.removes() || comments_stay(&text, &after), "{text}\n--- to\n{after}");
+                assert_eq!(
+                    Some(&found),
+                    expected.as_ref(),
+                    "{change:?}\n{text}\n--- to\n{after}"
+                );
+                assert!(
+                    change.removes() || comments_stay(&text, &after),
+                    "{text}\n--- to\n{after}"
+                );
                 (text, model) = (after, found);
             }
             Err(EditError::Refused(refusal)) => {
-                assert!(expected.is_none() || change.may_be_refused(), "{change:?}: {refusal}\n{text}");
+                assert!(
+                    expected.is_none() || change.may_be_refused(),
+                    "{change:?}: {refusal}\n{text}"
+                );
             }
             Err(error) => panic!("it was read before: {error}"),
         }
@@ -63,8 +95,14 @@ pub fn check(input: &[u8]) {
 
 /// Whether the only secret is a user's password.
 fn hides(text: &str) -> bool {
-    let Ok(table) = text.parse::<Table>() else { return false };
-    let users = table.get("user").and_then(Value::as_array).into_iter().flatten();
+    let Ok(table) = text.parse::<Table>() else {
+        return false;
+    };
+    let users = table
+        .get("user")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     let mut passwords = users.filter_map(|user| user.get("password")?.as_str());
     text.matches(SECRET).count() == 1 && passwords.any(|password| password.contains(SECRET))
 }
@@ -72,26 +110,43 @@ fn hides(text: &str) -> bool {
 /// Everything is found by its own name.
 fn look_up(directory: &Directory) {
     for customer in directory.customers() {
-        assert_eq!(directory.customer(&customer.id).map(|found| &found.id), Some(&customer.id));
+        assert_eq!(
+            directory.customer(&customer.id).map(|found| &found.id),
+            Some(&customer.id)
+        );
         for integration in customer.integrations() {
-            assert!(directory.integration(&customer.id, &integration.id).is_some());
+            assert!(
+                directory
+                    .integration(&customer.id, &integration.id)
+                    .is_some()
+            );
             for (number, name) in &integration.states {
                 assert_eq!(integration.state(*number), Some(&**name));
             }
         }
     }
     for user in directory.users() {
-        assert_eq!(directory.user(&user.email).map(|found| &found.email), Some(&user.email));
-        assert!(
-            user.customers().iter().all(|id| user.names_customer(id) && directory.customer(id).is_some())
+        assert_eq!(
+            directory.user(&user.email).map(|found| &found.email),
+            Some(&user.email)
         );
-        assert!(!user.email.contains(':') && !format!("{user:?}").contains(user.password().as_str()));
+        assert!(
+            user.customers()
+                .iter()
+                .all(|id| user.names_customer(id) && directory.customer(id).is_some())
+        );
+        assert!(
+            !user.email.contains(':') && !format!("{user:?}").contains(user.password().as_str())
+        );
     }
 }
 
 fn comments_stay(before: &str, after: &str) -> bool {
     let comments = |text: &str| {
-        let lines = text.lines().map(str::trim).filter(|line| line.starts_with('#'));
+        let lines = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.starts_with('#'));
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
     let mut kept = comments(after);

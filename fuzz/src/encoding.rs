@@ -1,6 +1,6 @@
-//! Any bytes as a compressed body, and any bytes compressed and cut into pieces. Checked: nothing panics; no step and no
-//! body exceeds its bound; the budget of memory is given back; what is decoded is what other decoders make of it, and
-//! what was encoded comes out again.
+//! Any bytes as a compressed body, and any bytes compressed and cut into pieces. Checked: nothing
+//! panics; no step and no body exceeds its bound; the budget of memory is given back; what is
+//! decoded is what other decoders make of it, and what was encoded comes out again.
 
 use std::io::{Read, Write};
 
@@ -14,16 +14,25 @@ const LIMIT: usize = 256 << 10;
 
 /// Checks one input.
 pub fn check(input: &[u8]) {
-    let [way, piece, body @ ..] = input else { return };
+    let [way, piece, body @ ..] = input else {
+        return;
+    };
     let piece = usize::from(*piece) + 1;
     for encoding in [Encoding::Gzip, Encoding::Deflate, Encoding::Zstd] {
         let found = decode(encoding, body, piece);
-        // Not which of two faults is met first: a step that fails adds nothing, so its output may not reach the limit.
+        // Not which of two faults is met first: a step that fails adds nothing, so its output may
+        // not reach the limit.
         let whole = decode(encoding, body, body.len().max(1));
-        assert_eq!(found.as_ref().ok(), whole.as_ref().ok(), "the same in any pieces");
+        assert_eq!(
+            found.as_ref().ok(),
+            whole.as_ref().ok(),
+            "the same in any pieces"
+        );
         let reference = match encoding {
             Encoding::Gzip => read(MultiGzDecoder::new(body)),
-            Encoding::Zstd => zstd::Decoder::new(body).ok().and_then(|decoder| read(decoder)),
+            Encoding::Zstd => zstd::Decoder::new(body)
+                .ok()
+                .and_then(|decoder| read(decoder)),
             Encoding::Deflate => None,
         };
         if let (Ok(found), Some(reference)) = (&found, reference) {
@@ -72,17 +81,32 @@ fn decode_within(
 /// What another decoder makes of it.
 fn read(decoder: impl Read) -> Option<Vec<u8>> {
     let mut plain = Vec::new();
-    decoder.take(LIMIT as u64 + 1).read_to_end(&mut plain).ok()?;
+    decoder
+        .take(LIMIT as u64 + 1)
+        .read_to_end(&mut plain)
+        .ok()?;
     Some(plain)
 }
 
 fn encoded(way: u8, plain: &[u8]) -> (Encoding, Vec<u8>) {
     let level = Compression::new(u32::from(way) / 4 % 10);
     let (encoding, encoded) = match way % 4 {
-        0 => (Encoding::Gzip, written(GzEncoder::new(Vec::new(), level), plain).finish()),
-        1 => (Encoding::Deflate, written(ZlibEncoder::new(Vec::new(), level), plain).finish()),
-        2 => (Encoding::Deflate, written(DeflateEncoder::new(Vec::new(), level), plain).finish()),
-        _ => (Encoding::Zstd, zstd::encode_all(plain, i32::from(way) / 4 % 10)),
+        0 => (
+            Encoding::Gzip,
+            written(GzEncoder::new(Vec::new(), level), plain).finish(),
+        ),
+        1 => (
+            Encoding::Deflate,
+            written(ZlibEncoder::new(Vec::new(), level), plain).finish(),
+        ),
+        2 => (
+            Encoding::Deflate,
+            written(DeflateEncoder::new(Vec::new(), level), plain).finish(),
+        ),
+        _ => (
+            Encoding::Zstd,
+            zstd::encode_all(plain, i32::from(way) / 4 % 10),
+        ),
     };
     (encoding, encoded.expect("memory takes all"))
 }

@@ -1,8 +1,9 @@
-//! Placeholders in an input, as the contract's cases in `tests/data/contract/` have them: `{{token:alice}}` becomes a valid
-//! token. So an input can hold what no mutation finds, and a file of cases is a corpus.
+//! Placeholders in an input, as the contract's cases in `tests/data/contract/` have them:
+//! `{{token:alice}}` becomes a valid token. So an input can hold what no mutation finds, and a file
+//! of cases is a corpus.
 //!
-//! Beside those of the cases there are `{{length}}`, the bytes from the next blank line up to `{{end}}` or the input's end,
-//! and texts of their own under `{{gzip:…}}` and its like.
+//! Beside those of the cases there are `{{length}}`, the bytes from the next blank line up to
+//! `{{end}}` or the input's end, and texts of their own under `{{gzip:…}}` and its like.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -69,7 +70,8 @@ impl Expanded {
             }
             "token" => {
                 let token = GATEWAY.secrets.token(arguments);
-                self.users.extend(token.as_ref().map(|_| GATEWAY.secrets.email(arguments)));
+                self.users
+                    .extend(token.as_ref().map(|_| GATEWAY.secrets.email(arguments)));
                 token.map(String::into_bytes)
             }
             _ => value(name, arguments),
@@ -83,11 +85,22 @@ impl Expanded {
         for at in std::mem::take(&mut self.lengths).into_iter().rev() {
             let rest = &self.bytes[at..];
             let heads = [b"\r\n\r\n".as_slice(), b"\n\n"];
-            let begin = heads.iter().filter_map(|end| Some(find(rest, end)? + end.len())).min();
+            let begin = heads
+                .iter()
+                .filter_map(|end| Some(find(rest, end)? + end.len()))
+                .min();
             let begin = at + begin.unwrap_or(rest.len());
-            let end = self.ends.iter().find(|end| **end >= begin).copied().unwrap_or(self.bytes.len());
+            let end = self
+                .ends
+                .iter()
+                .find(|end| **end >= begin)
+                .copied()
+                .unwrap_or(self.bytes.len());
             let digits = (end - begin).to_string();
-            self.ends.iter_mut().filter(|end| **end > at).for_each(|end| *end += digits.len());
+            self.ends
+                .iter_mut()
+                .filter(|end| **end > at)
+                .for_each(|end| *end += digits.len());
             self.bytes.splice(at..at, digits.into_bytes());
         }
     }
@@ -107,7 +120,10 @@ fn value(name: &str, arguments: &str) -> Option<Vec<u8>> {
     Some(match name {
         "basic" => STANDARD.encode(arguments).into_bytes(),
         "basic-latin-1" => {
-            let bytes: Option<Vec<u8>> = arguments.chars().map(|letter| u8::try_from(letter).ok()).collect();
+            let bytes: Option<Vec<u8>> = arguments
+                .chars()
+                .map(|letter| u8::try_from(letter).ok())
+                .collect();
             STANDARD.encode(bytes?).into_bytes()
         }
         "hex" => {
@@ -118,36 +134,64 @@ fn value(name: &str, arguments: &str) -> Option<Vec<u8>> {
         "repeat" => {
             let (times, text) = arguments.split_once(':')?;
             let times = times.parse::<usize>().ok()?;
-            text.repeat(times.min(GROWTH_MAX / text.len().max(1))).into_bytes()
+            text.repeat(times.min(GROWTH_MAX / text.len().max(1)))
+                .into_bytes()
         }
-        "closing-braces" => "}".repeat(arguments.parse::<usize>().ok()?.min(GROWTH_MAX)).into_bytes(),
+        "closing-braces" => "}"
+            .repeat(arguments.parse::<usize>().ok()?.min(GROWTH_MAX))
+            .into_bytes(),
         "example" => example(arguments)?.into(),
-        "gzip" => written(GzEncoder::new(Vec::new(), Compression::fast()), arguments).finish().ok()?,
-        "zlib" => written(ZlibEncoder::new(Vec::new(), Compression::fast()), arguments).finish().ok()?,
-        "deflate" => {
-            written(DeflateEncoder::new(Vec::new(), Compression::fast()), arguments).finish().ok()?
-        }
+        "gzip" => written(GzEncoder::new(Vec::new(), Compression::fast()), arguments)
+            .finish()
+            .ok()?,
+        "zlib" => written(ZlibEncoder::new(Vec::new(), Compression::fast()), arguments)
+            .finish()
+            .ok()?,
+        "deflate" => written(
+            DeflateEncoder::new(Vec::new(), Compression::fast()),
+            arguments,
+        )
+        .finish()
+        .ok()?,
         "zstd" => zstd::encode_all(&*plain(arguments), 1).ok()?,
         "gzip-members" => {
-            let member = GzEncoder::new(Vec::new(), Compression::fast()).finish().ok()?;
-            member.repeat(arguments.parse::<usize>().ok()?.min(GROWTH_MAX / member.len()))
+            let member = GzEncoder::new(Vec::new(), Compression::fast())
+                .finish()
+                .ok()?;
+            member.repeat(
+                arguments
+                    .parse::<usize>()
+                    .ok()?
+                    .min(GROWTH_MAX / member.len()),
+            )
         }
         "token-refresh" => secrets.refresh_token(arguments)?.into_bytes(),
         "expired" | "expired-refresh" => secrets.expired.clone().into_bytes(),
         "foreign" | "foreign-refresh" => secrets.foreign.clone().into_bytes(),
         "unsigned" => secrets.token(arguments)?.rsplit_once('.')?.0.into(),
-        "cut" => secrets.token(arguments)?.into_bytes().split_last_chunk::<5>()?.0.into(),
+        "cut" => secrets
+            .token(arguments)?
+            .into_bytes()
+            .split_last_chunk::<5>()?
+            .0
+            .into(),
         "alg-none" => {
             let token = secrets.token(arguments)?;
             let claims = token.split('.').nth(1)?;
-            format!("{}.{claims}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#)).into_bytes()
+            format!(
+                "{}.{claims}.",
+                URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#)
+            )
+            .into_bytes()
         }
         _ => return None,
     })
 }
 
 fn written<W: Write>(mut encoder: W, arguments: &str) -> W {
-    encoder.write_all(&plain(arguments)).expect("memory takes all");
+    encoder
+        .write_all(&plain(arguments))
+        .expect("memory takes all");
     encoder
 }
 

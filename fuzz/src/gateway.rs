@@ -1,8 +1,10 @@
-//! The one gateway of a process, with the contract tests' directory and a sink in memory, and a client's whole connection
-//! to it: the bytes that the client sends go in, those that the gateway sends come out.
+//! The one gateway of a process, with the contract tests' directory and a sink in memory, and a
+//! client's whole connection to it: the bytes that the client sends go in, those that the gateway
+//! sends come out.
 //!
-//! The connection is served by the code that serves sockets, on a clock that stands while anything is done and jumps to the
-//! next timer when nothing is: a time limit costs no time. What has to hold after any connection is checked here.
+//! The connection is served by the code that serves sockets, on a clock that stands while anything
+//! is done and jumps to the next timer when nothing is: a time limit costs no time. What has to
+//! hold after any connection is checked here.
 
 mod secrets;
 mod sink;
@@ -119,13 +121,29 @@ impl Gateway {
         let home = tempfile::tempdir().expect("a temporary folder");
         let (secrets, directory) = Secrets::new(home.path());
         std::fs::write(home.path().join("gateway.toml"), SETTINGS).expect("a file in it");
-        let config: Config =
-            config::load(Some(&home.path().join("gateway.toml")), []).expect("it holds").config;
+        let config: Config = config::load(Some(&home.path().join("gateway.toml")), [])
+            .expect("it holds")
+            .config;
         let sunk = Arc::new(Sunk::default());
         let sink = Box::new(MemorySink(Arc::clone(&sunk)));
-        let backends = [(SinkKind::File, Arc::new(Backend { name: "memory", sink }))].into();
+        let backends = [(
+            SinkKind::File,
+            Arc::new(Backend {
+                name: "memory",
+                sink,
+            }),
+        )]
+        .into();
         let whole = Whole::open_with_sinks(&config, backends).expect("a gateway");
-        Self { secrets, directory, sunk, config, turn: Mutex::default(), whole, _home: home }
+        Self {
+            secrets,
+            directory,
+            sunk,
+            config,
+            turn: Mutex::default(),
+            whole,
+            _home: home,
+        }
     }
 
     /// A client's connection, from its first byte to its end.
@@ -134,41 +152,74 @@ impl Gateway {
         self.sunk.behave(conduct.behaviour);
         let front = self.whole.front(&self.config);
         let permits = front.permits();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build();
         let received = runtime.expect("a runtime").block_on(async {
             let connection = pin!(connection(&front, steps, conduct));
             let ended = tokio::time::timeout(CONNECTION_TIME, connection).await;
             ended.expect("the connection ends")
         });
         settle(&front, permits);
-        Exchange { received, records: self.sunk.take() }
+        Exchange {
+            received,
+            records: self.sunk.take(),
+        }
     }
 
-    /// What holds of every record, whatever was sent: who sent it may, and it is one JSON object with its customer.
+    /// What holds of every record, whatever was sent: who sent it may, and it is one JSON object
+    /// with its customer.
     pub fn check_record(&self, record: &Seen, users: &BTreeSet<String>) {
-        assert!(users.contains(&record.user), "a record without a token: {record:?}");
-        let user = self.directory.user(&record.user).expect("a user of the directory");
+        assert!(
+            users.contains(&record.user),
+            "a record without a token: {record:?}"
+        );
+        let user = self
+            .directory
+            .user(&record.user)
+            .expect("a user of the directory");
         assert!(user.enabled && !user.organization, "{record:?}");
-        let customer = self.directory.customer(&record.customer).expect("a customer of the directory");
+        let customer = self
+            .directory
+            .customer(&record.customer)
+            .expect("a customer of the directory");
         assert!(customer.active, "{record:?}");
-        assert!(user.superadmin || user.names_customer(&record.customer), "{record:?}");
+        assert!(
+            user.superadmin || user.names_customer(&record.customer),
+            "{record:?}"
+        );
         let value = serde_json::from_slice::<&RawValue>(&record.data).expect("a record is JSON");
         assert!(value.get().starts_with('{'), "{record:?}");
-        let key = record.key.strip_prefix(&record.customer).expect("a key begins with the customer");
+        let key = record
+            .key
+            .strip_prefix(&record.customer)
+            .expect("a key begins with the customer");
         assert!(key.is_empty() || key.starts_with('/'), "{record:?}");
         if let Some(trace) = &record.traceparent {
             assert_eq!(traceparent(trace.as_bytes()), Some(&**trace));
         }
         if record.is_ticket() {
-            let id = record.integration.as_deref().expect("a ticket has its integration");
-            let integration = self.directory.integration(&record.customer, id).expect("and it is there");
+            let id = record
+                .integration
+                .as_deref()
+                .expect("a ticket has its integration");
+            let integration = self
+                .directory
+                .integration(&record.customer, id)
+                .expect("and it is there");
             let state = record.state.as_deref();
-            assert!(state.is_none_or(|state| integration.states.iter().any(|(_, name)| name == state)));
+            assert!(
+                state.is_none_or(|state| integration.states.iter().any(|(_, name)| name == state))
+            );
         } else if let Ok(object) = serde_json::from_slice::<Map<String, Value>>(&record.data) {
             // A whole reading refuses some valid JSON.
             let named = ["envcustomerid", "envcustomer_id"].map(|field| object.get(field));
             for value in named.into_iter().flatten() {
-                assert_eq!(value.as_str().map_or(value.to_string(), str::to_owned), record.customer);
+                assert_eq!(
+                    value.as_str().map_or(value.to_string(), str::to_owned),
+                    record.customer
+                );
             }
             assert!(named.iter().any(Option::is_some), "{record:?}");
         }
@@ -220,8 +271,13 @@ async fn patiently<F: Future>(front: &Front, work: F, conduct: Conduct) -> F::Ou
         let progress = work.as_mut().poll(context);
         if !conduct.hasty && front.waiting() != (0, 0) {
             let began = *waiting.get_or_insert_with(Instant::now);
-            assert!(began.elapsed() < SETTLING_TIME, "a queue keeps {:?}", front.waiting());
-            // Who found the worker asleep wakes it when it is polled again; until then no clock moves.
+            assert!(
+                began.elapsed() < SETTLING_TIME,
+                "a queue keeps {:?}",
+                front.waiting()
+            );
+            // Who found the worker asleep wakes it when it is polled again; until then no clock
+            // moves.
             thread::yield_now();
             context.waker().wake_by_ref();
         } else if waiting.take().is_some() {
@@ -238,12 +294,17 @@ async fn patiently<F: Future>(front: &Front, work: F, conduct: Conduct) -> F::Ou
     .await
 }
 
-/// All that a connection held is given back after it. What still runs, on a reader or a worker, may finish.
+/// All that a connection held is given back after it. What still runs, on a reader or a worker, may
+/// finish.
 fn settle(front: &Front, permits: (usize, usize)) {
     let held = || (front.memory_used(), front.permits(), front.waiting());
     let began = Instant::now();
     while held() != (0, permits, (0, 0)) {
-        assert!(began.elapsed() < SETTLING_TIME, "{:?} instead of {permits:?}", held());
+        assert!(
+            began.elapsed() < SETTLING_TIME,
+            "{:?} instead of {permits:?}",
+            held()
+        );
         thread::yield_now();
     }
 }

@@ -1,6 +1,7 @@
-//! Lines as a request's line and headers: method and target first, then `name: value`. Checked: nothing panics; a route
-//! is the one of a plain table, with a slash at the path's end and without; query values, the token, the encoding, the
-//! form of the body and the trace are what plain readings find.
+//! Lines as a request's line and headers: method and target first, then `name: value`. Checked:
+//! nothing panics; a route is the one of a plain table, with a slash at the path's end and without;
+//! query values, the token, the encoding, the form of the body and the trace are what plain
+//! readings find.
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Uri};
@@ -20,7 +21,9 @@ pub fn check(input: &[u8]) {
     }
     let mut headers = HeaderMap::new();
     for line in lines {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            continue;
+        };
         let name = HeaderName::from_bytes(&line[..colon]);
         let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii());
         if let (Ok(name), Ok(value)) = (name, value) {
@@ -50,7 +53,9 @@ fn check_route(method: &Method, path: &str) {
     }
     match (plain_route(bare), &found) {
         (None, Route::NotFound) => {}
-        (Some(Place::Running), Route::Running) => assert!(["GET", "HEAD"].contains(&method.as_str())),
+        (Some(Place::Running), Route::Running) => {
+            assert!(["GET", "HEAD"].contains(&method.as_str()))
+        }
         (Some(Place::Running), Route::Publish(kind)) => {
             assert!(*kind == Kind::Healthcheck && method == "POST");
         }
@@ -60,7 +65,9 @@ fn check_route(method: &Method, path: &str) {
         (Some(Place::Token), Route::Token) | (Some(Place::Refresh), Route::Refresh) => {
             assert_eq!(method, "POST");
         }
-        (Some(Place::Kind(kind)), Route::Publish(found)) => assert!(kind == *found && method == "POST"),
+        (Some(Place::Kind(kind)), Route::Publish(found)) => {
+            assert!(kind == *found && method == "POST")
+        }
         (Some(Place::Ticket(customer)), Route::Ticket(found)) => {
             assert!(customer == **found && method == "POST");
         }
@@ -96,7 +103,9 @@ fn unescaped(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((first, behind)) = rest.split_first() {
-        let digits = behind.get(..2).and_then(|digits| str::from_utf8(digits).ok());
+        let digits = behind
+            .get(..2)
+            .and_then(|digits| str::from_utf8(digits).ok());
         let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
         match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(byte) if *first == b'%' => {
@@ -128,13 +137,20 @@ fn check_query(query: Option<&str>) {
             && percent_decode_str(&value).decode_utf8_lossy() == value
             && !value.contains(['&', '+', '='])
         {
-            assert_eq!(query_value(Some(&format!("{name}={value}")), name).as_deref(), Some(&*value));
+            assert_eq!(
+                query_value(Some(&format!("{name}={value}")), name).as_deref(),
+                Some(&*value)
+            );
         }
     }
 }
 
 fn check_token(headers: &HeaderMap) {
-    let cookies: Vec<&[u8]> = headers.get_all("cookie").iter().map(HeaderValue::as_bytes).collect();
+    let cookies: Vec<&[u8]> = headers
+        .get_all("cookie")
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
     let found = access_token(headers);
     let bearer = headers.get("authorization").and_then(|value| {
         let mut words = value.as_bytes().splitn(2, u8::is_ascii_whitespace);
@@ -146,10 +162,19 @@ fn check_token(headers: &HeaderMap) {
 }
 
 fn check_encoding(headers: &HeaderMap) {
-    let values = headers.get_all("content-encoding").iter().map(HeaderValue::as_bytes);
-    let text = values.map(|value| value.to_ascii_lowercase()).collect::<Vec<_>>().join(&b',');
-    let names: Vec<_> =
-        text.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|name| !name.is_empty()).collect();
+    let values = headers
+        .get_all("content-encoding")
+        .iter()
+        .map(HeaderValue::as_bytes);
+    let text = values
+        .map(|value| value.to_ascii_lowercase())
+        .collect::<Vec<_>>()
+        .join(&b',');
+    let names: Vec<_> = text
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|name| !name.is_empty())
+        .collect();
     let expected = match names[..] {
         [] | [b"identity"] => Some(None),
         [b"gzip" | b"x-gzip"] => Some(Some(Encoding::Gzip)),
@@ -161,9 +186,13 @@ fn check_encoding(headers: &HeaderMap) {
 }
 
 fn check_form(headers: &HeaderMap) {
-    let media_type = headers.get("content-type").map(|value| value.as_bytes().to_ascii_lowercase());
+    let media_type = headers
+        .get("content-type")
+        .map(|value| value.as_bytes().to_ascii_lowercase());
     let is_lines = media_type.is_some_and(|value| {
-        let rest = value.trim_ascii_start().strip_prefix(b"application/x-ndjson");
+        let rest = value
+            .trim_ascii_start()
+            .strip_prefix(b"application/x-ndjson");
         rest.is_some_and(|rest| matches!(rest.trim_ascii_start(), [] | [b';', ..]))
     });
     assert_eq!(form(headers) == Form::Lines, is_lines);
@@ -171,13 +200,24 @@ fn check_form(headers: &HeaderMap) {
 
 /// What is carried on is carried on unchanged, and is of the form that W3C Trace Context gives it.
 fn check_trace(value: &[u8]) {
-    let Some(known) = traceparent(value) else { return };
+    let Some(known) = traceparent(value) else {
+        return;
+    };
     assert!(value.starts_with(known.as_bytes()));
     assert_eq!(traceparent(known.as_bytes()), Some(known));
     let fields: Vec<&str> = known.split('-').collect();
     let lengths: Vec<usize> = fields.iter().map(|field| field.len()).collect();
     assert_eq!(lengths, [2, 32, 16, 2]);
-    assert!(fields.iter().all(|field| field.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))));
-    assert!(fields[0] != "ff" && fields[1..3].iter().all(|field| field.bytes().any(|byte| byte != b'0')));
+    assert!(fields.iter().all(|field| {
+        field
+            .bytes()
+            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    }));
+    assert!(
+        fields[0] != "ff"
+            && fields[1..3]
+                .iter()
+                .all(|field| field.bytes().any(|byte| byte != b'0'))
+    );
     assert!(fields[0] != "00" || value.len() == known.len());
 }

@@ -1,7 +1,8 @@
-//! Any bytes as one client's connection, two bytes first that say how the client behaves and in how many pieces it sends.
-//! Placeholders stand for tokens and the like. Checked: the connection ends; nothing panics, nothing is a 500; every answer
-//! is one of the contract's; every record in the sink is of the input, is JSON, and is of a customer that the token's user may
-//! send for; no more is acknowledged than the sink has; memory and queues are given back.
+//! Any bytes as one client's connection, two bytes first that say how the client behaves and in how
+//! many pieces it sends. Placeholders stand for tokens and the like. Checked: the connection ends;
+//! nothing panics, nothing is a 500; every answer is one of the contract's; every record in the
+//! sink is of the input, is JSON, and is of a customer that the token's user may send for; no more
+//! is acknowledged than the sink has; memory and queues are given back.
 
 use std::io::Read;
 use std::time::Duration;
@@ -19,7 +20,9 @@ const BETWEEN: Duration = Duration::from_millis(1);
 
 /// Checks one input.
 pub fn check(input: &[u8]) {
-    let [conduct, pieces, input @ ..] = input else { return };
+    let [conduct, pieces, input @ ..] = input else {
+        return;
+    };
     let conduct = Conduct::of(*conduct);
     let sent = expand(input);
     // `0` is all at once.
@@ -27,7 +30,10 @@ pub fn check(input: &[u8]) {
         0 => sent.bytes.len().max(1),
         size => usize::from(size).max(sent.bytes.len() / PIECES_MAX),
     };
-    let steps = sent.bytes.chunks(piece).flat_map(|piece| [Step::Send(piece.to_vec()), Step::Wait(BETWEEN)]);
+    let steps = sent
+        .bytes
+        .chunks(piece)
+        .flat_map(|piece| [Step::Send(piece.to_vec()), Step::Wait(BETWEEN)]);
     let mut steps: Vec<Step> = steps.collect();
     if conduct.draining {
         // Behind the first half, before the gateway has looked at it.
@@ -50,11 +56,22 @@ fn check_answers(sent: &[u8], exchange: &Exchange, conduct: Conduct) {
     let heads = find(sent, b"HEAD").is_some();
     answers.iter().for_each(|answer| answer.check(heads));
     // A head ends in an empty line, and one that never ends may be answered too.
-    let empty_lines = [&b"\n\r\n"[..], b"\n\n"].map(|end| memchr::memmem::find_iter(sent, end).count());
+    let empty_lines =
+        [&b"\n\r\n"[..], b"\n\n"].map(|end| memchr::memmem::find_iter(sent, end).count());
     let last = answers.iter().filter(|answer| answer.status != 100).count();
-    assert!(last <= empty_lines.iter().sum::<usize>() + 1, "{last} answers");
-    let published = answers.iter().filter(|answer| answer.is_published()).count();
-    assert!(published <= exchange.records.len(), "{published} acknowledged, {:?}", exchange.records);
+    assert!(
+        last <= empty_lines.iter().sum::<usize>() + 1,
+        "{last} answers"
+    );
+    let published = answers
+        .iter()
+        .filter(|answer| answer.is_published())
+        .count();
+    assert!(
+        published <= exchange.records.len(),
+        "{published} acknowledged, {:?}",
+        exchange.records
+    );
 }
 
 /// Where records may have come from.
@@ -69,10 +86,15 @@ impl<'a> Bodies<'a> {
         let lower = sent.bytes.to_ascii_lowercase();
         let chunked = find(&lower, b"chunked").is_some();
         let encoded = find(&lower, b"content-encoding").is_some();
-        Self { sent, chunked, encoded }
+        Self {
+            sent,
+            chunked,
+            encoded,
+        }
     }
 
-    /// Whether a record's bytes are the input's: as they are, without what frames chunks, or decoded.
+    /// Whether a record's bytes are the input's: as they are, without what frames chunks, or
+    /// decoded.
     fn hold(&self, record: &Seen) -> bool {
         let data = &*record.data;
         find(&self.sent.bytes, data).is_some()
@@ -84,15 +106,21 @@ impl<'a> Bodies<'a> {
         let sent = &self.sent.bytes;
         let ends = [&b"\r\n\r\n"[..], b"\n\n", b"\n\r\n"];
         let starts = ends.iter().flat_map(|end| {
-            memchr::memmem::find_iter(sent, end).map(|at| at + end.len()).collect::<Vec<_>>()
+            memchr::memmem::find_iter(sent, end)
+                .map(|at| at + end.len())
+                .collect::<Vec<_>>()
         });
-        starts.into_iter().any(|start| decodings(&sent[start..]).any(|body| find(&body, data).is_some()))
+        starts
+            .into_iter()
+            .any(|start| decodings(&sent[start..]).any(|body| find(&body, data).is_some()))
     }
 }
 
 /// What a body may decode to, as far as it does; what follows it may be anything.
 pub fn decodings(body: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let zstd: Option<Box<dyn Read>> = zstd::Decoder::new(body).ok().map(|decoder| Box::new(decoder) as _);
+    let zstd: Option<Box<dyn Read>> = zstd::Decoder::new(body)
+        .ok()
+        .map(|decoder| Box::new(decoder) as _);
     let readers: [Option<Box<dyn Read>>; 4] = [
         Some(Box::new(MultiGzDecoder::new(body))),
         Some(Box::new(ZlibDecoder::new(body))),

@@ -1,6 +1,7 @@
-//! A client's connection over HTTP/2, as operations between lines of `%%`: whole requests as text, single frames, raw
-//! bytes, pauses. A byte first says how the client behaves. Placeholders stand for tokens and the like. Checked: what
-//! [`http1`](crate::http1) checks, and that a stream has one answer at most.
+//! A client's connection over HTTP/2, as operations between lines of `%%`: whole requests as text,
+//! single frames, raw bytes, pauses. A byte first says how the client behaves. Placeholders stand
+//! for tokens and the like. Checked: what [`http1`](crate::http1) checks, and that a stream has one
+//! answer at most.
 
 mod answers;
 mod script;
@@ -12,15 +13,24 @@ use script::Script;
 
 /// Checks one input.
 pub fn check(input: &[u8]) {
-    let Some((conduct, input)) = input.split_first() else { return };
+    let Some((conduct, input)) = input.split_first() else {
+        return;
+    };
     let conduct = Conduct::of(*conduct);
     let mut script = Script::of(input);
     let exchange = GATEWAY.converse(std::mem::take(&mut script.steps), conduct);
     let answers = answers::parse(&exchange.received, !conduct.deaf && script.is_http2());
     answers.iter().for_each(|answer| answer.check(script.heads));
     if script.is_http2() {
-        let published = answers.iter().filter(|answer| answer.is_published()).count();
-        assert!(published <= exchange.records.len(), "{published} acknowledged, {:?}", exchange.records);
+        let published = answers
+            .iter()
+            .filter(|answer| answer.is_published())
+            .count();
+        assert!(
+            published <= exchange.records.len(),
+            "{published} acknowledged, {:?}",
+            exchange.records
+        );
     }
     for record in &exchange.records {
         GATEWAY.check_record(record, &script.users);
@@ -30,7 +40,13 @@ pub fn check(input: &[u8]) {
 
 /// Whether a record's bytes are those of one stream's DATA frames, as they are or decoded.
 fn holds(script: &Script, record: &Seen) -> bool {
-    script.bodies.values().any(|body| find(body, &record.data).is_some())
+    script
+        .bodies
+        .values()
+        .any(|body| find(body, &record.data).is_some())
         || find(&script.raw, &record.data).is_some()
-        || script.bodies.values().any(|body| decodings(body).any(|body| find(&body, &record.data).is_some()))
+        || script
+            .bodies
+            .values()
+            .any(|body| decodings(body).any(|body| find(&body, &record.data).is_some()))
 }

@@ -1,4 +1,5 @@
-//! What the fuzz targets check, each in a module of its own, so that their seeds can be tests as well.
+//! What the fuzz targets check, each in a module of its own, so that their seeds can be tests as
+//! well.
 
 mod answer;
 pub mod body;

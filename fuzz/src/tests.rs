@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 fn check_seeds(target: &str, check: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("seeds")
+        .join(target);
     let seeds = fs::read_dir(&folder).expect("a target has seeds");
     let seeds: Vec<_> = seeds.map(|entry| entry.expect("an entry").path()).collect();
     assert!(!seeds.is_empty(), "no seed in {}", folder.display());
@@ -26,4 +28,13 @@ macro_rules! seeds {
     };
 }
 
-seeds!(body, configuration, credentials, directory, encoding, headers, http1, http2);
+seeds!(
+    body,
+    configuration,
+    credentials,
+    directory,
+    encoding,
+    headers,
+    http1,
+    http2
+);

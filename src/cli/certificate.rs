@@ -46,23 +46,36 @@ impl DevCertificate {
             return Err(CertificateError::Exists(path.clone()));
         }
         let pair = Pair::new(&self.names, SystemTime::now())?;
-        std::fs::create_dir_all(&self.out)
-            .map_err(|error| CertificateError::Write { path: self.out.clone(), error })?;
+        std::fs::create_dir_all(&self.out).map_err(|error| CertificateError::Write {
+            path: self.out.clone(),
+            error,
+        })?;
         write(&key, &pair.key, 0o600)?;
         write(&certificate, &pair.certificate, 0o644)?;
-        self.introduce(&certificate, &key, out).map_err(CertificateError::Answer)
+        self.introduce(&certificate, &key, out)
+            .map_err(CertificateError::Answer)
     }
 
     fn introduce(&self, certificate: &Path, key: &Path, out: &mut impl Write) -> io::Result<()> {
         let absolute = |path| std::path::absolute(path).map(|path| toml_text(&path));
-        let host = self.names.iter().map(|name| host(name)).next().unwrap_or_default();
+        let host = self
+            .names
+            .iter()
+            .map(|name| host(name))
+            .next()
+            .unwrap_or_default();
         writeln!(
             out,
             "Made {} and {}, good for a year, for trying only.\nIn the configuration:\n",
             certificate.display(),
             key.display()
         )?;
-        writeln!(out, "[server.tls]\ncertificate = {}\nkey = {}\n", absolute(certificate)?, absolute(key)?)?;
+        writeln!(
+            out,
+            "[server.tls]\ncertificate = {}\nkey = {}\n",
+            absolute(certificate)?,
+            absolute(key)?
+        )?;
         writeln!(
             out,
             "Then:\n\ncurl --cacert '{}' https://{host}:8080/publish/healthcheck/",
@@ -80,21 +93,33 @@ impl Pair {
     fn new(names: &[String], now: SystemTime) -> Result<Self, rcgen::Error> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(names)?;
-        params.distinguished_name.push(DnType::CommonName, "iem-gateway, for trying only");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "iem-gateway, for trying only");
         params.not_before = (now - VALID_BEFORE).into();
         params.not_after = (now + VALID_FOR).into();
-        Ok(Self { certificate: params.self_signed(&key)?.pem(), key: key.serialize_pem() })
+        Ok(Self {
+            certificate: params.self_signed(&key)?.pem(),
+            key: key.serialize_pem(),
+        })
     }
 }
 
 /// Writes a file that is not there yet.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), CertificateError> {
     let create = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(path)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()
     };
-    create().map_err(|error| CertificateError::Write { path: path.to_owned(), error })
+    create().map_err(|error| CertificateError::Write {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 /// A DNS name, a wildcard too, or an IP address.
@@ -109,7 +134,11 @@ fn name(text: &str) -> Result<String, &'static str> {
 
 /// As a URL has it.
 fn host(name: &str) -> String {
-    if name.contains(':') { format!("[{name}]") } else { name.to_owned() }
+    if name.contains(':') {
+        format!("[{name}]")
+    } else {
+        name.to_owned()
+    }
 }
 
 /// As TOML has it, whatever the path holds.

@@ -1,4 +1,5 @@
-//! `check`: what holds and where it was written, whether what it names is there, and the memory ceiling.
+//! `check`: what holds and where it was written, whether what it names is there, and the memory
+//! ceiling.
 //!
 //! Changes nothing, and shows neither a secret nor the content of a file.
 
@@ -36,7 +37,9 @@ impl Report {
 
     /// Whether `serve` would start, as far as was looked.
     pub(super) fn is_good(&self) -> bool {
-        self.0.as_ref().is_ok_and(|holds| holds.needs.iter().all(|need| need.level != Level::Bad))
+        self.0
+            .as_ref()
+            .is_ok_and(|holds| holds.needs.iter().all(|need| need.level != Level::Bad))
     }
 
     pub(super) fn write_text(&self, mut out: impl Write) -> io::Result<()> {
@@ -45,8 +48,15 @@ impl Report {
             Err(errors) => return writeln!(out, "{errors}"),
         };
         for setting in &holds.settings {
-            let value = setting.value.as_ref().map_or("(not shown)".to_owned(), ToString::to_string);
-            writeln!(out, "{:<34} = {value:<28} # {}", setting.key, setting.origin)?;
+            let value = setting
+                .value
+                .as_ref()
+                .map_or("(not shown)".to_owned(), ToString::to_string);
+            writeln!(
+                out,
+                "{:<34} = {value:<28} # {}",
+                setting.key, setting.origin
+            )?;
         }
         writeln!(out, "\nWhat it names")?;
         for Finding { what, level, text } in &holds.needs {
@@ -114,10 +124,22 @@ fn needs(config: &Config) -> Vec<Finding> {
 fn check_certificate(tls: &tls::Settings, now: SystemTime) -> Finding {
     let what = format!("certificate {}", tls.certificate.display());
     match Material::read(tls).and_then(|material| material.check(tls)) {
-        Err(error) => Finding { what, level: Level::Bad, text: error.to_string() },
+        Err(error) => Finding {
+            what,
+            level: Level::Bad,
+            text: error.to_string(),
+        },
         Ok((_, validity)) => match validity.weakness(now) {
-            Some(text) => Finding { what, level: Level::Weak, text },
-            None => Finding { what, level: Level::Good, text: validity.to_string() },
+            Some(text) => Finding {
+                what,
+                level: Level::Weak,
+                text,
+            },
+            None => Finding {
+                what,
+                level: Level::Good,
+                text: validity.to_string(),
+            },
         },
     }
 }
@@ -131,8 +153,16 @@ fn check_certificate_key(path: &Path) -> Finding {
             level: Level::Weak,
             text: format!("everybody may read or change it (mode {mode:o})"),
         },
-        Ok(_) => Finding { what, level: Level::Good, text: "holds".to_owned() },
-        Err(error) => Finding { what, level: Level::Bad, text: format!("cannot be read: {error}") },
+        Ok(_) => Finding {
+            what,
+            level: Level::Good,
+            text: "holds".to_owned(),
+        },
+        Err(error) => Finding {
+            what,
+            level: Level::Bad,
+            text: format!("cannot be read: {error}"),
+        },
     }
 }
 
@@ -145,14 +175,20 @@ fn check_directory(path: &Path, may_be_made: bool) -> Result<String, String> {
         };
     }
     let directory = Directory::read(path).map_err(|error| error.to_string())?;
-    Ok(format!("{} users, {} customers", directory.users().len(), directory.customers().len()))
+    Ok(format!(
+        "{} users, {} customers",
+        directory.users().len(),
+        directory.customers().len()
+    ))
 }
 
 fn check_token_key(path: &Path) -> Result<String, String> {
     if path.try_exists().is_ok_and(|exists| !exists) {
         return Ok("made on first start".to_owned());
     }
-    SigningKey::open(path).map(|_| "holds".to_owned()).map_err(|error| error.to_string())
+    SigningKey::open(path)
+        .map(|_| "holds".to_owned())
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -166,7 +202,9 @@ mod tests {
     fn report(folder: &Path, toml: &str, variables: &[(&str, &str)]) -> Report {
         let file = folder.join("gateway.toml");
         fs::write(&file, toml).expect("write");
-        let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let variables = variables
+            .iter()
+            .map(|(name, value)| (OsString::from(name), OsString::from(value)));
         Report::new(config::load(Some(&file), variables))
     }
 
@@ -186,10 +224,18 @@ mod tests {
     #[test]
     fn says_where_each_value_comes_from() {
         let folder = tempfile::tempdir().expect("folder");
-        let report =
-            report(folder.path(), "server.drain = '5s'", &[("IEM_GATEWAY__SINK__FILE__SYNC", "false")]);
+        let report = report(
+            folder.path(),
+            "server.drain = '5s'",
+            &[("IEM_GATEWAY__SINK__FILE__SYNC", "false")],
+        );
         let text = text(&report);
-        let line = |key: &str| text.lines().find(|line| line.starts_with(key)).expect("line").to_owned();
+        let line = |key: &str| {
+            text.lines()
+                .find(|line| line.starts_with(key))
+                .expect("line")
+                .to_owned()
+        };
         assert!(line("server.drain").ends_with("gateway.toml:1"), "{text}");
         assert!(
             line("sink.file.sync")
@@ -197,7 +243,10 @@ mod tests {
             "{text}"
         );
         assert!(line("server.max_body").ends_with("# default"), "{text}");
-        assert!(text.lines().last().expect("line").ends_with(" in all"), "{text}");
+        assert!(
+            text.lines().last().expect("line").ends_with(" in all"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -205,7 +254,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let secret = folder.path().join("secret");
         fs::write(&secret, "hunter2\n").expect("write");
-        let variable = [("IEM_GATEWAY_FILE__SERVER__NAME", secret.to_str().expect("UTF-8"))];
+        let variable = [(
+            "IEM_GATEWAY_FILE__SERVER__NAME",
+            secret.to_str().expect("UTF-8"),
+        )];
         let report = report(folder.path(), FILES, &variable);
         assert!(text(&report).contains("(not shown)"));
         assert!(!text(&report).contains("hunter2"));
@@ -215,11 +267,18 @@ mod tests {
     #[test]
     fn looks_at_the_files_that_are_needed() {
         let folder = tempfile::tempdir().expect("folder");
-        let (directory, key) = (folder.path().join("directory.toml"), folder.path().join("token.key"));
+        let (directory, key) = (
+            folder.path().join("directory.toml"),
+            folder.path().join("token.key"),
+        );
 
         let missing = report(folder.path(), FILES, &[]);
         assert!(!missing.is_good());
-        assert!(text(&missing).contains("directory.toml: there is none"), "{}", text(&missing));
+        assert!(
+            text(&missing).contains("directory.toml: there is none"),
+            "{}",
+            text(&missing)
+        );
 
         fs::write(&directory, "").expect("write");
         assert!(report(folder.path(), FILES, &[]).is_good());
@@ -242,6 +301,12 @@ mod tests {
         let json = report(folder.path(), "[server]\nlisten = 5", &[]).json();
         assert_eq!(json["good"], false);
         assert_eq!(json["errors"][0]["key"], "server.listen");
-        assert!(json["errors"][0]["origin"].as_str().expect("text").ends_with("gateway.toml:2"), "{json}");
+        assert!(
+            json["errors"][0]["origin"]
+                .as_str()
+                .expect("text")
+                .ends_with("gateway.toml:2"),
+            "{json}"
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! `customer …`, `user …` and `integration …`: the directory's commands.
 //!
-//! They work on the directory file alone; a running gateway follows the file. A password is asked for twice on the
-//! terminal or read as one line from standard input, never taken as an argument, where others could see it.
+//! They work on the directory file alone; a running gateway follows the file. A password is asked
+//! for twice on the terminal or read as one line from standard input, never taken as an argument,
+//! where others could see it.
 
 mod customer;
 mod integration;
@@ -41,7 +42,8 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// Whether it is the directory file that somebody has to repair (exit code 78) rather than the command (1).
+    /// Whether it is the directory file that somebody has to repair (exit code 78) rather than the
+    /// command (1).
     pub fn is_configuration(&self) -> bool {
         matches!(self, Self::Directory(_))
     }
@@ -68,11 +70,17 @@ impl Context<'_> {
         Directory::read(self.path).map_err(CommandError::Directory)
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Document) -> Result<T, Refusal>) -> Result<T, CommandError> {
+    fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Document) -> Result<T, Refusal>,
+    ) -> Result<T, CommandError> {
         Ok(edit(self.path, Missing::Refuse, change)?)
     }
 
-    fn add<T>(&self, change: impl FnOnce(&mut Document) -> Result<T, Refusal>) -> Result<T, CommandError> {
+    fn add<T>(
+        &self,
+        change: impl FnOnce(&mut Document) -> Result<T, Refusal>,
+    ) -> Result<T, CommandError> {
         Ok(edit(self.path, Missing::Create, change)?)
     }
 

@@ -37,12 +37,23 @@ pub(super) fn serve(config: &Config) -> ExitCode {
     } else {
         None
     };
-    // Said before anything else can fail, as it is never said again. There is nobody to tell that standard output is
-    // closed.
-    let _ = first.as_ref().map(|first| introduce(&mut io::stdout().lock(), first));
+    // Said before anything else can fail, as it is never said again. There is nobody to tell that
+    // standard output is closed.
+    let _ = first
+        .as_ref()
+        .map(|first| introduce(&mut io::stdout().lock(), first));
     let gateway = match Gateway::open(config) {
         Ok(gateway) => gateway,
-        Err(error) => return fail(if error.is_configuration() { CONFIGURATION } else { FAILED }, &error),
+        Err(error) => {
+            return fail(
+                if error.is_configuration() {
+                    CONFIGURATION
+                } else {
+                    FAILED
+                },
+                &error,
+            );
+        }
     };
     tracing::info!(address = %gateway.address(), admin = %gateway.admin_address(), "listening");
     let _ = first.map(|first| suggest(&mut io::stdout().lock(), &first, gateway.address()));
@@ -56,7 +67,8 @@ pub(super) fn serve(config: &Config) -> ExitCode {
     }
 }
 
-/// The signals that the gateway hears. From [`Signals::hear`] on, none of them ends the process by itself.
+/// The signals that the gateway hears. From [`Signals::hear`] on, none of them ends the process by
+/// itself.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -67,7 +79,9 @@ struct Signals {
 
 impl Signals {
     fn hear() -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let _inside = runtime.enter();
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -100,12 +114,17 @@ fn report_panics() {
     }));
 }
 
-/// A connection is a descriptor; the soft limit is often far below the connections that are to be served.
+/// A connection is a descriptor; the soft limit is often far below the connections that are to be
+/// served.
 fn raise_descriptors(config: &Config) {
     let wanted = config.server.max_connections as u64 + DESCRIPTORS_BESIDE;
     match rlimit::increase_nofile_limit(wanted) {
         Ok(limit) if limit < wanted => {
-            tracing::warn!(limit, wanted, "the limit on open files is below what max_connections needs");
+            tracing::warn!(
+                limit,
+                wanted,
+                "the limit on open files is below what max_connections needs"
+            );
         }
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, wanted, "cannot raise the limit on open files"),
@@ -114,15 +133,32 @@ fn raise_descriptors(config: &Config) {
 
 /// The first user, whose password is nowhere else in the clear.
 fn introduce(out: &mut impl Write, first: &FirstUser) -> io::Result<()> {
-    let FirstUser { email, password, customer, .. } = first;
-    writeln!(out, "First start: made customer {customer} and API user {email}.")?;
-    writeln!(out, "Its password, shown this once: {}\n", password.reveal())?;
+    let FirstUser {
+        email,
+        password,
+        customer,
+        ..
+    } = first;
+    writeln!(
+        out,
+        "First start: made customer {customer} and API user {email}."
+    )?;
+    writeln!(
+        out,
+        "Its password, shown this once: {}\n",
+        password.reveal()
+    )?;
     out.flush()
 }
 
 /// What to try first, ready to be pasted.
 fn suggest(out: &mut impl Write, first: &FirstUser, address: SocketAddr) -> io::Result<()> {
-    let FirstUser { email, password, customer, integration } = first;
+    let FirstUser {
+        email,
+        password,
+        customer,
+        integration,
+    } = first;
     let password = password.reveal();
     writeln!(
         out,

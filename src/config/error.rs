@@ -17,7 +17,8 @@ pub enum Origin {
     },
     /// In an environment variable.
     Variable(String),
-    /// In a file that an environment variable names. Such a value may be a secret: it is never shown.
+    /// In a file that an environment variable names. Such a value may be a secret: it is never
+    /// shown.
     SecretFile {
         /// The variable.
         variable: String,
@@ -49,10 +50,16 @@ impl Error {
         if message.starts_with("unknown field") {
             let likeness = |known: &str| strsim::jaro_winkler(given, known);
             let nearest = quoted.max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-            return format!("unknown key; the nearest known one is `{}`", nearest.unwrap_or_default());
+            return format!(
+                "unknown key; the nearest known one is `{}`",
+                nearest.unwrap_or_default()
+            );
         }
         if message.starts_with("unknown variant") {
-            return format!("`{given}` is none of: {}", quoted.collect::<Vec<_>>().join(", "));
+            return format!(
+                "`{given}` is none of: {}",
+                quoted.collect::<Vec<_>>().join(", ")
+            );
         }
         message.replace("expected usize", "expected a whole number")
     }
@@ -62,10 +69,15 @@ impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::Default => formatter.write_str("default"),
-            Self::File { path, line: Some(line) } => write!(formatter, "{}:{line}", path.display()),
+            Self::File {
+                path,
+                line: Some(line),
+            } => write!(formatter, "{}:{line}", path.display()),
             Self::File { path, line: None } => write!(formatter, "{}", path.display()),
             Self::Variable(name) => formatter.write_str(name),
-            Self::SecretFile { variable, path } => write!(formatter, "{variable}={}", path.display()),
+            Self::SecretFile { variable, path } => {
+                write!(formatter, "{variable}={}", path.display())
+            }
         }
     }
 }

@@ -32,9 +32,14 @@ impl File {
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
         let text = read(path)?;
         let error = |error: toml::de::Error| {
-            let line = error.span().map(|span| line_at(text.as_bytes(), span.start));
+            let line = error
+                .span()
+                .map(|span| line_at(text.as_bytes(), span.start));
             Error {
-                origin: Origin::File { path: path.to_owned(), line },
+                origin: Origin::File {
+                    path: path.to_owned(),
+                    line,
+                },
                 key: None,
                 message: error.message().to_owned(),
             }
@@ -44,19 +49,32 @@ impl File {
         resolve_paths(&mut table, path.parent().unwrap_or(Path::new("")));
         let mut lines = BTreeMap::new();
         collect_lines(document.get_ref(), "", &text, &mut lines);
-        Ok(Self { table, path: path.to_owned(), lines })
+        Ok(Self {
+            table,
+            path: path.to_owned(),
+            lines,
+        })
     }
 
     /// Where it states `key`.
     pub(super) fn origin(&self, key: &str) -> Origin {
-        Origin::File { path: self.path.clone(), line: self.lines.get(key).copied() }
+        Origin::File {
+            path: self.path.clone(),
+            line: self.lines.get(key).copied(),
+        }
     }
 }
 
 /// The text of the file at `path`.
 pub(super) fn read(path: &Path) -> Result<String, Error> {
-    let error =
-        |line, message| Error { origin: Origin::File { path: path.to_owned(), line }, key: None, message };
+    let error = |line, message| Error {
+        origin: Origin::File {
+            path: path.to_owned(),
+            line,
+        },
+        key: None,
+        message,
+    };
     let bytes = fs::read(path).map_err(|cause| error(None, format!("cannot be read: {cause}")))?;
     String::from_utf8(bytes).map_err(|cause| {
         let line = line_at(cause.as_bytes(), cause.utf8_error().valid_up_to());
@@ -66,13 +84,19 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
 
 /// The path of `key` in the table at `prefix`.
 pub(super) fn join(prefix: &str, key: &str) -> String {
-    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
+    if prefix.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{prefix}.{key}")
+    }
 }
 
 fn resolve_paths(table: &mut Table, folder: &Path) {
     for path in PATHS {
         let mut keys = path.split('.');
-        let Some(first) = keys.next().and_then(|key| table.get_mut(key)) else { continue };
+        let Some(first) = keys.next().and_then(|key| table.get_mut(key)) else {
+            continue;
+        };
         if let Some(Value::String(path)) = keys.try_fold(first, |value, key| value.get_mut(key))
             && !path.is_empty()
         {
@@ -93,5 +117,9 @@ fn collect_lines(table: &DeTable, prefix: &str, text: &str, lines: &mut BTreeMap
 
 /// The number, from 1, of the line that holds the byte at `offset`.
 fn line_at(text: &[u8], offset: usize) -> usize {
-    1 + text.iter().take(offset).filter(|byte| **byte == b'\n').count()
+    1 + text
+        .iter()
+        .take(offset)
+        .filter(|byte| **byte == b'\n')
+        .count()
 }

@@ -36,8 +36,14 @@ pub(super) struct Layers {
 impl Layers {
     /// The embedded defaults, on a machine of `cores`.
     pub(super) fn defaults(cores: usize) -> Self {
-        let mut layers = Self { table: Table::new(), origins: BTreeMap::new() };
-        layers.merge(DEFAULTS.parse().expect("the embedded defaults are TOML"), &|_| Origin::Default);
+        let mut layers = Self {
+            table: Table::new(),
+            origins: BTreeMap::new(),
+        };
+        layers.merge(
+            DEFAULTS.parse().expect("the embedded defaults are TOML"),
+            &|_| Origin::Default,
+        );
         let threads = Value::Integer(cores.try_into().unwrap_or(i64::MAX));
         layers.set_default(&["server", "threads"], &threads, Origin::Default);
         layers
@@ -49,7 +55,8 @@ impl Layers {
         self.merge(table, &|key| file.origin(key));
     }
 
-    /// Puts the variables of `environment` that are ours over what there is; the others are no concern of ours.
+    /// Puts the variables of `environment` that are ours over what there is; the others are no
+    /// concern of ours.
     pub(super) fn add_environment(
         &mut self,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -57,7 +64,9 @@ impl Layers {
         let mut ours: Vec<_> = environment
             .into_iter()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .filter(|(name, _)| name.starts_with(VARIABLE) || name.starts_with(SECRET_FILE_VARIABLE))
+            .filter(|(name, _)| {
+                name.starts_with(VARIABLE) || name.starts_with(SECRET_FILE_VARIABLE)
+            })
             .collect();
         ours.sort_unstable();
         for (variable, value) in ours {
@@ -68,8 +77,17 @@ impl Layers {
 
     fn add_variable(&mut self, variable: &str, value: OsString) -> Result<(), Error> {
         let (path, origin) = match variable.strip_prefix(SECRET_FILE_VARIABLE) {
-            Some(path) => (path, Origin::SecretFile { variable: variable.to_owned(), path: (&value).into() }),
-            None => (&variable[VARIABLE.len()..], Origin::Variable(variable.to_owned())),
+            Some(path) => (
+                path,
+                Origin::SecretFile {
+                    variable: variable.to_owned(),
+                    path: (&value).into(),
+                },
+            ),
+            None => (
+                &variable[VARIABLE.len()..],
+                Origin::Variable(variable.to_owned()),
+            ),
         };
         let mut keys: Vec<_> = path.split("__").map(str::to_ascii_lowercase).collect();
         // A variable's name has no dots, and the names of properties have no underscores.
@@ -78,12 +96,23 @@ impl Layers {
         {
             *name = name.replace('_', ".");
         }
-        let error = |message| Error { origin: origin.clone(), key: Some(keys.join(".")), message };
-        let text = match &origin {
-            Origin::SecretFile { path, .. } => file::read(path).map_err(|cause| error(cause.message))?,
-            _ => value.into_string().map_err(|_| error("is not UTF-8".to_owned()))?,
+        let error = |message| Error {
+            origin: origin.clone(),
+            key: Some(keys.join(".")),
+            message,
         };
-        let leaf = typed(text.trim_end_matches(['\r', '\n']), lookup(&self.table, &keys));
+        let text = match &origin {
+            Origin::SecretFile { path, .. } => {
+                file::read(path).map_err(|cause| error(cause.message))?
+            }
+            _ => value
+                .into_string()
+                .map_err(|_| error("is not UTF-8".to_owned()))?,
+        };
+        let leaf = typed(
+            text.trim_end_matches(['\r', '\n']),
+            lookup(&self.table, &keys),
+        );
         let nest = |value, key: &String| Value::Table(Table::from_iter([(key.clone(), value)]));
         if let Value::Table(table) = keys.iter().rev().fold(leaf, nest) {
             self.merge(table, &|_| origin.clone());
@@ -93,7 +122,9 @@ impl Layers {
 
     /// Fills in what follows from other keys.
     pub(super) fn complete(&mut self) {
-        let Some(sink) = lookup(&self.table, &["sink", "type"]).cloned() else { return };
+        let Some(sink) = lookup(&self.table, &["sink", "type"]).cloned() else {
+            return;
+        };
         for topic in super::TOPICS {
             self.set_default(&["topics", topic, "sink"], &sink, self.origin("sink.type"));
         }
@@ -101,8 +132,12 @@ impl Layers {
 
     /// Sets a key that no layer states, where its table is one.
     fn set_default(&mut self, keys: &[&str], value: &Value, origin: Origin) {
-        let Some((last, tables)) = keys.split_last() else { return };
-        let table = tables.iter().try_fold(&mut self.table, |table, key| table.get_mut(*key)?.as_table_mut());
+        let Some((last, tables)) = keys.split_last() else {
+            return;
+        };
+        let table = tables.iter().try_fold(&mut self.table, |table, key| {
+            table.get_mut(*key)?.as_table_mut()
+        });
         if let Some(table) = table
             && !table.contains_key(*last)
         {
@@ -112,11 +147,16 @@ impl Layers {
     }
 
     pub(super) fn deserialize<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_path_to_error::deserialize(self.table.clone())
-            .map_err(|error| self.error(error.path().to_string(), Error::explain(error.inner().message())))
+        serde_path_to_error::deserialize(self.table.clone()).map_err(|error| {
+            self.error(
+                error.path().to_string(),
+                Error::explain(error.inner().message()),
+            )
+        })
     }
 
-    /// Adds to a fault where its key was written. The message may repeat the value, so it stays out for a secret.
+    /// Adds to a fault where its key was written. The message may repeat the value, so it stays out
+    /// for a secret.
     pub(super) fn error(&self, key: String, message: String) -> Error {
         let origin = self.origin(&key);
         let message = match origin {
@@ -125,7 +165,11 @@ impl Layers {
             }
             _ => message,
         };
-        Error { origin, key: Some(key), message }
+        Error {
+            origin,
+            key: Some(key),
+            message,
+        }
     }
 
     pub(super) fn settings(&self) -> Vec<Setting> {
@@ -134,8 +178,13 @@ impl Layers {
         let setting = |(key, value): (String, &Value)| {
             let origin = self.origin(&key);
             // Which property holds a secret is the library's to know.
-            let secret = matches!(origin, Origin::SecretFile { .. }) || key.starts_with(properties::KEY);
-            Setting { key, value: (!secret).then(|| value.clone()), origin }
+            let secret =
+                matches!(origin, Origin::SecretFile { .. }) || key.starts_with(properties::KEY);
+            Setting {
+                key,
+                value: (!secret).then(|| value.clone()),
+                origin,
+            }
         };
         leaves.into_iter().map(setting).collect()
     }
@@ -174,21 +223,30 @@ fn merge(base: &mut Table, over: Table, prefix: &str, placed: &mut dyn FnMut(&st
     }
 }
 
-/// The value that a variable's `text` means for a key that now has the value `current`: text where text is due, else
-/// TOML where it is that.
+/// The value that a variable's `text` means for a key that now has the value `current`: text where
+/// text is due, else TOML where it is that.
 fn typed(text: &str, current: Option<&Value>) -> Value {
     match current {
         Some(Value::String(_)) => Value::String(text.to_owned()),
-        _ => text.parse().unwrap_or_else(|_| Value::String(text.to_owned())),
+        _ => text
+            .parse()
+            .unwrap_or_else(|_| Value::String(text.to_owned())),
     }
 }
 
 fn lookup<'table>(table: &'table Table, keys: &[impl AsRef<str>]) -> Option<&'table Value> {
     let (last, tables) = keys.split_last()?;
-    tables.iter().try_fold(table, |table, key| table.get(key.as_ref())?.as_table())?.get(last.as_ref())
+    tables
+        .iter()
+        .try_fold(table, |table, key| table.get(key.as_ref())?.as_table())?
+        .get(last.as_ref())
 }
 
-fn collect_leaves<'table>(table: &'table Table, prefix: &str, leaves: &mut Vec<(String, &'table Value)>) {
+fn collect_leaves<'table>(
+    table: &'table Table,
+    prefix: &str,
+    leaves: &mut Vec<(String, &'table Value)>,
+) {
     for (key, value) in table {
         let path = join(prefix, key);
         match value {

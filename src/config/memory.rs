@@ -1,7 +1,8 @@
 //! How much memory the gateway can come to use, from its configuration alone.
 //!
-//! The sum is a ceiling, not a forecast: every connection open, every queue and cache full, every thread at the worst
-//! body at once. It leaves out what the operating system keeps for sockets and cached files.
+//! The sum is a ceiling, not a forecast: every connection open, every queue and cache full, every
+//! thread at the worst body at once. It leaves out what the operating system keeps for sockets and
+//! cached files.
 
 use bytesize::ByteSize;
 use serde::Serialize;
@@ -10,28 +11,32 @@ use super::{Compression, Config, Http2, Server, SinkKind};
 use crate::encoding;
 use crate::record::KEY_VALUE_BYTES_MAX;
 
-/// Of a connection beside its heads: its task with the request being served, its write buffer, its bookkeeping.
+/// Of a connection beside its heads: its task with the request being served, its write buffer, its
+/// bookkeeping.
 const CONNECTION_BYTES: usize = 32 << 10;
-/// Buffers of a head's size that a connection may hold: the head that is being answered, the chunk of its body that hyper
-/// has read, and what comes behind it.
+/// Buffers of a head's size that a connection may hold: the head that is being answered, the chunk
+/// of its body that hyper has read, and what comes behind it.
 const CONNECTION_HEADS: usize = 3;
 /// Of one header beside its bytes: its slot in the map of a head, which doubles when it grows.
 const HEADER_BYTES: usize = 256;
 /// Of a connection, the buffers of TLS: a record each way, and what the client has not taken yet.
 const TLS_BYTES: usize = 64 << 10;
-/// Of a connection over HTTP/2 beside its windows, its head and its streams: frames each way, header tables, bookkeeping.
+/// Of a connection over HTTP/2 beside its windows, its head and its streams: frames each way,
+/// header tables, bookkeeping.
 const HTTP2_CONNECTION_BYTES: usize = 64 << 10;
-/// Heads' sizes for which a connection over HTTP/2 may hold a head that is not whole: the library gives up at that.
+/// Heads' sizes for which a connection over HTTP/2 may hold a head that is not whole: the library
+/// gives up at that.
 const HTTP2_HEADS: usize = 4;
 /// Of a stream: its bookkeeping, and its answer until the client has taken it.
 const HTTP2_STREAM_BYTES: usize = 2 << 10;
-/// Of a request being answered over HTTP/2 beside its head. A head of many short fields takes four times its size.
+/// Of a request being answered over HTTP/2 beside its head. A head of many short fields takes four
+/// times its size.
 const HTTP2_REQUEST_BYTES: usize = 16 << 10;
-/// Of a record waiting beside its data and its ordering key: its slot, its attributes, its request's context and the
-/// acknowledgement.
+/// Of a record waiting beside its data and its ordering key: its slot, its attributes, its
+/// request's context and the acknowledgement.
 const RECORD_BYTES: usize = 512;
-/// Of a record being read, beside its data and its key: what was found of it, twice while the list of them grows, and
-/// its slot.
+/// Of a record being read, beside its data and its key: what was found of it, twice while the list
+/// of them grows, and its slot.
 const READ_RECORD_BYTES: usize = 384;
 /// Of a record in a batch beside its data, as a sink writes it: its attributes.
 const ENVELOPE_BYTES: usize = 1 << 10;
@@ -67,17 +72,26 @@ pub struct MemoryItem {
 }
 
 impl Config {
-    /// The most memory that this configuration lets the gateway use. Its limits keep the sum far below `usize::MAX`.
+    /// The most memory that this configuration lets the gateway use. Its limits keep the sum far
+    /// below `usize::MAX`.
     pub fn memory_ceiling(&self) -> MemoryCeiling {
         let server = &self.server;
         let workers: usize = self.topics.iter().map(|topic| topic.workers).sum();
-        let slots = self.topics.iter().map(|topic| topic.queue_records + topic.workers * topic.batch_records);
+        let slots = self
+            .topics
+            .iter()
+            .map(|topic| topic.queue_records + topic.workers * topic.batch_records);
         let write_buffers = self.topics.iter().map(|topic| {
             let data = topic.batch_bytes.max(server.max_body);
             topic.sink.copies() * topic.workers * (data + topic.batch_records * ENVELOPE_BYTES)
         });
         let readers = server.threads + server.readers();
-        let records_max = self.topics.iter().map(|topic| topic.queue_records).max().unwrap_or_default();
+        let records_max = self
+            .topics
+            .iter()
+            .map(|topic| topic.queue_records)
+            .max()
+            .unwrap_or_default();
         // A record takes at least 20 bytes of a body, and the keys of all no more than the body.
         let reading = server.max_body + records_max.min(server.max_body / 20) * READ_RECORD_BYTES;
         let compression = match self.sink.file.compress {
@@ -85,24 +99,51 @@ impl Config {
             Compression::Zstd => COMPRESSION_BYTES,
         };
         let items = [
-            ("connections", server.max_connections * server.connection_bytes()),
-            ("more for connections over HTTP/2", server.http2_connection_bytes()),
+            (
+                "connections",
+                server.max_connections * server.connection_bytes(),
+            ),
+            (
+                "more for connections over HTTP/2",
+                server.http2_connection_bytes(),
+            ),
             ("requests over HTTP/2", server.http2_request_bytes()),
             ("bodies being read and records waiting", server.memory),
-            ("slots of queues and batches", slots.sum::<usize>() * (RECORD_BYTES + KEY_VALUE_BYTES_MAX)),
+            (
+                "slots of queues and batches",
+                slots.sum::<usize>() * (RECORD_BYTES + KEY_VALUE_BYTES_MAX),
+            ),
             ("write buffers", write_buffers.sum()),
             ("parsing", readers * reading),
-            ("decoders before they are counted", server.threads * encoding::STATE_BYTES_MAX),
-            ("token and credential caches", 2 * self.tokens.cache_entries * CACHE_ENTRY_BYTES),
-            ("password hashes", server.password_permits() * PASSWORD_HASH_BYTES),
-            ("series of customers", self.metrics.customer_series * CUSTOMER_SERIES_BYTES),
+            (
+                "decoders before they are counted",
+                server.threads * encoding::STATE_BYTES_MAX,
+            ),
+            (
+                "token and credential caches",
+                2 * self.tokens.cache_entries * CACHE_ENTRY_BYTES,
+            ),
+            (
+                "password hashes",
+                server.password_permits() * PASSWORD_HASH_BYTES,
+            ),
+            (
+                "series of customers",
+                self.metrics.customer_series * CUSTOMER_SERIES_BYTES,
+            ),
             ("compression", compression),
-            ("stacks of threads", (readers + server.password_permits() + workers) * STACK_BYTES),
+            (
+                "stacks of threads",
+                (readers + server.password_permits() + workers) * STACK_BYTES,
+            ),
             ("program", BASE_BYTES),
         ]
         .map(|(name, bytes)| MemoryItem { name, bytes });
         let bytes = items.iter().map(|item| item.bytes).sum();
-        MemoryCeiling { items: items.into(), bytes }
+        MemoryCeiling {
+            items: items.into(),
+            bytes,
+        }
     }
 }
 
@@ -119,17 +160,31 @@ impl Server {
 
     /// Of all connections that may speak HTTP/2, what they may take beyond those that do not.
     fn http2_connection_bytes(&self) -> usize {
-        let Http2 { enabled, max_connections, max_streams, connection_window, .. } = self.http2;
+        let Http2 {
+            enabled,
+            max_connections,
+            max_streams,
+            connection_window,
+            ..
+        } = self.http2;
         let each = HTTP2_CONNECTION_BYTES
             + connection_window
             + HTTP2_HEADS * self.max_header
             + max_streams * HTTP2_STREAM_BYTES;
-        let connections = if enabled { max_connections.min(self.max_connections) } else { 0 };
+        let connections = if enabled {
+            max_connections.min(self.max_connections)
+        } else {
+            0
+        };
         connections * each.saturating_sub(self.http1_bytes())
     }
 
     fn http2_request_bytes(&self) -> usize {
-        let requests = if self.http2.enabled { self.http2.max_requests } else { 0 };
+        let requests = if self.http2.enabled {
+            self.http2.max_requests
+        } else {
+            0
+        };
         requests * (HTTP2_HEADS * self.max_header + HTTP2_REQUEST_BYTES)
     }
 }
@@ -140,7 +195,8 @@ impl SinkKind {
         match self {
             // As lines, and compressed.
             Self::File => 2,
-            // Four batches that the brokers have not reported yet, and the requests that carry them.
+            // Four batches that the brokers have not reported yet, and the requests that carry
+            // them.
             Self::Kafka => 5,
             // As messages, as the request, and as what the connection has not sent yet.
             Self::PubSub => 3,

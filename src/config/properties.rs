@@ -21,7 +21,9 @@ impl fmt::Debug for Properties {
 }
 
 /// Reads a table of texts, numbers and booleans, which all are texts to the library.
-pub(super) fn properties<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Properties, D::Error> {
+pub(super) fn properties<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Properties, D::Error> {
     let text = |(name, value)| match value {
         Value::String(text) => Ok((name, text)),
         Value::Integer(number) => Ok((name, number.to_string())),
@@ -32,5 +34,9 @@ pub(super) fn properties<'de, D: Deserializer<'de>>(deserializer: D) -> Result<P
         ))),
     };
     let table = BTreeMap::<String, Value>::deserialize(deserializer)?;
-    table.into_iter().map(text).collect::<Result<_, _>>().map(Properties)
+    table
+        .into_iter()
+        .map(text)
+        .collect::<Result<_, _>>()
+        .map(Properties)
 }

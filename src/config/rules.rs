@@ -1,4 +1,5 @@
-//! What must hold of values that are each of the right type. The limits are those that `defaults.toml` states.
+//! What must hold of values that are each of the right type. The limits are those that
+//! `defaults.toml` states.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -32,10 +33,22 @@ pub(super) fn broken(config: &Config) -> Vec<(String, String)> {
     listeners(config, &mut faults);
     tokens_and_login(config, &mut faults);
     logging(&config.logging, &mut faults);
-    faults.count("metrics.customer_series", config.metrics.customer_series, 0..=100_000);
+    faults.count(
+        "metrics.customer_series",
+        config.metrics.customer_series,
+        0..=100_000,
+    );
     paths(config, &mut faults);
-    faults.size("sink.file.rotate_size", config.sink.file.rotate_size, 4 * KIB..=TIB);
-    faults.duration("sink.file.rotate_age", config.sink.file.rotate_age, SECOND..=30 * DAY);
+    faults.size(
+        "sink.file.rotate_size",
+        config.sink.file.rotate_size,
+        4 * KIB..=TIB,
+    );
+    faults.duration(
+        "sink.file.rotate_age",
+        config.sink.file.rotate_age,
+        SECOND..=30 * DAY,
+    );
     for (table, topic) in TOPICS.iter().zip(&config.topics) {
         topic_bounds(&format!("topics.{table}"), topic, config, &mut faults);
     }
@@ -54,8 +67,16 @@ fn server(config: &Config, faults: &mut Faults) {
         "must be a URI reference (RFC 3986) of 1 to 255 characters",
     );
     faults.count("server.threads", server.threads, 1..=1024);
-    faults.count("server.max_connections", server.max_connections, 1..=1_000_000);
-    faults.count("server.max_connections_per_peer", server.max_connections_per_peer, 1..=1_000_000);
+    faults.count(
+        "server.max_connections",
+        server.max_connections,
+        1..=1_000_000,
+    );
+    faults.count(
+        "server.max_connections_per_peer",
+        server.max_connections_per_peer,
+        1..=1_000_000,
+    );
     faults.require(
         !server.proxy_protocol || !server.proxies.is_empty(),
         "server.proxy_protocol",
@@ -63,14 +84,26 @@ fn server(config: &Config, faults: &mut Faults) {
     );
     faults.size("server.max_header", server.max_header, 8 * KIB..=MIB);
     faults.count("server.max_headers", server.max_headers, 10..=1000);
-    faults.size("server.max_uri", server.max_uri, KIB..=server.max_header.clamp(8 * KIB, URI_MAX));
+    faults.size(
+        "server.max_uri",
+        server.max_uri,
+        KIB..=server.max_header.clamp(8 * KIB, URI_MAX),
+    );
     faults.size("server.max_body", server.max_body, KIB..=GIB);
     faults.size("server.memory", server.memory, MIB..=TIB);
-    faults.duration("server.header_timeout", server.header_timeout, SECOND..=MINUTE);
+    faults.duration(
+        "server.header_timeout",
+        server.header_timeout,
+        SECOND..=MINUTE,
+    );
     faults.duration("server.body_timeout", server.body_timeout, SECOND..=MINUTE);
     faults.size("server.body_rate", server.body_rate, 0..=GIB);
     request_timeout(config, faults);
-    faults.duration("server.write_timeout", server.write_timeout, SECOND..=10 * MINUTE);
+    faults.duration(
+        "server.write_timeout",
+        server.write_timeout,
+        SECOND..=10 * MINUTE,
+    );
     faults.require(
         server.idle_timeout > CLIENT_IDLE && server.idle_timeout <= DAY,
         "server.idle_timeout",
@@ -100,23 +133,67 @@ fn request_timeout(config: &Config, faults: &mut Faults) {
 fn transport(config: &Config, faults: &mut Faults) {
     let (tls, http2) = (&config.server.tls, &config.server.http2);
     let key = !tls.key.as_os_str().is_empty();
-    faults.require(key || !tls.is_on(), "server.tls.certificate", "needs server.tls.key");
-    faults.require(tls.is_on() || !key, "server.tls.key", "needs server.tls.certificate");
+    faults.require(
+        key || !tls.is_on(),
+        "server.tls.certificate",
+        "needs server.tls.key",
+    );
+    faults.require(
+        tls.is_on() || !key,
+        "server.tls.key",
+        "needs server.tls.certificate",
+    );
     let client_ca = !tls.client_ca.as_os_str().is_empty();
-    faults.require(tls.is_on() || !client_ca, "server.tls.client_ca", "needs server.tls.certificate");
+    faults.require(
+        tls.is_on() || !client_ca,
+        "server.tls.client_ca",
+        "needs server.tls.certificate",
+    );
     let required = tls.client_certificates == ClientCertificates::Required;
-    faults.require(client_ca || !required, "server.tls.client_certificates", "needs server.tls.client_ca");
-    faults.require(client_ca || tls.users.is_empty(), "server.tls.users", "needs server.tls.client_ca");
+    faults.require(
+        client_ca || !required,
+        "server.tls.client_certificates",
+        "needs server.tls.client_ca",
+    );
+    faults.require(
+        client_ca || tls.users.is_empty(),
+        "server.tls.users",
+        "needs server.tls.client_ca",
+    );
 
-    faults.count("server.http2.max_connections", http2.max_connections, 1..=1_000_000);
+    faults.count(
+        "server.http2.max_connections",
+        http2.max_connections,
+        1..=1_000_000,
+    );
     faults.count("server.http2.max_streams", http2.max_streams, 1..=1000);
     let streams = http2.max_streams.min(1000);
-    faults.count("server.http2.max_requests", http2.max_requests, streams..=1_000_000);
-    faults.size("server.http2.stream_window", http2.stream_window, 64 * KIB..=16 * MIB);
+    faults.count(
+        "server.http2.max_requests",
+        http2.max_requests,
+        streams..=1_000_000,
+    );
+    faults.size(
+        "server.http2.stream_window",
+        http2.stream_window,
+        64 * KIB..=16 * MIB,
+    );
     let window = http2.stream_window.clamp(64 * KIB, 16 * MIB);
-    faults.size("server.http2.connection_window", http2.connection_window, window..=64 * MIB);
-    faults.count("server.http2.max_pending_resets", http2.max_pending_resets, 1..=1000);
-    faults.count("server.http2.max_error_resets", http2.max_error_resets, 1..=10_000);
+    faults.size(
+        "server.http2.connection_window",
+        http2.connection_window,
+        window..=64 * MIB,
+    );
+    faults.count(
+        "server.http2.max_pending_resets",
+        http2.max_pending_resets,
+        1..=1000,
+    );
+    faults.count(
+        "server.http2.max_error_resets",
+        http2.max_error_resets,
+        1..=10_000,
+    );
 }
 
 fn listeners(config: &Config, faults: &mut Faults) {
@@ -144,24 +221,42 @@ fn listeners(config: &Config, faults: &mut Faults) {
 }
 
 fn collide(one: SocketAddr, other: SocketAddr) -> bool {
-    let same_ip = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    let same_ip =
+        one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() == other.port() && one.port() != 0 && same_ip
 }
 
 fn tokens_and_login(config: &Config, faults: &mut Faults) {
     let tokens = &config.tokens;
-    faults.duration("tokens.access_lifetime", tokens.access_lifetime, SECOND..=DAY);
-    faults.duration("tokens.refresh_lifetime", tokens.refresh_lifetime, tokens.access_lifetime..=90 * DAY);
+    faults.duration(
+        "tokens.access_lifetime",
+        tokens.access_lifetime,
+        SECOND..=DAY,
+    );
+    faults.duration(
+        "tokens.refresh_lifetime",
+        tokens.refresh_lifetime,
+        tokens.access_lifetime..=90 * DAY,
+    );
     faults.count("tokens.cache_entries", tokens.cache_entries, 1..=1_000_000);
     let login = &config.login;
     let quota = &config.quota;
     faults.count("quota.records", quota.records, 0..=u32::MAX as usize);
     faults.size("quota.bytes", quota.bytes, 0..=u32::MAX as usize);
-    faults.count("login.failures_per_user", login.failures_per_user, 1..=1_000_000);
-    faults.count("login.failures_per_peer", login.failures_per_peer, login.failures_per_user..=1_000_000);
+    faults.count(
+        "login.failures_per_user",
+        login.failures_per_user,
+        1..=1_000_000,
+    );
+    faults.count(
+        "login.failures_per_peer",
+        login.failures_per_peer,
+        login.failures_per_user..=1_000_000,
+    );
 }
 
-/// `Targets` takes any word for a module's name, and would so take a level's misspelling for a module to trace.
+/// `Targets` takes any word for a module's name, and would so take a level's misspelling for a
+/// module to trace.
 fn logging(logging: &Logging, faults: &mut Faults) {
     let directive = |text: &str| {
         let level = text.split_once('=').map_or(text, |(_, level)| level);
@@ -216,11 +311,27 @@ fn topic_bounds(table: &str, topic: &Topic, config: &Config, faults: &mut Faults
         "must not list an empty field",
     );
     faults.count(&key("queue_records"), topic.queue_records, 1..=10_000_000);
-    faults.size(&key("queue_bytes"), topic.queue_bytes, config.server.max_body..=TIB);
-    faults.count(&key("batch_records"), topic.batch_records, 1..=topic.queue_records.max(1));
-    faults.size(&key("batch_bytes"), topic.batch_bytes, KIB..=topic.queue_bytes.max(KIB));
+    faults.size(
+        &key("queue_bytes"),
+        topic.queue_bytes,
+        config.server.max_body..=TIB,
+    );
+    faults.count(
+        &key("batch_records"),
+        topic.batch_records,
+        1..=topic.queue_records.max(1),
+    );
+    faults.size(
+        &key("batch_bytes"),
+        topic.batch_bytes,
+        KIB..=topic.queue_bytes.max(KIB),
+    );
     faults.duration(&key("linger"), topic.linger, Duration::ZERO..=SECOND);
-    faults.require(topic.linger < topic.deadline, &key("linger"), "must be less than the topic's deadline");
+    faults.require(
+        topic.linger < topic.deadline,
+        &key("linger"),
+        "must be less than the topic's deadline",
+    );
     faults.require(
         topic.deadline >= Duration::from_millis(10) && topic.deadline < DEADLINE_END,
         &key("deadline"),
@@ -229,19 +340,24 @@ fn topic_bounds(table: &str, topic: &Topic, config: &Config, faults: &mut Faults
     faults.count(&key("workers"), topic.workers, 1..=64);
 }
 
-/// Two topics in one place could not be told apart by who reads them, and their writers would meet in one file.
+/// Two topics in one place could not be told apart by who reads them, and their writers would meet
+/// in one file.
 fn names_distinct(config: &Config, faults: &mut Faults) {
     for (later, topic) in config.topics.iter().enumerate() {
         let same = |other: &&Topic| other.sink == topic.sink && other.name == topic.name;
         faults.require(
             !config.topics[..later].iter().any(|other| same(&other)),
             &format!("topics.{}.name", TOPICS[later]),
-            format!("`{}` is the name of another topic of the same sink", topic.name),
+            format!(
+                "`{}` is the name of another topic of the same sink",
+                topic.name
+            ),
         );
     }
 }
 
-/// Topics that all stand still must leave room for a body, or one of them could keep the others from any.
+/// Topics that all stand still must leave room for a body, or one of them could keep the others
+/// from any.
 fn memory(config: &Config, faults: &mut Faults) {
     let queues = config.topics.iter().map(|topic| topic.queue_bytes);
     let needed = queues.fold(config.server.max_body, usize::saturating_add);
@@ -285,14 +401,20 @@ impl Faults {
         show: fn(T) -> D,
     ) {
         let (min, max) = (show(*limits.start()), show(*limits.end()));
-        self.require(limits.contains(&value), key, format!("must be {min} to {max}, is {}", show(value)));
+        self.require(
+            limits.contains(&value),
+            key,
+            format!("must be {min} to {max}, is {}", show(value)),
+        );
     }
 }
 
 /// In the largest unit that gives a whole number, so that nothing is rounded.
 fn size(bytes: usize) -> String {
     let units = [("TiB", TIB), ("GiB", GIB), ("MiB", MIB), ("KiB", KIB)];
-    let whole = units.into_iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit));
+    let whole = units
+        .into_iter()
+        .find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit));
     let (name, unit) = whole.unwrap_or(("B", 1));
     format!("{} {name}", bytes / unit)
 }

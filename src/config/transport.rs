@@ -69,7 +69,11 @@ impl Tls {
         let clients = (!self.client_ca.as_os_str().is_empty()).then(|| tls::ClientSettings {
             ca: self.client_ca.clone(),
             required: self.client_certificates == ClientCertificates::Required,
-            users: self.users.iter().map(|(name, email)| (name.clone(), email.as_str().into())).collect(),
+            users: self
+                .users
+                .iter()
+                .map(|(name, email)| (name.clone(), email.as_str().into()))
+                .collect(),
         });
         self.is_on().then(|| tls::Settings {
             certificate: self.certificate.clone(),

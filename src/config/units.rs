@@ -1,4 +1,5 @@
-//! Values that are written as text: sizes, durations and addresses. Their limits are in [`rules`](super::rules).
+//! Values that are written as text: sizes, durations and addresses. Their limits are in
+//! [`rules`](super::rules).
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -13,27 +14,38 @@ use crate::size;
 /// Reads bytes from `"8 MiB"`.
 pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     let parse = |text: &str| size::parse(text).and_then(|size| usize::try_from(size).ok());
-    deserializer.deserialize_str(Text { expected: "a size with its unit, such as \"8 MiB\"", parse })
+    deserializer.deserialize_str(Text {
+        expected: "a size with its unit, such as \"8 MiB\"",
+        parse,
+    })
 }
 
 /// Reads a duration from `"10s"`.
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let parse = |text: &str| humantime::parse_duration(text).ok();
-    deserializer.deserialize_str(Text { expected: "a duration with its unit, such as \"10s\"", parse })
+    deserializer.deserialize_str(Text {
+        expected: "a duration with its unit, such as \"10s\"",
+        parse,
+    })
 }
 
 /// Reads an address from `"127.0.0.1:8080"` or `"[::1]:8080"`.
 pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let parse = |text: &str| text.parse().ok();
-    deserializer
-        .deserialize_str(Text { expected: "an IP address and port, such as \"127.0.0.1:8080\"", parse })
+    deserializer.deserialize_str(Text {
+        expected: "an IP address and port, such as \"127.0.0.1:8080\"",
+        parse,
+    })
 }
 
 /// Reads networks from `["10.0.0.0/8", "::1"]`.
 pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     #[derive(Deserialize)]
     struct Network(#[serde(deserialize_with = "network")] IpNet);
-    Ok(Vec::<Network>::deserialize(deserializer)?.into_iter().map(|Network(network)| network).collect())
+    Ok(Vec::<Network>::deserialize(deserializer)?
+        .into_iter()
+        .map(|Network(network)| network)
+        .collect())
 }
 
 fn network<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpNet, D::Error> {

@@ -8,28 +8,44 @@ use super::*;
 const NO_LIMIT: usize = 64 << 20;
 type Way = (Encoding, fn(&[u8]) -> Vec<u8>);
 /// Each way to encode, raw deflate among them.
-const WAYS: [Way; 4] =
-    [(Encoding::Gzip, gzip), (Encoding::Deflate, zlib), (Encoding::Deflate, deflate), (Encoding::Zstd, zstd)];
+const WAYS: [Way; 4] = [
+    (Encoding::Gzip, gzip),
+    (Encoding::Deflate, zlib),
+    (Encoding::Deflate, deflate),
+    (Encoding::Zstd, zstd),
+];
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(plain).and_then(|()| encoder.finish()).expect("encoded")
+    encoder
+        .write_all(plain)
+        .and_then(|()| encoder.finish())
+        .expect("encoded")
 }
 
 fn zlib(plain: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(plain).and_then(|()| encoder.finish()).expect("encoded")
+    encoder
+        .write_all(plain)
+        .and_then(|()| encoder.finish())
+        .expect("encoded")
 }
 
 fn deflate(plain: &[u8]) -> Vec<u8> {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(plain).and_then(|()| encoder.finish()).expect("encoded")
+    encoder
+        .write_all(plain)
+        .and_then(|()| encoder.finish())
+        .expect("encoded")
 }
 
 fn zstd(plain: &[u8]) -> Vec<u8> {
     let mut encoder = zstd::Encoder::new(Vec::new(), 3).expect("an encoder");
     encoder.include_checksum(true).expect("it takes that");
-    encoder.write_all(plain).and_then(|()| encoder.finish()).expect("encoded")
+    encoder
+        .write_all(plain)
+        .and_then(|()| encoder.finish())
+        .expect("encoded")
 }
 
 /// Decodes a body that arrives in pieces of `piece` bytes.
@@ -66,14 +82,26 @@ fn is_corrupt(result: &Result<Vec<u8>, DecodeError>) -> bool {
 
 #[test]
 fn what_was_encoded_is_decoded_in_pieces_of_any_size() {
-    let noise: Vec<u8> = (0..100_000_u32).map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
+    let noise: Vec<u8> = (0..100_000_u32)
+        .map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[3])
+        .collect();
     let spaces = vec![b' '; 3 * STEP_BYTES_MAX];
-    for plain in [&b""[..], b"a", br#"{"envcustomerid":"acme"}"#, &spaces, &noise] {
+    for plain in [
+        &b""[..],
+        b"a",
+        br#"{"envcustomerid":"acme"}"#,
+        &spaces,
+        &noise,
+    ] {
         for (encoding, encode) in WAYS {
             let body = encode(plain);
             for piece in [1, 2, 3, 1000, body.len()] {
                 let found = decode_pieces(encoding, &body, piece, NO_LIMIT).expect("valid");
-                assert!(found == plain, "{encoding:?} of {} bytes in pieces of {piece}", plain.len());
+                assert!(
+                    found == plain,
+                    "{encoding:?} of {} bytes in pieces of {piece}",
+                    plain.len()
+                );
             }
         }
     }
@@ -85,7 +113,10 @@ fn the_limit_is_of_what_comes_out() {
     for (encoding, encode) in WAYS {
         let body = encode(&plain);
         assert!(decode_pieces(encoding, &body, 10, plain.len()).is_ok());
-        assert_eq!(decode_pieces(encoding, &body, 10, plain.len() - 1), Err(DecodeError::TooLarge));
+        assert_eq!(
+            decode_pieces(encoding, &body, 10, plain.len() - 1),
+            Err(DecodeError::TooLarge)
+        );
     }
 }
 
@@ -95,7 +126,12 @@ fn what_is_cut_off_is_refused() {
         let body = encode(br#"{"envcustomerid":"acme","splitby":"acme"}"#);
         for end in 0..body.len() {
             let result = decode(encoding, &body[..end]);
-            assert_eq!(result, Err(corrupt(encoding, "it is cut off")), "{end} of {}", body.len());
+            assert_eq!(
+                result,
+                Err(corrupt(encoding, "it is cut off")),
+                "{end} of {}",
+                body.len()
+            );
         }
     }
 }
@@ -104,16 +140,30 @@ fn what_is_cut_off_is_refused() {
 fn what_is_changed_or_followed_is_refused() {
     for (encoding, encode) in WAYS {
         let body = encode(&br#"{"envcustomerid":"acme"}"#.repeat(100));
-        for behind in [&b"\0"[..], b"\0\0\0\0\0\0\0\0", b"x", b"{\"envcustomerid\":\"acme\"}"] {
-            assert!(is_corrupt(&decode(encoding, &[&body, behind].concat())), "{encoding:?} and {behind:?}");
+        for behind in [
+            &b"\0"[..],
+            b"\0\0\0\0\0\0\0\0",
+            b"x",
+            b"{\"envcustomerid\":\"acme\"}",
+        ] {
+            assert!(
+                is_corrupt(&decode(encoding, &[&body, behind].concat())),
+                "{encoding:?} and {behind:?}"
+            );
         }
-        assert!(is_corrupt(&decode(encoding, br#"{"envcustomerid":"acme"}"#)), "{encoding:?}: plain JSON");
+        assert!(
+            is_corrupt(&decode(encoding, br#"{"envcustomerid":"acme"}"#)),
+            "{encoding:?}: plain JSON"
+        );
     }
     for (encoding, encode) in [WAYS[0], WAYS[1], WAYS[3]] {
         let mut body = encode(b"a checksum tells");
         let last = body.len() - 1;
         body[last] ^= 1;
-        assert!(is_corrupt(&decode(encoding, &body)), "{encoding:?}: a checksum that is wrong");
+        assert!(
+            is_corrupt(&decode(encoding, &body)),
+            "{encoding:?}: a checksum that is wrong"
+        );
     }
 }
 
@@ -122,7 +172,11 @@ fn what_is_said_of_a_fault_does_not_depend_on_the_pieces() {
     let body = br#"{"envcustomerid":"acme","splitby":"a"}"#.repeat(20);
     for piece in [1, 4, body.len()] {
         let result = decode_pieces(Encoding::Deflate, &body, piece, NO_LIMIT);
-        assert_eq!(result, Err(corrupt(Encoding::Deflate, "it is corrupt")), "in pieces of {piece}");
+        assert_eq!(
+            result,
+            Err(corrupt(Encoding::Deflate, "it is corrupt")),
+            "in pieces of {piece}"
+        );
     }
 }
 
@@ -131,11 +185,17 @@ fn gzip_has_members_and_zstd_has_frames() {
     for (encoding, encode) in [WAYS[0], WAYS[3]] {
         let body = [encode(b"one,"), encode(b""), encode(b"two")].concat();
         for piece in [1, 7, body.len()] {
-            assert_eq!(decode_pieces(encoding, &body, piece, NO_LIMIT).as_deref(), Ok(&b"one,two"[..]));
+            assert_eq!(
+                decode_pieces(encoding, &body, piece, NO_LIMIT).as_deref(),
+                Ok(&b"one,two"[..])
+            );
         }
     }
     assert!(decode(Encoding::Gzip, &gzip(b"a").repeat(GZIP_MEMBERS_MAX)).is_ok());
-    assert!(is_corrupt(&decode(Encoding::Gzip, &gzip(b"a").repeat(GZIP_MEMBERS_MAX + 1))));
+    assert!(is_corrupt(&decode(
+        Encoding::Gzip,
+        &gzip(b"a").repeat(GZIP_MEMBERS_MAX + 1)
+    )));
 }
 
 #[test]
@@ -143,28 +203,47 @@ fn a_window_beyond_the_bound_is_refused() {
     let with_window = |log| {
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).expect("an encoder");
         encoder.window_log(log).expect("it takes that");
-        encoder.write_all(&[b'x'; 1000]).and_then(|()| encoder.finish()).expect("encoded")
+        encoder
+            .write_all(&[b'x'; 1000])
+            .and_then(|()| encoder.finish())
+            .expect("encoded")
     };
     assert!(decode(Encoding::Zstd, &with_window(ZSTD_WINDOW_LOG_MAX)).is_ok());
-    assert!(is_corrupt(&decode(Encoding::Zstd, &with_window(ZSTD_WINDOW_LOG_MAX + 1))));
+    assert!(is_corrupt(&decode(
+        Encoding::Zstd,
+        &with_window(ZSTD_WINDOW_LOG_MAX + 1)
+    )));
 }
 
 #[test]
 fn the_state_counts_and_is_bounded() {
-    let noise: Vec<u8> =
-        (0..12_000_000_u32).map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
+    let noise: Vec<u8> = (0..12_000_000_u32)
+        .map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[3])
+        .collect();
     let mut encoder = zstd::Encoder::new(Vec::new(), 1).expect("an encoder");
-    encoder.window_log(ZSTD_WINDOW_LOG_MAX).expect("it takes that");
-    let large = encoder.write_all(&noise).and_then(|()| encoder.finish()).expect("encoded");
-    for (encoding, body, least) in
-        [(Encoding::Zstd, large, 8 << 20), (Encoding::Gzip, gzip(&noise), 40 << 10)]
-    {
+    encoder
+        .window_log(ZSTD_WINDOW_LOG_MAX)
+        .expect("it takes that");
+    let large = encoder
+        .write_all(&noise)
+        .and_then(|()| encoder.finish())
+        .expect("encoded");
+    for (encoding, body, least) in [
+        (Encoding::Zstd, large, 8 << 20),
+        (Encoding::Gzip, gzip(&noise), 40 << 10),
+    ] {
         let memory = Memory::new(usize::MAX / 2);
         let mut decoder = Decoder::new(encoding, &memory).expect("room");
         let mut output = Buffer::new(&memory, None);
-        decoder.step(&mut &body[..50_000], &mut output, NO_LIMIT).expect("valid");
+        decoder
+            .step(&mut &body[..50_000], &mut output, NO_LIMIT)
+            .expect("valid");
         drop(output);
-        assert!((least..=STATE_BYTES_MAX).contains(&memory.used()), "{encoding:?}: {}", memory.used());
+        assert!(
+            (least..=STATE_BYTES_MAX).contains(&memory.used()),
+            "{encoding:?}: {}",
+            memory.used()
+        );
 
         let little = Memory::new(memory.used() - 1);
         drop(decoder);

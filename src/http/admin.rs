@@ -1,4 +1,5 @@
-//! The admin listener: liveness, readiness and metrics. Meant for loopback or a private network; it knows no users.
+//! The admin listener: liveness, readiness and metrics. Meant for loopback or a private network; it
+//! knows no users.
 
 use std::convert::Infallible;
 use std::io;
@@ -58,7 +59,8 @@ pub trait State {
     fn metrics(&self) -> String;
 }
 
-/// The admin listener, on a thread of its own: it answers while the gateway is at its busiest, and while it drains.
+/// The admin listener, on a thread of its own: it answers while the gateway is at its busiest, and
+/// while it drains.
 pub struct Admin {
     stop: CancellationToken,
     thread: JoinHandle<()>,
@@ -71,18 +73,22 @@ impl Admin {
     /// The operating system's, of a thread or a runtime that it does not give.
     pub fn start(listener: StdListener, state: impl State + Send + 'static) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
-            let serve = serve(listener, Rc::new(state));
-            LocalSet::new().block_on(&runtime, async {
+        let thread = std::thread::Builder::new()
+            .name("admin".to_owned())
+            .spawn(move || {
+                let serve = serve(listener, Rc::new(state));
+                LocalSet::new().block_on(&runtime, async {
                 tokio::select! {
                     Err(error) = serve => tracing::error!(%error, "the admin listener has ended"),
                     () = stopped.cancelled() => {}
                 }
             });
-        })?;
+            })?;
         Ok(Self { stop, thread })
     }
 
@@ -98,7 +104,10 @@ async fn serve(listener: StdListener, state: Rc<impl State + 'static>) -> io::Re
     let listener = TcpListener::from_std(listener)?;
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let permit = Arc::clone(&permits).acquire_owned().await.map_err(io::Error::other)?;
+        let permit = Arc::clone(&permits)
+            .acquire_owned()
+            .await
+            .map_err(io::Error::other)?;
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
@@ -106,7 +115,14 @@ async fn serve(listener: StdListener, state: Rc<impl State + 'static>) -> io::Re
         let pages = Pages(Rc::clone(&state));
         tokio::task::spawn_local(async move {
             // Who asks for a page and goes away has nobody to be told.
-            let _ = connection::serve(stream, Protocol::Http1, LIMITS, &pages, &Draining::default()).await;
+            let _ = connection::serve(
+                stream,
+                Protocol::Http1,
+                LIMITS,
+                &pages,
+                &Draining::default(),
+            )
+            .await;
             drop(permit);
         });
     }
@@ -121,7 +137,11 @@ impl<S: State> Application for Pages<S> {
             "/livez" => json(StatusCode::OK, &serde_json::json!({"alive": true})),
             "/readyz" => {
                 let readiness = self.0.readiness();
-                let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+                let status = if readiness.ready {
+                    StatusCode::OK
+                } else {
+                    StatusCode::SERVICE_UNAVAILABLE
+                };
                 json(status, &readiness)
             }
             "/metrics" => metrics(self.0.metrics()),

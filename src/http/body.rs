@@ -1,4 +1,5 @@
-//! A request's body, decoded, bounded in bytes and in time, and what to do with a body that nobody wants.
+//! A request's body, decoded, bounded in bytes and in time, and what to do with a body that nobody
+//! wants.
 
 mod pace;
 
@@ -17,7 +18,8 @@ use crate::encoding::{DecodeError, Decoder, Encoding};
 use crate::memory::{Buffer, Memory};
 use crate::telemetry::Limit;
 
-/// A rest of a refused body up to this many bytes is read and dropped, so that the connection stays usable.
+/// A rest of a refused body up to this many bytes is read and dropped, so that the connection stays
+/// usable.
 const SMALL_REST: usize = 64 * 1024;
 /// Other connections of the thread have their turn after so many steps of decoding.
 const DECODING_STEPS: usize = 4;
@@ -38,7 +40,8 @@ pub(super) struct BodyLimits {
 /// A body, and how far it has been read.
 pub(super) struct Body {
     incoming: Incoming,
-    /// The client waits for `100 Continue` before it sends the body. hyper sends that with the first read.
+    /// The client waits for `100 Continue` before it sends the body. hyper sends that with the
+    /// first read.
     awaited: bool,
     ended: bool,
     /// It broke off, or its framing did: where the next request begins, nobody can say.
@@ -48,12 +51,21 @@ pub(super) struct Body {
 impl Body {
     pub(super) fn new(incoming: Incoming, headers: &HeaderMap) -> Self {
         let ended = incoming.is_end_stream();
-        Self { incoming, awaited: headers.contains_key(EXPECT), ended, broken: false }
+        Self {
+            incoming,
+            awaited: headers.contains_key(EXPECT),
+            ended,
+            broken: false,
+        }
     }
 
-    /// Refuses, before a byte of it is read, a body that is declared too large or in an encoding that is not served.
-    /// Returns the encoding.
-    pub(super) fn admit(&self, headers: &HeaderMap, limits: BodyLimits) -> Result<Option<Encoding>, Refusal> {
+    /// Refuses, before a byte of it is read, a body that is declared too large or in an encoding
+    /// that is not served. Returns the encoding.
+    pub(super) fn admit(
+        &self,
+        headers: &HeaderMap,
+        limits: BodyLimits,
+    ) -> Result<Option<Encoding>, Refusal> {
         if self.incoming.size_hint().lower() > limits.size as u64 {
             return Err(Refusal::BodyTooLarge { limit: limits.size });
         }
@@ -71,7 +83,10 @@ impl Body {
         let collect = async {
             match encoding {
                 None => self.collect_plain(limits.size, memory, &pace).await,
-                Some(encoding) => self.collect_decoded(encoding, limits.size, memory, &pace).await,
+                Some(encoding) => {
+                    self.collect_decoded(encoding, limits.size, memory, &pace)
+                        .await
+                }
             }
         };
         pace.keep(collect).await.map_err(Refusal::BodyLate)?
@@ -83,14 +98,20 @@ impl Body {
         memory: &Arc<Memory>,
         pace: &Pace,
     ) -> Result<Bytes, Refusal> {
-        let expected = self.incoming.size_hint().exact().and_then(|length| usize::try_from(length).ok());
+        let expected = self
+            .incoming
+            .size_hint()
+            .exact()
+            .and_then(|length| usize::try_from(length).ok());
         let mut buffer = Buffer::new(memory, expected);
         while let Some(chunk) = self.next().await {
             let chunk = chunk.map_err(|_| Refusal::BodyBroken)?;
             if buffer.len() + chunk.len() > limit {
                 return Err(Refusal::BodyTooLarge { limit });
             }
-            buffer.extend(&chunk).map_err(|_| Refusal::Full(Limit::Memory))?;
+            buffer
+                .extend(&chunk)
+                .map_err(|_| Refusal::Full(Limit::Memory))?;
             pace.came(chunk.len());
         }
         Ok(buffer.freeze())
@@ -103,7 +124,8 @@ impl Body {
         memory: &Arc<Memory>,
         pace: &Pace,
     ) -> Result<Bytes, Refusal> {
-        let mut decoder = Decoder::new(encoding, memory).map_err(|_| Refusal::Full(Limit::Memory))?;
+        let mut decoder =
+            Decoder::new(encoding, memory).map_err(|_| Refusal::Full(Limit::Memory))?;
         let mut buffer = Buffer::new(memory, Some(limit));
         let length = self.incoming.size_hint().exact();
         let (mut received, mut steps) = (0, 0_usize);
@@ -115,7 +137,10 @@ impl Body {
                 return Err(Refusal::BodyTooLarge { limit });
             }
             let mut rest = &chunk[..];
-            while decoder.step(&mut rest, &mut buffer, limit).map_err(|error| refused(error, limit))? {
+            while decoder
+                .step(&mut rest, &mut buffer, limit)
+                .map_err(|error| refused(error, limit))?
+            {
                 steps += 1;
                 if let Some(length) = length {
                     buffer.expect(foreseen(buffer.len(), received - rest.len(), length).min(limit));
@@ -129,7 +154,8 @@ impl Body {
         Ok(buffer.freeze())
     }
 
-    /// Reads and drops the rest after a refusal, if it is small. Says whether the connection can go on.
+    /// Reads and drops the rest after a refusal, if it is small. Says whether the connection can go
+    /// on.
     pub(super) async fn discard_small(&mut self) -> bool {
         if self.ended || self.broken {
             return self.ended;
@@ -148,7 +174,10 @@ impl Body {
             }
             Some(())
         };
-        matches!(tokio::time::timeout(SMALL_REST_TIME, discard).await, Ok(Some(())))
+        matches!(
+            tokio::time::timeout(SMALL_REST_TIME, discard).await,
+            Ok(Some(()))
+        )
     }
 
     /// The next bytes; none at the end. Trailers carry nothing that the gateway reads.
@@ -176,22 +205,30 @@ impl Body {
 
 /// The one encoding that the headers name.
 pub(super) fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>, Refusal> {
-    let names =
-        headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
-    let mut names = names.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty());
+    let names = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    let mut names = names
+        .map(<[u8]>::trim_ascii)
+        .filter(|name| !name.is_empty());
     match (names.next(), names.next()) {
         (None, _) => Ok(None),
         (Some(name), None) if name.eq_ignore_ascii_case(b"identity") => Ok(None),
-        (Some(name), None) => Encoding::named(name).map(Some).ok_or(Refusal::EncodingNotServed),
+        (Some(name), None) => Encoding::named(name)
+            .map(Some)
+            .ok_or(Refusal::EncodingNotServed),
         (Some(_), Some(_)) => Err(Refusal::EncodingNotServed),
     }
 }
 
-/// How long a body will be of which so much has been decoded from so much of its whole length: an eighth longer than if all
-/// of it is like that, and longer than it is already by a quarter.
+/// How long a body will be of which so much has been decoded from so much of its whole length: an
+/// eighth longer than if all of it is like that, and longer than it is already by a quarter.
 fn foreseen(decoded: usize, read: usize, length: u64) -> usize {
     let whole = (decoded as u128 * u128::from(length) / read.max(1) as u128).saturating_mul(9) / 8;
-    usize::try_from(whole).unwrap_or(usize::MAX).max(decoded.saturating_add(decoded / 4))
+    usize::try_from(whole)
+        .unwrap_or(usize::MAX)
+        .max(decoded.saturating_add(decoded / 4))
 }
 
 fn refused(error: DecodeError, limit: usize) -> Refusal {
@@ -214,7 +251,11 @@ mod tests {
             (16_384, 10_000, 10_000, 20_480),
             (100, 0, u64::MAX, usize::MAX),
         ] {
-            assert_eq!(foreseen(decoded, read, length), foreseen_length, "{decoded} of {read} of {length}");
+            assert_eq!(
+                foreseen(decoded, read, length),
+                foreseen_length,
+                "{decoded} of {read} of {length}"
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Bounds on a request's head that are told in an answer like any other. Its size and its time are bounded before there is
-//! a request.
+//! Bounds on a request's head that are told in an answer like any other. Its size and its time are
+//! bounded before there is a request.
 
 use hyper::http::request::Parts;
 
@@ -19,11 +19,19 @@ pub struct HeadLimits {
 
 impl HeadLimits {
     pub(super) fn admit(&self, head: &Parts) -> Result<(), Refusal> {
-        if head.uri.path_and_query().is_some_and(|target| target.as_str().len() > self.uri_size) {
-            return Err(Refusal::UriTooLong { limit: self.uri_size });
+        if head
+            .uri
+            .path_and_query()
+            .is_some_and(|target| target.as_str().len() > self.uri_size)
+        {
+            return Err(Refusal::UriTooLong {
+                limit: self.uri_size,
+            });
         }
         if head.headers.len() > self.headers_max {
-            return Err(Refusal::TooManyHeaders { limit: self.headers_max });
+            return Err(Refusal::TooManyHeaders {
+                limit: self.headers_max,
+            });
         }
         Ok(())
     }

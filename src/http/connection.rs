@@ -1,9 +1,10 @@
-//! One client's connection: which version of HTTP it speaks, its time limits, and an end that lets the client read the
-//! last answer.
+//! One client's connection: which version of HTTP it speaks, its time limits, and an end that lets
+//! the client read the last answer.
 //!
-//! hyper's own header timeout also runs while a connection is idle, and ours must stay open for minutes then, so the
-//! limits are kept here. The socket notes where the connection stands, for which it looks at the clock twice a request;
-//! `watch` bounds its time by that. A request's time counts from the first byte of its head.
+//! hyper's own header timeout also runs while a connection is idle, and ours must stay open for
+//! minutes then, so the limits are kept here. The socket notes where the connection stands, for
+//! which it looks at the clock twice a request; `watch` bounds its time by that. A request's time
+//! counts from the first byte of its head.
 
 mod http2;
 mod preface;
@@ -32,10 +33,11 @@ pub use http2::Http2Limits;
 use preface::Preface;
 use watch::Watch;
 
-/// How long, once draining, a client may take to read its last answer, or to send the rest of a request's head.
+/// How long, once draining, a client may take to read its last answer, or to send the rest of a
+/// request's head.
 const HURRY_TIME: Duration = Duration::from_secs(2);
-/// How long, and how much, is still read from a client after the last answer, so that the answer reaches it and not
-/// a reset (RFC 9112, section 9.6).
+/// How long, and how much, is still read from a client after the last answer, so that the answer
+/// reaches it and not a reset (RFC 9112, section 9.6).
 const LINGER_TIME: Duration = Duration::from_secs(5);
 const LINGER_TIME_DRAINING: Duration = Duration::from_millis(500);
 const LINGER_SIZE: usize = 64 * 1024 * 1024;
@@ -84,11 +86,12 @@ pub(super) trait Application {
     fn reached(&self, _limit: Limit) {}
 }
 
-/// Serves one connection until it ends, or, once `draining`, until the requests that are under way are answered.
+/// Serves one connection until it ends, or, once `draining`, until the requests that are under way
+/// are answered.
 ///
 /// # Errors
-/// The connection broke off, was late with a request or with reading an answer, or did not speak HTTP; what can be
-/// answered then, hyper has answered.
+/// The connection broke off, was late with a request or with reading an answer, or did not speak
+/// HTTP; what can be answered then, hyper has answered.
 pub(super) async fn serve<S>(
     stream: S,
     protocol: Protocol,
@@ -116,11 +119,16 @@ where
     }
     let ended = match http2 {
         Some(_) if !application.takes_http2() => http2::refuse(&mut socket.clone()).await,
-        // Boxed: a connection is as large as the largest of what it may become, and most become another.
+        // Boxed: a connection is as large as the largest of what it may become, and most become
+        // another.
         Some(http2) => Box::pin(http2::serve(socket.clone(), watch, http2, draining)).await,
         None => serve_http1(&socket, watch, draining).await,
     };
-    let time = if draining.has_begun() { LINGER_TIME_DRAINING } else { LINGER_TIME };
+    let time = if draining.has_begun() {
+        LINGER_TIME_DRAINING
+    } else {
+        LINGER_TIME
+    };
     let _ = tokio::time::timeout(time, linger(socket)).await;
     ended
 }
@@ -203,8 +211,8 @@ enum Phase {
     Streams,
 }
 
-/// The socket as hyper sees it, which notes where the connection stands. Cloned, so that it outlives hyper's connection
-/// for the lingering close.
+/// The socket as hyper sees it, which notes where the connection stands. Cloned, so that it
+/// outlives hyper's connection for the lingering close.
 struct Socket<S>(Rc<RefCell<Noted<S>>>);
 
 struct Noted<S> {
@@ -261,13 +269,19 @@ impl<S> Socket<S> {
         noted.phase = Phase::Answering;
     }
 
-    /// The limit for which hyper has refused a head. It does not say whether the headers were too many or too long; what
-    /// has come of them does, but for what came along with the request before.
+    /// The limit for which hyper has refused a head. It does not say whether the headers were too
+    /// many or too long; what has come of them does, but for what came along with the request
+    /// before.
     fn limit_of(&self, error: &hyper::Error, header_size: usize) -> Option<Limit> {
-        let too_large =
-            if self.0.borrow().came < header_size { Limit::HeaderCount } else { Limit::HeaderSize };
+        let too_large = if self.0.borrow().came < header_size {
+            Limit::HeaderCount
+        } else {
+            Limit::HeaderSize
+        };
         let is_uri = error.to_string() == "URI too long";
-        error.is_parse_too_large().then_some(if is_uri { Limit::Uri } else { too_large })
+        error
+            .is_parse_too_large()
+            .then_some(if is_uri { Limit::Uri } else { too_large })
     }
 
     /// Whether the client takes nothing of what is to be written.
@@ -276,7 +290,10 @@ impl<S> Socket<S> {
     }
 
     /// A call of the stream, with whether the client takes what is written noted.
-    fn note_write<T>(&self, call: impl FnOnce(&mut S) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn note_write<T>(
+        &self,
+        call: impl FnOnce(&mut S) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         let noted = &mut *self.0.borrow_mut();
         let result = call(&mut noted.stream);
         if result.is_ready() {
@@ -297,8 +314,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         let noted = &mut *self.0.borrow_mut();
         let before = buffer.filled().len();
         let result = if noted.preface.replay(buffer) {
-            // With whatever came behind it: for a second read hyper would double its buffer. An error comes up again as an
-            // end of the stream.
+            // With whatever came behind it: for a second read hyper would double its buffer. An
+            // error comes up again as an end of the stream.
             let _ = Pin::new(&mut noted.stream).poll_read(context, buffer);
             Poll::Ready(Ok(()))
         } else {
@@ -316,7 +333,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
 
 /// Not vectored: answers are small, and one buffer is cheaper for the kernel to take than two.
 impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.note_write(|stream| Pin::new(stream).poll_write(context, bytes))
     }
 

@@ -29,8 +29,8 @@ impl Draining {
         self.0.has_begun.load(Ordering::Acquire)
     }
 
-    /// Waits for it. One task only may poll this: from the second time on that costs next to nothing, and leaves the
-    /// first waker in place.
+    /// Waits for it. One task only may poll this: from the second time on that costs next to
+    /// nothing, and leaves the first waker in place.
     pub(super) async fn begun(&self) {
         let mut cancelled = pin!(self.0.token.cancelled());
         let mut waits = false;

@@ -1,13 +1,14 @@
-//! What hyper lets pass of a request's head although the next reader on its way, or the one before, may read it
-//! otherwise. Pure. Where a body ends is hyper's to say; it refuses what is no HTTP, and ends the connection after a
-//! request with both a length and a transfer coding, which it reads by the coding (RFC 9112, section 6.1).
+//! What hyper lets pass of a request's head although the next reader on its way, or the one before,
+//! may read it otherwise. Pure. Where a body ends is hyper's to say; it refuses what is no HTTP,
+//! and ends the connection after a request with both a length and a transfer coding, which it reads
+//! by the coding (RFC 9112, section 6.1).
 
 use hyper::header::{HOST, HeaderName, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Version};
 
-/// Whether the head has one reading: one `Host`, which HTTP/1.0 may leave out (RFC 9112, section 3.2), and no transfer
-/// coding but `chunked`, said once. HTTP/2 has neither field to go by.
+/// Whether the head has one reading: one `Host`, which HTTP/1.0 may leave out (RFC 9112, section
+/// 3.2), and no transfer coding but `chunked`, said once. HTTP/2 has neither field to go by.
 pub(super) fn has_one_reading(head: &Parts) -> bool {
     let hosts = count(&head.headers, HOST);
     let has_its_host = match head.version {
@@ -16,8 +17,11 @@ pub(super) fn has_one_reading(head: &Parts) -> bool {
         _ => return true,
     };
     let codings = count(&head.headers, TRANSFER_ENCODING);
-    let is_chunked =
-        |headers: &HeaderMap| headers[TRANSFER_ENCODING].as_bytes().eq_ignore_ascii_case(b"chunked");
+    let is_chunked = |headers: &HeaderMap| {
+        headers[TRANSFER_ENCODING]
+            .as_bytes()
+            .eq_ignore_ascii_case(b"chunked")
+    };
     has_its_host && (codings == 0 || codings == 1 && is_chunked(&head.headers))
 }
 
@@ -53,7 +57,15 @@ mod tests {
         check(Version::HTTP_2, &[host, host], true);
         check(Version::HTTP_11, &[host, coding("Chunked")], true);
         check(Version::HTTP_11, &[host, coding("gzip, chunked")], false);
-        check(Version::HTTP_11, &[host, coding("identity"), coding("chunked")], false);
-        check(Version::HTTP_11, &[host, coding("chunked"), coding("chunked")], false);
+        check(
+            Version::HTTP_11,
+            &[host, coding("identity"), coding("chunked")],
+            false,
+        );
+        check(
+            Version::HTTP_11,
+            &[host, coding("chunked"), coding("chunked")],
+            false,
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! A body to the records that may be published, all or none: read, authorised, given ids. It waits for nothing, so it
-//! may run on any thread.
+//! A body to the records that may be published, all or none: read, authorised, given ids. It waits
+//! for nothing, so it may run on any thread.
 
 use std::sync::Arc;
 
@@ -40,8 +40,11 @@ pub(super) type Runs = SmallVec<[(Arc<Customer>, usize); 1]>;
 impl Intake<'_> {
     /// Checks 6 to 8 of the contract's section 2: 6 for all records, then 7 and 8 of each in turn.
     pub(super) fn accept(&self, body: &Bytes, context: Context) -> Result<Accepted, Refusal> {
-        let ParsedBody { records: parsed, indexed } =
-            record::parse_body(body, self.form, self.key_fields, self.records_max).map_err(refused)?;
+        let ParsedBody {
+            records: parsed,
+            indexed,
+        } = record::parse_body(body, self.form, self.key_fields, self.records_max)
+            .map_err(refused)?;
         let directory = self.identity.directory().load();
         let principal = current(&directory, self.principal)?;
         let context = Arc::new(context);
@@ -53,14 +56,28 @@ impl Intake<'_> {
                     Arc::clone(&last.id)
                 }
                 _ => {
-                    let customer = customer(&directory, &principal, parsed.customer(), self.metrics)
-                        .map_err(|refusal| if indexed { of_record(index, refusal) } else { refusal })?;
+                    let customer =
+                        customer(&directory, &principal, parsed.customer(), self.metrics).map_err(
+                            |refusal| {
+                                if indexed {
+                                    of_record(index, refusal)
+                                } else {
+                                    refusal
+                                }
+                            },
+                        )?;
                     customers.push((Arc::clone(customer), 1));
                     Arc::clone(&customer.id)
                 }
             };
             let (id, context) = (record::next_id(context.time), Arc::clone(&context));
-            records.push(Record { id, context, customer, key: parsed.into_key(), data });
+            records.push(Record {
+                id,
+                context,
+                customer,
+                key: parsed.into_key(),
+                data,
+            });
         }
         Ok(Accepted { records, customers })
     }
@@ -88,25 +105,37 @@ pub(super) fn customer<'d>(
     })
 }
 
-/// How records stand in a body with these headers. What clients say of JSON is not looked at: they say anything.
+/// How records stand in a body with these headers. What clients say of JSON is not looked at: they
+/// say anything.
 pub fn form(headers: &HeaderMap) -> Form {
-    let media_type =
-        headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
-    let is_lines = media_type
-        .is_some_and(|media_type| media_type.trim_ascii().eq_ignore_ascii_case(b"application/x-ndjson"));
+    let media_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
+    let is_lines = media_type.is_some_and(|media_type| {
+        media_type
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"application/x-ndjson")
+    });
     if is_lines { Form::Lines } else { Form::Json }
 }
 
 fn refused(fault: BodyFault) -> Refusal {
     match fault {
         BodyFault::TooMany => Refusal::TooMuch,
-        BodyFault::Malformed { record: Some(index), malformed } => {
-            of_record(index, Refusal::Malformed(malformed))
-        }
-        BodyFault::Malformed { record: None, malformed } => Refusal::Malformed(malformed),
+        BodyFault::Malformed {
+            record: Some(index),
+            malformed,
+        } => of_record(index, Refusal::Malformed(malformed)),
+        BodyFault::Malformed {
+            record: None,
+            malformed,
+        } => Refusal::Malformed(malformed),
     }
 }
 
 fn of_record(index: usize, refusal: Refusal) -> Refusal {
-    Refusal::OfRecord { index, refusal: Box::new(refusal) }
+    Refusal::OfRecord {
+        index,
+        refusal: Box::new(refusal),
+    }
 }

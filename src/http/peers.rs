@@ -1,5 +1,5 @@
-//! How many connections each peer address has. An address is forgotten with its last connection, so there are never more of
-//! them than connections.
+//! How many connections each peer address has. An address is forgotten with its last connection, so
+//! there are never more of them than connections.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,10 +15,14 @@ pub(super) struct Peers {
 
 impl Peers {
     pub(super) fn new(connections_max: usize) -> Arc<Self> {
-        Arc::new(Self { connections_max, connections: Mutex::new(HashMap::new()) })
+        Arc::new(Self {
+            connections_max,
+            connections: Mutex::new(HashMap::new()),
+        })
     }
 
-    /// A place for one more connection of this address, given back when dropped; none where it has as many as it may.
+    /// A place for one more connection of this address, given back when dropped; none where it has
+    /// as many as it may.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let peer = Peer::from(address);
         let mut connections = self.lock();
@@ -27,11 +31,16 @@ impl Peers {
             return None;
         }
         *count += 1;
-        Some(Place { peers: Arc::clone(self), peer })
+        Some(Place {
+            peers: Arc::clone(self),
+            peer,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Peer, usize>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

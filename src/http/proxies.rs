@@ -1,5 +1,6 @@
-//! Who a client is behind proxies. Only what a configured proxy says of it counts: in a header of the PROXY protocol before
-//! anything else of a connection, in `X-Forwarded-For` at each request. What all others say of themselves is nothing.
+//! Who a client is behind proxies. Only what a configured proxy says of it counts: in a header of
+//! the PROXY protocol before anything else of a connection, in `X-Forwarded-For` at each request.
+//! What all others say of themselves is nothing.
 
 mod forwarded;
 mod header;
@@ -26,11 +27,13 @@ impl Proxies {
     /// Whether it is the address of a proxy.
     pub(super) fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.networks.iter().any(|network| network.contains(&address))
+        self.networks
+            .iter()
+            .any(|network| network.contains(&address))
     }
 
-    /// The address of the client at the other end of a connection that `peer` has opened. Takes the header of the PROXY
-    /// protocol off it, where one is due, and not a byte more.
+    /// The address of the client at the other end of a connection that `peer` has opened. Takes the
+    /// header of the PROXY protocol off it, where one is due, and not a byte more.
     ///
     /// # Errors
     /// The connection does not begin with such a header, or not within `time`.
@@ -49,7 +52,10 @@ impl Proxies {
 
     /// The address of the client whose request has come from `proxy`.
     pub(super) fn forwarded(&self, proxy: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let lines = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes);
+        let lines = headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .map(HeaderValue::as_bytes);
         forwarded::client(proxy, lines, |address| self.contains(address))
     }
 }

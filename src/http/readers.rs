@@ -1,5 +1,6 @@
-//! Threads beside the serving ones, for bodies that take long to read: a serving thread never holds up its other
-//! connections for one of them. They are few, and so are the bodies taken apart at one time.
+//! Threads beside the serving ones, for bodies that take long to read: a serving thread never holds
+//! up its other connections for one of them. They are few, and so are the bodies taken apart at one
+//! time.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::response::Refusal;
 use crate::telemetry::Limit;
 
-/// Bodies up to this many bytes are read where they are: for at most a few milliseconds, and nearly all are far smaller.
+/// Bodies up to this many bytes are read where they are: for at most a few milliseconds, and nearly
+/// all are far smaller.
 pub(super) const READ_IN_PLACE_MAX: usize = 256 << 10;
 
 /// A few threads that read.
@@ -23,14 +25,21 @@ pub struct Readers {
 }
 
 impl Readers {
-    /// As many as `threads`, each started when it is needed. A body waits for one as long as `patience`.
+    /// As many as `threads`, each started when it is needed. A body waits for one as long as
+    /// `patience`.
     ///
     /// # Errors
     /// The operating system's, of what it does not give.
     pub fn new(threads: usize, patience: Duration) -> io::Result<Self> {
-        let runtime =
-            Builder::new_current_thread().thread_name("reader").max_blocking_threads(threads).build()?;
-        Ok(Self { runtime: Some(runtime), permits: Arc::new(Semaphore::new(threads)), patience })
+        let runtime = Builder::new_current_thread()
+            .thread_name("reader")
+            .max_blocking_threads(threads)
+            .build()?;
+        Ok(Self {
+            runtime: Some(runtime),
+            permits: Arc::new(Semaphore::new(threads)),
+            patience,
+        })
     }
 
     /// How many have nothing to do.
@@ -39,18 +48,24 @@ impl Readers {
         self.permits.available_permits()
     }
 
-    /// Does `work` on one of the threads, once one is free; where that is not soon, the gateway is full. What was read
-    /// comes with its permit: who holds that holds the memory that the work has taken.
+    /// Does `work` on one of the threads, once one is free; where that is not soon, the gateway is
+    /// full. What was read comes with its permit: who holds that holds the memory that the work
+    /// has taken.
     pub(super) async fn read<R: Send + 'static>(
         &self,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> Result<(R, OwnedSemaphorePermit), Refusal> {
         let permit = tokio::time::timeout(self.patience, Arc::clone(&self.permits).acquire_owned());
-        let permit =
-            permit.await.map_err(|_| Refusal::Full(Limit::Readers))?.map_err(|_| Refusal::Internal)?;
+        let permit = permit
+            .await
+            .map_err(|_| Refusal::Full(Limit::Readers))?
+            .map_err(|_| Refusal::Internal)?;
         let runtime = self.runtime.as_ref().ok_or(Refusal::Internal)?;
         // The permit goes along: the work goes on where its client has gone away.
-        runtime.spawn_blocking(move || (work(), permit)).await.map_err(|_| Refusal::Internal)
+        runtime
+            .spawn_blocking(move || (work(), permit))
+            .await
+            .map_err(|_| Refusal::Internal)
     }
 }
 

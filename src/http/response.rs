@@ -1,5 +1,5 @@
-//! Every status and every message that a client can see; the only place that holds them. Clients in the field match
-//! on both, so a change here is a change of the contract.
+//! Every status and every message that a client can see; the only place that holds them. Clients in
+//! the field match on both, so a change here is a change of the contract.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,7 +24,8 @@ pub(super) type Answer = Response<Full<Bytes>>;
 
 /// How long a client is asked to wait when there is no room: room comes as fast as the sink writes.
 const FULL_RETRY: Duration = Duration::from_secs(1);
-/// How long a client is asked to wait when the sink did not confirm: an outage lasts longer than a full queue.
+/// How long a client is asked to wait when the sink did not confirm: an outage lasts longer than a
+/// full queue.
 const UNCONFIRMED_RETRY: Duration = Duration::from_secs(5);
 
 /// A good end.
@@ -36,7 +37,11 @@ pub(super) enum Success<'a> {
     /// The health check that clients ask.
     Running,
     /// A user's new tokens.
-    Tokens { user: &'a User, customers: Vec<&'a Arc<Customer>>, pair: TokenPair },
+    Tokens {
+        user: &'a User,
+        customers: Vec<&'a Arc<Customer>>,
+        pair: TokenPair,
+    },
 }
 
 /// Every other end: what was wrong, and with whom.
@@ -50,7 +55,8 @@ pub(super) enum Refusal {
     },
     Internal,
 
-    /// The token endpoint's answers to credentials, to a refresh token, and to a body that holds none.
+    /// The token endpoint's answers to credentials, to a refresh token, and to a body that holds
+    /// none.
     WrongLogin,
     WrongRefreshToken,
     NoRefreshToken,
@@ -109,8 +115,8 @@ pub(super) enum Refusal {
     Full(Limit),
     /// The queue never has room for so much.
     TooMuch,
-    /// The sink did not confirm all: indexes to send again, and indexes that are in vain. `failed` lists nothing when
-    /// the sink confirmed nothing.
+    /// The sink did not confirm all: indexes to send again, and indexes that are in vain. `failed`
+    /// lists nothing when the sink confirmed nothing.
     Unconfirmed {
         failed: Vec<usize>,
         rejected: Vec<usize>,
@@ -127,7 +133,11 @@ impl Success<'_> {
             Self::Published => fixed(r#"{"message":"Data published successfully"}"#),
             Self::TicketTaken => fixed(r#"{"message":"Success"}"#),
             Self::Running => fixed(r#"{"message":"API is running"}"#),
-            Self::Tokens { user, customers, pair } => {
+            Self::Tokens {
+                user,
+                customers,
+                pair,
+            } => {
                 let mut answer = json(StatusCode::OK, &TokenAnswer::new(user, &customers, &pair));
                 insert(&mut answer, CACHE_CONTROL, "no-store");
                 answer
@@ -198,11 +208,16 @@ struct RefusalBody<'a> {
 }
 
 impl Refusal {
-    /// The token endpoint says `detail` where the others say `message`, and none of its answers may be stored.
+    /// The token endpoint says `detail` where the others say `message`, and none of its answers may
+    /// be stored.
     pub(super) fn into_answer(self, endpoint: Endpoint) -> Answer {
         let (text, of_token) = (self.text(), endpoint == Endpoint::Token);
         let mut body = RefusalBody::default();
-        let said = if of_token { &mut body.detail } else { &mut body.message };
+        let said = if of_token {
+            &mut body.detail
+        } else {
+            &mut body.message
+        };
         *said = Some(&text);
         if let Self::Unconfirmed { failed, rejected } = &self {
             (body.failed, body.rejected) = (failed, rejected);
@@ -216,7 +231,9 @@ impl Refusal {
         let mut answer = json(self.status(), &body);
         if let Some(wait) = self.retry_after() {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            answer
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
         if let Self::MethodNotAllowed { allow } = self {
             insert(&mut answer, ALLOW, allow);
@@ -225,7 +242,11 @@ impl Refusal {
             insert(&mut answer, CACHE_CONTROL, "no-store");
         }
         if answer.status() == StatusCode::UNAUTHORIZED {
-            let challenge = if of_token { r#"Basic realm="IEM""# } else { "Bearer" };
+            let challenge = if of_token {
+                r#"Basic realm="IEM""#
+            } else {
+                "Bearer"
+            };
             insert(&mut answer, WWW_AUTHENTICATE, challenge);
         }
         answer
@@ -290,10 +311,14 @@ impl Refusal {
                 ));
             }
             Self::TooManyHeaders { limit } => {
-                return Cow::Owned(format!("The request has more than the {limit} headers that are taken"));
+                return Cow::Owned(format!(
+                    "The request has more than the {limit} headers that are taken"
+                ));
             }
             Self::BodyTooLarge { limit } => {
-                return Cow::Owned(format!("The body is larger than the {limit} bytes that are taken"));
+                return Cow::Owned(format!(
+                    "The body is larger than the {limit} bytes that are taken"
+                ));
             }
             Self::EncodingNotServed => {
                 "The body's Content-Encoding is not served: gzip, deflate, zstd or identity is, and one alone"
@@ -306,7 +331,9 @@ impl Refusal {
             Self::InactiveCustomer => "Data has been sent for inactive customer",
             Self::NotAssociated => "User is not associated with the customer",
             Self::OverQuota { .. } => "The customer is over its quota, try again later",
-            Self::OverBurst => "The customer may never send so much at once, send less in a request",
+            Self::OverBurst => {
+                "The customer may never send so much at once, send less in a request"
+            }
             Self::NoIntegration => "The query parameter integrationid is missing or empty",
             Self::UnknownIntegration => "Integration not found",
             Self::TooManyRequests => "Too many requests at once, try again later",
@@ -335,7 +362,9 @@ impl Refusal {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooManyAttempts { retry_after } | Self::OverQuota { retry_after } => Some(*retry_after),
+            Self::TooManyAttempts { retry_after } | Self::OverQuota { retry_after } => {
+                Some(*retry_after)
+            }
             Self::Unconfirmed { .. } => Some(UNCONFIRMED_RETRY),
             Self::OverBurst => Some(FULL_RETRY),
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(FULL_RETRY),
@@ -368,7 +397,9 @@ fn with_body(status: StatusCode, body: Bytes) -> Answer {
 }
 
 fn insert(answer: &mut Answer, name: HeaderName, value: &'static str) {
-    answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    answer
+        .headers_mut()
+        .insert(name, HeaderValue::from_static(value));
 }
 
 #[cfg(test)]
@@ -378,14 +409,20 @@ mod tests {
     #[test]
     fn the_canned_answer_says_its_length() {
         let text = std::str::from_utf8(TOO_MANY_CONNECTIONS).expect("it is ASCII");
-        let (head, body) = text.split_once("\r\n\r\n").expect("it has a head and a body");
-        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .expect("it has a head and a body");
+        assert!(
+            head.contains(&format!("Content-Length: {}\r\n", body.len())),
+            "{head}"
+        );
     }
 
     #[test]
     fn a_wait_is_rounded_up_and_never_0() {
         let check = |wait: Duration, expected: &str| {
-            let answer = Refusal::TooManyAttempts { retry_after: wait }.into_answer(Endpoint::Token);
+            let answer =
+                Refusal::TooManyAttempts { retry_after: wait }.into_answer(Endpoint::Token);
             assert_eq!(answer.headers()[RETRY_AFTER], expected, "{wait:?}");
         };
         check(Duration::ZERO, "1");

@@ -34,7 +34,13 @@ impl<'a> Route<'a> {
     /// Finds the route; a slash at the end of the path is as good as none.
     pub fn of(method: &Method, path: &'a str) -> Self {
         let path = path.strip_suffix('/').unwrap_or(path);
-        let post = |route: Self| if method == Method::POST { route } else { Self::MethodNotAllowed(POST) };
+        let post = |route: Self| {
+            if method == Method::POST {
+                route
+            } else {
+                Self::MethodNotAllowed(POST)
+            }
+        };
         match path {
             "/api/v1/user/token" => post(Self::Token),
             "/api/v1/user/token/refresh" => post(Self::Refresh),
@@ -44,13 +50,16 @@ impl<'a> Route<'a> {
                 _ => Self::MethodNotAllowed(GET_OR_POST),
             },
             _ => {
-                if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.paths().contains(&path)) {
+                if let Some(kind) = Kind::ALL
+                    .into_iter()
+                    .find(|kind| kind.paths().contains(&path))
+                {
                     return post(Self::Publish(kind));
                 }
                 match path.strip_prefix("/gbp/push/") {
-                    Some(customer) if !customer.is_empty() && !customer.contains('/') => {
-                        post(Self::Ticket(percent_decode_str(customer).decode_utf8_lossy()))
-                    }
+                    Some(customer) if !customer.is_empty() && !customer.contains('/') => post(
+                        Self::Ticket(percent_decode_str(customer).decode_utf8_lossy()),
+                    ),
                     _ => Self::NotFound,
                 }
             }
@@ -68,7 +77,8 @@ impl<'a> Route<'a> {
     }
 }
 
-/// The first value of a query parameter, percent-decoded, `+` read as a space; none when it is absent.
+/// The first value of a query parameter, percent-decoded, `+` read as a space; none when it is
+/// absent.
 pub fn query_value<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'a, str>> {
     query?.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -94,7 +104,8 @@ mod tests {
             assert_eq!(Route::of(&method, path), expected, "{method} {path}");
         };
         for slash in ["", "/"] {
-            let post = |path: &str, expected| check(Method::POST, &format!("{path}{slash}"), expected);
+            let post =
+                |path: &str, expected| check(Method::POST, &format!("{path}{slash}"), expected);
             post("/api/v1/user/token", Route::Token);
             post("/api/v1/user/token/refresh", Route::Refresh);
             post("/publish/allevents", Route::Publish(Kind::Event));
@@ -106,15 +117,47 @@ mod tests {
             post("/gbp/push/acme", Route::Ticket("acme".into()));
             post("/gbp/push/a%2Fb%20c", Route::Ticket("a/b c".into()));
             post("/gbp/push/{customer}", Route::Ticket("{customer}".into()));
-            check(Method::GET, &format!("/publish/healthcheck{slash}"), Route::Running);
-            check(Method::HEAD, &format!("/publish/healthcheck{slash}"), Route::Running);
-            check(Method::PUT, &format!("/publish/healthcheck{slash}"), Route::MethodNotAllowed(GET_OR_POST));
-            check(Method::OPTIONS, &format!("/publish/metrics{slash}"), Route::MethodNotAllowed(POST));
-            check(Method::GET, &format!("/gbp/push/acme{slash}"), Route::MethodNotAllowed(POST));
-            check(Method::GET, &format!("/api/v1/user/token{slash}"), Route::MethodNotAllowed(POST));
+            check(
+                Method::GET,
+                &format!("/publish/healthcheck{slash}"),
+                Route::Running,
+            );
+            check(
+                Method::HEAD,
+                &format!("/publish/healthcheck{slash}"),
+                Route::Running,
+            );
+            check(
+                Method::PUT,
+                &format!("/publish/healthcheck{slash}"),
+                Route::MethodNotAllowed(GET_OR_POST),
+            );
+            check(
+                Method::OPTIONS,
+                &format!("/publish/metrics{slash}"),
+                Route::MethodNotAllowed(POST),
+            );
+            check(
+                Method::GET,
+                &format!("/gbp/push/acme{slash}"),
+                Route::MethodNotAllowed(POST),
+            );
+            check(
+                Method::GET,
+                &format!("/api/v1/user/token{slash}"),
+                Route::MethodNotAllowed(POST),
+            );
         }
-        for path in ["/", "", "*", "/publish", "/publish/events", "/gbp/push", "/gbp/push/", "/gbp/push/a/b"]
-        {
+        for path in [
+            "/",
+            "",
+            "*",
+            "/publish",
+            "/publish/events",
+            "/gbp/push",
+            "/gbp/push/",
+            "/gbp/push/a/b",
+        ] {
             check(Method::POST, path, Route::NotFound);
         }
         check(Method::POST, "/publish/metrics//", Route::NotFound);
@@ -124,14 +167,21 @@ mod tests {
     #[test]
     fn query_values() {
         let check = |query: Option<&str>, expected: Option<&str>| {
-            assert_eq!(query_value(query, "integrationid").as_deref(), expected, "{query:?}");
+            assert_eq!(
+                query_value(query, "integrationid").as_deref(),
+                expected,
+                "{query:?}"
+            );
         };
         check(None, None);
         check(Some(""), None);
         check(Some("other=1"), None);
         check(Some("integrationid"), Some(""));
         check(Some("integrationid=snow"), Some("snow"));
-        check(Some("a=b&integrationid=first&integrationid=second"), Some("first"));
+        check(
+            Some("a=b&integrationid=first&integrationid=second"),
+            Some("first"),
+        );
         check(Some("integration%69d=a%20b+c"), Some("a b c"));
         check(Some("integrationid=%zz%ff"), Some("%zz\u{fffd}"));
     }

@@ -1,6 +1,7 @@
 //! Accepts connections, hands them in turn to the serving threads, and drains. It reads no request.
 //!
-//! Each serving thread has a runtime of its own, so that a connection stays on one core and its tasks need no locks.
+//! Each serving thread has a runtime of its own, so that a connection stays on one core and its
+//! tasks need no locks.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -36,8 +37,8 @@ use crate::tls::LiveTls;
 const REFUSALS_MAX: usize = 64;
 /// How long such a connection is kept for the client to read the answer.
 const REFUSAL_TIME: Duration = Duration::from_secs(2);
-/// Connections that are served before it is asked which others have something: where many are, each is answered while
-/// its memory is still in the caches.
+/// Connections that are served before it is asked which others have something: where many are, each
+/// is answered while its memory is still in the caches.
 const EVENTS: usize = 8;
 /// The wait after `accept` failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -144,11 +145,20 @@ impl Server {
             .map(|index| {
                 // Unbounded, but it never holds more than the permits let through.
                 let (sender, receiver) = mpsc::unbounded_channel();
-                let thread = Thread { shared: Arc::clone(&shared), draining: draining.clone() };
+                let thread = Thread {
+                    shared: Arc::clone(&shared),
+                    draining: draining.clone(),
+                };
                 Ok((sender, thread.spawn(index, receiver)?))
             })
             .collect::<io::Result<_>>()?;
-        Ok(Self { listener, connections_max: settings.connections_max, shared, draining, threads })
+        Ok(Self {
+            listener,
+            connections_max: settings.connections_max,
+            shared,
+            draining,
+            threads,
+        })
     }
 
     /// Accepts until `shutdown`, then closes the listener.
@@ -175,11 +185,17 @@ impl Server {
                     tokio::spawn(async move { shared.refuse(stream).await });
                     continue;
                 };
-                // Answers are small and written at once: waiting to fill a segment would only delay them.
+                // Answers are small and written at once: waiting to fill a segment would only delay
+                // them.
                 let _ = stream.set_nodelay(true);
                 if let (Ok(stream), Some(index)) = (stream.into_std(), next.next()) {
-                    // A thread that is gone has panicked out of its runtime; its connections end with it.
-                    let _ = self.threads[index].0.send(Accepted { stream, peer, permit });
+                    // A thread that is gone has panicked out of its runtime; its connections end
+                    // with it.
+                    let _ = self.threads[index].0.send(Accepted {
+                        stream,
+                        peer,
+                        permit,
+                    });
                 }
             }
         };
@@ -190,8 +206,8 @@ impl Server {
         Ok(())
     }
 
-    /// Closes idle connections, lets requests under way finish until `deadline`, and ends the threads. Says whether
-    /// all connections ended by themselves.
+    /// Closes idle connections, lets requests under way finish until `deadline`, and ends the
+    /// threads. Says whether all connections ended by themselves.
     pub fn drain(self, deadline: Instant) -> bool {
         drop(self.listener);
         self.draining.begin();
@@ -208,7 +224,8 @@ impl Shared {
         service: &Arc<Service>,
         metrics: &Arc<Metrics>,
     ) -> Self {
-        let http2 = |count: fn(Http2Settings) -> usize| Semaphore::new(settings.http2.map_or(0, count));
+        let http2 =
+            |count: fn(Http2Settings) -> usize| Semaphore::new(settings.http2.map_or(0, count));
         Self {
             service: Arc::clone(service),
             tls: tls.cloned(),
@@ -222,10 +239,12 @@ impl Shared {
         }
     }
 
-    /// Tells a client that there are too many connections, if not too many are being told already. Over TLS nobody is: a
-    /// handshake costs more than there is to give now.
+    /// Tells a client that there are too many connections, if not too many are being told already.
+    /// Over TLS nobody is: a handshake costs more than there is to give now.
     async fn refuse(&self, mut stream: TcpStream) {
-        let Ok(_permit) = self.refusals.try_acquire() else { return };
+        let Ok(_permit) = self.refusals.try_acquire() else {
+            return;
+        };
         if self.tls.is_some() {
             return;
         }
@@ -244,14 +263,23 @@ pub(super) struct Thread {
 }
 
 impl Thread {
-    fn spawn(self, index: usize, receiver: mpsc::UnboundedReceiver<Accepted>) -> io::Result<JoinHandle<()>> {
+    fn spawn(
+        self,
+        index: usize,
+        receiver: mpsc::UnboundedReceiver<Accepted>,
+    ) -> io::Result<JoinHandle<()>> {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_all().max_io_events_per_tick(EVENTS).build()?;
-        std::thread::Builder::new().name(format!("http-{index}")).spawn(move || {
-            LocalSet::new().block_on(&runtime, self.run(receiver));
-            // What still runs on the blocking pool is a password hash that nobody waits for.
-            runtime.shutdown_background();
-        })
+        let runtime = runtime
+            .enable_all()
+            .max_io_events_per_tick(EVENTS)
+            .build()?;
+        std::thread::Builder::new()
+            .name(format!("http-{index}"))
+            .spawn(move || {
+                LocalSet::new().block_on(&runtime, self.run(receiver));
+                // What still runs on the blocking pool is a password hash that nobody waits for.
+                runtime.shutdown_background();
+            })
     }
 
     /// Serves what it is handed until the sender is gone, then until its connections have ended.
@@ -266,8 +294,20 @@ impl Thread {
         connections.wait().await;
     }
 
-    async fn serve(&self, Accepted { stream, peer, permit }: Accepted) {
-        let Shared { metrics, proxies, peers, .. } = &*self.shared;
+    async fn serve(
+        &self,
+        Accepted {
+            stream,
+            peer,
+            permit,
+        }: Accepted,
+    ) {
+        let Shared {
+            metrics,
+            proxies,
+            peers,
+            ..
+        } = &*self.shared;
         let open = metrics.connection_opened();
         let mut stream = match TcpStream::from_std(stream) {
             Ok(stream) => stream,
@@ -297,7 +337,11 @@ impl Thread {
     }
 
     /// Whose connection it is; none if the gateway is to stop before that is known.
-    async fn client(&self, stream: &mut TcpStream, peer: SocketAddr) -> Option<io::Result<SocketAddr>> {
+    async fn client(
+        &self,
+        stream: &mut TcpStream,
+        peer: SocketAddr,
+    ) -> Option<io::Result<SocketAddr>> {
         tokio::select! {
             biased;
             client = self.shared.proxies.client(stream, peer, self.shared.limits.header_time) => Some(client),
@@ -305,7 +349,12 @@ impl Thread {
         }
     }
 
-    async fn serve_stream(&self, stream: TcpStream, address: IpAddr, is_proxy: bool) -> io::Result<()> {
+    async fn serve_stream(
+        &self,
+        stream: TcpStream,
+        address: IpAddr,
+        is_proxy: bool,
+    ) -> io::Result<()> {
         match &self.shared.tls {
             None => self.serve_plain(stream, address, is_proxy).await,
             // Boxed: it is larger than a connection without it.
@@ -320,7 +369,12 @@ impl Thread {
         address: IpAddr,
         is_proxy: bool,
     ) -> io::Result<()> {
-        let Shared { limits, http2_connections, metrics, .. } = &*self.shared;
+        let Shared {
+            limits,
+            http2_connections,
+            metrics,
+            ..
+        } = &*self.shared;
         // A client that is not offered HTTP/2 speaks HTTP/1.1 as well.
         let http2 = http2_connections.try_acquire().ok();
         let secured = tokio::select! {
@@ -329,7 +383,11 @@ impl Thread {
             // Nothing of a request has come.
             () = self.draining.begun() => return Ok(()),
         };
-        let Secured { stream, protocol, certified } = secured.inspect_err(|error| {
+        let Secured {
+            stream,
+            protocol,
+            certified,
+        } = secured.inspect_err(|error| {
             metrics.handshake_failed();
             if error.kind() == io::ErrorKind::TimedOut {
                 metrics.reached(Limit::HandshakeTime);
@@ -339,17 +397,33 @@ impl Thread {
             metrics.reached(Limit::Http2Connections);
         }
         let http2 = http2.filter(|_| protocol == Protocol::Http2);
-        let client = Client { certified, http2: Cell::new(http2), ..self.client_at(address, is_proxy) };
+        let client = Client {
+            certified,
+            http2: Cell::new(http2),
+            ..self.client_at(address, is_proxy)
+        };
         connection::serve(stream, protocol, *limits, &client, &self.draining).await
     }
 
     /// Serves a connection without TLS, over a stream of any kind.
-    pub(super) async fn serve_plain<S>(&self, stream: S, address: IpAddr, is_proxy: bool) -> io::Result<()>
+    pub(super) async fn serve_plain<S>(
+        &self,
+        stream: S,
+        address: IpAddr,
+        is_proxy: bool,
+    ) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let client = self.client_at(address, is_proxy);
-        connection::serve(stream, Protocol::Either, self.shared.limits, &client, &self.draining).await
+        connection::serve(
+            stream,
+            Protocol::Either,
+            self.shared.limits,
+            &client,
+            &self.draining,
+        )
+        .await
     }
 
     fn client_at(&self, address: IpAddr, is_proxy: bool) -> Client<'_> {
@@ -379,7 +453,12 @@ struct Client<'a> {
 
 impl Application for Client<'_> {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
-        let Shared { service, requests, proxies, .. } = self.shared;
+        let Shared {
+            service,
+            requests,
+            proxies,
+            ..
+        } = self.shared;
         let _permit = if request.version() == Version::HTTP_2 {
             let Ok(permit) = requests.try_acquire() else {
                 self.reached(Limit::Http2Requests);
@@ -389,13 +468,21 @@ impl Application for Client<'_> {
         } else {
             None
         };
-        let peer =
-            if self.is_proxy { proxies.forwarded(self.address, request.headers()) } else { self.address };
-        service.answer(request, peer, self.certified.clone(), &self.shown).await
+        let peer = if self.is_proxy {
+            proxies.forwarded(self.address, request.headers())
+        } else {
+            self.address
+        };
+        service
+            .answer(request, peer, self.certified.clone(), &self.shown)
+            .await
     }
 
     fn takes_http2(&self) -> bool {
-        let permit = self.http2.take().or_else(|| self.shared.http2_connections.try_acquire().ok());
+        let permit = self
+            .http2
+            .take()
+            .or_else(|| self.shared.http2_connections.try_acquire().ok());
         let takes = permit.is_some();
         self.http2.set(permit);
         if !takes {

@@ -1,5 +1,6 @@
-//! A request's way, stage by stage: route, identity, body, record, authorisation, pipeline. Each stage knows nothing
-//! of the others; what goes wrong in one is a [`Refusal`], and the first one answers.
+//! A request's way, stage by stage: route, identity, body, record, authorisation, pipeline. Each
+//! stage knows nothing of the others; what goes wrong in one is a [`Refusal`], and the first one
+//! answers.
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -80,8 +81,8 @@ struct Inbound<'c> {
 }
 
 impl Service {
-    /// Answers one request, of a peer whose certificate, if it has one, stands for the user with the email `certified`, on a
-    /// connection that has `shown` tokens.
+    /// Answers one request, of a peer whose certificate, if it has one, stands for the user with
+    /// the email `certified`, on a connection that has `shown` tokens.
     pub(super) async fn answer(
         &self,
         request: Request<Incoming>,
@@ -92,24 +93,39 @@ impl Service {
         let began = Instant::now();
         let (head, body) = request.into_parts();
         let body = Body::new(body, &head.headers);
-        let mut request = Inbound { head, body, peer, certified, shown, received: SystemTime::now() };
+        let mut request = Inbound {
+            head,
+            body,
+            peer,
+            certified,
+            shown,
+            received: SystemTime::now(),
+        };
         // The path outlives the borrow of the request, whose body the stages read.
         let uri = request.head.uri.clone();
         let route = Route::of(&request.head.method, uri.path());
         let endpoint = route.endpoint();
         let stages = self.stages(route, uri.query(), &mut request);
-        let result = AssertUnwindSafe(stages).catch_unwind().await.unwrap_or(Err(Refusal::Internal));
+        let result = AssertUnwindSafe(stages)
+            .catch_unwind()
+            .await
+            .unwrap_or(Err(Refusal::Internal));
         let is_ambiguous = matches!(result, Err(Refusal::Ambiguous));
         let mut answer = result.unwrap_or_else(|refusal| {
-            refusal.limit().inspect(|limit| self.metrics.reached(*limit));
+            refusal
+                .limit()
+                .inspect(|limit| self.metrics.reached(*limit));
             refusal.into_answer(endpoint)
         });
         let goes_on = !is_ambiguous && request.body.discard_small().await;
         // Over HTTP/2 a body that is dropped costs its stream alone.
         if !goes_on && request.head.version < Version::HTTP_2 {
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            answer
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        self.metrics.answered(endpoint, answer.status().as_u16(), began.elapsed());
+        self.metrics
+            .answered(endpoint, answer.status().as_u16(), began.elapsed());
         identify(&mut answer, endpoint, &request);
         answer
     }
@@ -125,10 +141,14 @@ impl Service {
         }
         self.head.admit(&request.head)?;
         let success = match route {
-            Route::Publish(kind) => self.publish(kind, request).await.map(|()| Success::Published)?,
-            Route::Ticket(customer) => {
-                self.ticket(&customer, query, request).await.map(|()| Success::TicketTaken)?
-            }
+            Route::Publish(kind) => self
+                .publish(kind, request)
+                .await
+                .map(|()| Success::Published)?,
+            Route::Ticket(customer) => self
+                .ticket(&customer, query, request)
+                .await
+                .map(|()| Success::TicketTaken)?,
             Route::Token => return self.token(request).await,
             Route::Refresh => return self.refresh(request).await,
             Route::Running => Success::Running,
@@ -156,19 +176,37 @@ impl Service {
         request: &Inbound<'_>,
         body: Bytes,
     ) -> Result<(Accepted, Option<OwnedSemaphorePermit>), Refusal> {
-        let Topic { pipeline, key_fields } = &self.topics[kind as usize];
+        let Topic {
+            pipeline,
+            key_fields,
+        } = &self.topics[kind as usize];
         let context = self.context(kind, &principal, request);
         let (form, records_max) = (intake::form(&request.head.headers), pipeline.records_max());
         if body.len() <= READ_IN_PLACE_MAX {
             let (identity, metrics, principal) = (&*self.identity, &*self.metrics, &principal);
-            let intake = Intake { identity, metrics, principal, key_fields, form, records_max };
+            let intake = Intake {
+                identity,
+                metrics,
+                principal,
+                key_fields,
+                form,
+                records_max,
+            };
             return Ok((intake.accept(&body, context)?, None));
         }
         let (identity, metrics) = (Arc::clone(&self.identity), Arc::clone(&self.metrics));
         let key_fields = key_fields.clone();
         let accept = move || {
-            let (identity, metrics, principal, key_fields) = (&*identity, &*metrics, &principal, &key_fields);
-            let intake = Intake { identity, metrics, principal, key_fields, form, records_max };
+            let (identity, metrics, principal, key_fields) =
+                (&*identity, &*metrics, &principal, &key_fields);
+            let intake = Intake {
+                identity,
+                metrics,
+                principal,
+                key_fields,
+                form,
+                records_max,
+            };
             intake.accept(&body, context)
         };
         let (accepted, permit) = self.readers.read(accept).await?;
@@ -185,9 +223,15 @@ impl Service {
         let principal = self.ticket_sender(request).await?;
         authorization::may_call(principal.user())?;
         let customer = self.customer(&principal, customer)?;
-        let id =
-            query_value(query, "integrationid").filter(|id| !id.is_empty()).ok_or(Refusal::NoIntegration)?;
-        let integration = self.identity.directory().load().integration(&customer.id, &id).cloned();
+        let id = query_value(query, "integrationid")
+            .filter(|id| !id.is_empty())
+            .ok_or(Refusal::NoIntegration)?;
+        let integration = self
+            .identity
+            .directory()
+            .load()
+            .integration(&customer.id, &id)
+            .cloned();
         let integration = integration.ok_or(Refusal::UnknownIntegration)?;
         let data = self.body(request, Some(Kind::Ticket)).await?;
         let (update, permit) = self.ticket_update(&data).await?;
@@ -197,8 +241,22 @@ impl Service {
         context.integration = Some(integration.id.as_str().into());
         context.actionable_state = integration.state(update.state).map(Into::into);
         let (id, context) = (record::next_id(context.time), Arc::new(context));
-        let records = smallvec![Record { id, context, customer: Arc::clone(&customer.id), key, data }];
-        self.deliver(Kind::Ticket, Accepted { records, customers: smallvec![(customer, 1)] }, permit).await
+        let records = smallvec![Record {
+            id,
+            context,
+            customer: Arc::clone(&customer.id),
+            key,
+            data
+        }];
+        self.deliver(
+            Kind::Ticket,
+            Accepted {
+                records,
+                customers: smallvec![(customer, 1)],
+            },
+            permit,
+        )
+        .await
     }
 
     /// A ticket's change, read as [`accept`](Self::accept) does.
@@ -208,7 +266,10 @@ impl Service {
     ) -> Result<(TicketUpdate, Option<OwnedSemaphorePermit>), Refusal> {
         let key_fields = &self.topics[Kind::Ticket as usize].key_fields;
         if data.len() <= READ_IN_PLACE_MAX {
-            return Ok((TicketUpdate::parse(data, key_fields).map_err(Refusal::Malformed)?, None));
+            return Ok((
+                TicketUpdate::parse(data, key_fields).map_err(Refusal::Malformed)?,
+                None,
+            ));
         }
         let (data, key_fields) = (data.clone(), key_fields.clone());
         let parse = move || TicketUpdate::parse(&data, &key_fields).map_err(Refusal::Malformed);
@@ -218,18 +279,23 @@ impl Service {
 
     /// Who sends records: the holder of a token, or else of a client certificate.
     fn holder(&self, request: &Inbound<'_>) -> Option<Result<Principal, TokenError>> {
-        let token = access_token(&request.head.headers)
-            .map(|token| self.identity.principal(token, request.shown, request.received));
+        let token = access_token(&request.head.headers).map(|token| {
+            self.identity
+                .principal(token, request.shown, request.received)
+        });
         token.or_else(|| self.certified(request))
     }
 
     /// The user that the client's certificate stands for.
     fn certified(&self, request: &Inbound<'_>) -> Option<Result<Principal, TokenError>> {
-        request.certified.as_deref().map(|email| self.identity.certified(email))
+        request
+            .certified
+            .as_deref()
+            .map(|email| self.identity.certified(email))
     }
 
-    /// Who sends a ticket's change: the holder of a token, or else of Basic credentials, or else of a client
-    /// certificate.
+    /// Who sends a ticket's change: the holder of a token, or else of Basic credentials, or else of
+    /// a client certificate.
     async fn ticket_sender(&self, request: &Inbound<'_>) -> Result<Principal, Refusal> {
         let headers = &request.head.headers;
         if access_token(headers).is_none() {
@@ -250,11 +316,14 @@ impl Service {
         request: &Inbound<'_>,
         wrong: Refusal,
     ) -> Result<Principal, Refusal> {
-        self.identity.login(basic, request.peer).await.map_err(|error| match error {
-            LoginError::Invalid => wrong,
-            LoginError::TooMany { retry_after } => Refusal::TooManyAttempts { retry_after },
-            LoginError::Busy(_) => Refusal::LoginsBusy,
-        })
+        self.identity
+            .login(basic, request.peer)
+            .await
+            .map_err(|error| match error {
+                LoginError::Invalid => wrong,
+                LoginError::TooMany { retry_after } => Refusal::TooManyAttempts { retry_after },
+                LoginError::Busy(_) => Refusal::LoginsBusy,
+            })
     }
 
     /// `POST /api/v1/user/token`: contract, section 1.
@@ -262,7 +331,10 @@ impl Service {
         let principal = match authentication::basic(authorization(&request.head.headers)) {
             BasicHeader::Present(basic) => self.login(&basic, request, Refusal::WrongLogin).await?,
             BasicHeader::Malformed => return Err(Refusal::WrongLogin),
-            BasicHeader::Absent => self.certified(request).and_then(Result::ok).ok_or(Refusal::WrongLogin)?,
+            BasicHeader::Absent => self
+                .certified(request)
+                .and_then(Result::ok)
+                .ok_or(Refusal::WrongLogin)?,
         };
         self.issue(&principal, request.received)
     }
@@ -293,13 +365,22 @@ impl Service {
         })?;
         let directory = self.identity.directory().load();
         let customers = authorization::associations(&directory, user);
-        Ok(Success::Tokens { user, customers, pair }.into_answer())
+        Ok(Success::Tokens {
+            user,
+            customers,
+            pair,
+        }
+        .into_answer())
     }
 
-    /// The whole body. A topic that is full refuses before a byte of it is read: a stalled one must not have the memory
-    /// filled with bodies that wait for nothing.
+    /// The whole body. A topic that is full refuses before a byte of it is read: a stalled one must
+    /// not have the memory filled with bodies that wait for nothing.
     async fn body(&self, request: &mut Inbound<'_>, topic: Option<Kind>) -> Result<Bytes, Refusal> {
-        let limits = BodyLimits { size: self.body_size, time: self.body_time, rate: self.body_rate };
+        let limits = BodyLimits {
+            size: self.body_size,
+            time: self.body_time,
+            rate: self.body_rate,
+        };
         let encoding = request.body.admit(&request.head.headers, limits)?;
         if let Some(kind) = topic
             && self.topics[kind as usize].pipeline.is_full()
@@ -343,12 +424,14 @@ impl Service {
             user: Arc::clone(&principal.user().email),
             integration: None,
             actionable_state: None,
-            traceparent: traceparent.and_then(|value| record::traceparent(value.as_bytes())).map(Into::into),
+            traceparent: traceparent
+                .and_then(|value| record::traceparent(value.as_bytes()))
+                .map(Into::into),
         }
     }
 
-    /// Hands records to their topic and waits for what becomes of them. What a permit stands for is the topic's once it
-    /// has them.
+    /// Hands records to their topic and waits for what becomes of them. What a permit stands for is
+    /// the topic's once it has them.
     async fn deliver(
         &self,
         kind: Kind,
@@ -356,7 +439,9 @@ impl Service {
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<(), Refusal> {
         let count = records.len();
-        let receipt = self.topics[kind as usize].pipeline.submit(records, Instant::now());
+        let receipt = self.topics[kind as usize]
+            .pipeline
+            .submit(records, Instant::now());
         drop(permit);
         let outcomes = match receipt {
             Ok(receipt) => receipt.outcomes().await,
@@ -377,8 +462,12 @@ impl Service {
     fn count(&self, customers: &Runs, accepted: impl Fn(usize) -> bool) {
         let mut begin = 0;
         for (customer, count) in customers {
-            let accepted = (begin..begin + count).filter(|index| accepted(*index)).count();
-            self.metrics.customers().add(&customer.id, accepted, count - accepted);
+            let accepted = (begin..begin + count)
+                .filter(|index| accepted(*index))
+                .count();
+            self.metrics
+                .customers()
+                .add(&customer.id, accepted, count - accepted);
             begin += count;
         }
     }
@@ -388,9 +477,16 @@ impl Service {
 fn verdict(outcomes: &[Outcome]) -> Result<(), Refusal> {
     let indexes = |wanted: fn(&Outcome) -> bool| {
         let of = |(index, outcome)| wanted(outcome).then_some(index);
-        outcomes.iter().enumerate().filter_map(of).collect::<Vec<_>>()
+        outcomes
+            .iter()
+            .enumerate()
+            .filter_map(of)
+            .collect::<Vec<_>>()
     };
-    if outcomes.iter().all(|outcome| *outcome == Outcome::Delivered) {
+    if outcomes
+        .iter()
+        .all(|outcome| *outcome == Outcome::Delivered)
+    {
         return Ok(());
     }
     let mut failed = indexes(|outcome| *outcome == Outcome::Retryable);
@@ -404,7 +500,8 @@ fn verdict(outcomes: &[Outcome]) -> Result<(), Refusal> {
     Err(Refusal::Unconfirmed { failed, rejected })
 }
 
-/// Gives an answer that is not a 200 an id, which the log has too; and every answer where the log wants to know.
+/// Gives an answer that is not a 200 an id, which the log has too; and every answer where the log
+/// wants to know.
 fn identify(answer: &mut Answer, endpoint: Endpoint, request: &Inbound<'_>) {
     let status = answer.status();
     if status.is_success() && !tracing::enabled!(tracing::Level::DEBUG) {

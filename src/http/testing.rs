@@ -1,5 +1,5 @@
-//! What the fuzz targets reach: a connection over a stream of any kind, served by the code that serves sockets, and stages
-//! that are otherwise private. Only built with the feature `testing`.
+//! What the fuzz targets reach: a connection over a stream of any kind, served by the code that
+//! serves sockets, and stages that are otherwise private. Only built with the feature `testing`.
 
 use std::io;
 use std::net::IpAddr;
@@ -21,7 +21,10 @@ pub struct Front(Thread);
 impl Front {
     pub(crate) fn new(service: &Arc<Service>, settings: &ServerSettings) -> Self {
         let shared = Arc::new(Shared::new(settings, None, service, &service.metrics));
-        Self(Thread { shared, draining: Draining::default() })
+        Self(Thread {
+            shared,
+            draining: Draining::default(),
+        })
     }
 
     /// Serves one connection to its end, in plain HTTP of either version.
@@ -47,13 +50,25 @@ impl Front {
 
     /// Records, and bytes of records, that are accepted and not settled.
     pub fn waiting(&self) -> (usize, usize) {
-        let vitals = self.0.shared.service.topics.iter().map(|topic| topic.pipeline.vitals());
-        vitals.fold((0, 0), |(records, bytes), vitals| (records + vitals.records(), bytes + vitals.bytes()))
+        let vitals = self
+            .0
+            .shared
+            .service
+            .topics
+            .iter()
+            .map(|topic| topic.pipeline.vitals());
+        vitals.fold((0, 0), |(records, bytes), vitals| {
+            (records + vitals.records(), bytes + vitals.bytes())
+        })
     }
 
-    /// Requests over HTTP/2 that may be answered now, and threads for large bodies that have nothing to do.
+    /// Requests over HTTP/2 that may be answered now, and threads for large bodies that have
+    /// nothing to do.
     pub fn permits(&self) -> (usize, usize) {
-        (self.0.shared.requests.available_permits(), self.0.shared.service.readers.idle())
+        (
+            self.0.shared.requests.available_permits(),
+            self.0.shared.service.readers.idle(),
+        )
     }
 }
 

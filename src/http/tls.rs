@@ -26,7 +26,8 @@ pub(super) struct Secured {
 /// Does the handshake, with HTTP/2 on offer or without.
 ///
 /// # Errors
-/// The client broke off, came too late, spoke no TLS that is served, or has no certificate that is good enough.
+/// The client broke off, came too late, spoke no TLS that is served, or has no certificate that is
+/// good enough.
 pub(super) async fn accept(
     stream: TcpStream,
     tls: &LiveTls,
@@ -34,11 +35,21 @@ pub(super) async fn accept(
     time: Duration,
 ) -> io::Result<Secured> {
     let acceptor = TlsAcceptor::from(tls.config(http2));
-    let handshake = acceptor.accept_with(stream, |session| session.set_buffer_limit(Some(SEND_BUFFER)));
+    let handshake = acceptor.accept_with(stream, |session| {
+        session.set_buffer_limit(Some(SEND_BUFFER))
+    });
     let stream = tokio::time::timeout(time, handshake).await??;
     let (_, session) = stream.get_ref();
-    let protocol = if session.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
+    let protocol = if session.alpn_protocol() == Some(b"h2") {
+        Protocol::Http2
+    } else {
+        Protocol::Http1
+    };
     let certificate = session.peer_certificates().and_then(|chain| chain.first());
     let certified = certificate.and_then(|certificate| tls.user_of(certificate));
-    Ok(Secured { stream, protocol, certified })
+    Ok(Secured {
+        stream,
+        protocol,
+        certified,
+    })
 }

@@ -30,10 +30,11 @@ pub enum BasicHeader {
     Present(Basic),
 }
 
-/// The access token of a request: the cookie, else `Authorization: Bearer`. It is not checked in any way.
+/// The access token of a request: the cookie, else `Authorization: Bearer`. It is not checked in
+/// any way.
 ///
-/// `cookies` are the values of all `Cookie` headers in their order, `authorization` that of the first `Authorization`
-/// header.
+/// `cookies` are the values of all `Cookie` headers in their order, `authorization` that of the
+/// first `Authorization` header.
 pub fn access_token<'a>(
     cookies: impl IntoIterator<Item = &'a [u8]>,
     authorization: Option<&'a [u8]>,
@@ -43,8 +44,8 @@ pub fn access_token<'a>(
 
 /// The Basic credentials of a request.
 ///
-/// Base64 padding may be missing. User and password are UTF-8, or Latin-1 where the bytes are not UTF-8: clients do
-/// either, and none says which.
+/// Base64 padding may be missing. User and password are UTF-8, or Latin-1 where the bytes are not
+/// UTF-8: clients do either, and none says which.
 pub fn basic(authorization: Option<&[u8]>) -> BasicHeader {
     let Some(encoded) = authorization.and_then(|value| after_scheme(value, b"Basic")) else {
         return BasicHeader::Absent;
@@ -55,12 +56,14 @@ pub fn basic(authorization: Option<&[u8]>) -> BasicHeader {
     }
 }
 
-/// The first cookie of our name. A pair ends at a semicolon even within quotes (RFC 6265, sections 4.2.1 and 5.4); one
-/// pair of quotes around the value is not part of it; an empty value is none.
+/// The first cookie of our name. A pair ends at a semicolon even within quotes (RFC 6265, sections
+/// 4.2.1 and 5.4); one pair of quotes around the value is not part of it; an empty value is none.
 fn cookie<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
     let pairs = headers.into_iter().flat_map(|header| {
         let ends = memchr::memchr_iter(b';', header).chain([header.len()]);
-        ends.scan(0, |start, end| Some(&header[std::mem::replace(start, end + 1)..end]))
+        ends.scan(0, |start, end| {
+            Some(&header[std::mem::replace(start, end + 1)..end])
+        })
     });
     let mut named = pairs.filter_map(|pair| {
         let equals = memchr::memchr(b'=', pair)?;
@@ -82,7 +85,8 @@ fn bearer(authorization: &[u8]) -> Option<&[u8]> {
     after_scheme(authorization, b"Bearer").filter(|token| !token.is_empty())
 }
 
-/// What follows `scheme`, whose case does not matter (RFC 9110, section 11.1), and the spaces behind it.
+/// What follows `scheme`, whose case does not matter (RFC 9110, section 11.1), and the spaces
+/// behind it.
 fn after_scheme<'a>(authorization: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
     let value = authorization.trim_ascii();
     let (name, rest) = value.split_at_checked(scheme.len())?;
@@ -102,7 +106,10 @@ fn decode(encoded: &[u8]) -> Option<Basic> {
         Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
     });
     let (user, password) = text.split_once(':')?;
-    Some(Basic { user: user.to_owned(), password: Password::new(password.to_owned()) })
+    Some(Basic {
+        user: user.to_owned(),
+        password: Password::new(password.to_owned()),
+    })
 }
 
 #[cfg(test)]
@@ -136,7 +143,11 @@ mod tests {
         check(&["access_token="], None, None);
         check(&["access_token=\"\""], None, None);
         check(&["access_token=; access_token=u"], None, None);
-        check(&["xaccess_token=t", "access_tokenx=t", "Access_Token=t", ""], None, None);
+        check(
+            &["xaccess_token=t", "access_tokenx=t", "Access_Token=t", ""],
+            None,
+            None,
+        );
         check(&["a=access_token=t"], None, None);
         check(&["a=\"1; access_token=t\""], None, Some("t\""));
 
@@ -152,7 +163,10 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_a_token_too() {
-        assert_eq!(access_token([b"access_token=\xff\xfe".as_slice()], None), Some(b"\xff\xfe".as_slice()));
+        assert_eq!(
+            access_token([b"access_token=\xff\xfe".as_slice()], None),
+            Some(b"\xff\xfe".as_slice())
+        );
     }
 
     fn read(header: &str) -> Option<(String, String)> {
@@ -166,13 +180,25 @@ mod tests {
     #[test]
     fn basic_credentials_are_read() {
         let check = |header: &str, user: &str, password: &str| {
-            assert_eq!(read(header), Some((user.to_owned(), password.to_owned())), "{header}");
+            assert_eq!(
+                read(header),
+                Some((user.to_owned(), password.to_owned())),
+                "{header}"
+            );
         };
         // The examples of RFC 7617.
-        check("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "Aladdin", "open sesame");
+        check(
+            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+            "Aladdin",
+            "open sesame",
+        );
         check("Basic dGVzdDoxMjPCow==", "test", "123£");
         check("Basic dGVzdDoxMjOj", "test", "123£"); // the same in Latin-1
-        check("bAsIc   QWxhZGRpbjpvcGVuIHNlc2FtZQ  ", "Aladdin", "open sesame");
+        check(
+            "bAsIc   QWxhZGRpbjpvcGVuIHNlc2FtZQ  ",
+            "Aladdin",
+            "open sesame",
+        );
         check("Basic YTpiOmM6", "a", "b:c:");
         check("Basic Og==", "", "");
         check("Basic YTo", "a", "");
@@ -197,10 +223,18 @@ mod tests {
 
     #[test]
     fn other_schemes_are_not_basic() {
-        for header in
-            [None, Some(""), Some("Bearer YTpi"), Some("BasicYTpi"), Some("Basi"), Some("Basics YTpi")]
-        {
-            assert!(matches!(basic(header.map(str::as_bytes)), BasicHeader::Absent), "{header:?}");
+        for header in [
+            None,
+            Some(""),
+            Some("Bearer YTpi"),
+            Some("BasicYTpi"),
+            Some("Basi"),
+            Some("Basics YTpi"),
+        ] {
+            assert!(
+                matches!(basic(header.map(str::as_bytes)), BasicHeader::Absent),
+                "{header:?}"
+            );
         }
     }
 

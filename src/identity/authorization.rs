@@ -20,15 +20,27 @@ pub enum Denied {
 
 /// Whether the user may call the APIs at all.
 pub fn may_call(user: &User) -> Result<(), Denied> {
-    if user.organization { Err(Denied::Access) } else { Ok(()) }
+    if user.organization {
+        Err(Denied::Access)
+    } else {
+        Ok(())
+    }
 }
 
-/// The customer with this id, if `user` may act for it. That a customer is inactive shows before that the user has
-/// nothing to do with it.
-pub fn customer<'a>(directory: &'a Directory, user: &User, id: &str) -> Result<&'a Arc<Customer>, Denied> {
+/// The customer with this id, if `user` may act for it. That a customer is inactive shows before
+/// that the user has nothing to do with it.
+pub fn customer<'a>(
+    directory: &'a Directory,
+    user: &User,
+    id: &str,
+) -> Result<&'a Arc<Customer>, Denied> {
     let customer = directory.customer(id).filter(|customer| customer.active);
     let customer = customer.ok_or(Denied::InactiveCustomer)?;
-    if user.superadmin || user.names_customer(id) { Ok(customer) } else { Err(Denied::NotAssociated) }
+    if user.superadmin || user.names_customer(id) {
+        Ok(customer)
+    } else {
+        Err(Denied::NotAssociated)
+    }
 }
 
 /// The customers the user is associated with, inactive ones too: a superadmin with all of them.
@@ -36,7 +48,10 @@ pub fn associations<'a>(directory: &'a Directory, user: &User) -> Vec<&'a Arc<Cu
     if user.superadmin {
         return directory.customers().iter().collect();
     }
-    user.customers().iter().filter_map(|id| directory.customer(id)).collect()
+    user.customers()
+        .iter()
+        .filter_map(|id| directory.customer(id))
+        .collect()
 }
 
 #[cfg(test)]
@@ -79,11 +94,18 @@ mod tests {
 
     #[test]
     fn a_user_of_another_customer_is_not_associated() {
-        let text = format!("{}\n[[customer]]\nid = \"other\"\nname = \"Other\"\n", *example::TEXT);
+        let text = format!(
+            "{}\n[[customer]]\nid = \"other\"\nname = \"Other\"\n",
+            *example::TEXT
+        );
         let directory = Directory::parse(&text, "directory.toml".as_ref()).unwrap();
         let check = |email: &str, expected: Result<(), Denied>| {
             let user = directory.user(email).unwrap();
-            assert_eq!(customer(&directory, user, "other").map(|_| ()), expected, "{email}");
+            assert_eq!(
+                customer(&directory, user, "other").map(|_| ()),
+                expected,
+                "{email}"
+            );
         };
         check("nifi@example.com", Err(Denied::NotAssociated));
         check("root@example.com", Ok(()));
@@ -94,7 +116,13 @@ mod tests {
         let directory = example::directory();
         let check = |email: &str, expected: &[&str]| {
             let list = associations(&directory, directory.user(email).unwrap());
-            assert_eq!(list.iter().map(|customer| &*customer.id).collect::<Vec<_>>(), expected, "{email}");
+            assert_eq!(
+                list.iter()
+                    .map(|customer| &*customer.id)
+                    .collect::<Vec<_>>(),
+                expected,
+                "{email}"
+            );
         };
         check("nifi@example.com", &["acme"]);
         check("console@example.com", &["acme", "idle"]);

@@ -1,7 +1,8 @@
 //! The directory: users, customers, associations and integrations, as one immutable snapshot.
 //!
-//! A snapshot is read from the directory file, swapped whole while the gateway runs ([`LiveDirectory`], [`Watcher`])
-//! and changed only by editing the file ([`mod@edit`]). Every look-up is a hash-map access.
+//! A snapshot is read from the directory file, swapped whole while the gateway runs
+//! ([`LiveDirectory`], [`Watcher`]) and changed only by editing the file ([`mod@edit`]). Every
+//! look-up is a hash-map access.
 
 pub mod edit;
 mod file;
@@ -75,8 +76,8 @@ pub struct User {
     customers: Box<[Arc<str>]>,
 }
 
-/// A digest of a user's password hash. As each hash has its own salt, a password that is set anew, even to the same
-/// one, has another stamp: tokens that carry the old one end.
+/// A digest of a user's password hash. As each hash has its own salt, a password that is set anew,
+/// even to the same one, has another stamp: tokens that carry the old one end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Stamp(u128);
@@ -125,15 +126,21 @@ impl Customer {
 impl Integration {
     /// The name of the actionable's state for the ITSM tool's `number`, if there is one.
     pub fn state(&self, number: i64) -> Option<&str> {
-        let index = self.states.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        let index = self
+            .states
+            .binary_search_by_key(&number, |(number, _)| *number)
+            .ok()?;
         Some(&self.states[index].1)
     }
 }
 
 impl User {
-    /// Whether the user is associated with this customer by name. A superadmin is associated with all without it.
+    /// Whether the user is associated with this customer by name. A superadmin is associated with
+    /// all without it.
     pub fn names_customer(&self, id: &str) -> bool {
-        self.customers.binary_search_by(|customer| (**customer).cmp(id)).is_ok()
+        self.customers
+            .binary_search_by(|customer| (**customer).cmp(id))
+            .is_ok()
     }
 
     /// The customers the user is associated with by name, sorted.
@@ -150,7 +157,9 @@ impl User {
 impl Stamp {
     fn of(password: &PasswordHash) -> Self {
         let digest = blake3::hash(password.as_str().as_bytes());
-        let [half, _] = digest.as_bytes().as_chunks::<16>().0 else { unreachable!("a digest has 32 bytes") };
+        let [half, _] = digest.as_bytes().as_chunks::<16>().0 else {
+            unreachable!("a digest has 32 bytes")
+        };
         Self(u128::from_be_bytes(*half))
     }
 }

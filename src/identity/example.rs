@@ -8,7 +8,11 @@ use std::sync::{Arc, LazyLock};
 use super::directory::{Directory, User};
 use super::password::{Cost, Password, PasswordHash};
 
-pub(crate) const CHEAP: Cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+pub(crate) const CHEAP: Cost = Cost {
+    memory_kib: 8,
+    passes: 1,
+    lanes: 1,
+};
 
 /// Every user's password is `secret of <email>`.
 pub(crate) fn password(email: &str) -> Password {
@@ -17,7 +21,12 @@ pub(crate) fn password(email: &str) -> Password {
 
 /// The example as text. The hashes are the same for all tests of a run.
 pub(crate) static TEXT: LazyLock<String> = LazyLock::new(|| {
-    let hash = |email: &str| PasswordHash::new(&password(email), CHEAP).unwrap().as_str().to_owned();
+    let hash = |email: &str| {
+        PasswordHash::new(&password(email), CHEAP)
+            .unwrap()
+            .as_str()
+            .to_owned()
+    };
     format!(
         r#"# Two customers, one of them asleep.
 [[customer]]

@@ -1,8 +1,9 @@
-//! Bounds on failed logins: for the pair of user and peer address, and, wider, for the peer address alone, so that a
-//! stranger's failures never lock a user out elsewhere.
+//! Bounds on failed logins: for the pair of user and peer address, and, wider, for the peer address
+//! alone, so that a stranger's failures never lock a user out elsewhere.
 //!
-//! Only failures count. The generic cell rate algorithm (`governor`) keeps one time for each pair and peer: after a
-//! burst of the whole minute's failures, one more is let through each time its share of the minute has passed.
+//! Only failures count. The generic cell rate algorithm (`governor`) keeps one time for each pair
+//! and peer: after a burst of the whole minute's failures, one more is let through each time its
+//! share of the minute has passed.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -30,7 +31,12 @@ pub struct FailuresPerMinute {
 
 impl Default for FailuresPerMinute {
     fn default() -> Self {
-        const { Self { user_and_peer: NonZeroU32::new(10).unwrap(), peer: NonZeroU32::new(100).unwrap() } }
+        const {
+            Self {
+                user_and_peer: NonZeroU32::new(10).unwrap(),
+                peer: NonZeroU32::new(100).unwrap(),
+            }
+        }
     }
 }
 
@@ -41,13 +47,16 @@ pub struct Peer(IpAddr);
 impl From<IpAddr> for Peer {
     fn from(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
+                address.to_bits() & !u128::from(u64::MAX),
+            )),
             address @ IpAddr::V4(_) => address,
         })
     }
 }
 
-/// Who tries to log in, and from where. The user stands as a digest: names sent by strangers have any length.
+/// Who tries to log in, and from where. The user stands as a digest: names sent by strangers have
+/// any length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
     pub(super) user: [u8; 32],
@@ -72,7 +81,11 @@ impl<C: Clock + Clone> LoginLimits<C> {
 
     /// How long this origin has to wait before it may try again, if it has to.
     pub(super) fn check(&self, origin: &Origin) -> Result<(), Duration> {
-        match self.by_origin.wait(origin).max(self.by_peer.wait(&origin.peer)) {
+        match self
+            .by_origin
+            .wait(origin)
+            .max(self.by_peer.wait(&origin.peer))
+        {
             Duration::ZERO => Ok(()),
             wait => Err(wait),
         }
@@ -91,7 +104,8 @@ impl<C: Clock + Clone> LoginLimits<C> {
     }
 }
 
-/// One bound. `governor` has no question that does not count, so the key says whether this one does.
+/// One bound. `governor` has no question that does not count, so the key says whether this one
+/// does.
 struct Limiter<K: Copy + Eq + Hash, C: Clock>(
     RateLimiter<Ask<K>, Arrivals<K>, C, NoOpMiddleware<C::Instant>>,
 );
@@ -105,7 +119,11 @@ enum Ask<K> {
 impl<K: Copy + Eq + Hash, C: Clock + Clone> Limiter<K, C> {
     fn new(per_minute: NonZeroU32, clock: &C) -> Self {
         let arrivals = Arrivals(Mutex::new(HashMap::new()));
-        Self(RateLimiter::new(Quota::per_minute(per_minute), arrivals, clock.clone()))
+        Self(RateLimiter::new(
+            Quota::per_minute(per_minute),
+            arrivals,
+            clock.clone(),
+        ))
     }
 
     fn wait(&self, key: &K) -> Duration {
@@ -119,7 +137,8 @@ impl<K: Copy + Eq + Hash, C: Clock + Clone> Limiter<K, C> {
         if self.0.len() >= ENTRIES_MAX {
             self.0.retain_recent();
         }
-        // Failures that were under way together may be more than the bound: it is reached, and that is all.
+        // Failures that were under way together may be more than the bound: it is reached, and that
+        // is all.
         let _ = self.0.check_key(&Ask::Count(*key));
     }
 }
@@ -172,7 +191,10 @@ impl<K: Copy + Eq + Hash> ShrinkableKeyedStateStore<Ask<K>> for Arrivals<K> {
 
 /// Makes room by the key that is closest to having no failures.
 fn forget_mildest<K: Copy + Eq + Hash>(entries: &mut HashMap<K, Nanos>) {
-    let mildest = entries.iter().min_by_key(|(_, arrival)| **arrival).map(|(key, _)| *key);
+    let mildest = entries
+        .iter()
+        .min_by_key(|(_, arrival)| **arrival)
+        .map(|(key, _)| *key);
     if let Some(key) = mildest {
         entries.remove(&key);
     }

@@ -1,6 +1,8 @@
-//! Logging in with a password: bounds on failures first, then what was verified before, then the hash.
+//! Logging in with a password: bounds on failures first, then what was verified before, then the
+//! hash.
 //!
-//! The time to answer does not tell an unknown or disabled user from a wrong password: each costs one hash.
+//! The time to answer does not tell an unknown or disabled user from a wrong password: each costs
+//! one hash.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -23,7 +25,8 @@ use super::password::{Busy, Hashing, PasswordHash};
 pub struct LoginSettings {
     /// Failed attempts a minute.
     pub failures: FailuresPerMinute,
-    /// Hashes that run at once; each takes the memory that its cost names. By default half of the cores, at least 1.
+    /// Hashes that run at once; each takes the memory that its cost names. By default half of the
+    /// cores, at least 1.
     pub hashing: usize,
     /// Logins that wait for one of those; 64 by default.
     pub waiting: usize,
@@ -88,8 +91,8 @@ struct Attempt {
     credentials: [u8; 32],
 }
 
-/// How long a login waits in all before its hash begins; then it is told that the gateway is busy. Clients give up after
-/// 15 s, and what comes behind the login needs its time too.
+/// How long a login waits in all before its hash begins; then it is told that the gateway is busy.
+/// Clients give up after 15 s, and what comes behind the login needs its time too.
 const WAIT_MAX: Duration = Duration::from_secs(3);
 /// How many origins take turns independently; more share one.
 const TURNS: usize = 256;
@@ -109,15 +112,17 @@ impl Logins {
         }
     }
 
-    /// Who these credentials belong to. Attempts of one user from one peer are taken one after another: parallel
-    /// guesses do not pass the bound, and of parallel right ones only the first pays for a hash.
+    /// Who these credentials belong to. Attempts of one user from one peer are taken one after
+    /// another: parallel guesses do not pass the bound, and of parallel right ones only the
+    /// first pays for a hash.
     pub(super) async fn login(
         &self,
         directory: &LiveDirectory,
         basic: &Basic,
         peer: IpAddr,
     ) -> Result<Principal, LoginError> {
-        self.login_by(Instant::now() + WAIT_MAX, directory, basic, peer).await
+        self.login_by(Instant::now() + WAIT_MAX, directory, basic, peer)
+            .await
     }
 
     /// Waits, for whatever it is, until `deadline`.
@@ -155,9 +160,14 @@ impl Logins {
     fn attempt(&self, basic: &Basic, peer: IpAddr) -> Attempt {
         let user = blake3::keyed_hash(&self.key, basic.user.as_bytes());
         let mut credentials = blake3::Hasher::new_keyed(&self.key);
-        credentials.update(user.as_bytes()).update(basic.password.reveal().as_bytes());
+        credentials
+            .update(user.as_bytes())
+            .update(basic.password.reveal().as_bytes());
         Attempt {
-            origin: Origin { user: user.into(), peer: peer.into() },
+            origin: Origin {
+                user: user.into(),
+                peer: peer.into(),
+            },
             credentials: credentials.finalize().into(),
         }
     }
@@ -166,18 +176,27 @@ impl Logins {
     async fn turn(&self, origin: &Origin, deadline: Instant) -> Result<OwnedMutexGuard<()>, Busy> {
         let index = self.shares.hash_one(origin) % TURNS as u64;
         let turn = Arc::clone(&self.turns[usize::try_from(index).unwrap_or_default()]);
-        timeout_at(deadline, turn.lock_owned()).await.map_err(|_| Busy)
+        timeout_at(deadline, turn.lock_owned())
+            .await
+            .map_err(|_| Busy)
     }
 
     /// Who the credentials belong to, if they were verified before and still hold.
-    fn recall(&self, directory: &Directory, attempt: &Attempt) -> Result<Option<Principal>, LoginError> {
-        self.limits.check(&attempt.origin).map_err(|retry_after| LoginError::TooMany { retry_after })?;
+    fn recall(
+        &self,
+        directory: &Directory,
+        attempt: &Attempt,
+    ) -> Result<Option<Principal>, LoginError> {
+        self.limits
+            .check(&attempt.origin)
+            .map_err(|retry_after| LoginError::TooMany { retry_after })?;
         let verified = self.verified.get(&attempt.credentials);
-        Ok(verified.and_then(|verified| Principal::find(directory, &verified.email, verified.stamp)))
+        Ok(verified
+            .and_then(|verified| Principal::find(directory, &verified.email, verified.stamp)))
     }
 
-    /// The work for the hashing thread. It counts and remembers by itself, so that somebody who hangs up before the
-    /// answer is counted as well.
+    /// The work for the hashing thread. It counts and remembers by itself, so that somebody who
+    /// hangs up before the answer is counted as well.
     fn hash_check(
         &self,
         directory: &Directory,
@@ -189,13 +208,21 @@ impl Logins {
         let password = basic.password.clone();
         let (limits, remembered) = (Arc::clone(&self.limits), self.verified.clone());
         move || {
-            limits.check(&attempt.origin).map_err(|retry_after| LoginError::TooMany { retry_after })?;
-            let right = user.as_ref().map_or(&decoy, |user| user.password()).verify(&password);
+            limits
+                .check(&attempt.origin)
+                .map_err(|retry_after| LoginError::TooMany { retry_after })?;
+            let right = user
+                .as_ref()
+                .map_or(&decoy, |user| user.password())
+                .verify(&password);
             let Some(user) = user.filter(|user| right && user.enabled) else {
                 limits.count(&attempt.origin);
                 return Err(LoginError::Invalid);
             };
-            let verified = Verified { email: Arc::clone(&user.email), stamp: user.stamp };
+            let verified = Verified {
+                email: Arc::clone(&user.email),
+                stamp: user.stamp,
+            };
             remembered.insert(attempt.credentials, verified.clone());
             Ok(verified)
         }
@@ -218,9 +245,15 @@ mod tests {
         let path = folder.path().join("directory.toml");
         std::fs::write(&path, &*example::TEXT).unwrap();
         let directory = LiveDirectory::open(&path).unwrap();
-        let logins = Arc::new(Logins::new(LoginSettings { hashing: 1, ..LoginSettings::default() }));
+        let logins = Arc::new(Logins::new(LoginSettings {
+            hashing: 1,
+            ..LoginSettings::default()
+        }));
         let user = "nifi@example.com";
-        let basic = Basic { user: user.to_owned(), password: example::password(user) };
+        let basic = Basic {
+            user: user.to_owned(),
+            password: example::password(user),
+        };
         let peer = "192.0.2.1".parse().unwrap();
         let expect_busy = async || {
             let now = Instant::now();
@@ -234,7 +267,10 @@ mod tests {
         };
 
         let later = Instant::now() + Duration::from_mins(1);
-        let turn = logins.turn(&logins.attempt(&basic, peer).origin, later).await.unwrap();
+        let turn = logins
+            .turn(&logins.attempt(&basic, peer).origin, later)
+            .await
+            .unwrap();
         expect_busy().await;
         drop(turn);
 
@@ -252,6 +288,11 @@ mod tests {
         expect_busy().await;
         release.send(()).unwrap();
         assert_eq!(hash.await.unwrap(), Ok(()));
-        assert!(logins.login_by(later, &directory, &basic, peer).await.is_ok());
+        assert!(
+            logins
+                .login_by(later, &directory, &basic, peer)
+                .await
+                .is_ok()
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Passwords and their argon2id hashes (RFC 9106, in the PHC string format).
 //!
-//! Hashing costs tens of milliseconds and megabytes by design, so it never runs on a thread of the runtime: [`Hashing`]
-//! runs it elsewhere, a bounded number at a time. Neither a password nor a hash is ever printed.
+//! Hashing costs tens of milliseconds and megabytes by design, so it never runs on a thread of the
+//! runtime: [`Hashing`] runs it elsewhere, a bounded number at a time. Neither a password nor a
+//! hash is ever printed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -75,15 +76,20 @@ impl PasswordHash {
     /// Hashes `password` with a random salt. Blocks for as long as `cost` asks.
     ///
     /// # Errors
-    /// [`HashError::Cost`] if argon2 does not know such a cost or it is beyond this gateway's bounds;
-    /// [`HashError::Random`] if the system gives no random numbers.
+    /// [`HashError::Cost`] if argon2 does not know such a cost or it is beyond this gateway's
+    /// bounds; [`HashError::Random`] if the system gives no random numbers.
     pub fn new(password: &Password, cost: Cost) -> Result<Self, HashError> {
         cost.check()?;
-        let params =
-            Params::new(cost.memory_kib, cost.passes, cost.lanes, None).map_err(|_| HashError::Cost)?;
+        let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None)
+            .map_err(|_| HashError::Cost)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let hash = argon2.hash_password(password.reveal().as_bytes()).map_err(|_| HashError::Random)?;
-        Ok(Self { phc: hash.to_string().into(), cost })
+        let hash = argon2
+            .hash_password(password.reveal().as_bytes())
+            .map_err(|_| HashError::Random)?;
+        Ok(Self {
+            phc: hash.to_string().into(),
+            cost,
+        })
     }
 
     /// Reads a hash in the PHC string format: `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
@@ -93,29 +99,48 @@ impl PasswordHash {
         }
         let hash = phc::PasswordHash::new(text).map_err(|_| HashError::Malformed)?;
         let long_enough = hash.salt.is_some_and(|salt| salt.len() >= SALT_BYTES_MIN)
-            && hash.hash.is_some_and(|output| output.len() >= OUTPUT_BYTES_MIN);
+            && hash
+                .hash
+                .is_some_and(|output| output.len() >= OUTPUT_BYTES_MIN);
         if hash.version != Some(Version::V0x13.into()) || !long_enough {
             return Err(HashError::Malformed);
         }
         let params = Params::try_from(&hash).map_err(|_| HashError::Cost)?;
-        let cost = Cost { memory_kib: params.m_cost(), passes: params.t_cost(), lanes: params.p_cost() };
+        let cost = Cost {
+            memory_kib: params.m_cost(),
+            passes: params.t_cost(),
+            lanes: params.p_cost(),
+        };
         cost.check()?;
-        Ok(Self { phc: text.into(), cost })
+        Ok(Self {
+            phc: text.into(),
+            cost,
+        })
     }
 
     /// A hash that no password is known for, as slow to check as any other of that cost.
     pub fn decoy(cost: Cost) -> Self {
-        let Cost { memory_kib, passes, lanes } = cost;
+        let Cost {
+            memory_kib,
+            passes,
+            lanes,
+        } = cost;
         let (salt, output) = ("c2FsdHNhbHRzYWx0c2FsdA", "A".repeat(43));
         let phc = format!("$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${salt}${output}");
-        Self { phc: phc.into(), cost }
+        Self {
+            phc: phc.into(),
+            cost,
+        }
     }
 
-    /// Says whether `password` is the one that was hashed, comparing in constant time. Blocks for as long as the
-    /// hash's cost asks.
+    /// Says whether `password` is the one that was hashed, comparing in constant time. Blocks for
+    /// as long as the hash's cost asks.
     pub fn verify(&self, password: &Password) -> bool {
-        phc::PasswordHash::new(&self.phc)
-            .is_ok_and(|hash| Argon2::default().verify_password(password.reveal().as_bytes(), &hash).is_ok())
+        phc::PasswordHash::new(&self.phc).is_ok_and(|hash| {
+            Argon2::default()
+                .verify_password(password.reveal().as_bytes(), &hash)
+                .is_ok()
+        })
     }
 
     /// What checking a password against this hash costs.
@@ -138,13 +163,19 @@ impl fmt::Debug for PasswordHash {
 impl Cost {
     fn check(self) -> Result<(), HashError> {
         let work_kib = u64::from(self.memory_kib) * u64::from(self.passes);
-        let bounded =
-            self.memory_kib <= MEMORY_KIB_MAX && work_kib <= WORK_KIB_MAX && self.lanes <= LANES_MAX;
-        if bounded { Ok(()) } else { Err(HashError::Cost) }
+        let bounded = self.memory_kib <= MEMORY_KIB_MAX
+            && work_kib <= WORK_KIB_MAX
+            && self.lanes <= LANES_MAX;
+        if bounded {
+            Ok(())
+        } else {
+            Err(HashError::Cost)
+        }
     }
 }
 
-/// Why a text is not a hash this gateway takes. Never holds the text: it may be a password put in the wrong place.
+/// Why a text is not a hash this gateway takes. Never holds the text: it may be a password put in
+/// the wrong place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
     /// Not a PHC string, or one without version, salt or hash.
@@ -173,11 +204,14 @@ pub struct Hashing {
 impl Hashing {
     /// At most `at_once` hashes run, at most `waiting` more wait for them.
     pub fn new(at_once: usize, waiting: usize) -> Self {
-        Self { running: Arc::new(Semaphore::new(at_once.max(1))), line: Semaphore::new(waiting) }
+        Self {
+            running: Arc::new(Semaphore::new(at_once.max(1))),
+            line: Semaphore::new(waiting),
+        }
     }
 
-    /// Runs `job` on a blocking thread once it is its turn, if that comes before `deadline`. A job that has begun ends
-    /// even if the caller goes away, and counts as running until then.
+    /// Runs `job` on a blocking thread once it is its turn, if that comes before `deadline`. A job
+    /// that has begun ends even if the caller goes away, and counts as running until then.
     ///
     /// # Errors
     /// [`Busy`] if the line is full, the turn does not come in time, or the job died.
@@ -215,7 +249,11 @@ mod tests {
 
     use super::*;
 
-    const CHEAP: Cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+    const CHEAP: Cost = Cost {
+        memory_kib: 8,
+        passes: 1,
+        lanes: 1,
+    };
 
     fn later() -> Instant {
         Instant::now() + Duration::from_mins(1)
@@ -248,18 +286,54 @@ mod tests {
         let check = |text: String, expected: Result<(), HashError>| {
             assert_eq!(PasswordHash::parse(&text).map(|_| ()), expected, "{text}");
         };
-        check(format!("$argon2id$v=19$m=19456,t=2,p=1${salt_and_hash}"), Ok(()));
-        check(format!("$argon2id$v=19$m=65536,t=16,p=16${salt_and_hash}"), Ok(()));
-        check(format!("$argon2id$v=19$m=65537,t=1,p=1${salt_and_hash}"), Err(HashError::Cost));
-        check(format!("$argon2id$v=19$m=65536,t=17,p=1${salt_and_hash}"), Err(HashError::Cost));
-        check(format!("$argon2id$v=19$m=4294967295,t=4294967295,p=1${salt_and_hash}"), Err(HashError::Cost));
-        check(format!("$argon2id$v=19$m=1024,t=1,p=17${salt_and_hash}"), Err(HashError::Cost));
-        check(format!("$argon2id$v=19$m=1,t=1,p=1${salt_and_hash}"), Err(HashError::Cost));
-        check(format!("$argon2i$v=19$m=19456,t=2,p=1${salt_and_hash}"), Err(HashError::NotArgon2id));
-        check(format!("$argon2id$v=16$m=19456,t=2,p=1${salt_and_hash}"), Err(HashError::Malformed));
-        check(format!("$argon2id$m=19456,t=2,p=1${salt_and_hash}"), Err(HashError::Malformed));
-        check("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA".into(), Err(HashError::Malformed));
-        check("$2b$12$abcdefghijklmnopqrstuv".into(), Err(HashError::NotArgon2id));
+        check(
+            format!("$argon2id$v=19$m=19456,t=2,p=1${salt_and_hash}"),
+            Ok(()),
+        );
+        check(
+            format!("$argon2id$v=19$m=65536,t=16,p=16${salt_and_hash}"),
+            Ok(()),
+        );
+        check(
+            format!("$argon2id$v=19$m=65537,t=1,p=1${salt_and_hash}"),
+            Err(HashError::Cost),
+        );
+        check(
+            format!("$argon2id$v=19$m=65536,t=17,p=1${salt_and_hash}"),
+            Err(HashError::Cost),
+        );
+        check(
+            format!("$argon2id$v=19$m=4294967295,t=4294967295,p=1${salt_and_hash}"),
+            Err(HashError::Cost),
+        );
+        check(
+            format!("$argon2id$v=19$m=1024,t=1,p=17${salt_and_hash}"),
+            Err(HashError::Cost),
+        );
+        check(
+            format!("$argon2id$v=19$m=1,t=1,p=1${salt_and_hash}"),
+            Err(HashError::Cost),
+        );
+        check(
+            format!("$argon2i$v=19$m=19456,t=2,p=1${salt_and_hash}"),
+            Err(HashError::NotArgon2id),
+        );
+        check(
+            format!("$argon2id$v=16$m=19456,t=2,p=1${salt_and_hash}"),
+            Err(HashError::Malformed),
+        );
+        check(
+            format!("$argon2id$m=19456,t=2,p=1${salt_and_hash}"),
+            Err(HashError::Malformed),
+        );
+        check(
+            "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA".into(),
+            Err(HashError::Malformed),
+        );
+        check(
+            "$2b$12$abcdefghijklmnopqrstuv".into(),
+            Err(HashError::NotArgon2id),
+        );
         check("hunter2".into(), Err(HashError::Malformed));
         check(String::new(), Err(HashError::Malformed));
     }
@@ -296,14 +370,20 @@ mod tests {
         tokio::task::yield_now().await;
         assert_eq!(hashing.run(later(), || ()).await, Err(Busy));
         release.send(()).unwrap();
-        assert_eq!((first.await.unwrap(), second.await.unwrap()), (Ok(()), Ok(())));
+        assert_eq!(
+            (first.await.unwrap(), second.await.unwrap()),
+            (Ok(()), Ok(()))
+        );
         assert_eq!(hashing.run(later(), || 7).await, Ok(7));
     }
 
     #[tokio::test]
     async fn a_job_that_dies_gives_its_place_back() {
         let hashing = Hashing::new(1, 0);
-        assert_eq!(hashing.run(later(), || panic!("on purpose")).await, Err::<(), _>(Busy));
+        assert_eq!(
+            hashing.run(later(), || panic!("on purpose")).await,
+            Err::<(), _>(Busy)
+        );
         assert_eq!(hashing.run(later(), || 1).await, Ok(1));
     }
 }

@@ -1,5 +1,6 @@
-//! Files that hold secrets: written beside, synced, then put in place in one step, so that a reader and a crash see
-//! the old file or the new one and nothing between. Never readable by anybody else on its way.
+//! Files that hold secrets: written beside, synced, then put in place in one step, so that a reader
+//! and a crash see the old file or the new one and nothing between. Never readable by anybody else
+//! on its way.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
@@ -37,8 +38,10 @@ pub(super) fn folder(path: &Path) -> &Path {
 
 /// `NamedTempFile` creates with mode 0600 and removes the file again where it is not persisted.
 fn write_beside(path: &Path, contents: &[u8]) -> io::Result<NamedTempFile> {
-    let mut file =
-        tempfile::Builder::new().prefix(".iem-gateway-").suffix(".new").tempfile_in(folder(path))?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".iem-gateway-")
+        .suffix(".new")
+        .tempfile_in(folder(path))?;
     file.write_all(contents)?;
     file.as_file().sync_all()?;
     Ok(file)
@@ -53,7 +56,10 @@ fn keep_owner(file: &File, old: &Metadata) -> io::Result<()> {
         return Ok(());
     }
     fchown(file, Some(old.uid()), Some(old.gid())).map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot keep the file's owner; run this as its owner: {error}"))
+        io::Error::new(
+            error.kind(),
+            format!("cannot keep the file's owner; run this as its owner: {error}"),
+        )
     })
 }
 
@@ -92,7 +98,11 @@ mod tests {
         assert_eq!(mode(&path), 0o600);
         assert!(!create(&path, b"two").unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"one");
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(
+            fs::read_dir(&folder).unwrap().count(),
+            1,
+            "nothing is left beside it"
+        );
     }
 
     #[test]
@@ -102,6 +112,9 @@ mod tests {
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         replace(&path, b"new").unwrap();
-        assert_eq!((mode(&path), fs::read(&path).unwrap()), (0o640, b"new".to_vec()));
+        assert_eq!(
+            (mode(&path), fs::read(&path).unwrap()),
+            (0o640, b"new".to_vec())
+        );
     }
 }

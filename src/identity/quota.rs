@@ -1,7 +1,8 @@
-//! What a customer may send a second: records and bytes, each by the generic cell rate algorithm (`governor`), so that one
-//! customer's flood is refused before it fills a queue that others share.
+//! What a customer may send a second: records and bytes, each by the generic cell rate algorithm
+//! (`governor`), so that one customer's flood is refused before it fills a queue that others share.
 //!
-//! A rate is also the burst: after a pause of a second or more, a whole second's worth is taken at once.
+//! A rate is also the burst: after a pause of a second or more, a whole second's worth is taken at
+//! once.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -57,7 +58,8 @@ pub fn bytes(text: &str) -> Result<u32, String> {
 pub struct Quotas<C: Clock = MonotonicClock> {
     all: Rates,
     clock: C,
-    /// Of customers that have a bound, from their first record on: never more than the directory has had.
+    /// Of customers that have a bound, from their first record on: never more than the directory
+    /// has had.
     limits: DashMap<Arc<str>, Arc<Limits<C>>>,
 }
 
@@ -70,17 +72,24 @@ impl Quotas {
 
 impl<C: Clock + Clone> Quotas<C> {
     fn with_clock(all: Rates, clock: C) -> Self {
-        Self { all, clock, limits: DashMap::new() }
+        Self {
+            all,
+            clock,
+            limits: DashMap::new(),
+        }
     }
 
-    /// Takes `records` of `bytes` in all from what the customer may send. What is over one bound still counts against
-    /// the other.
+    /// Takes `records` of `bytes` in all from what the customer may send. What is over one bound
+    /// still counts against the other.
     ///
     /// # Errors
     /// See [`OverQuota`].
     pub fn take(&self, customer: &Customer, records: usize, bytes: usize) -> Result<(), OverQuota> {
         let rates = Rates {
-            records: customer.rates.records.map_or(self.all.records, NonZeroU32::new),
+            records: customer
+                .rates
+                .records
+                .map_or(self.all.records, NonZeroU32::new),
             bytes: customer.rates.bytes.map_or(self.all.bytes, NonZeroU32::new),
         };
         if rates == Rates::default() {
@@ -112,13 +121,19 @@ type Limit<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clo
 impl<C: Clock + Clone> Limits<C> {
     fn new(rates: Rates, clock: &C) -> Self {
         let limit = |rate| RateLimiter::direct_with_clock(Quota::per_second(rate), clock.clone());
-        Self { rates, records: rates.records.map(limit), bytes: rates.bytes.map(limit) }
+        Self {
+            rates,
+            records: rates.records.map(limit),
+            bytes: rates.bytes.map(limit),
+        }
     }
 }
 
 fn take<C: Clock>(limit: Option<&Limit<C>>, count: usize) -> Result<(), OverQuota> {
-    let (Some(limit), Some(count)) = (limit, NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX)))
-    else {
+    let (Some(limit), Some(count)) = (
+        limit,
+        NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX)),
+    ) else {
         return Ok(());
     };
     match limit.check_n(count) {
@@ -138,13 +153,17 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn customers(quota: &str) -> Directory {
-        let text =
-            format!("[[customer]]\nid = 'a'\nname = 'A'\n{quota}\n[[customer]]\nid = 'b'\nname = 'B'\n");
+        let text = format!(
+            "[[customer]]\nid = 'a'\nname = 'A'\n{quota}\n[[customer]]\nid = 'b'\nname = 'B'\n"
+        );
         Directory::parse(&text, "directory.toml".as_ref()).expect("a directory")
     }
 
     fn rates(records: u32, bytes: u32) -> Rates {
-        Rates { records: NonZeroU32::new(records), bytes: NonZeroU32::new(bytes) }
+        Rates {
+            records: NonZeroU32::new(records),
+            bytes: NonZeroU32::new(bytes),
+        }
     }
 
     fn take(
@@ -162,7 +181,10 @@ mod tests {
         let (clock, directory) = (FakeRelativeClock::default(), customers(""));
         let quotas = Quotas::with_clock(rates(10, 0), clock.clone());
         assert_eq!(take(&quotas, &directory, "a", 10, 1 << 30), Ok(()));
-        assert_eq!(take(&quotas, &directory, "a", 1, 1), Err(OverQuota::Until(SECOND / 10)));
+        assert_eq!(
+            take(&quotas, &directory, "a", 1, 1),
+            Err(OverQuota::Until(SECOND / 10))
+        );
         assert_eq!(take(&quotas, &directory, "b", 10, 1), Ok(()));
         clock.advance(SECOND / 10);
         assert_eq!(take(&quotas, &directory, "a", 1, 1), Ok(()));
@@ -176,9 +198,18 @@ mod tests {
         let (clock, directory) = (FakeRelativeClock::default(), customers(""));
         let quotas = Quotas::with_clock(rates(0, 1000), clock.clone());
         assert_eq!(take(&quotas, &directory, "a", 100, 600), Ok(()));
-        assert_eq!(take(&quotas, &directory, "a", 1, 600), Err(OverQuota::Until(SECOND / 5)));
-        assert_eq!(take(&quotas, &directory, "a", 1, 1001), Err(OverQuota::Never));
-        assert_eq!(take(&quotas, &directory, "a", 1, usize::MAX), Err(OverQuota::Never));
+        assert_eq!(
+            take(&quotas, &directory, "a", 1, 600),
+            Err(OverQuota::Until(SECOND / 5))
+        );
+        assert_eq!(
+            take(&quotas, &directory, "a", 1, 1001),
+            Err(OverQuota::Never)
+        );
+        assert_eq!(
+            take(&quotas, &directory, "a", 1, usize::MAX),
+            Err(OverQuota::Never)
+        );
     }
 
     #[test]
@@ -187,7 +218,11 @@ mod tests {
         let quotas = Quotas::with_clock(rates(10, 1000), clock);
         let own = customers("quota = { records = 2 }");
         assert_eq!(take(&quotas, &own, "a", 3, 1), Err(OverQuota::Never));
-        assert_eq!(take(&quotas, &own, "a", 1, 1001), Err(OverQuota::Never), "the other rate is everybody's");
+        assert_eq!(
+            take(&quotas, &own, "a", 1, 1001),
+            Err(OverQuota::Never),
+            "the other rate is everybody's"
+        );
         assert_eq!(take(&quotas, &own, "b", 10, 1), Ok(()));
         let unbounded = customers("quota = { records = 0, bytes = '0 B' }");
         assert_eq!(take(&quotas, &unbounded, "a", 1 << 20, 1 << 40), Ok(()));

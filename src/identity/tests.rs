@@ -23,7 +23,11 @@ fn gateway_with(settings: Settings) -> Gateway {
     fs::write(&path, &*example::TEXT).unwrap();
     let directory = Arc::new(LiveDirectory::open(&path).unwrap());
     let tokens = Tokens::new(&SigningKey::random(), Lifetimes::default());
-    Gateway { _folder: folder, identity: Identity::new(directory, tokens, settings), shown: Shown::default() }
+    Gateway {
+        _folder: folder,
+        identity: Identity::new(directory, tokens, settings),
+        shown: Shown::default(),
+    }
 }
 
 fn gateway() -> Gateway {
@@ -31,8 +35,16 @@ fn gateway() -> Gateway {
 }
 
 impl Gateway {
-    async fn login(&self, email: &str, password: &Password, peer: &str) -> Result<String, LoginError> {
-        let basic = Basic { user: email.to_owned(), password: password.clone() };
+    async fn login(
+        &self,
+        email: &str,
+        password: &Password,
+        peer: &str,
+    ) -> Result<String, LoginError> {
+        let basic = Basic {
+            user: email.to_owned(),
+            password: password.clone(),
+        };
         let principal = self.identity.login(&basic, peer.parse().unwrap()).await?;
         Ok(principal.user().email.to_string())
     }
@@ -42,7 +54,8 @@ impl Gateway {
     }
 
     async fn wrong(&self, email: &str, peer: &str) -> Result<String, LoginError> {
-        self.login(email, &Password::new("guess".to_owned()), peer).await
+        self.login(email, &Password::new("guess".to_owned()), peer)
+            .await
     }
 
     fn issue(&self, email: &str) -> TokenPair {
@@ -85,17 +98,29 @@ fn a_token_is_verified_once_and_expires_all_the_same() {
 #[test]
 fn each_connection_may_show_any_token() {
     let gateway = gateway();
-    let (nifi, root) = (gateway.issue(NIFI).access, gateway.issue("root@example.com").access);
+    let (nifi, root) = (
+        gateway.issue(NIFI).access,
+        gateway.issue("root@example.com").access,
+    );
     let connections = [Shown::default(), Shown::default()];
-    for (token, email) in
-        [(&nifi, NIFI), (&root, "root@example.com"), (&root, "root@example.com"), (&nifi, NIFI)]
-    {
+    for (token, email) in [
+        (&nifi, NIFI),
+        (&root, "root@example.com"),
+        (&root, "root@example.com"),
+        (&nifi, NIFI),
+    ] {
         for shown in &connections {
-            let principal = gateway.identity.principal(token.as_bytes(), shown, at(1000)).unwrap();
+            let principal = gateway
+                .identity
+                .principal(token.as_bytes(), shown, at(1000))
+                .unwrap();
             assert_eq!(&*principal.user().email, email);
             let altered = [token.as_bytes(), b"x"].concat();
             assert_eq!(
-                gateway.identity.principal(&altered, shown, at(1000)).unwrap_err(),
+                gateway
+                    .identity
+                    .principal(&altered, shown, at(1000))
+                    .unwrap_err(),
                 TokenError::Invalid
             );
         }
@@ -109,39 +134,69 @@ fn what_is_not_a_token_is_never_remembered() {
     let pair = gateway.issue(NIFI);
     let other = self::gateway();
     for _ in 0..2 {
-        assert_eq!(gateway.access(&pair.refresh, 1000), Err(TokenError::Invalid));
+        assert_eq!(
+            gateway.access(&pair.refresh, 1000),
+            Err(TokenError::Invalid)
+        );
         assert_eq!(gateway.access("", 1000), Err(TokenError::Invalid));
         assert_eq!(
-            gateway.identity.principal(&[0xff, 0], &gateway.shown, at(1000)).unwrap_err(),
+            gateway
+                .identity
+                .principal(&[0xff, 0], &gateway.shown, at(1000))
+                .unwrap_err(),
             TokenError::Invalid
         );
-        assert_eq!(other.access(&pair.access, 1000), Err(TokenError::Invalid), "another key");
+        assert_eq!(
+            other.access(&pair.access, 1000),
+            Err(TokenError::Invalid),
+            "another key"
+        );
     }
     assert_eq!(gateway.identity.counts().token_hits, 0);
 }
 
 #[test]
 fn revocation_holds_at_once_on_tokens_already_out() {
-    let check = |change: &dyn Fn(&mut Document) -> Result<(), Refusal>, expected: Result<(), TokenError>| {
+    let check = |change: &dyn Fn(&mut Document) -> Result<(), Refusal>,
+                 expected: Result<(), TokenError>| {
         let gateway = gateway();
         let TokenPair { access, refresh } = gateway.issue(NIFI);
         assert!(gateway.access(&access, 1000).is_ok());
         gateway.change(change);
         assert_eq!(gateway.access(&access, 1000).map(|_| ()), expected);
-        assert_eq!(gateway.identity.refresh(&refresh, at(1000)).map(|_| ()), expected);
+        assert_eq!(
+            gateway.identity.refresh(&refresh, at(1000)).map(|_| ()),
+            expected
+        );
     };
     let another = PasswordHash::new(&example::password(NIFI), example::CHEAP).unwrap();
-    check(&|document| document.set_user_enabled(NIFI, false), Err(TokenError::Invalid));
-    check(&|document| document.remove_user(NIFI), Err(TokenError::Invalid));
-    check(&|document| document.set_password(NIFI, &another), Err(TokenError::Invalid));
-    check(&|document| document.set_user_enabled("root@example.com", false), Ok(()));
+    check(
+        &|document| document.set_user_enabled(NIFI, false),
+        Err(TokenError::Invalid),
+    );
+    check(
+        &|document| document.remove_user(NIFI),
+        Err(TokenError::Invalid),
+    );
+    check(
+        &|document| document.set_password(NIFI, &another),
+        Err(TokenError::Invalid),
+    );
+    check(
+        &|document| document.set_user_enabled("root@example.com", false),
+        Ok(()),
+    );
 }
 
 #[test]
 fn an_expired_token_of_a_user_who_is_gone_is_none() {
     let gateway = gateway();
     let token = gateway.issue(NIFI).access;
-    assert_eq!(gateway.access(&token, 4600), Err(TokenError::Expired), "never seen before");
+    assert_eq!(
+        gateway.access(&token, 4600),
+        Err(TokenError::Expired),
+        "never seen before"
+    );
     gateway.change(|document| document.set_user_enabled(NIFI, false));
     assert_eq!(gateway.access(&token, 4600), Err(TokenError::Invalid));
 }
@@ -161,8 +216,16 @@ fn a_revoked_association_shows_in_the_next_principal() {
     let gateway = gateway();
     let token = gateway.issue(NIFI).access;
     let may = || {
-        let principal = gateway.identity.principal(token.as_bytes(), &gateway.shown, at(1000)).unwrap();
-        authorization::customer(&gateway.identity.directory().load(), principal.user(), "acme").map(|_| ())
+        let principal = gateway
+            .identity
+            .principal(token.as_bytes(), &gateway.shown, at(1000))
+            .unwrap();
+        authorization::customer(
+            &gateway.identity.directory().load(),
+            principal.user(),
+            "acme",
+        )
+        .map(|_| ())
     };
     assert_eq!(may(), Ok(()));
     gateway.change(|document| document.revoke(NIFI, "acme").map(|_| ()));
@@ -178,8 +241,14 @@ fn a_refresh_token_gives_a_new_pair() {
     let principal = gateway.identity.refresh(&refresh, at(50_000)).unwrap();
     let next = gateway.identity.issue(&principal, at(50_000)).unwrap();
     assert_eq!(gateway.access(&next.access, 50_000), Ok(NIFI.to_owned()));
-    assert_eq!(gateway.identity.refresh(&access, at(1000)).unwrap_err(), TokenError::Invalid);
-    assert_eq!(gateway.identity.refresh(&refresh, at(87_400)).unwrap_err(), TokenError::Expired);
+    assert_eq!(
+        gateway.identity.refresh(&access, at(1000)).unwrap_err(),
+        TokenError::Invalid
+    );
+    assert_eq!(
+        gateway.identity.refresh(&refresh, at(87_400)).unwrap_err(),
+        TokenError::Expired
+    );
 }
 
 #[tokio::test]
@@ -189,10 +258,18 @@ async fn only_right_credentials_of_enabled_users_log_in() {
         assert_eq!(gateway.right(email, PEER).await, Ok(email.to_owned()));
         assert_eq!(gateway.wrong(email, PEER).await, Err(LoginError::Invalid));
     }
-    assert_eq!(gateway.right("gone@example.com", PEER).await, Err(LoginError::Invalid));
-    assert_eq!(gateway.right("nobody@example.com", PEER).await, Err(LoginError::Invalid));
     assert_eq!(
-        gateway.login(NIFI, &example::password("root@example.com"), PEER).await,
+        gateway.right("gone@example.com", PEER).await,
+        Err(LoginError::Invalid)
+    );
+    assert_eq!(
+        gateway.right("nobody@example.com", PEER).await,
+        Err(LoginError::Invalid)
+    );
+    assert_eq!(
+        gateway
+            .login(NIFI, &example::password("root@example.com"), PEER)
+            .await,
         Err(LoginError::Invalid)
     );
     assert_eq!(gateway.identity.counts().failed_logins, 6);
@@ -210,22 +287,44 @@ async fn remembered_credentials_still_ask_the_directory() {
     let another = PasswordHash::new(&Password::new("another".to_owned()), example::CHEAP).unwrap();
     gateway.change(|document| document.set_password(NIFI, &another));
     assert_eq!(gateway.right(NIFI, PEER).await, Err(LoginError::Invalid));
-    assert!(gateway.login(NIFI, &Password::new("another".to_owned()), PEER).await.is_ok());
+    assert!(
+        gateway
+            .login(NIFI, &Password::new("another".to_owned()), PEER)
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
 async fn after_ten_failures_right_credentials_wait_too() {
     let gateway = gateway();
-    assert!(gateway.right(NIFI, PEER).await.is_ok(), "remembered from here on");
+    assert!(
+        gateway.right(NIFI, PEER).await.is_ok(),
+        "remembered from here on"
+    );
     for _ in 0..10 {
         assert_eq!(gateway.wrong(NIFI, PEER).await, Err(LoginError::Invalid));
     }
-    for attempt in [gateway.wrong(NIFI, PEER).await, gateway.right(NIFI, PEER).await] {
-        let Err(LoginError::TooMany { retry_after }) = attempt else { panic!("{attempt:?}") };
-        assert!(retry_after > Duration::ZERO && retry_after <= Duration::from_secs(6), "{retry_after:?}");
+    for attempt in [
+        gateway.wrong(NIFI, PEER).await,
+        gateway.right(NIFI, PEER).await,
+    ] {
+        let Err(LoginError::TooMany { retry_after }) = attempt else {
+            panic!("{attempt:?}")
+        };
+        assert!(
+            retry_after > Duration::ZERO && retry_after <= Duration::from_secs(6),
+            "{retry_after:?}"
+        );
     }
-    assert!(gateway.right(NIFI, "192.0.2.2").await.is_ok(), "the user elsewhere");
-    assert!(gateway.right("root@example.com", PEER).await.is_ok(), "another user there");
+    assert!(
+        gateway.right(NIFI, "192.0.2.2").await.is_ok(),
+        "the user elsewhere"
+    );
+    assert!(
+        gateway.right("root@example.com", PEER).await.is_ok(),
+        "another user there"
+    );
     assert_eq!(gateway.identity.counts().failed_logins, 10);
 }
 
@@ -237,7 +336,10 @@ async fn a_peer_s_failures_count_over_all_users() {
     for user in ["a", "b", "c"] {
         assert_eq!(gateway.wrong(user, PEER).await, Err(LoginError::Invalid));
     }
-    assert!(matches!(gateway.right(NIFI, PEER).await, Err(LoginError::TooMany { .. })));
+    assert!(matches!(
+        gateway.right(NIFI, PEER).await,
+        Err(LoginError::TooMany { .. })
+    ));
     assert!(gateway.right(NIFI, "192.0.2.2").await.is_ok());
 }
 
@@ -248,9 +350,14 @@ async fn parallel_guesses_do_not_pass_the_bound() {
     let gateway = gateway_with(settings);
     let guesses = (0..50).map(|_| gateway.wrong(NIFI, PEER));
     let outcomes = futures_util::future::join_all(guesses).await;
-    let invalid = outcomes.iter().filter(|outcome| **outcome == Err(LoginError::Invalid)).count();
-    let bounded =
-        outcomes.iter().filter(|outcome| matches!(outcome, Err(LoginError::TooMany { .. }))).count();
+    let invalid = outcomes
+        .iter()
+        .filter(|outcome| **outcome == Err(LoginError::Invalid))
+        .count();
+    let bounded = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome, Err(LoginError::TooMany { .. })))
+        .count();
     assert_eq!((invalid, bounded), (10, 40));
 }
 
@@ -277,5 +384,8 @@ async fn who_hangs_up_early_is_counted_as_well() {
         assert_eq!(gateway.wrong(NIFI, PEER).await, Err(LoginError::Invalid));
     }
     assert_eq!(gateway.identity.counts().failed_logins, 10);
-    assert!(matches!(gateway.right(NIFI, PEER).await, Err(LoginError::TooMany { .. })));
+    assert!(matches!(
+        gateway.right(NIFI, PEER).await,
+        Err(LoginError::TooMany { .. })
+    ));
 }

@@ -1,8 +1,8 @@
 //! Access and refresh tokens: JWTs (RFC 7519) signed with HMAC-SHA-256 and a local key.
 //!
-//! Whoever holds the key file issues and accepts the same tokens, so gateways behind a balancer share nothing else.
-//! A token says who somebody is, never what they may do: that is looked up at each request. Nothing but HS256 is
-//! accepted, and the two uses never pass for each other.
+//! Whoever holds the key file issues and accepts the same tokens, so gateways behind a balancer
+//! share nothing else. A token says who somebody is, never what they may do: that is looked up at
+//! each request. Nothing but HS256 is accepted, and the two uses never pass for each other.
 
 mod key;
 
@@ -74,7 +74,10 @@ pub struct Lifetimes {
 
 impl Default for Lifetimes {
     fn default() -> Self {
-        Self { access: Duration::from_hours(1), refresh: Duration::from_hours(24) }
+        Self {
+            access: Duration::from_hours(1),
+            refresh: Duration::from_hours(24),
+        }
     }
 }
 
@@ -115,10 +118,15 @@ impl Tokens {
     /// What `token` says, if it is ours, is meant for `usage` and has not expired.
     ///
     /// # Errors
-    /// [`TokenError::Expired`] only for a token that is ours and meant for `usage`; [`TokenError::Invalid`] otherwise.
+    /// [`TokenError::Expired`] only for a token that is ours and meant for `usage`;
+    /// [`TokenError::Invalid`] otherwise.
     pub fn verify(&self, token: &[u8], usage: Use, now: SystemTime) -> Result<Claims, TokenError> {
         let claims = self.read(token, usage)?;
-        if claims.has_expired(now) { Err(TokenError::Expired) } else { Ok(claims) }
+        if claims.has_expired(now) {
+            Err(TokenError::Expired)
+        } else {
+            Ok(claims)
+        }
     }
 
     /// As [`verify`](Self::verify), of a token that may have expired.
@@ -131,7 +139,11 @@ impl Tokens {
         }
         let decoded = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation);
         let claims = decoded.map_err(|_| TokenError::Invalid)?.claims;
-        if claims.usage == usage { Ok(claims) } else { Err(TokenError::Invalid) }
+        if claims.usage == usage {
+            Ok(claims)
+        } else {
+            Err(TokenError::Invalid)
+        }
     }
 
     fn sign(
@@ -150,13 +162,15 @@ impl Tokens {
             usage,
             stamp: user.stamp,
         };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing).map_err(|_| IssueError)
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
+            .map_err(|_| IssueError)
     }
 }
 
 /// Whole seconds of Unix time; a clock before 1970 counts as 1970.
 fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 /// Why a token is not accepted.

@@ -1,5 +1,6 @@
-//! The records a worker has in hand, pure of clocks, threads and sinks: what fits, what is still open, who is told
-//! what. A record stays in its place until it is settled, so what is tried again stays ahead of what came later.
+//! The records a worker has in hand, pure of clocks, threads and sinks: what fits, what is still
+//! open, who is told what. A record stays in its place until it is settled, so what is tried again
+//! stays ahead of what came later.
 
 use std::time::Instant;
 
@@ -75,13 +76,26 @@ impl Batch {
 
     pub(super) fn push(&mut self, submission: Submission) {
         self.bytes += submission.bytes();
-        let Submission { records, deadline, reply } = submission;
+        let Submission {
+            records,
+            deadline,
+            reply,
+        } = submission;
         let request = self.requests.len();
         let open = records.len();
-        self.owners.extend((0..open).map(|index| Owner { request, index, settled: false }));
+        self.owners.extend((0..open).map(|index| Owner {
+            request,
+            index,
+            settled: false,
+        }));
         self.records.extend(records);
         let outcomes = smallvec::smallvec![Outcome::Retryable; open];
-        self.requests.push(Some(Request { reply, deadline, outcomes, open }));
+        self.requests.push(Some(Request {
+            reply,
+            deadline,
+            outcomes,
+            open,
+        }));
     }
 
     /// The open records, in the order in which they came.
@@ -91,13 +105,21 @@ impl Batch {
 
     /// When the first of the open requests is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.requests.iter().flatten().map(|request| request.deadline).min()
+        self.requests
+            .iter()
+            .flatten()
+            .map(|request| request.deadline)
+            .min()
     }
 
-    /// Takes a write's outcomes, one for each of [`records`](Self::records). Requests that are settled by them are
-    /// answered at once; the rest stays, in order.
+    /// Takes a write's outcomes, one for each of [`records`](Self::records). Requests that are
+    /// settled by them are answered at once; the rest stays, in order.
     pub(super) fn settle(&mut self, outcomes: &[Outcome]) {
-        debug_assert_eq!(outcomes.len(), self.records.len(), "an outcome for each record");
+        debug_assert_eq!(
+            outcomes.len(),
+            self.records.len(),
+            "an outcome for each record"
+        );
         for (owner, outcome) in self.owners.iter_mut().zip(outcomes) {
             match outcome {
                 Outcome::Retryable => continue,
@@ -143,7 +165,8 @@ impl Batch {
         self.sweep();
     }
 
-    /// Lets go of settled records and answered requests, so that neither piles up behind a record that stays open.
+    /// Lets go of settled records and answered requests, so that neither piles up behind a record
+    /// that stays open.
     fn sweep(&mut self) {
         if self.requests.iter().all(Option::is_none) {
             self.records.clear();
@@ -153,9 +176,13 @@ impl Batch {
             return;
         }
         let requests = &self.requests;
-        let mut gone = self.owners.iter().map(|owner| owner.settled || requests[owner.request].is_none());
+        let mut gone = self
+            .owners
+            .iter()
+            .map(|owner| owner.settled || requests[owner.request].is_none());
         self.records.retain(|_| !gone.next().unwrap_or(false));
-        self.owners.retain(|owner| !owner.settled && requests[owner.request].is_some());
+        self.owners
+            .retain(|owner| !owner.settled && requests[owner.request].is_some());
         self.bytes = self.records.iter().map(|record| record.data.len()).sum();
 
         let mut open = 0;
@@ -167,7 +194,9 @@ impl Batch {
                 index
             })
             .collect();
-        self.owners.iter_mut().for_each(|owner| owner.request = moved[owner.request]);
+        self.owners
+            .iter_mut()
+            .for_each(|owner| owner.request = moved[owner.request]);
         self.requests.retain(Option::is_some);
     }
 }

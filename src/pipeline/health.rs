@@ -1,12 +1,13 @@
-//! Whether a topic's deliveries succeed: what readiness asks. Written by workers and by the periodic check, never
-//! consulted to decide whether a record is taken.
+//! Whether a topic's deliveries succeed: what readiness asks. Written by workers and by the
+//! periodic check, never consulted to decide whether a record is taken.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use iem_sink::SinkError;
 
-/// A check does not outweigh a write that failed less than so long ago: a sink may take the one and not the other.
+/// A check does not outweigh a write that failed less than so long ago: a sink may take the one and
+/// not the other.
 const WRITE_COUNTS_FOR: Duration = Duration::from_secs(10);
 /// How far behind its deadline a call has to be to count as hanging.
 const GRACE: Duration = Duration::from_secs(1);
@@ -34,7 +35,8 @@ struct State {
     due: Vec<Option<Instant>>,
 }
 
-/// One topic's state. It changes only on success and failure of real work, and logs each change once.
+/// One topic's state. It changes only on success and failure of real work, and logs each change
+/// once.
 #[derive(Debug)]
 pub struct Health {
     /// The topic's own name.
@@ -46,7 +48,14 @@ pub struct Health {
 
 impl Health {
     pub(super) fn new(topic: &'static str, sink: &'static str, workers: usize) -> Self {
-        Self { topic, sink, state: Mutex::new(State { fault: None, due: vec![None; workers + 1] }) }
+        Self {
+            topic,
+            sink,
+            state: Mutex::new(State {
+                fault: None,
+                due: vec![None; workers + 1],
+            }),
+        }
     }
 
     /// Why the topic is down at `now`, if it is: its last failure, or a call that hangs.
@@ -55,7 +64,12 @@ impl Health {
         if let Some(fault) = &state.fault {
             return Some(fault.reason.clone());
         }
-        let overdue = state.due.iter().flatten().map(|due| now.saturating_duration_since(*due)).max()?;
+        let overdue = state
+            .due
+            .iter()
+            .flatten()
+            .map(|due| now.saturating_duration_since(*due))
+            .max()?;
         (overdue > GRACE).then(|| format!("a call is {} s behind its deadline", overdue.as_secs()))
     }
 
@@ -70,16 +84,28 @@ impl Health {
         state.due[caller.slot()] = None;
         match result {
             Ok(_) => {
-                if state.fault.as_ref().is_some_and(|fault| fault.is_mended_by(caller, now)) {
+                if state
+                    .fault
+                    .as_ref()
+                    .is_some_and(|fault| fault.is_mended_by(caller, now))
+                {
                     state.fault = None;
-                    tracing::info!(topic = self.topic, sink = self.sink, "the sink takes records again");
+                    tracing::info!(
+                        topic = self.topic,
+                        sink = self.sink,
+                        "the sink takes records again"
+                    );
                 }
             }
             Err(error) => {
                 if state.fault.is_none() {
                     tracing::warn!(topic = self.topic, sink = self.sink, %error, "the sink does not take records");
                 }
-                state.fault = Some(Fault { reason: error.message.clone(), at: now, by: caller });
+                state.fault = Some(Fault {
+                    reason: error.message.clone(),
+                    at: now,
+                    by: caller,
+                });
             }
         }
     }
@@ -102,7 +128,9 @@ impl Fault {
     fn is_mended_by(&self, caller: Caller, now: Instant) -> bool {
         match (caller, self.by) {
             (Caller::Worker(_), _) | (Caller::Check, Caller::Check) => true,
-            (Caller::Check, Caller::Worker(_)) => now.saturating_duration_since(self.at) >= WRITE_COUNTS_FOR,
+            (Caller::Check, Caller::Worker(_)) => {
+                now.saturating_duration_since(self.at) >= WRITE_COUNTS_FOR
+            }
         }
     }
 }
@@ -126,12 +154,20 @@ mod tests {
         assert_eq!(health.down(now), None, "a check mends what a check found");
         health.returned(worker, &failure(), now);
         health.returned(Caller::Check, &Ok(()), now);
-        assert_eq!(health.down(now).as_deref(), Some("away"), "a check does not outweigh a write");
+        assert_eq!(
+            health.down(now).as_deref(),
+            Some("away"),
+            "a check does not outweigh a write"
+        );
         health.returned(worker, &Ok(()), now);
         assert_eq!(health.down(now), None);
         health.returned(worker, &failure(), now);
         health.returned(Caller::Check, &Ok(()), now + WRITE_COUNTS_FOR);
-        assert_eq!(health.down(now), None, "a write long ago, and nothing was written since");
+        assert_eq!(
+            health.down(now),
+            None,
+            "a write long ago, and nothing was written since"
+        );
     }
 
     #[test]
@@ -140,7 +176,10 @@ mod tests {
         health.calls(Caller::Worker(0), now);
         assert_eq!(health.down(now + GRACE), None);
         let late = now + Duration::from_secs(7);
-        assert_eq!(health.down(late).as_deref(), Some("a call is 7 s behind its deadline"));
+        assert_eq!(
+            health.down(late).as_deref(),
+            Some("a call is 7 s behind its deadline")
+        );
         health.returned(Caller::Worker(0), &Ok(()), late);
         assert_eq!(health.down(late), None);
     }

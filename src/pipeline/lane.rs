@@ -1,8 +1,8 @@
 //! The way to one worker: submissions in the order in which they came, and the worker's sleep.
 //!
-//! To wake a thread costs more than to hand it a record. Who finds the worker asleep is given an [`Alarm`], to be rung once
-//! everything else that is ready has been seen to: until then others add to what the worker will find. An alarm rings
-//! when it is dropped, so none is forgotten.
+//! To wake a thread costs more than to hand it a record. Who finds the worker asleep is given an
+//! [`Alarm`], to be rung once everything else that is ready has been seen to: until then others add
+//! to what the worker will find. An alarm rings when it is dropped, so none is forgotten.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -21,9 +21,22 @@ const TURNS_MAX: usize = 8;
 
 /// A lane's two ends. Its room is bounded by those who send.
 pub(super) fn lane() -> (Sender, Receiver) {
-    let state = State { submitted: VecDeque::new(), worker: Worker::Awake, open: true };
-    let lane = Arc::new(Lane { state: Mutex::new(state), bell: Condvar::new() });
-    (Sender(Arc::clone(&lane)), Receiver { lane, taken: VecDeque::new() })
+    let state = State {
+        submitted: VecDeque::new(),
+        worker: Worker::Awake,
+        open: true,
+    };
+    let lane = Arc::new(Lane {
+        state: Mutex::new(state),
+        bell: Condvar::new(),
+    });
+    (
+        Sender(Arc::clone(&lane)),
+        Receiver {
+            lane,
+            taken: VecDeque::new(),
+        },
+    )
 }
 
 struct Lane {
@@ -57,7 +70,8 @@ impl Lane {
     }
 }
 
-/// The end that requests submit at. The worker ends once it is dropped and what was submitted is settled.
+/// The end that requests submit at. The worker ends once it is dropped and what was submitted is
+/// settled.
 pub(super) struct Sender(Arc<Lane>);
 
 impl Sender {
@@ -89,7 +103,8 @@ pub(super) struct Closed;
 #[must_use = "dropped at once it wakes the worker for a single submission"]
 pub(super) struct Alarm(Arc<Lane>);
 
-/// Rings the alarms once what else is ready on this thread adds nothing any more: its records join the batches.
+/// Rings the alarms once what else is ready on this thread adds nothing any more: its records join
+/// the batches.
 pub(super) async fn ring(alarms: SmallVec<[Alarm; 1]>) {
     if alarms.is_empty() {
         return;
@@ -97,7 +112,10 @@ pub(super) async fn ring(alarms: SmallVec<[Alarm; 1]>) {
     let mut before = alarms.len();
     for _ in 0..TURNS_MAX {
         tokio::task::yield_now().await;
-        let submitted = alarms.iter().map(|alarm| alarm.0.lock().submitted.len()).sum();
+        let submitted = alarms
+            .iter()
+            .map(|alarm| alarm.0.lock().submitted.len())
+            .sum();
         if submitted <= before {
             break;
         }
@@ -123,8 +141,8 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    /// The next submission, which stays where it is. Waits for one until `until`, or as long as it takes; none: it did not
-    /// come, or none will come any more.
+    /// The next submission, which stays where it is. Waits for one until `until`, or as long as it
+    /// takes; none: it did not come, or none will come any more.
     pub(super) fn peek(&mut self, until: Option<Instant>) -> Option<&Submission> {
         if self.taken.is_empty() {
             self.take_all(until);
@@ -149,9 +167,17 @@ impl Receiver {
                 state.worker = Worker::Asleep;
             }
             state = match left {
-                None => self.lane.bell.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .lane
+                    .bell
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(left) => {
-                    self.lane.bell.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                    self.lane
+                        .bell
+                        .wait_timeout(state, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
                 }
             };
         }

@@ -1,4 +1,5 @@
-//! One topic's bounded queue: its room, and one lane a worker. It never waits for room and never drops what it took.
+//! One topic's bounded queue: its room, and one lane a worker. It never waits for room and never
+//! drops what it took.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +22,14 @@ impl Queue {
     pub(super) fn new(settings: &TopicSettings) -> (Self, Vec<Receiver>) {
         let room = Room::new(settings.queue_records, settings.queue_bytes);
         let (senders, receivers) = (0..settings.config.workers).map(|_| lane()).unzip();
-        (Self { room, deadline: settings.config.deadline, senders }, receivers)
+        (
+            Self {
+                room,
+                deadline: settings.config.deadline,
+                senders,
+            },
+            receivers,
+        )
     }
 
     pub(super) fn submit(&self, records: Records, now: Instant) -> Result<Receipt, Refused> {
@@ -31,7 +39,13 @@ impl Queue {
         let mut receipt = Receipt::new(records.len(), deadline);
         if let [sender] = &self.senders[..] {
             let (submission, reply) = Submission::new(records, place, deadline);
-            receipt.expect(Part { reply, indexes: None }, send(sender, submission)?);
+            receipt.expect(
+                Part {
+                    reply,
+                    indexes: None,
+                },
+                send(sender, submission)?,
+            );
             return Ok(receipt);
         }
         for (sender, (indexes, records)) in self.senders.iter().zip(self.split(records)) {
@@ -39,13 +53,21 @@ impl Queue {
                 continue;
             }
             let bytes = records.iter().map(|record| record.data.len()).sum();
-            let (submission, reply) = Submission::new(records, place.split(bytes, indexes.len()), deadline);
-            receipt.expect(Part { reply, indexes: Some(indexes) }, send(sender, submission)?);
+            let (submission, reply) =
+                Submission::new(records, place.split(bytes, indexes.len()), deadline);
+            receipt.expect(
+                Part {
+                    reply,
+                    indexes: Some(indexes),
+                },
+                send(sender, submission)?,
+            );
         }
         Ok(receipt)
     }
 
-    /// The records for each worker, with their places in the request: one key always goes to the same worker.
+    /// The records for each worker, with their places in the request: one key always goes to the
+    /// same worker.
     fn split(&self, records: Records) -> Vec<(Vec<usize>, Records)> {
         let mut shares = vec![(Vec::new(), SmallVec::new()); self.senders.len()];
         for (index, record) in records.into_iter().enumerate() {
@@ -69,8 +91,9 @@ impl Queue {
     }
 }
 
-/// Hands a submission to its worker. A worker lives as long as the queue; should it be gone all the same, the
-/// submission's reply is dropped with it and the request is told that nothing was delivered.
+/// Hands a submission to its worker. A worker lives as long as the queue; should it be gone all the
+/// same, the submission's reply is dropped with it and the request is told that nothing was
+/// delivered.
 fn send(sender: &Sender, submission: Submission) -> Result<Option<Alarm>, Refused> {
     sender.send(submission).map_err(|Closed| Refused::Full)
 }

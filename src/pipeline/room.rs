@@ -1,5 +1,5 @@
-//! How much of a topic's queue is taken, in records and in bytes. Counts from acceptance until the records are settled,
-//! so what a worker holds in its batch counts too.
+//! How much of a topic's queue is taken, in records and in bytes. Counts from acceptance until the
+//! records are settled, so what a worker holds in its batch counts too.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +23,12 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) fn new(records_max: usize, bytes_max: usize) -> Arc<Self> {
-        Arc::new(Self { records: AtomicUsize::new(0), bytes: AtomicUsize::new(0), records_max, bytes_max })
+        Arc::new(Self {
+            records: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            records_max,
+            bytes_max,
+        })
     }
 
     pub(super) fn records_max(&self) -> usize {
@@ -47,9 +52,13 @@ impl Room {
         if records > room.records_max || bytes > room.bytes_max {
             return Err(Refused::TooLarge);
         }
-        // Taken first and looked at then, so that two requests never both get the last place; the `Place` gives
-        // back what proves too much.
-        let place = Place { room: Arc::clone(room), records, bytes };
+        // Taken first and looked at then, so that two requests never both get the last place; the
+        // `Place` gives back what proves too much.
+        let place = Place {
+            room: Arc::clone(room),
+            records,
+            bytes,
+        };
         let records_taken = room.records.fetch_add(records, Ordering::Relaxed) + records;
         let bytes_taken = room.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if records_taken > room.records_max || bytes_taken > room.bytes_max {
@@ -76,7 +85,11 @@ impl Place {
     pub(super) fn split(&mut self, bytes: usize, records: usize) -> Self {
         self.bytes -= bytes;
         self.records -= records;
-        Self { room: Arc::clone(&self.room), records, bytes }
+        Self {
+            room: Arc::clone(&self.room),
+            records,
+            bytes,
+        }
     }
 }
 

@@ -1,8 +1,9 @@
-//! One plain thread for one topic's writer: takes what has arrived, writes it, settles it, tries again what the sink
-//! left open until its deadline. While one write runs the next batch gathers, so batches grow with the load.
+//! One plain thread for one topic's writer: takes what has arrived, writes it, settles it, tries
+//! again what the sink left open until its deadline. While one write runs the next batch gathers,
+//! so batches grow with the load.
 //!
-//! What is tried again stays at the head of the batch, ahead of later records of its key, and new arrivals join
-//! behind it, so that one record's trouble does not hold up its neighbours.
+//! What is tried again stays at the head of the batch, ahead of later records of its key, and new
+//! arrivals join behind it, so that one record's trouble does not hold up its neighbours.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use super::batch::Batch;
 use super::lane::Receiver;
 use super::{Backend, Caller, Health, Observer, TopicSettings};
 
-/// The wait before the first retry; it doubles up to [`BACKOFF_MAX`], each time jittered to between half and all.
+/// The wait before the first retry; it doubles up to [`BACKOFF_MAX`], each time jittered to between
+/// half and all.
 const BACKOFF_MIN: Duration = Duration::from_millis(10);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
@@ -57,7 +59,9 @@ impl Worker {
 
     pub(super) fn spawn(self) -> std::io::Result<JoinHandle<()>> {
         let name = format!("{}-{}", self.settings.topic, self.index);
-        std::thread::Builder::new().name(name).spawn(move || self.run())
+        std::thread::Builder::new()
+            .name(name)
+            .spawn(move || self.run())
     }
 
     /// Until the queue is closed and what it held is settled.
@@ -79,7 +83,8 @@ impl Worker {
         }
     }
 
-    /// Tops the batch up with what has arrived; waits only while it is empty. False when nothing will come any more.
+    /// Tops the batch up with what has arrived; waits only while it is empty. False when nothing
+    /// will come any more.
     fn fill(&mut self) -> bool {
         let mut until = Instant::now();
         if self.batch.is_empty() {
@@ -106,27 +111,35 @@ impl Worker {
 
     /// One write of the whole batch, settled by the outcomes that the sink marked.
     fn write(&mut self) -> Result<(), SinkError> {
-        let Some(deadline) = self.batch.deadline() else { return Ok(()) };
+        let Some(deadline) = self.batch.deadline() else {
+            return Ok(());
+        };
         let began = Instant::now();
         self.outcomes.clear();
-        self.outcomes.resize(self.batch.records().len(), Outcome::Retryable);
+        self.outcomes
+            .resize(self.batch.records().len(), Outcome::Retryable);
         self.health.calls(Caller::Worker(self.index), deadline);
         let result = self.write_caught(deadline);
         let ended = Instant::now();
-        self.health.returned(Caller::Worker(self.index), &result, ended);
+        self.health
+            .returned(Caller::Worker(self.index), &result, ended);
         self.observer.wrote(self.outcomes.len(), ended - began);
         self.batch.settle(&self.outcomes);
         result
     }
 
-    /// A panic in a sink is a failed write: nothing of it counts as delivered, and the writer is opened anew.
+    /// A panic in a sink is a failed write: nothing of it counts as delivered, and the writer is
+    /// opened anew.
     fn write_caught(&mut self, deadline: Instant) -> Result<(), SinkError> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => none.insert(self.backend.sink.writer(&self.settings.config)?),
         };
         let (records, outcomes) = (self.batch.records(), &mut self.outcomes[..]);
-        catch_unwind(AssertUnwindSafe(|| writer.write(records, outcomes, deadline))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| {
+            writer.write(records, outcomes, deadline)
+        }))
+        .unwrap_or_else(|_| {
             self.outcomes.fill(Outcome::Retryable);
             self.writer = None;
             Err(SinkError::transient("the sink panicked"))
@@ -135,13 +148,16 @@ impl Worker {
 
     fn report(&mut self) {
         let tally = self.batch.take_tally();
-        self.observer.settled(tally.delivered, tally.rejected, tally.undelivered);
+        self.observer
+            .settled(tally.delivered, tally.rejected, tally.undelivered);
     }
 
     /// Sleeps for a jittered `backoff`, but not past the first deadline.
     fn pause(&self, backoff: Duration) {
         let jittered = backoff.mul_f64(rand::random_range(0.5..=1.0));
-        let due = self.batch.deadline().map_or(jittered, |due| due.saturating_duration_since(Instant::now()));
+        let due = self.batch.deadline().map_or(jittered, |due| {
+            due.saturating_duration_since(Instant::now())
+        });
         std::thread::sleep(jittered.min(due));
     }
 }

@@ -1,4 +1,5 @@
-//! A body to its records: one JSON object, an array of them, or one a line. Each record is a slice of the body.
+//! A body to its records: one JSON object, an array of them, or one a line. Each record is a slice
+//! of the body.
 
 use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
@@ -13,7 +14,8 @@ use super::{scan, text};
 pub enum Form {
     /// One JSON object, or an array of them.
     Json,
-    /// NDJSON: one JSON object a line. Lines may end in CR LF, the last one may lack its end, blank ones are skipped.
+    /// NDJSON: one JSON object a line. Lines may end in CR LF, the last one may lack its end, blank
+    /// ones are skipped.
     Lines,
 }
 
@@ -55,14 +57,22 @@ pub enum BodyFault {
 /// [`without_bom`](super::without_bom).
 ///
 /// # Errors
-/// The first thing that is wrong with the whole body's grammar; if nothing is, the first record that is none.
+/// The first thing that is wrong with the whole body's grammar; if nothing is, the first record
+/// that is none.
 pub fn parse_body(
     body: &Bytes,
     form: Form,
     key_fields: &KeyFields,
     max: usize,
 ) -> Result<ParsedBody, BodyFault> {
-    let reader = Reader { body, key_fields, max, records: SmallVec::new(), count: 0, fault: None };
+    let reader = Reader {
+        body,
+        key_fields,
+        max,
+        records: SmallVec::new(),
+        count: 0,
+        fault: None,
+    };
     match form {
         Form::Lines => reader.lines(),
         Form::Json if trimmed(body).first() == Some(&b'[') => reader.array(),
@@ -78,16 +88,26 @@ struct Reader<'b> {
     records: SmallVec<[ParsedRecord; 1]>,
     /// Records so far, good or bad.
     count: usize,
-    /// The first record that is JSON, but no record: what follows may not even be JSON, which comes before.
+    /// The first record that is JSON, but no record: what follows may not even be JSON, which
+    /// comes before.
     fault: Option<BodyFault>,
 }
 
 impl<'b> Reader<'b> {
     fn single(self) -> Result<ParsedBody, BodyFault> {
-        let parsed = parse(self.body, self.key_fields)
-            .map_err(|malformed| BodyFault::Malformed { record: None, malformed })?;
-        let record = ParsedRecord { parsed, data: self.body.clone() };
-        Ok(ParsedBody { records: smallvec![record], indexed: false })
+        let parsed =
+            parse(self.body, self.key_fields).map_err(|malformed| BodyFault::Malformed {
+                record: None,
+                malformed,
+            })?;
+        let record = ParsedRecord {
+            parsed,
+            data: self.body.clone(),
+        };
+        Ok(ParsedBody {
+            records: smallvec![record],
+            indexed: false,
+        })
     }
 
     fn lines(mut self) -> Result<ParsedBody, BodyFault> {
@@ -140,15 +160,24 @@ impl<'b> Reader<'b> {
         if self.count > self.max {
             return Err(BodyFault::TooMany);
         }
-        let fault = |malformed| BodyFault::Malformed { record: Some(index), malformed };
+        let fault = |malformed| BodyFault::Malformed {
+            record: Some(index),
+            malformed,
+        };
         match parse(record, self.key_fields) {
             Ok(parsed) if self.fault.is_none() => {
-                self.records.push(ParsedRecord { parsed, data: self.body.slice_ref(record) });
+                self.records.push(ParsedRecord {
+                    parsed,
+                    data: self.body.slice_ref(record),
+                });
             }
             Ok(_) => {}
             Err(malformed) => {
-                let syntax =
-                    if malformed.is_of_syntax() { Err(malformed.clone()) } else { text::check(record) };
+                let syntax = if malformed.is_of_syntax() {
+                    Err(malformed.clone())
+                } else {
+                    text::check(record)
+                };
                 let before = record.as_ptr().addr() - self.body.as_ptr().addr();
                 syntax.map_err(|malformed| fault(malformed.moved(before)))?;
                 self.fault.get_or_insert(fault(malformed));
@@ -160,17 +189,23 @@ impl<'b> Reader<'b> {
     fn end(self) -> Result<ParsedBody, BodyFault> {
         match self.fault {
             Some(fault) => Err(fault),
-            None if self.records.is_empty() => {
-                Err(BodyFault::Malformed { record: None, malformed: Malformed::NoRecord })
-            }
-            None => Ok(ParsedBody { records: self.records, indexed: true }),
+            None if self.records.is_empty() => Err(BodyFault::Malformed {
+                record: None,
+                malformed: Malformed::NoRecord,
+            }),
+            None => Ok(ParsedBody {
+                records: self.records,
+                indexed: true,
+            }),
         }
     }
 }
 
 /// The text without the white space around it, as RFC 8259 has it, section 2.
 fn trimmed(mut text: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] | [rest @ .., b' ' | b'\t' | b'\n' | b'\r'] = text {
+    while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..]
+    | [rest @ .., b' ' | b'\t' | b'\n' | b'\r'] = text
+    {
         text = rest;
     }
     text

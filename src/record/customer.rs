@@ -1,5 +1,5 @@
-//! The customer that a record names. A record must never be authorised for one customer and read as another's, so
-//! whatever two readers could take differently is refused.
+//! The customer that a record names. A record must never be authorised for one customer and read as
+//! another's, so whatever two readers could take differently is refused.
 
 use super::fields::{Field, Value};
 use super::malformed::Malformed;
@@ -18,14 +18,19 @@ pub(super) fn customer<'f>(fields: &'f [Field<'_, '_>; 2]) -> Result<&'f str, Ma
     }
 }
 
-fn named_by<'f>(found: &'f Field<'_, '_>, field: &'static str) -> Result<Option<&'f str>, Malformed> {
+fn named_by<'f>(
+    found: &'f Field<'_, '_>,
+    field: &'static str,
+) -> Result<Option<&'f str>, Malformed> {
     if found.repeated {
         return Err(Malformed::CustomerRepeated { field });
     }
     match &found.value {
         None => Ok(None),
         Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
-        Some(Value::Number(text)) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(text)),
+        Some(Value::Number(text)) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Ok(Some(text))
+        }
         Some(_) => Err(Malformed::CustomerInvalid { field }),
     }
 }

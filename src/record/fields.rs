@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 
 use super::key::KeyFields;
 
-/// What is wanted of an object: the two fields that its kind is judged by, and those of the ordering key. A name may
-/// be among both.
+/// What is wanted of an object: the two fields that its kind is judged by, and those of the
+/// ordering key. A name may be among both.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'n> {
     pub(super) own: [&'static str; 2],
@@ -38,15 +38,19 @@ pub(super) enum Value<'v> {
     String(Cow<'v, str>),
     /// A number, its text as sent.
     Number(Cow<'v, str>),
-    /// Anything else, and a string that is not Unicode: an escape such as `\ud800` without its other half is within
-    /// the grammar of RFC 8259, but names no character.
+    /// Anything else, and a string that is not Unicode: an escape such as `\ud800` without its
+    /// other half is within the grammar of RFC 8259, but names no character.
     Other,
 }
 
 impl<'n, 'v> Fields<'n, 'v> {
     /// Nothing found yet.
     pub(super) fn none_yet(wanted: Wanted<'n>) -> Self {
-        let field = |name| Field { name, value: None, repeated: false };
+        let field = |name| Field {
+            name,
+            value: None,
+            repeated: false,
+        };
         let names = wanted.own.into_iter().chain(wanted.key.names());
         Self {
             own: wanted.own.map(field),
@@ -72,10 +76,12 @@ impl<'n, 'v> Fields<'n, 'v> {
 
     /// The value of the first key field that has one: a non-empty string or a number.
     pub(super) fn key_value(&self) -> Option<&str> {
-        self.key.iter().find_map(|field| match field.value.as_ref()? {
-            Value::String(text) | Value::Number(text) if !text.is_empty() => Some(&**text),
-            Value::String(_) | Value::Number(_) | Value::Other => None,
-        })
+        self.key
+            .iter()
+            .find_map(|field| match field.value.as_ref()? {
+                Value::String(text) | Value::Number(text) if !text.is_empty() => Some(&**text),
+                Value::String(_) | Value::Number(_) | Value::Other => None,
+            })
     }
 }
 

@@ -4,15 +4,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::{ContextV7, Timestamp, Uuid};
 
-/// An identifier for a record received `now`. On one thread each is greater than the one before, even if the clock
-/// steps back; over threads they are in order by the millisecond.
+/// An identifier for a record received `now`. On one thread each is greater than the one before,
+/// even if the clock steps back; over threads they are in order by the millisecond.
 pub fn next_id(now: SystemTime) -> Uuid {
     thread_local! {
         static CONTEXT: ContextV7 = const { ContextV7::new() };
     }
     let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     CONTEXT.with(|context| {
-        Uuid::new_v7(Timestamp::from_unix(context, since_epoch.as_secs(), since_epoch.subsec_nanos()))
+        Uuid::new_v7(Timestamp::from_unix(
+            context,
+            since_epoch.as_secs(),
+            since_epoch.subsec_nanos(),
+        ))
     })
 }
 
@@ -38,15 +42,22 @@ mod tests {
     #[test]
     fn ids_rise_within_a_millisecond_and_when_the_clock_steps_back() {
         let times = [1000, 1000, 1000, 2000, 1, 0, 2000, 3000].map(at);
-        let ids: Vec<_> = times.into_iter().cycle().take(10_000).map(next_id).collect();
+        let ids: Vec<_> = times
+            .into_iter()
+            .cycle()
+            .take(10_000)
+            .map(next_id)
+            .collect();
         assert!(ids.is_sorted_by(|one, next| one < next));
     }
 
     #[test]
     fn threads_do_not_share_ids() {
         let threads = [(); 4].map(|()| thread::spawn(|| [(); 1000].map(|()| next_id(at(5000)))));
-        let ids: HashSet<_> =
-            threads.into_iter().flat_map(|thread| thread.join().expect("it ends")).collect();
+        let ids: HashSet<_> = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("it ends"))
+            .collect();
         assert_eq!(ids.len(), 4000);
     }
 

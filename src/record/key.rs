@@ -1,7 +1,7 @@
 //! The ordering key: which fields make it, and how it is written.
 
-/// The names of the fields that make a topic's ordering key, the preferred one first. With none, or none of them in
-/// the record, the key is the customer alone.
+/// The names of the fields that make a topic's ordering key, the preferred one first. With none, or
+/// none of them in the record, the key is the customer alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFields(Box<[Box<str>]>);
 
@@ -24,15 +24,19 @@ impl From<&[&str]> for KeyFields {
     }
 }
 
-/// The most bytes of a value that the key takes. Longer ones are cut, at a character: records whose values agree so far
-/// then share an order, and a key stays a thing that every backend takes and that memory can be reckoned with.
+/// The most bytes of a value that the key takes. Longer ones are cut, at a character: records whose
+/// values agree so far then share an order, and a key stays a thing that every backend takes and
+/// that memory can be reckoned with.
 pub const KEY_VALUE_BYTES_MAX: usize = 512;
 
 /// `<customer>/<value>`, or `<customer>` where the record has no value.
 ///
-/// Two customers whose names hold a `/` may share a key. They then share an order, and nothing else.
+/// Two customers whose names hold a `/` may share a key. They then share an order, and nothing
+/// else.
 pub fn ordering_key(customer: &str, value: Option<&str>) -> Box<str> {
-    let Some(value) = value else { return customer.into() };
+    let Some(value) = value else {
+        return customer.into();
+    };
     let value = &value[..value.floor_char_boundary(KEY_VALUE_BYTES_MAX)];
     let mut key = String::with_capacity(customer.len() + 1 + value.len());
     key.push_str(customer);
@@ -54,8 +58,14 @@ mod tests {
     #[test]
     fn a_long_value_is_cut_at_a_character() {
         let long = "é".repeat(KEY_VALUE_BYTES_MAX);
-        assert_eq!(*ordering_key("a", Some(&long)), *format!("a/{}", "é".repeat(KEY_VALUE_BYTES_MAX / 2)));
+        assert_eq!(
+            *ordering_key("a", Some(&long)),
+            *format!("a/{}", "é".repeat(KEY_VALUE_BYTES_MAX / 2))
+        );
         let odd = format!("x{long}");
-        assert_eq!(ordering_key("a", Some(&odd)).len(), "a/x".len() + KEY_VALUE_BYTES_MAX - 2);
+        assert_eq!(
+            ordering_key("a", Some(&odd)).len(),
+            "a/x".len() + KEY_VALUE_BYTES_MAX - 2
+        );
     }
 }

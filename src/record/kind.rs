@@ -87,15 +87,18 @@ impl Kind {
         let mut all = [Self::Event; Self::COUNT];
         let mut index = 0;
         while index < Self::COUNT {
-            assert!(TABLE[index].kind as usize == index, "the table is in the order of the enum");
+            assert!(
+                TABLE[index].kind as usize == index,
+                "the table is in the order of the enum"
+            );
             all[index] = TABLE[index].kind;
             index += 1;
         }
         all
     };
 
-    /// The paths that take this kind by `POST`, each without its optional trailing slash. A ticket has none of its own:
-    /// its path names the customer.
+    /// The paths that take this kind by `POST`, each without its optional trailing slash. A ticket
+    /// has none of its own: its path names the customer.
     pub const fn paths(self) -> &'static [&'static str] {
         TABLE[self as usize].paths
     }
@@ -132,9 +135,15 @@ mod tests {
             let key_fields = KeyFields::from(kind.default_key());
             let body = kind.example().as_bytes();
             if kind == Kind::Ticket {
-                TicketUpdate::parse(body, &key_fields).expect("a ticket").key_value.expect("a key")
+                TicketUpdate::parse(body, &key_fields)
+                    .expect("a ticket")
+                    .key_value
+                    .expect("a key")
             } else {
-                parse(body, &key_fields).expect("a record").into_key().into()
+                parse(body, &key_fields)
+                    .expect("a record")
+                    .into_key()
+                    .into()
             }
         });
         let expected = [
@@ -160,7 +169,11 @@ mod tests {
         let mut names: Vec<_> = Kind::ALL
             .iter()
             .flat_map(|kind| {
-                kind.paths().iter().chain([&kind.topic(), &kind.event_type()]).copied().collect::<Vec<_>>()
+                kind.paths()
+                    .iter()
+                    .chain([&kind.topic(), &kind.event_type()])
+                    .copied()
+                    .collect::<Vec<_>>()
             })
             .collect();
         let all = names.len();

@@ -1,5 +1,5 @@
-//! Why a body is not a valid record. The messages go to clients, which keep 256 bytes of them: short, what matters
-//! first, and nothing of the record but the names of the gateway's own fields.
+//! Why a body is not a valid record. The messages go to clients, which keep 256 bytes of them:
+//! short, what matters first, and nothing of the record but the names of the gateway's own fields.
 
 use std::borrow::Cow;
 
@@ -45,7 +45,9 @@ pub enum Malformed {
         at: usize,
     },
     /// Neither spelling of the customer field.
-    #[error("the customer is missing: neither `envcustomerid` nor `envcustomer_id` is in the record")]
+    #[error(
+        "the customer is missing: neither `envcustomerid` nor `envcustomer_id` is in the record"
+    )]
     CustomerMissing,
     /// A customer field with a value that names nobody.
     #[error("`{field}` must be a non-empty string or an integer of digits alone")]
@@ -75,7 +77,10 @@ impl Malformed {
     pub(super) fn is_of_syntax(&self) -> bool {
         matches!(
             self,
-            Self::Encoding { .. } | Self::Syntax { .. } | Self::Incomplete { .. } | Self::Several { .. }
+            Self::Encoding { .. }
+                | Self::Syntax { .. }
+                | Self::Incomplete { .. }
+                | Self::Several { .. }
         )
     }
 

@@ -33,19 +33,22 @@ impl Parsed {
     }
 }
 
-/// Reads one record: a body that is one JSON object (RFC 8259) which names its customer. The body holds no byte order
-/// mark any more, see [`without_bom`].
+/// Reads one record: a body that is one JSON object (RFC 8259) which names its customer. The body
+/// holds no byte order mark any more, see [`without_bom`].
 ///
-/// A key field counts if it is a non-empty string or a number, whose digits stay as sent. Of a field given twice the
-/// last counts; the customer given twice is an error. Nesting is bounded by the body's size alone.
+/// A key field counts if it is a non-empty string or a number, whose digits stay as sent. Of a
+/// field given twice the last counts; the customer given twice is an error. Nesting is bounded by
+/// the body's size alone.
 ///
 /// # Errors
-/// What is wrong, and at which byte or field. What the grammar says comes before what the fields say.
+/// What is wrong, and at which byte or field. What the grammar says comes before what the fields
+/// say.
 pub fn parse(body: &[u8], key_fields: &KeyFields) -> Result<Parsed, Malformed> {
     read(body, wanted(key_fields), parsed)
 }
 
-/// [`parse`] without its fast way. Slower, and always of the same result: tests, fuzzing and benches compare the two.
+/// [`parse`] without its fast way. Slower, and always of the same result: tests, fuzzing and
+/// benches compare the two.
 ///
 /// # Errors
 /// As [`parse`].
@@ -56,7 +59,11 @@ pub fn parse_by_text(body: &[u8], key_fields: &KeyFields) -> Result<Parsed, Malf
 /// The body without a leading UTF-8 byte order mark, which RFC 8259 lets a reader skip.
 pub fn without_bom(mut body: Bytes) -> Bytes {
     const BOM: &[u8] = "\u{feff}".as_bytes();
-    if body.starts_with(BOM) { body.split_off(BOM.len()) } else { body }
+    if body.starts_with(BOM) {
+        body.split_off(BOM.len())
+    } else {
+        body
+    }
 }
 
 /// Reads the wanted fields of a body by whichever way takes it, and judges them.
@@ -73,12 +80,18 @@ pub(super) fn read<R>(
 
 /// What is wanted of a record.
 pub(super) fn wanted(key_fields: &KeyFields) -> Wanted<'_> {
-    Wanted { own: customer::FIELDS, key: key_fields }
+    Wanted {
+        own: customer::FIELDS,
+        key: key_fields,
+    }
 }
 
 pub(super) fn parsed(fields: &Fields<'_, '_>) -> Result<Parsed, Malformed> {
     let customer = customer(&fields.own)?;
-    Ok(Parsed { key: ordering_key(customer, fields.key_value()), customer_len: customer.len() })
+    Ok(Parsed {
+        key: ordering_key(customer, fields.key_value()),
+        customer_len: customer.len(),
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! The fast way: the grammar of RFC 8259 over the places of the tokens, on the body as it came. No value is converted,
-//! and none is kept but those of the wanted fields.
+//! The fast way: the grammar of RFC 8259 over the places of the tokens, on the body as it came. No
+//! value is converted, and none is kept but those of the wanted fields.
 //!
-//! What is not plainly JSON, or deeply nested, is left to [`text`](super::text), which alone says what is wrong with a
-//! body.
+//! What is not plainly JSON, or deeply nested, is left to [`text`](super::text), which alone says
+//! what is wrong with a body.
 
 use std::ops::Range;
 
@@ -16,13 +16,15 @@ const DEPTH_MAX: usize = 64;
 /// The wanted fields of the object `body`; `None` if this way does not read that body.
 pub(super) fn object<'n, 'b>(body: &'b [u8], wanted: Wanted<'n>) -> Option<Fields<'n, 'b>> {
     let mut scan = Scan::of(body)?;
-    let (start, b'{') = scan.next()? else { return None };
+    let (start, b'{') = scan.next()? else {
+        return None;
+    };
     let (fields, _) = scan.record(start, wanted)?;
     scan.is_done().then_some(fields)
 }
 
-/// Hands each element of the array `body` to `take`, with its wanted fields. `None` if this way does not read that body,
-/// if an element is no object, or as soon as `take` wants no more.
+/// Hands each element of the array `body` to `take`, with its wanted fields. `None` if this way
+/// does not read that body, if an element is no object, or as soon as `take` wants no more.
 pub(super) fn array<'b>(
     body: &'b [u8],
     wanted: Wanted<'_>,
@@ -53,7 +55,10 @@ struct Scan<'b> {
 impl<'b> Scan<'b> {
     fn of(body: &'b [u8]) -> Option<Self> {
         let text = simdutf8::basic::from_utf8(body).ok()?;
-        Some(Self { text, tokens: Tokens::of(body) })
+        Some(Self {
+            text,
+            tokens: Tokens::of(body),
+        })
     }
 
     /// The next token's place, and the byte there.
@@ -89,7 +94,8 @@ impl<'b> Scan<'b> {
         Some((fields, end))
     }
 
-    /// The rest of an object behind its brace, up to the byte behind it. Each field is told of: its name and its value.
+    /// The rest of an object behind its brace, up to the byte behind it. Each field is told of: its
+    /// name and its value.
     #[inline]
     fn object(
         &mut self,
@@ -133,7 +139,8 @@ impl<'b> Scan<'b> {
         }
     }
 
-    /// The value whose first byte is `first` at `start`, within so many others, up to the byte behind it.
+    /// The value whose first byte is `first` at `start`, within so many others, up to the byte
+    /// behind it.
     #[inline]
     fn value(&mut self, start: usize, first: u8, depth: usize) -> Option<usize> {
         match first {
@@ -147,7 +154,11 @@ impl<'b> Scan<'b> {
         if depth > DEPTH_MAX {
             return None;
         }
-        if first == b'{' { self.object(depth, |_, _, _| {}) } else { self.array(depth) }
+        if first == b'{' {
+            self.object(depth, |_, _, _| {})
+        } else {
+            self.array(depth)
+        }
     }
 
     /// A number or a literal, with nothing of another token right behind it.
@@ -158,7 +169,10 @@ impl<'b> Scan<'b> {
             [b'f', b'a', b'l', b's', b'e', ..] => 5,
             _ => number(text)?,
         };
-        let ends = matches!(text.get(length), None | Some(b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'));
+        let ends = matches!(
+            text.get(length),
+            None | Some(b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r')
+        );
         ends.then_some(start + length)
     }
 }
@@ -166,11 +180,18 @@ impl<'b> Scan<'b> {
 /// How long the number is that `text` begins with (RFC 8259, section 6).
 fn number(text: &[u8]) -> Option<usize> {
     let digits = |at: usize| {
-        let count = text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let count = text[at..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         (count > 0).then_some(at + count)
     };
     let start = usize::from(text.first() == Some(&b'-'));
-    let mut end = if text.get(start) == Some(&b'0') { start + 1 } else { digits(start)? };
+    let mut end = if text.get(start) == Some(&b'0') {
+        start + 1
+    } else {
+        digits(start)?
+    };
     if text.get(end) == Some(&b'.') {
         end = digits(end + 1)?;
     }

@@ -1,6 +1,6 @@
-//! The thorough way: `serde_json`'s grammar over the body itself. It takes exactly what RFC 8259 does (UTF-8, numbers of
-//! any size, nesting of any depth, lone surrogates), without recursion and in time linear in the body, and it says what
-//! is wrong and where.
+//! The thorough way: `serde_json`'s grammar over the body itself. It takes exactly what RFC 8259
+//! does (UTF-8, numbers of any size, nesting of any depth, lone surrogates), without recursion and
+//! in time linear in the body, and it says what is wrong and where.
 //!
 //! Names and values are taken as raw text, so that nothing is converted which nobody reads.
 
@@ -21,7 +21,10 @@ use super::malformed::Malformed;
 const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// The wanted fields of the object `body`.
-pub(super) fn read<'n, 'v>(body: &'v [u8], wanted: Wanted<'n>) -> Result<Fields<'n, 'v>, Malformed> {
+pub(super) fn read<'n, 'v>(
+    body: &'v [u8],
+    wanted: Wanted<'n>,
+) -> Result<Fields<'n, 'v>, Malformed> {
     let text = unicode(body)?;
     match text.trim_start_matches(WHITE_SPACE).chars().next() {
         None => return Err(Malformed::Empty),
@@ -29,25 +32,32 @@ pub(super) fn read<'n, 'v>(body: &'v [u8], wanted: Wanted<'n>) -> Result<Fields<
         Some(_) => return Err(Malformed::NotAnObject),
     }
     let mut parser = Deserializer::from_str(text);
-    let fields =
-        parser.deserialize_map(Object(Fields::none_yet(wanted))).map_err(|error| wrong(text, &error))?;
+    let fields = parser
+        .deserialize_map(Object(Fields::none_yet(wanted)))
+        .map_err(|error| wrong(text, &error))?;
     parser.end().map_err(|error| trailing(text, &error))?;
     Ok(fields)
 }
 
-/// The elements of the array `body`, at most `max` and one more. An error in the grammar comes with how many elements
-/// stand before it, if it is before the array's end.
+/// The elements of the array `body`, at most `max` and one more. An error in the grammar comes with
+/// how many elements stand before it, if it is before the array's end.
 pub(super) fn elements(body: &[u8], max: usize) -> Result<Vec<&[u8]>, (Option<usize>, Malformed)> {
     let text = body.utf8_chunks().next().map_or("", |chunk| chunk.valid());
     let encoding = (text.len() < body.len()).then_some(Malformed::Encoding { at: text.len() });
-    let mut array = Array { elements: Vec::new(), count: 0, max };
+    let mut array = Array {
+        elements: Vec::new(),
+        count: 0,
+        max,
+    };
     let mut parser = Deserializer::from_str(text);
     let read = parser.deserialize_seq(&mut array);
     read.map_err(|error| match (wrong(text, &error), encoding.clone()) {
         (Malformed::Incomplete { .. }, Some(encoding)) => (Some(array.count), encoding),
         (malformed, _) => (Some(array.count), malformed),
     })?;
-    parser.end().map_err(|error| (None, trailing(text, &error)))?;
+    parser
+        .end()
+        .map_err(|error| (None, trailing(text, &error)))?;
     encoding.map_or(Ok(array.elements), |encoding| Err((None, encoding)))
 }
 
@@ -60,7 +70,9 @@ pub(super) fn check(body: &[u8]) -> Result<(), Malformed> {
 }
 
 fn unicode(body: &[u8]) -> Result<&str, Malformed> {
-    str::from_utf8(body).map_err(|error| Malformed::Encoding { at: error.valid_up_to() })
+    str::from_utf8(body).map_err(|error| Malformed::Encoding {
+        at: error.valid_up_to(),
+    })
 }
 
 /// Goes through an array.
@@ -126,7 +138,10 @@ pub(super) fn unescaped(quoted: &str) -> Option<Cow<'_, str>> {
     if memchr::memchr(b'\\', quoted.as_bytes()).is_some() {
         serde_json::from_str(quoted).ok().map(Cow::Owned)
     } else {
-        quoted.strip_prefix('"')?.strip_suffix('"').map(Cow::Borrowed)
+        quoted
+            .strip_prefix('"')?
+            .strip_suffix('"')
+            .map(Cow::Borrowed)
     }
 }
 
@@ -142,7 +157,8 @@ fn wrong(text: &str, error: &serde_json::Error) -> Malformed {
             (at + 1, "control character in a string".into())
         }
         None | Some("expected ident") => (at, "expected `true`, `false` or `null`".into()),
-        // Of values that it only steps over it says this even where what follows the comma is the end.
+        // Of values that it only steps over it says this even where what follows the comma is the
+        // end.
         Some("key must be a string") if text.as_bytes().get(at) == Some(&b'}') => {
             (at, "trailing comma".into())
         }
@@ -155,16 +171,24 @@ fn trailing(text: &str, error: &serde_json::Error) -> Malformed {
     let at = offset(text, error);
     match text.as_bytes().get(at) {
         Some(b'{' | b'[') => Malformed::Several { at },
-        _ => Malformed::Syntax { at, problem: "only white space may follow".into() },
+        _ => Malformed::Syntax {
+            at,
+            problem: "only white space may follow".into(),
+        },
     }
 }
 
-/// Where in `text` the error is, from 0. `serde_json` counts lines from 1, and in a line the bytes up to and with the
-/// wrong one, so that a wrong line feed is column 0 of the next line.
+/// Where in `text` the error is, from 0. `serde_json` counts lines from 1, and in a line the bytes
+/// up to and with the wrong one, so that a wrong line feed is column 0 of the next line.
 fn offset(text: &str, error: &serde_json::Error) -> usize {
     let line_start = match error.line() {
         0 | 1 => 0,
-        line => text.match_indices('\n').nth(line - 2).map_or(text.len(), |(at, _)| at + 1),
+        line => text
+            .match_indices('\n')
+            .nth(line - 2)
+            .map_or(text.len(), |(at, _)| at + 1),
     };
-    (line_start + error.column()).saturating_sub(1).min(text.len())
+    (line_start + error.column())
+        .saturating_sub(1)
+        .min(text.len())
 }

@@ -1,4 +1,5 @@
-//! A ticket's change, as an ITSM tool reports it: `{"state":6,"sysid":"…"}`. The customer stands in the path.
+//! A ticket's change, as an ITSM tool reports it: `{"state":6,"sysid":"…"}`. The customer stands in
+//! the path.
 
 use super::fields::{Field, Fields, Value, Wanted};
 use super::key::KeyFields;
@@ -20,14 +21,21 @@ pub struct TicketUpdate {
 }
 
 impl TicketUpdate {
-    /// Reads a body that is one JSON object (RFC 8259). Fields that are not read may be there, and of a field given
-    /// twice the last counts.
+    /// Reads a body that is one JSON object (RFC 8259). Fields that are not read may be there, and
+    /// of a field given twice the last counts.
     ///
     /// # Errors
-    /// What is wrong, and at which byte or field: `state` is neither a 64-bit integer nor a string of one, `sysid` is
-    /// not a string or empty, or the body is no object.
+    /// What is wrong, and at which byte or field: `state` is neither a 64-bit integer nor a string
+    /// of one, `sysid` is not a string or empty, or the body is no object.
     pub fn parse(body: &[u8], key_fields: &KeyFields) -> Result<Self, Malformed> {
-        read(body, Wanted { own: FIELDS, key: key_fields }, update)
+        read(
+            body,
+            Wanted {
+                own: FIELDS,
+                key: key_fields,
+            },
+            update,
+        )
     }
 
     /// [`TicketUpdate::parse`] without its fast way: slower, and always of the same result.
@@ -35,7 +43,14 @@ impl TicketUpdate {
     /// # Errors
     /// As [`TicketUpdate::parse`].
     pub fn parse_by_text(body: &[u8], key_fields: &KeyFields) -> Result<Self, Malformed> {
-        text::read(body, Wanted { own: FIELDS, key: key_fields }).and_then(|fields| update(&fields))
+        text::read(
+            body,
+            Wanted {
+                own: FIELDS,
+                key: key_fields,
+            },
+        )
+        .and_then(|fields| update(&fields))
     }
 }
 
@@ -49,9 +64,15 @@ fn update(fields: &Fields<'_, '_>) -> Result<TicketUpdate, Malformed> {
 }
 
 fn integer(field: &Field<'_, '_>) -> Option<i64> {
-    let (Value::String(text) | Value::Number(text)) = field.value.as_ref()? else { return None };
+    let (Value::String(text) | Value::Number(text)) = field.value.as_ref()? else {
+        return None;
+    };
     // Rust's integers take a leading `+`, JSON's do not.
-    if text.starts_with('+') { None } else { text.parse().ok() }
+    if text.starts_with('+') {
+        None
+    } else {
+        text.parse().ok()
+    }
 }
 
 fn text(field: &Field<'_, '_>) -> Option<String> {
@@ -68,7 +89,11 @@ mod tests {
     fn check(body: &str, expected: Result<(i64, &str), Malformed>) {
         let key_fields = KeyFields::from_iter(["sysid"]);
         let found = TicketUpdate::parse(body.as_bytes(), &key_fields);
-        assert_eq!(found, TicketUpdate::parse_by_text(body.as_bytes(), &key_fields), "{body}");
+        assert_eq!(
+            found,
+            TicketUpdate::parse_by_text(body.as_bytes(), &key_fields),
+            "{body}"
+        );
         let expected = expected.map(|(state, sysid)| TicketUpdate {
             state,
             sysid: sysid.to_owned(),
@@ -90,7 +115,10 @@ mod tests {
             ("-9223372036854775808", i64::MIN),
         ];
         for (state, expected) in cases {
-            check(&format!(r#"{{"state":{state},"sysid":"a"}}"#), Ok((expected, "a")));
+            check(
+                &format!(r#"{{"state":{state},"sysid":"a"}}"#),
+                Ok((expected, "a")),
+            );
         }
     }
 
@@ -113,7 +141,10 @@ mod tests {
             r#""\ud800""#,
         ];
         for state in refused {
-            check(&format!(r#"{{"state":{state},"sysid":"a"}}"#), Err(Malformed::TicketState));
+            check(
+                &format!(r#"{{"state":{state},"sysid":"a"}}"#),
+                Err(Malformed::TicketState),
+            );
         }
         check(r#"{"sysid":"a"}"#, Err(Malformed::TicketState));
         check("{}", Err(Malformed::TicketState));
@@ -121,21 +152,41 @@ mod tests {
 
     #[test]
     fn sysid_is_a_string_that_is_not_empty() {
-        for sysid in [r#""""#, "1", "1.5", "null", "[]", r#"{"sysid":"a"}"#, r#""\udfff""#] {
-            check(&format!(r#"{{"state":6,"sysid":{sysid}}}"#), Err(Malformed::TicketId));
+        for sysid in [
+            r#""""#,
+            "1",
+            "1.5",
+            "null",
+            "[]",
+            r#"{"sysid":"a"}"#,
+            r#""\udfff""#,
+        ] {
+            check(
+                &format!(r#"{{"state":6,"sysid":{sysid}}}"#),
+                Err(Malformed::TicketId),
+            );
         }
         check(r#"{"state":6}"#, Err(Malformed::TicketId));
     }
 
     #[test]
     fn of_a_field_given_twice_the_last_counts() {
-        check(r#"{"state":null,"sysid":1,"st\u0061te":6,"sysid":"b"}"#, Ok((6, "b")));
-        check(r#"{"state":6,"sysid":"b","state":null}"#, Err(Malformed::TicketState));
+        check(
+            r#"{"state":null,"sysid":1,"st\u0061te":6,"sysid":"b"}"#,
+            Ok((6, "b")),
+        );
+        check(
+            r#"{"state":6,"sysid":"b","state":null}"#,
+            Err(Malformed::TicketState),
+        );
     }
 
     #[test]
     fn other_fields_pass() {
-        check(r#"{"n":1e400,"state":6,"a":{"state":7},"sysid":"a\n"}"#, Ok((6, "a\n")));
+        check(
+            r#"{"n":1e400,"state":6,"a":{"state":7},"sysid":"a\n"}"#,
+            Ok((6, "a\n")),
+        );
     }
 
     #[test]

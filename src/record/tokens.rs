@@ -1,7 +1,8 @@
 //! Where the tokens of a JSON text stand, found at memory speed.
 //!
-//! Bytes are looked at 64 at a time, each set of them as the bits of a word, as Langdale and Lemire do it (*Parsing
-//! gigabytes of JSON per second*, 2019). Nothing is copied, and nothing is kept of what has been handed out.
+//! Bytes are looked at 64 at a time, each set of them as the bits of a word, as Langdale and Lemire
+//! do it (*Parsing gigabytes of JSON per second*, 2019). Nothing is copied, and nothing is kept of
+//! what has been handed out.
 
 use std::slice::Chunks;
 
@@ -10,10 +11,12 @@ use wide::u8x16;
 /// Bytes that are looked at together.
 const BLOCK: usize = 64;
 
-/// The places of brackets, braces, colons and commas outside strings, of both quotes of each string, and of the first
-/// byte of anything else that is no white space. So a string's first quote is followed by its last.
+/// The places of brackets, braces, colons and commas outside strings, of both quotes of each
+/// string, and of the first byte of anything else that is no white space. So a string's first quote
+/// is followed by its last.
 ///
-/// Ends early at what no JSON has: a control character where none may stand, or an escape that is none.
+/// Ends early at what no JSON has: a control character where none may stand, or an escape that is
+/// none.
 pub(super) struct Tokens<'b> {
     text: &'b [u8],
     blocks: Chunks<'b, u8>,
@@ -73,17 +76,28 @@ impl<'b> Tokens<'b> {
     #[inline]
     fn look_at(&mut self, block: &[u8; BLOCK]) {
         let backslashes = bits(block, |bytes| bytes.simd_eq(u8x16::splat(b'\\')));
-        let escaped = if backslashes | self.escaped == 0 { 0 } else { self.escaped(backslashes) };
+        let escaped = if backslashes | self.escaped == 0 {
+            0
+        } else {
+            self.escaped(backslashes)
+        };
         let quotes = bits(block, |bytes| bytes.simd_eq(u8x16::splat(b'"'))) & !escaped;
-        // Each bit becomes the parity of the quotes up to it: set from a string's first quote to before its last.
+        // Each bit becomes the parity of the quotes up to it: set from a string's first quote to
+        // before its last.
         let mut strings = quotes;
         for distance in [1, 2, 4, 8, 16, 32] {
             strings ^= strings << distance;
         }
         strings ^= self.in_string;
-        self.in_string = if strings >> (BLOCK - 1) == 0 { 0 } else { u64::MAX };
+        self.in_string = if strings >> (BLOCK - 1) == 0 {
+            0
+        } else {
+            u64::MAX
+        };
         let blanks = bits(block, |bytes| bytes.min(u8x16::splat(b' ')).simd_eq(bytes));
-        let controls = bits(block, |bytes| bytes.min(u8x16::splat(b' ' - 1)).simd_eq(bytes));
+        let controls = bits(block, |bytes| {
+            bytes.min(u8x16::splat(b' ' - 1)).simd_eq(bytes)
+        });
         if controls != 0 {
             self.plain &= controls & (strings | !white_space(block)) == 0;
         }
@@ -154,7 +168,9 @@ fn white_space(block: &[u8; BLOCK]) -> u64 {
 /// Whether what follows a backslash begins with the rest of an escape (RFC 8259, section 7).
 fn is_escape(rest: &[u8]) -> bool {
     match rest {
-        [b'u', digits @ ..] => digits.get(..4).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)),
+        [b'u', digits @ ..] => digits
+            .get(..4)
+            .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)),
         [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => true,
         _ => false,
     }
@@ -164,5 +180,7 @@ fn is_escape(rest: &[u8]) -> bool {
 #[inline]
 fn bits(block: &[u8; BLOCK], wanted: impl Fn(u8x16) -> u8x16) -> u64 {
     let (parts, _) = block.as_chunks();
-    parts.iter().rev().fold(0, |bits, part| bits << 16 | u64::from(wanted(u8x16::new(*part)).to_bitmask()))
+    parts.iter().rev().fold(0, |bits, part| {
+        bits << 16 | u64::from(wanted(u8x16::new(*part)).to_bitmask())
+    })
 }

@@ -4,8 +4,9 @@
 /// `version "-" trace-id "-" parent-id "-" trace-flags`
 const LEN: usize = 2 + 1 + 32 + 1 + 16 + 1 + 2;
 
-/// The `traceparent` of a header's value, if it is valid: lower-case hexadecimal, version not `ff`, neither identifier
-/// all zero. Of a later version only the fields that level 1 knows are kept, as its section 4.3 asks.
+/// The `traceparent` of a header's value, if it is valid: lower-case hexadecimal, version not `ff`,
+/// neither identifier all zero. Of a later version only the fields that level 1 knows are kept, as
+/// its section 4.3 asks.
 pub fn traceparent(value: &[u8]) -> Option<&str> {
     let (known, unknown) = value.split_at_checked(LEN)?;
     let known = str::from_utf8(known).ok()?;
@@ -23,8 +24,11 @@ pub fn traceparent(value: &[u8]) -> Option<&str> {
 }
 
 fn hexadecimal(field: &str, len: usize) -> Option<&str> {
-    (field.len() == len && field.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
-        .then_some(field)
+    (field.len() == len
+        && field
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+    .then_some(field)
 }
 
 fn is_zero(field: &str) -> bool {
@@ -39,7 +43,11 @@ mod tests {
 
     #[test]
     fn valid() {
-        for value in [VALID, &VALID.replace("-01", "-00"), &VALID.replace("-01", "-ff")] {
+        for value in [
+            VALID,
+            &VALID.replace("-01", "-00"),
+            &VALID.replace("-01", "-ff"),
+        ] {
             assert_eq!(traceparent(value.as_bytes()), Some(value));
         }
     }
@@ -47,7 +55,11 @@ mod tests {
     #[test]
     fn a_later_version_keeps_the_known_fields() {
         let later = VALID.replacen("00", "cc", 1);
-        for value in [later.clone(), format!("{later}-"), format!("{later}-what-will-be")] {
+        for value in [
+            later.clone(),
+            format!("{later}-"),
+            format!("{later}-what-will-be"),
+        ] {
             assert_eq!(traceparent(value.as_bytes()), Some(&*later), "{value}");
         }
         assert_eq!(traceparent(format!("{later}.what").as_bytes()), None);

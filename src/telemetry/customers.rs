@@ -1,5 +1,6 @@
-//! Each customer's accepted and refused records. Only customers of the directory are counted, and only the first so
-//! many of them have series of their own, so that neither clients nor a large directory can flood the metrics.
+//! Each customer's accepted and refused records. Only customers of the directory are counted, and
+//! only the first so many of them have series of their own, so that neither clients nor a large
+//! directory can flood the metrics.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,31 +23,45 @@ pub struct CustomerCounts {
 
 impl CustomerCounts {
     pub(super) fn new(series_max: usize) -> Self {
-        Self { series: DashMap::new(), series_max, other: Counts::default() }
+        Self {
+            series: DashMap::new(),
+            series_max,
+            other: Counts::default(),
+        }
     }
 
     /// So many records of `customer`, one of the directory's, ended as `accepted` or refused.
     pub fn add(&self, customer: &Arc<str>, accepted: usize, refused: usize) {
         let add = |counts: &Counts| {
-            counts.accepted.fetch_add(accepted as u64, Ordering::Relaxed);
+            counts
+                .accepted
+                .fetch_add(accepted as u64, Ordering::Relaxed);
             counts.refused.fetch_add(refused as u64, Ordering::Relaxed);
         };
         if let Some(counts) = self.series.get(customer) {
             add(&counts);
         } else if self.series.len() < self.series_max {
-            // Threads that come here at once may pass the bound by one each, which bounds it all the same.
+            // Threads that come here at once may pass the bound by one each, which bounds it all
+            // the same.
             add(&self.series.entry(Arc::clone(customer)).or_default());
         } else {
             add(&self.other);
         }
     }
 
-    /// Hands each series to `each`: customer, accepted, refused. That of all customers beyond the bound has none.
+    /// Hands each series to `each`: customer, accepted, refused. That of all customers beyond the
+    /// bound has none.
     pub(super) fn for_each_series(&self, mut each: impl FnMut(Option<&str>, u64, u64)) {
         let mut show = |customer: Option<&str>, counts: &Counts| {
-            each(customer, counts.accepted.load(Ordering::Relaxed), counts.refused.load(Ordering::Relaxed));
+            each(
+                customer,
+                counts.accepted.load(Ordering::Relaxed),
+                counts.refused.load(Ordering::Relaxed),
+            );
         };
-        self.series.iter().for_each(|entry| show(Some(entry.key()), entry.value()));
+        self.series
+            .iter()
+            .for_each(|entry| show(Some(entry.key()), entry.value()));
         show(None, &self.other);
     }
 }
@@ -69,7 +84,11 @@ mod tests {
         let expected = [(None, 2, 4), (Some("a"), 2, 4), (Some("b"), 1, 2)];
         assert_eq!(
             seen,
-            expected.map(|(customer, accepted, refused)| (customer.map(str::to_owned), accepted, refused))
+            expected.map(|(customer, accepted, refused)| (
+                customer.map(str::to_owned),
+                accepted,
+                refused
+            ))
         );
     }
 }

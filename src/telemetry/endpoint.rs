@@ -1,4 +1,5 @@
-//! What a request asked for, as logs and metrics label it: one for each path, whatever became of the request.
+//! What a request asked for, as logs and metrics label it: one for each path, whatever became of
+//! the request.
 
 use crate::record::Kind;
 

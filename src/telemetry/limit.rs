@@ -1,5 +1,5 @@
-//! Every limit that a client can reach, as the metric labels it. That each has been reached so often is one counter, whether
-//! it was answered or ended a connection.
+//! Every limit that a client can reach, as the metric labels it. That each has been reached so
+//! often is one counter, whether it was answered or ended a connection.
 
 /// A limit on what a client may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +125,14 @@ mod tests {
         for (index, limit) in Limit::ALL.into_iter().enumerate() {
             assert_eq!(limit as usize, index, "{limit:?}");
         }
-        assert_eq!(Limit::ALL.map(Limit::label).into_iter().collect::<HashSet<_>>().len(), Limit::ALL.len());
+        assert_eq!(
+            Limit::ALL
+                .map(Limit::label)
+                .into_iter()
+                .collect::<HashSet<_>>()
+                .len(),
+            Limit::ALL.len()
+        );
     }
 
     #[test]

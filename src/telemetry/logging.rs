@@ -1,7 +1,7 @@
 //! Log lines to standard error, as text or JSON.
 //!
-//! A line is handed to a thread of its own over a bounded queue. Where nobody reads standard error, lines are lost and
-//! counted; whoever logs never waits.
+//! A line is handed to a thread of its own over a bounded queue. Where nobody reads standard error,
+//! lines are lost and counted; whoever logs never waits.
 
 use std::io;
 use std::str::FromStr;
@@ -33,7 +33,9 @@ pub struct Guard {
 pub fn init(logging: &Logging) -> Result<Guard, Box<dyn std::error::Error + Send + Sync>> {
     let (writer, guard) = writer_to(io::stderr());
     let levels = Targets::from_str(&logging.level)?;
-    Registry::default().with(layer(logging.format, writer).with_filter(levels)).try_init()?;
+    Registry::default()
+        .with(layer(logging.format, writer).with_filter(levels))
+        .try_init()?;
     Ok(guard)
 }
 
@@ -53,7 +55,11 @@ where
     let layer = fmt::layer().with_writer(writer).with_ansi(false);
     match format {
         LogFormat::Text => layer.boxed(),
-        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
+        LogFormat::Json => layer
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .boxed(),
     }
 }
 
@@ -97,10 +103,15 @@ mod tests {
         let (sender, lines) = channel();
         let (writer, guard) = writer_to(Output(sender));
         let levels = Targets::from_str(levels).expect("levels");
-        with_default(Registry::default().with(layer(format, writer).with_filter(levels)), log);
+        with_default(
+            Registry::default().with(layer(format, writer).with_filter(levels)),
+            log,
+        );
         drop(guard);
         let bytes: Vec<u8> =
-            std::iter::from_fn(|| lines.recv_timeout(Duration::from_secs(10)).ok()).flatten().collect();
+            std::iter::from_fn(|| lines.recv_timeout(Duration::from_secs(10)).ok())
+                .flatten()
+                .collect();
         String::from_utf8(bytes).expect("UTF-8")
     }
 
@@ -111,8 +122,10 @@ mod tests {
             span.in_scope(|| tracing::info!(status = 200, "first\nline"));
             tracing::info!("second");
         });
-        let lines: Vec<serde_json::Value> =
-            text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
         assert_eq!(lines.len(), 2, "{text}");
         assert_eq!(lines[0]["message"], "first\nline");
         assert_eq!(lines[0]["status"], 200);
@@ -122,8 +135,13 @@ mod tests {
 
     #[test]
     fn text_names_level_and_fields() {
-        let text = logged(LogFormat::Text, "info", || tracing::warn!(topic = "events", "sink is down"));
-        assert!(text.contains("WARN") && text.ends_with("sink is down topic=\"events\"\n"), "{text}");
+        let text = logged(LogFormat::Text, "info", || {
+            tracing::warn!(topic = "events", "sink is down")
+        });
+        assert!(
+            text.contains("WARN") && text.ends_with("sink is down topic=\"events\"\n"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -141,13 +159,20 @@ mod tests {
         let (writer, _guard) = writer_to(Blocked(blocked));
         let lost = writer.error_counter();
         let extra = 100;
-        with_default(Registry::default().with(layer(LogFormat::Text, writer)), || {
-            for number in 0..=LINES_WAITING + extra {
-                tracing::info!(number);
-            }
-        });
+        with_default(
+            Registry::default().with(layer(LogFormat::Text, writer)),
+            || {
+                for number in 0..=LINES_WAITING + extra {
+                    tracing::info!(number);
+                }
+            },
+        );
         // All were handed over without a permit; at most one is with the output itself.
-        assert!((extra..=extra + 1).contains(&lost.dropped_lines()), "{}", lost.dropped_lines());
+        assert!(
+            (extra..=extra + 1).contains(&lost.dropped_lines()),
+            "{}",
+            lost.dropped_lines()
+        );
         drop(permits);
     }
 }

@@ -1,5 +1,5 @@
-//! Every metric's name, labels and buckets. Labels are few and bounded: a customer is a label only up to a configured
-//! number of series, and nothing else that a client chooses is one.
+//! Every metric's name, labels and buckets. Labels are few and bounded: a customer is a label only
+//! up to a configured number of series, and nothing else that a client chooses is one.
 //!
 //! Format: Prometheus text exposition format 0.0.4.
 
@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::core::Collector;
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use super::customers::CustomerCounts;
@@ -21,13 +21,18 @@ use crate::record::Kind;
 const PREFIX: &str = "iem_gateway";
 
 /// The statuses that are answered; each has its counter ready, so that a request looks nothing up.
-const STATUSES: [u16; 14] = [200, 400, 401, 403, 404, 405, 413, 414, 415, 429, 431, 500, 503, 0];
+const STATUSES: [u16; 14] = [
+    200, 400, 401, 403, 404, 405, 413, 414, 415, 429, 431, 500, 503, 0,
+];
 
 /// From 100 µs, a request that waits for nobody, to 15 s, where clients give up.
-const REQUEST_SECONDS: [f64; 15] =
-    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
-const WRITE_SECONDS: [f64; 14] =
-    [0.00001, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 15.0];
+const REQUEST_SECONDS: [f64; 15] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+    15.0,
+];
+const WRITE_SECONDS: [f64; 14] = [
+    0.00001, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 15.0,
+];
 const BATCH_RECORDS: [f64; 8] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0];
 
 /// All metrics of one gateway.
@@ -138,7 +143,11 @@ impl Metrics {
     /// [`prometheus::Error`] when two metrics have one name: a fault of this file.
     pub fn new(customer_series: usize) -> Result<Arc<Self>, prometheus::Error> {
         let register = Register(Registry::new_custom(Some(PREFIX.to_owned()), None)?);
-        let requests = register.counters("requests_total", "Requests answered.", &["endpoint", "status"])?;
+        let requests = register.counters(
+            "requests_total",
+            "Requests answered.",
+            &["endpoint", "status"],
+        )?;
         let seconds = register.histograms(
             "request_seconds",
             "From a request's head to its answer.",
@@ -146,20 +155,26 @@ impl Metrics {
             &REQUEST_SECONDS,
         )?;
         let endpoints = Endpoint::ALL.map(|endpoint| EndpointMetrics {
-            statuses: STATUSES
-                .map(|status| requests.with_label_values(&[endpoint.label(), &status_label(status)])),
+            statuses: STATUSES.map(|status| {
+                requests.with_label_values(&[endpoint.label(), &status_label(status)])
+            }),
             seconds: seconds.with_label_values(&[endpoint.label()]),
         });
         let topics = TopicMetrics::all(&register)?;
-        let limits =
-            register.counters("limits_total", "How often clients have reached a limit.", &["limit"])?;
-        let build = register.gauges("build_info", "1, with the version that runs.", &["version"])?;
+        let limits = register.counters(
+            "limits_total",
+            "How often clients have reached a limit.",
+            &["limit"],
+        )?;
+        let build =
+            register.gauges("build_info", "1, with the version that runs.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Arc::new(Self {
             endpoints,
             topics,
             connections: register.gauge("connections", "Client connections open.")?,
-            connections_total: register.counter("connections_total", "Client connections accepted.")?,
+            connections_total: register
+                .counter("connections_total", "Client connections accepted.")?,
             over_quota: register.counter(
                 "over_quota_records_total",
                 "Records refused because their customer is over its quota.",
@@ -168,8 +183,10 @@ impl Metrics {
                 "connections_failed_total",
                 "Client connections that ended in an error: broken off, late, or not HTTP.",
             )?,
-            handshakes_failed: register
-                .counter("tls_handshakes_failed_total", "TLS handshakes that failed or came too late.")?,
+            handshakes_failed: register.counter(
+                "tls_handshakes_failed_total",
+                "TLS handshakes that failed or came too late.",
+            )?,
             limits: Limit::ALL.map(|limit| limits.with_label_values(&[limit.label()])),
             customers: CustomerCounts::new(customer_series),
             scraped: Scraped::new(&register)?,
@@ -180,7 +197,10 @@ impl Metrics {
     /// A request was answered.
     pub fn answered(&self, endpoint: Endpoint, status: u16, elapsed: Duration) {
         let metrics = &self.endpoints[endpoint.index()];
-        let index = STATUSES.iter().position(|known| *known == status).unwrap_or(STATUSES.len() - 1);
+        let index = STATUSES
+            .iter()
+            .position(|known| *known == status)
+            .unwrap_or(STATUSES.len() - 1);
         metrics.statuses[index].inc();
         metrics.seconds.observe(elapsed.as_secs_f64());
     }
@@ -231,16 +251,23 @@ impl Metrics {
     /// All metrics as text, with `snapshot` copied in. Called by one scrape at a time.
     pub fn render(&self, snapshot: &Snapshot) -> String {
         self.scraped.set(snapshot);
-        self.customers.for_each_series(|customer, accepted, refused| {
-            // A customer of any name may be in the directory, so the others have a metric of their own.
-            let counter = |outcome| match customer {
-                Some(customer) => self.scraped.customers.with_label_values(&[customer, outcome]),
-                None => self.scraped.other_customers.with_label_values(&[outcome]),
-            };
-            raise(&counter("accepted"), accepted);
-            raise(&counter("refused"), refused);
-        });
-        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+        self.customers
+            .for_each_series(|customer, accepted, refused| {
+                // A customer of any name may be in the directory, so the others have a metric of
+                // their own.
+                let counter = |outcome| match customer {
+                    Some(customer) => self
+                        .scraped
+                        .customers
+                        .with_label_values(&[customer, outcome]),
+                    None => self.scraped.other_customers.with_label_values(&[outcome]),
+                };
+                raise(&counter("accepted"), accepted);
+                raise(&counter("refused"), refused);
+            });
+        TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .unwrap_or_default()
     }
 }
 
@@ -251,8 +278,14 @@ impl TopicMetrics {
             "Accepted records by what became of them, and records that found the queue full.",
             &["topic", "outcome"],
         )?;
-        let batch = register.histograms("batch_records", "Records a write.", &["topic"], &BATCH_RECORDS)?;
-        let seconds = register.histograms("write_seconds", "Time a write.", &["topic"], &WRITE_SECONDS)?;
+        let batch = register.histograms(
+            "batch_records",
+            "Records a write.",
+            &["topic"],
+            &BATCH_RECORDS,
+        )?;
+        let seconds =
+            register.histograms("write_seconds", "Time a write.", &["topic"], &WRITE_SECONDS)?;
         Ok(array::from_fn(|index| {
             let topic = Kind::ALL[index].topic();
             let records = |outcome| records.with_label_values(&[topic, outcome]);
@@ -274,7 +307,10 @@ impl TopicMetrics {
 }
 
 impl Observer for TopicMetrics {
-    #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52 records")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a batch is far below 2^52 records"
+    )]
     fn wrote(&self, records: usize, elapsed: Duration) {
         self.batch_records.observe(records as f64);
         self.write_seconds.observe(elapsed.as_secs_f64());
@@ -305,8 +341,16 @@ impl Scraped {
                 "Records accepted and not settled.",
                 &["topic"],
             )?,
-            queue_bytes: register.gauges("queue_bytes", "Bytes accepted and not settled.", &["topic"])?,
-            sink_up: register.gauges("sink_up", "1 while deliveries succeed.", &["topic", "sink"])?,
+            queue_bytes: register.gauges(
+                "queue_bytes",
+                "Bytes accepted and not settled.",
+                &["topic"],
+            )?,
+            sink_up: register.gauges(
+                "sink_up",
+                "1 while deliveries succeed.",
+                &["topic", "sink"],
+            )?,
             sink: register.floats(
                 "sink",
                 "What a sink tells of itself; the README names the figures.",
@@ -314,14 +358,21 @@ impl Scraped {
             )?,
             memory: register.gauge("memory_bytes", "Bytes of bodies and waiting records.")?,
             memory_limit: register.gauge("memory_limit_bytes", "The bound on memory_bytes.")?,
-            token_cache_hits: register.counter("token_cache_hits_total", "Tokens found verified.")?,
-            token_cache_misses: register.counter("token_cache_misses_total", "Tokens verified anew.")?,
-            failed_logins: register.counter("failed_logins_total", "Logins with wrong credentials.")?,
-            directory_ok: register.gauge("directory_loaded", "1 while the directory file parses.")?,
+            token_cache_hits: register
+                .counter("token_cache_hits_total", "Tokens found verified.")?,
+            token_cache_misses: register
+                .counter("token_cache_misses_total", "Tokens verified anew.")?,
+            failed_logins: register
+                .counter("failed_logins_total", "Logins with wrong credentials.")?,
+            directory_ok: register
+                .gauge("directory_loaded", "1 while the directory file parses.")?,
             directory_users: register.gauge("directory_users", "Users in the directory.")?,
-            directory_customers: register.gauge("directory_customers", "Customers in the directory.")?,
-            certificate_ok: register
-                .gauge("tls_certificate_loaded", "1 while the certificate's files hold; 0 without TLS.")?,
+            directory_customers: register
+                .gauge("directory_customers", "Customers in the directory.")?,
+            certificate_ok: register.gauge(
+                "tls_certificate_loaded",
+                "1 while the certificate's files hold; 0 without TLS.",
+            )?,
             certificate_end: register.gauge(
                 "tls_certificate_expires_seconds",
                 "When the certificate that holds expires, in Unix time; 0 without TLS.",
@@ -333,9 +384,15 @@ impl Scraped {
 
     fn set(&self, snapshot: &Snapshot) {
         for topic in &snapshot.topics {
-            self.queue_records.with_label_values(&[topic.topic]).set(signed(topic.records));
-            self.queue_bytes.with_label_values(&[topic.topic]).set(signed(topic.bytes));
-            self.sink_up.with_label_values(&[topic.topic, topic.sink]).set(i64::from(topic.up));
+            self.queue_records
+                .with_label_values(&[topic.topic])
+                .set(signed(topic.records));
+            self.queue_bytes
+                .with_label_values(&[topic.topic])
+                .set(signed(topic.bytes));
+            self.sink_up
+                .with_label_values(&[topic.topic, topic.sink])
+                .set(i64::from(topic.up));
         }
         for (sink, figure, value) in &snapshot.sinks {
             self.sink.with_label_values(&[sink, figure]).set(*value);
@@ -347,11 +404,13 @@ impl Scraped {
         raise(&self.failed_logins, snapshot.failed_logins);
         self.directory_ok.set(i64::from(snapshot.directory_ok));
         self.directory_users.set(signed(snapshot.directory_users));
-        self.directory_customers.set(signed(snapshot.directory_customers));
+        self.directory_customers
+            .set(signed(snapshot.directory_customers));
         if let Some(CertificateSnapshot { ok, end }) = snapshot.certificate {
             self.certificate_ok.set(i64::from(ok));
             let end = end.duration_since(UNIX_EPOCH).unwrap_or_default();
-            self.certificate_end.set(i64::try_from(end.as_secs()).unwrap_or(i64::MAX));
+            self.certificate_end
+                .set(i64::try_from(end.as_secs()).unwrap_or(i64::MAX));
         }
     }
 }
@@ -366,7 +425,11 @@ fn signed(value: usize) -> i64 {
 }
 
 fn status_label(status: u16) -> String {
-    if status == 0 { "other".to_owned() } else { status.to_string() }
+    if status == 0 {
+        "other".to_owned()
+    } else {
+        status.to_string()
+    }
 }
 
 struct Register(Registry);
@@ -385,7 +448,12 @@ impl Register {
         self.add(IntCounter::new(name, help))
     }
 
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntCounterVec, prometheus::Error> {
         self.add(IntCounterVec::new(Opts::new(name, help), labels))
     }
 
@@ -393,11 +461,21 @@ impl Register {
         self.add(IntGauge::new(name, help))
     }
 
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+    fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntGaugeVec, prometheus::Error> {
         self.add(IntGaugeVec::new(Opts::new(name, help), labels))
     }
 
-    fn floats(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
+    fn floats(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<GaugeVec, prometheus::Error> {
         self.add(GaugeVec::new(Opts::new(name, help), labels))
     }
 
@@ -408,6 +486,9 @@ impl Register {
         labels: &[&str],
         buckets: &[f64],
     ) -> Result<HistogramVec, prometheus::Error> {
-        self.add(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
+        self.add(HistogramVec::new(
+            HistogramOpts::new(name, help).buckets(buckets.to_vec()),
+            labels,
+        ))
     }
 }

@@ -35,7 +35,10 @@ impl FromStr for ClientName {
     type Err = UnknownName;
 
     fn from_str(text: &str) -> Result<Self, UnknownName> {
-        let (kind, name) = text.split_once(':').filter(|(_, name)| !name.is_empty()).ok_or(UnknownName)?;
+        let (kind, name) = text
+            .split_once(':')
+            .filter(|(_, name)| !name.is_empty())
+            .ok_or(UnknownName)?;
         match kind {
             "sha256" => digest(name).map(Self::Fingerprint).ok_or(UnknownName),
             "uri" => Ok(Self::Uri(name.to_owned())),
@@ -55,25 +58,35 @@ impl TryFrom<String> for ClientName {
     }
 }
 
-/// Reads hexadecimal digits, with or without the colons that `openssl x509 -fingerprint` puts between the bytes.
+/// Reads hexadecimal digits, with or without the colons that `openssl x509 -fingerprint` puts
+/// between the bytes.
 fn digest(text: &str) -> Option<[u8; 32]> {
     let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
-    let (pairs, []) = digits.as_chunks::<2>() else { return None };
+    let (pairs, []) = digits.as_chunks::<2>() else {
+        return None;
+    };
     let byte = |pair: &[u8; 2]| {
         let digit = |digit: u8| char::from(digit).to_digit(16);
         u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()
     };
-    pairs.iter().map(byte).collect::<Option<Vec<u8>>>()?.try_into().ok()
+    pairs
+        .iter()
+        .map(byte)
+        .collect::<Option<Vec<u8>>>()?
+        .try_into()
+        .ok()
 }
 
-/// The email of the user that the certificate in `der` stands for. The fingerprint goes before all names; names that
-/// lead to different users lead to none.
+/// The email of the user that the certificate in `der` stands for. The fingerprint goes before all
+/// names; names that lead to different users lead to none.
 pub(super) fn user_of(der: &[u8], users: &BTreeMap<ClientName, Arc<str>>) -> Option<Arc<str>> {
     if let Some(user) = users.get(&fingerprint(der)) {
         return Some(Arc::clone(user));
     }
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    let mut found = names(&certificate).into_iter().filter_map(|name| users.get(&name));
+    let mut found = names(&certificate)
+        .into_iter()
+        .filter_map(|name| users.get(&name));
     let first = found.next()?;
     found.all(|user| user == first).then(|| Arc::clone(first))
 }
@@ -85,12 +98,18 @@ fn fingerprint(der: &[u8]) -> ClientName {
 fn names(certificate: &X509Certificate<'_>) -> Vec<ClientName> {
     let mut names = Vec::new();
     if let Ok(Some(alternative)) = certificate.subject_alternative_name() {
-        names.extend(alternative.value.general_names.iter().filter_map(|name| match name {
-            GeneralName::URI(uri) => Some(ClientName::Uri((*uri).to_owned())),
-            GeneralName::RFC822Name(email) => Some(ClientName::Email((*email).to_owned())),
-            GeneralName::DNSName(name) => Some(ClientName::Dns(name.to_ascii_lowercase())),
-            _ => None,
-        }));
+        names.extend(
+            alternative
+                .value
+                .general_names
+                .iter()
+                .filter_map(|name| match name {
+                    GeneralName::URI(uri) => Some(ClientName::Uri((*uri).to_owned())),
+                    GeneralName::RFC822Name(email) => Some(ClientName::Email((*email).to_owned())),
+                    GeneralName::DNSName(name) => Some(ClientName::Dns(name.to_ascii_lowercase())),
+                    _ => None,
+                }),
+        );
     }
     let mut common = certificate.subject().iter_common_name();
     if let (Some(name), None) = (common.next(), common.next())
@@ -108,17 +127,28 @@ mod tests {
     use super::*;
 
     fn users(list: &[(&str, &str)]) -> BTreeMap<ClientName, Arc<str>> {
-        list.iter().map(|(name, user)| (name.parse().expect("a name"), Arc::from(*user))).collect()
+        list.iter()
+            .map(|(name, user)| (name.parse().expect("a name"), Arc::from(*user)))
+            .collect()
     }
 
     fn certificate() -> Vec<u8> {
-        let mut params = CertificateParams::new(vec!["NiFi.example.com".to_owned()]).expect("a name");
+        let mut params =
+            CertificateParams::new(vec!["NiFi.example.com".to_owned()]).expect("a name");
         let ia5 = |text: &str| text.try_into().expect("ASCII");
-        params.subject_alt_names.push(SanType::URI(ia5("spiffe://example.com/nifi")));
-        params.subject_alt_names.push(SanType::Rfc822Name(ia5("nifi@example.com")));
+        params
+            .subject_alt_names
+            .push(SanType::URI(ia5("spiffe://example.com/nifi")));
+        params
+            .subject_alt_names
+            .push(SanType::Rfc822Name(ia5("nifi@example.com")));
         params.distinguished_name.push(DnType::CommonName, "NiFi 1");
         let key = KeyPair::generate().expect("a key");
-        params.self_signed(&key).expect("a certificate").der().to_vec()
+        params
+            .self_signed(&key)
+            .expect("a certificate")
+            .der()
+            .to_vec()
     }
 
     #[test]
@@ -134,15 +164,26 @@ mod tests {
             &format!("sha256:{hex}"),
             &format!("sha256:{}", hex.to_uppercase()),
         ] {
-            assert_eq!(user_of(&der, &users(&[(name, "a")])).as_deref(), Some("a"), "{name}");
+            assert_eq!(
+                user_of(&der, &users(&[(name, "a")])).as_deref(),
+                Some("a"),
+                "{name}"
+            );
         }
-        for name in ["dns:example.com", "cn:nifi 1", "email:NIFI@example.com", "uri:spiffe://example.com/"] {
+        for name in [
+            "dns:example.com",
+            "cn:nifi 1",
+            "email:NIFI@example.com",
+            "uri:spiffe://example.com/",
+        ] {
             assert_eq!(user_of(&der, &users(&[(name, "a")])), None, "{name}");
         }
     }
 
     fn hex_fingerprint(der: &[u8]) -> String {
-        let ClientName::Fingerprint(digest) = fingerprint(der) else { unreachable!("it is one") };
+        let ClientName::Fingerprint(digest) = fingerprint(der) else {
+            unreachable!("it is one")
+        };
         digest.map(|byte| format!("{byte:02x}")).concat()
     }
 

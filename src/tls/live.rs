@@ -1,4 +1,5 @@
-//! The certificate as it holds now: read from its files, swapped whole, and never worse than the last good one.
+//! The certificate as it holds now: read from its files, swapped whole, and never worse than the
+//! last good one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -57,15 +58,26 @@ impl LiveTls {
         Ok(Self {
             settings,
             current: ArcSwap::from_pointee(config.into()),
-            seen: Mutex::new(Seen { checked: digest, met: digest }),
-            status: Mutex::new(Status { validity, error: None }),
+            seen: Mutex::new(Seen {
+                checked: digest,
+                met: digest,
+            }),
+            status: Mutex::new(Status {
+                validity,
+                error: None,
+            }),
         })
     }
 
-    /// What a new connection is accepted with, with HTTP/2 on offer where that is configured and `http2`.
+    /// What a new connection is accepted with, with HTTP/2 on offer where that is configured and
+    /// `http2`.
     pub fn config(&self, http2: bool) -> Arc<ServerConfig> {
         let current = self.current.load();
-        Arc::clone(if http2 { &current.http2 } else { &current.http1 })
+        Arc::clone(if http2 {
+            &current.http2
+        } else {
+            &current.http1
+        })
     }
 
     /// The email of the user that a client's verified certificate stands for.
@@ -78,8 +90,8 @@ impl LiveTls {
         lock(&self.status).clone()
     }
 
-    /// Reads the files again, and puts them in place if they are others and hold. What does not hold is logged, once;
-    /// the last good one stays. Blocks.
+    /// Reads the files again, and puts them in place if they are others and hold. What does not
+    /// hold is logged, once; the last good one stays. Blocks.
     pub fn reload(&self) {
         let mut seen = lock(&self.seen);
         let material = Material::read(&self.settings);
@@ -87,8 +99,9 @@ impl LiveTls {
         self.take(&mut seen, material);
     }
 
-    /// As [`reload`](Self::reload), but files that are not as they were met last are left for the next look: they are
-    /// changed one after another, and the one does not go with the other in between. Blocks.
+    /// As [`reload`](Self::reload), but files that are not as they were met last are left for the
+    /// next look: they are changed one after another, and the one does not go with the other in
+    /// between. Blocks.
     pub(super) fn look(&self) {
         let mut seen = lock(&self.seen);
         let material = Material::read(&self.settings);
@@ -108,7 +121,10 @@ impl LiveTls {
         match checked {
             Ok((config, validity)) => {
                 self.current.store(Arc::new(config.into()));
-                *status = Status { validity, error: None };
+                *status = Status {
+                    validity,
+                    error: None,
+                };
                 let path = self.settings.certificate.display();
                 tracing::info!(%path, "certificate reloaded, {validity}");
                 warn_of(validity);
@@ -126,7 +142,10 @@ impl From<ServerConfig> for Offers {
     fn from(config: ServerConfig) -> Self {
         let mut http1 = config.clone();
         http1.alpn_protocols.retain(|protocol| protocol != b"h2");
-        Self { http2: Arc::new(config), http1: Arc::new(http1) }
+        Self {
+            http2: Arc::new(config),
+            http1: Arc::new(http1),
+        }
     }
 }
 

@@ -14,8 +14,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// How long the thread's end is waited for: a file system may hang.
 const END_MAX: Duration = Duration::from_secs(1);
 
-/// One plain thread that reads the files again and again: they are small, and what mounts and links do to their times
-/// and folders need not be known.
+/// One plain thread that reads the files again and again: they are small, and what mounts and links
+/// do to their times and folders need not be known.
 pub struct Watcher {
     stop: Sender<()>,
     thread: JoinHandle<()>,
@@ -28,11 +28,13 @@ impl Watcher {
     /// The operating system's, of a thread that it does not give.
     pub fn start(tls: Arc<LiveTls>) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
-        let thread = std::thread::Builder::new().name("certificate".to_owned()).spawn(move || {
-            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                tls.look();
-            }
-        })?;
+        let thread = std::thread::Builder::new()
+            .name("certificate".to_owned())
+            .spawn(move || {
+                while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                    tls.look();
+                }
+            })?;
         Ok(Self { stop, thread })
     }
 

@@ -24,27 +24,37 @@ fn alive_and_ready() {
 fn a_sink_that_is_down_is_named_and_readiness_returns_with_it() {
     let sink = ScriptedSink::new();
     let gateway = Home::new().start_with(&sink);
-    eventually(Duration::from_secs(10), "ready", || gateway.admin("/readyz").status == 200);
+    eventually(Duration::from_secs(10), "ready", || {
+        gateway.admin("/readyz").status == 200
+    });
     sink.set_check(Some(SinkError::transient("the scripted sink is away")));
-    eventually(Duration::from_secs(20), "not ready", || gateway.admin("/readyz").status == 503);
+    eventually(Duration::from_secs(20), "not ready", || {
+        gateway.admin("/readyz").status == 503
+    });
     let answer = gateway.admin("/readyz").expect(503);
     assert!(answer.text().contains("file"), "which sink: {answer:?}");
     gateway.admin("/livez").expect(200);
     sink.set_check(None);
-    eventually(Duration::from_secs(20), "ready again", || gateway.admin("/readyz").status == 200);
+    eventually(Duration::from_secs(20), "ready again", || {
+        gateway.admin("/readyz").status == 200
+    });
 }
 
 #[test]
 fn what_happened_is_counted() {
     let sink = ScriptedSink::new();
-    let gateway = Home::new().set("topics.metrics.deadline", "300ms").start_with(&sink);
+    let gateway = Home::new()
+        .set("topics.metrics.deadline", "300ms")
+        .start_with(&sink);
     sink.set("metrics", Behaviour::Fail(SinkError::transient("scripted")));
     for _ in 0..3 {
         gateway.publish("/publish/allevents/", RECORD).expect(200);
     }
     gateway.publish("/publish/allevents/", "{").expect(400);
     gateway.publish("/publish/metrics/", RECORD).expect(503);
-    gateway.send(&post("/publish/allevents/", RECORD)).expect(401);
+    gateway
+        .send(&post("/publish/allevents/", RECORD))
+        .expect(401);
     gateway.log_in("alice@acme.example", "wrong").expect(401);
 
     let text = gateway.admin("/metrics").expect(200).text();
@@ -69,21 +79,40 @@ fn customers_are_counted_up_to_a_bound_on_their_series() {
     let root = gateway.token("root");
     for customer in ["acme", "globex", "1001", "acme"] {
         let body = format!(r#"{{"envcustomerid":"{customer}"}}"#);
-        gateway.send(&post("/publish/allevents/", body).cookie(&root)).expect(200);
+        gateway
+            .send(&post("/publish/allevents/", body).cookie(&root))
+            .expect(200);
     }
-    gateway.publish("/publish/allevents/", r#"{"envcustomerid":"globex"}"#).expect(401);
+    gateway
+        .publish("/publish/allevents/", r#"{"envcustomerid":"globex"}"#)
+        .expect(401);
     for number in 0..20 {
         let body = format!(r#"{{"envcustomerid":"made-up-{number}"}}"#);
-        gateway.send(&post("/publish/allevents/", body).cookie(&root)).expect(401);
+        gateway
+            .send(&post("/publish/allevents/", body).cookie(&root))
+            .expect(401);
     }
     let count = |labels: &[&str]| gateway.metric("iem_gateway_customer_records_total", labels);
     assert!((count(&["\"acme\"", "accepted"]) - 2.0).abs() < 1e-9);
-    assert!((count(&["accepted"]) - 2.0).abs() < 1e-9, "no other customer has a series");
-    let others = |labels: &[&str]| gateway.metric("iem_gateway_other_customers_records_total", labels);
-    assert!((others(&["accepted"]) - 2.0).abs() < 1e-9, "the others are counted together");
-    assert!((others(&["refused"]) - 1.0).abs() < 1e-9, "made-up customers are nobody's");
+    assert!(
+        (count(&["accepted"]) - 2.0).abs() < 1e-9,
+        "no other customer has a series"
+    );
+    let others =
+        |labels: &[&str]| gateway.metric("iem_gateway_other_customers_records_total", labels);
+    assert!(
+        (others(&["accepted"]) - 2.0).abs() < 1e-9,
+        "the others are counted together"
+    );
+    assert!(
+        (others(&["refused"]) - 1.0).abs() < 1e-9,
+        "made-up customers are nobody's"
+    );
     let text = gateway.admin("/metrics").text();
-    assert!(!text.contains("made-up") && !text.contains("globex"), "{text}");
+    assert!(
+        !text.contains("made-up") && !text.contains("globex"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -91,21 +120,42 @@ fn the_metrics_are_prometheus_text_with_help_and_hold_no_secret() {
     let gateway = Home::new().start();
     let token = gateway.token("alice");
     gateway
-        .send(&post("/publish/allevents/", r#"{"envcustomerid":"acme","a":"body-secret"}"#).cookie(&token))
+        .send(
+            &post(
+                "/publish/allevents/",
+                r#"{"envcustomerid":"acme","a":"body-secret"}"#,
+            )
+            .cookie(&token),
+        )
         .expect(200);
     let answer = gateway.admin("/metrics").expect(200);
-    assert!(answer.header("content-type").is_some_and(|kind| kind.starts_with("text/plain")), "{answer:?}");
+    assert!(
+        answer
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/plain")),
+        "{answer:?}"
+    );
     let text = answer.text();
-    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for line in text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
         let name = line.split(['{', ' ']).next().unwrap();
-        let family =
-            ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        let family = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end))
+            .unwrap_or(name);
         let described = |name: &str| {
             text.contains(&format!("# TYPE {name} ")) && text.contains(&format!("# HELP {name} "))
         };
-        assert!(described(name) || described(family), "{name} is not described");
         assert!(
-            line.rsplit(' ').next().is_some_and(|value| value.parse::<f64>().is_ok()),
+            described(name) || described(family),
+            "{name} is not described"
+        );
+        assert!(
+            line.rsplit(' ')
+                .next()
+                .is_some_and(|value| value.parse::<f64>().is_ok()),
             "no value: {line}"
         );
     }
@@ -117,24 +167,47 @@ fn the_metrics_are_prometheus_text_with_help_and_hold_no_secret() {
 #[test]
 fn the_log_holds_no_secret() {
     for format in ["text", "json"] {
-        let home = Home::new().set("logging.level", "trace").set("logging.format", format);
+        let home = Home::new()
+            .set("logging.level", "trace")
+            .set("logging.format", format);
         let gateway = home.spawn();
-        let answer = gateway.log_in("alice@acme.example", "alice-password").expect(200);
+        let answer = gateway
+            .log_in("alice@acme.example", "alice-password")
+            .expect(200);
         let (token, refresh) = (answer.access_token(), answer.refresh_token());
         let body = r#"{"envcustomerid":"acme","a":"body-secret"}"#;
-        gateway.send(&post("/publish/allevents/", body).cookie(&token)).expect(200);
-        gateway.send(&post("/publish/allevents/", &body[..40]).cookie(&token)).expect(400);
-        gateway.send(&post("/publish/allevents/", body).cookie("cookie-secret")).expect(401);
-        gateway.log_in("alice@acme.example", "password-secret").expect(401);
         gateway
-            .send(&post("/api/v1/user/token/refresh", format!(r#"{{"refresh_token":"{refresh}"}}"#)))
+            .send(&post("/publish/allevents/", body).cookie(&token))
+            .expect(200);
+        gateway
+            .send(&post("/publish/allevents/", &body[..40]).cookie(&token))
+            .expect(400);
+        gateway
+            .send(&post("/publish/allevents/", body).cookie("cookie-secret"))
+            .expect(401);
+        gateway
+            .log_in("alice@acme.example", "password-secret")
+            .expect(401);
+        gateway
+            .send(&post(
+                "/api/v1/user/token/refresh",
+                format!(r#"{{"refresh_token":"{refresh}"}}"#),
+            ))
             .expect(200);
         let log = gateway.log();
         assert!(!log.is_empty(), "there is a log");
-        for secret in
-            [&*token, &*refresh, "alice-password", "body-secret", "cookie-secret", "password-secret"]
-        {
-            assert!(!log.contains(secret), "a secret in the log ({format}): {secret}\n{log}");
+        for secret in [
+            &*token,
+            &*refresh,
+            "alice-password",
+            "body-secret",
+            "cookie-secret",
+            "password-secret",
+        ] {
+            assert!(
+                !log.contains(secret),
+                "a secret in the log ({format}): {secret}\n{log}"
+            );
         }
         if format == "json" {
             let is_json = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_ok();

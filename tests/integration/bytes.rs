@@ -26,13 +26,24 @@ fn check(gateway: &Gateway, path: &str, topic: &str, bodies: &[Vec<u8>]) {
     let lines = gateway.home.records(topic);
     assert_eq!(lines.len(), bodies.len(), "one line for each record");
     for (line, body) in lines.iter().zip(bodies) {
-        let (data, body) = (String::from_utf8_lossy(&line.data), String::from_utf8_lossy(body));
+        let (data, body) = (
+            String::from_utf8_lossy(&line.data),
+            String::from_utf8_lossy(body),
+        );
         let of_one_line = !body.trim().contains(['\n', '\r']);
         if of_one_line {
-            assert_eq!(data, body.trim_matches([' ', '\t', '\r', '\n', '\u{feff}']), "to the byte");
+            assert_eq!(
+                data,
+                body.trim_matches([' ', '\t', '\r', '\n', '\u{feff}']),
+                "to the byte"
+            );
         } else {
             let text = |json: &str| String::from_utf8(compact(json.as_bytes())).unwrap();
-            assert_eq!(text(&data), text(&body), "but for the white space between tokens");
+            assert_eq!(
+                text(&data),
+                text(&body),
+                "but for the white space between tokens"
+            );
         }
     }
 }
@@ -43,18 +54,41 @@ fn texts(bodies: &[&str]) -> Vec<Vec<u8>> {
 
 #[test]
 fn white_space_is_told_from_text() {
-    assert_eq!(compact(b"{ \"a b\\\" \\\\\" : [ 1,\n\t2 ] }"), b"{\"a b\\\" \\\\\":[1,2]}");
+    assert_eq!(
+        compact(b"{ \"a b\\\" \\\\\" : [ 1,\n\t2 ] }"),
+        b"{\"a b\\\" \\\\\":[1,2]}"
+    );
 }
 
 #[test]
 fn every_example_of_every_kind() {
     let gateway = Home::new().start();
     for (path, topic, example) in [
-        ("/publish/allevents/", "events", &include_bytes!("../data/examples/event.json")[..]),
-        ("/publish/metrics/", "metrics", include_bytes!("../data/examples/metric.json")),
-        ("/publish/entity/", "entities", include_bytes!("../data/examples/entity.json")),
-        ("/publish/service/", "services", include_bytes!("../data/examples/service.json")),
-        ("/publish/healthcheck/", "healthchecks", include_bytes!("../data/examples/healthcheck.json")),
+        (
+            "/publish/allevents/",
+            "events",
+            &include_bytes!("../data/examples/event.json")[..],
+        ),
+        (
+            "/publish/metrics/",
+            "metrics",
+            include_bytes!("../data/examples/metric.json"),
+        ),
+        (
+            "/publish/entity/",
+            "entities",
+            include_bytes!("../data/examples/entity.json"),
+        ),
+        (
+            "/publish/service/",
+            "services",
+            include_bytes!("../data/examples/service.json"),
+        ),
+        (
+            "/publish/healthcheck/",
+            "healthchecks",
+            include_bytes!("../data/examples/healthcheck.json"),
+        ),
         (
             "/gbp/push/acme?integrationid=servicenow-1",
             "tickets",
@@ -72,7 +106,12 @@ fn numbers_keep_their_digits() {
         r#"{"envcustomerid":"acme","a":[-0,-0.0,0.10,1E+02,1e-400,1e400,18446744073709551616,-9223372036854775809]}"#,
         r#"{"envcustomerid":"acme","a":9007199254740993}"#,
     ]);
-    check(&Home::new().start(), "/publish/allevents/", "events", &bodies);
+    check(
+        &Home::new().start(),
+        "/publish/allevents/",
+        "events",
+        &bodies,
+    );
 }
 
 #[test]
@@ -82,7 +121,12 @@ fn strings_keep_their_escapes_and_their_bytes() {
         "{\"envcustomerid\":\"acme\",\"grüße\":\"日本語 \u{2028} \u{7f} \u{10ffff} \u{feff}\"}",
         r#"{"\u0065nvcustomerid":"\u0061cme","a":"  spaces  {}[],:  "}"#,
     ]);
-    check(&Home::new().start(), "/publish/allevents/", "events", &bodies);
+    check(
+        &Home::new().start(),
+        "/publish/allevents/",
+        "events",
+        &bodies,
+    );
 }
 
 #[test]
@@ -91,7 +135,12 @@ fn keys_keep_their_order_and_unknown_ones_stay() {
         r#"{"z":1,"envcustomerid":"acme","a":2,"z":3,"":{"b":null,"a":true},"id":"mine","data":{"data":1},"specversion":"9"}"#,
         r#"{"envcustomerid":"acme"}"#,
     ]);
-    check(&Home::new().start(), "/publish/allevents/", "events", &bodies);
+    check(
+        &Home::new().start(),
+        "/publish/allevents/",
+        "events",
+        &bodies,
+    );
 }
 
 #[test]
@@ -101,7 +150,12 @@ fn white_space_within_one_line_stays_too() {
         "{\"envcustomerid\":\"acme\"}\n",
         "\u{feff}{\"envcustomerid\":\"acme\"}\r\n",
     ]);
-    check(&Home::new().start(), "/publish/allevents/", "events", &bodies);
+    check(
+        &Home::new().start(),
+        "/publish/allevents/",
+        "events",
+        &bodies,
+    );
 }
 
 #[test]
@@ -110,23 +164,43 @@ fn line_breaks_between_tokens_go_and_those_in_strings_stay() {
         "\r\n{\r\n\t\"envcustomerid\":\r\n\"acme\",\r\"a\"\n:\n[\n1\n,\n\"\\n \\\" \\\\\"\n]\n}\n\n",
         "{\n  \"envcustomerid\": \"acme\",\n  \"b  c\": \"  two  spaces  \",\n\n\n  \"d\": 1\n}",
     ]);
-    check(&Home::new().start(), "/publish/allevents/", "events", &bodies);
+    check(
+        &Home::new().start(),
+        "/publish/allevents/",
+        "events",
+        &bodies,
+    );
 }
 
 #[test]
 fn large_and_deep_records() {
-    let deep = format!(r#"{{"envcustomerid":"acme","a":{}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
-    let wide: Vec<String> = (0..50_000).map(|number| format!(r#""key-{number}":{number}"#)).collect();
+    let deep = format!(
+        r#"{{"envcustomerid":"acme","a":{}1{}}}"#,
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    let wide: Vec<String> = (0..50_000)
+        .map(|number| format!(r#""key-{number}":{number}"#))
+        .collect();
     let wide = format!(r#"{{{},"envcustomerid":"acme"}}"#, wide.join(","));
-    let long = format!(r#"{{"envcustomerid":"acme","a":"{}"}}"#, "ä\\n".repeat(1 << 19));
+    let long = format!(
+        r#"{{"envcustomerid":"acme","a":"{}"}}"#,
+        "ä\\n".repeat(1 << 19)
+    );
     let gateway = Home::new().start();
     for body in [deep, wide, long] {
-        gateway.publish("/publish/allevents/", body.clone()).expect(200);
+        gateway
+            .publish("/publish/allevents/", body.clone())
+            .expect(200);
         let lines = gateway.home.path("data").join("events");
-        let held =
-            std::fs::read_dir(lines).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        let held = std::fs::read_dir(lines)
+            .unwrap()
+            .map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
         let held = held.collect::<Vec<_>>().concat();
         // Not by a parser: most give up at such depths.
-        assert!(String::from_utf8(held).unwrap().contains(&body), "the record's bytes stand in the file");
+        assert!(
+            String::from_utf8(held).unwrap().contains(&body),
+            "the record's bytes stand in the file"
+        );
     }
 }

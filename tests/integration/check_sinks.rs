@@ -1,5 +1,5 @@
-//! `check` looks at the backends before the first record does: what is there, what is missing and what makes it; and
-//! never shows a secret.
+//! `check` looks at the backends before the first record does: what is there, what is missing and
+//! what makes it; and never shows a secret.
 
 use std::process::{Command, Output};
 
@@ -34,7 +34,8 @@ fn expect(output: &Output, code: i32, words: &[&str]) -> String {
 
 /// What `check --json` found at one of the things it looked at.
 fn findings(home: &Home, what: &str) -> Vec<(String, String)> {
-    let report: Value = serde_json::from_slice(&home.run(&["check", "--json"]).stdout).expect("JSON");
+    let report: Value =
+        serde_json::from_slice(&home.run(&["check", "--json"]).stdout).expect("JSON");
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let needs = report["needs"].as_array().expect("findings").iter();
     needs
@@ -48,20 +49,45 @@ fn topics_that_are_there_and_one_that_is_missing() {
     let kafka = Kafka::shared();
     kafka.create_topic("checked", 2, 1, &[("max.message.bytes", "50000")]);
     let home = Home::new().events_at_kafka(&kafka.bootstrap(), "checked");
-    check(&home, 0, &["ok     Kafka topic checked: 2 partitions", "up to 50000 bytes", "may be written"]);
+    check(
+        &home,
+        0,
+        &[
+            "ok     Kafka topic checked: 2 partitions",
+            "up to 50000 bytes",
+            "may be written",
+        ],
+    );
     let found = findings(&home, "Kafka topic checked");
     assert!(found.iter().all(|(level, _)| level != "fault"), "{found:?}");
     assert!(
-        found.iter().any(|(level, text)| level == "ok" && text.contains("up to 50000 bytes")),
+        found
+            .iter()
+            .any(|(level, text)| level == "ok" && text.contains("up to 50000 bytes")),
         "{found:?}"
     );
     assert_eq!(kafka.read_all("checked"), [], "looking writes nothing");
 
     let home = home.topic_at("events", "kafka", "missing");
-    check(&home, 78, &["FAULT  Kafka topic missing: ", "kafka-topics.sh", "--create --topic missing"]);
+    check(
+        &home,
+        78,
+        &[
+            "FAULT  Kafka topic missing: ",
+            "kafka-topics.sh",
+            "--create --topic missing",
+        ],
+    );
     let found = findings(&home, "Kafka topic missing");
-    assert!(matches!(&found[..], [(level, _)] if level == "fault"), "{found:?}");
-    expect(&home.run(&["serve"]), 78, &["topics.events", "--create --topic missing"]);
+    assert!(
+        matches!(&found[..], [(level, _)] if level == "fault"),
+        "{found:?}"
+    );
+    expect(
+        &home.run(&["serve"]),
+        78,
+        &["topics.events", "--create --topic missing"],
+    );
 }
 
 #[test]
@@ -76,7 +102,11 @@ fn properties_that_are_unknown_wrong_or_not_the_operators() {
     for (name, value, words) in [
         ("securty.protocol", "SSL", "No such configuration property"),
         ("security.protocol", "SASSL", "Invalid value"),
-        ("acks", "1", "acknowledged once all in-sync replicas have it"),
+        (
+            "acks",
+            "1",
+            "acknowledged once all in-sync replicas have it",
+        ),
         ("message.timeout.ms", "1", "`deadline`"),
     ] {
         let home = home().kafka_property(name, value);
@@ -89,7 +119,9 @@ fn properties_that_are_unknown_wrong_or_not_the_operators() {
 fn with_password(home: &Home, password: &str, command: &str) -> Command {
     home.write_secret("kafka-password", password.as_bytes());
     let mut program = home.program();
-    program.env(PASSWORD_FILE, home.path("kafka-password")).arg(command);
+    program
+        .env(PASSWORD_FILE, home.path("kafka-password"))
+        .arg(command);
     program
 }
 
@@ -108,19 +140,44 @@ fn a_password_from_a_file_is_used_and_never_shown() {
     let home = home_with_user(kafka, USER, "with-password");
     let check = |password: &str| {
         let mut program = with_password(&home, password, "check");
-        program.arg("--config").arg(home.config()).output().expect("the program runs")
+        program
+            .arg("--config")
+            .arg(home.config())
+            .output()
+            .expect("the program runs")
     };
     let output = check(&format!("{PASSWORD}\n"));
-    let text = expect(&output, 0, &["sink.kafka.properties.sasl.password", PASSWORD_FILE, "may be written"]);
-    assert!(!text.contains(PASSWORD) && !text.contains("SASL_PLAINTEXT"), "no property's value: {text}");
+    let text = expect(
+        &output,
+        0,
+        &[
+            "sink.kafka.properties.sasl.password",
+            PASSWORD_FILE,
+            "may be written",
+        ],
+    );
+    assert!(
+        !text.contains(PASSWORD) && !text.contains("SASL_PLAINTEXT"),
+        "no property's value: {text}"
+    );
 
-    let text = expect(&check("hunter2\n"), 78, &["FAULT", "refuse the login", "sasl.password"]);
+    let text = expect(
+        &check("hunter2\n"),
+        78,
+        &["FAULT", "refuse the login", "sasl.password"],
+    );
     assert!(!text.contains("hunter2"), "{text}");
 
     let home = home.clone().set("logging.level", "trace");
     let gateway = home.spawn_by(with_password(&home, PASSWORD, "serve"));
-    gateway.publish("/publish/allevents/", r#"{"envcustomerid":"acme"}"#).expect(200);
-    assert!(!gateway.log().contains(PASSWORD), "not even at the lowest level:\n{}", gateway.log());
+    gateway
+        .publish("/publish/allevents/", r#"{"envcustomerid":"acme"}"#)
+        .expect(200);
+    assert!(
+        !gateway.log().contains(PASSWORD),
+        "not even at the lowest level:\n{}",
+        gateway.log()
+    );
     assert_eq!(kafka.read_all("with-password").len(), 1);
 }
 
@@ -128,8 +185,13 @@ fn a_password_from_a_file_is_used_and_never_shown() {
 fn a_user_that_may_not_write_the_topic() {
     let kafka = Kafka::shared();
     kafka.create_topic("forbidden", 1, 1, &[]);
-    let home = home_with_user(kafka, POWERLESS, "forbidden").kafka_property("sasl.password", PASSWORD);
-    check(&home, 78, &["FAULT  Kafka topic forbidden: ", "kafka-acls.sh"]);
+    let home =
+        home_with_user(kafka, POWERLESS, "forbidden").kafka_property("sasl.password", PASSWORD);
+    check(
+        &home,
+        78,
+        &["FAULT  Kafka topic forbidden: ", "kafka-acls.sh"],
+    );
 }
 
 #[test]
@@ -137,7 +199,11 @@ fn a_topic_of_pubsub_that_is_there_and_one_that_is_missing() {
     let pubsub = PubSub::shared();
     pubsub.create_topic("checked");
     let home = Home::new().events_at_pubsub(&pubsub.endpoint(), "checked");
-    check(&home, 0, &["ok     Pub/Sub topic checked: may be published to"]);
+    check(
+        &home,
+        0,
+        &["ok     Pub/Sub topic checked: may be published to"],
+    );
     let home = home.topic_at("events", "pubsub", "missing");
     let command = format!("gcloud pubsub topics create missing --project={PROJECT}");
     check(&home, 78, &["FAULT  Pub/Sub topic missing: ", &command]);

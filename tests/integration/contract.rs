@@ -1,5 +1,5 @@
-//! The contract, row by row, from the files of raw requests in `tests/data/contract/`. Each file is one test with a
-//! gateway of its own; each case runs with and without the path's trailing slash.
+//! The contract, row by row, from the files of raw requests in `tests/data/contract/`. Each file is
+//! one test with a gateway of its own; each case runs with and without the path's trailing slash.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -58,15 +58,28 @@ pub(crate) fn issued(state: &str, user: &str) -> String {
 pub(crate) fn answers_as_expected(gateway: &Gateway, file: &str) {
     let cases = Case::parse_file(file);
     assert!(!cases.is_empty(), "a file without a case shows nothing");
-    let failures: Vec<String> = cases.iter().flat_map(|case| failures(gateway, case)).collect();
-    assert!(failures.is_empty(), "{} failures:\n\n{}", failures.len(), failures.join("\n\n"));
+    let failures: Vec<String> = cases
+        .iter()
+        .flat_map(|case| failures(gateway, case))
+        .collect();
+    assert!(
+        failures.is_empty(),
+        "{} failures:\n\n{}",
+        failures.len(),
+        failures.join("\n\n")
+    );
 }
 
 fn failures(gateway: &Gateway, case: &Case) -> Vec<String> {
     let requests = case.requests(expand);
     requests
         .iter()
-        .flat_map(|request| [failure(gateway, case, request), failure_over_http2(gateway, case, request)])
+        .flat_map(|request| {
+            [
+                failure(gateway, case, request),
+                failure_over_http2(gateway, case, request),
+            ]
+        })
         .flatten()
         .collect()
 }
@@ -78,13 +91,23 @@ fn failure_over_http2(gateway: &Gateway, case: &Case, request: &[u8]) -> Option<
         Ok(answer) => case.faults(answer),
         Err(error) => vec![format!("no answer: {error}")],
     };
-    (!faults.is_empty()).then(|| format!("{} over HTTP/2\n  {}\n{answer:?}", case.name, faults.join("\n  ")))
+    (!faults.is_empty()).then(|| {
+        format!(
+            "{} over HTTP/2\n  {}\n{answer:?}",
+            case.name,
+            faults.join("\n  ")
+        )
+    })
 }
 
 fn failure(gateway: &Gateway, case: &Case, request: &[u8]) -> Option<String> {
     let mut connection = Connection::open(gateway.address);
     connection.send(request);
-    let answer = if case.is_head() { Ok(Some(connection.answer_to_head())) } else { connection.try_answer() };
+    let answer = if case.is_head() {
+        Ok(Some(connection.answer_to_head()))
+    } else {
+        connection.try_answer()
+    };
     let mut faults = match &answer {
         Ok(Some(answer)) => case.faults(answer),
         Ok(None) => vec!["the connection ended without an answer".to_owned()],
@@ -101,8 +124,18 @@ fn failure(gateway: &Gateway, case: &Case, request: &[u8]) -> Option<String> {
             _ => {}
         }
     }
-    let line = String::from_utf8_lossy(request).lines().next().unwrap_or_default().to_owned();
-    (!faults.is_empty()).then(|| format!("{}\n  {line}\n  {}\n{answer:?}", case.name, faults.join("\n  ")))
+    let line = String::from_utf8_lossy(request)
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    (!faults.is_empty()).then(|| {
+        format!(
+            "{}\n  {line}\n  {}\n{answer:?}",
+            case.name,
+            faults.join("\n  ")
+        )
+    })
 }
 
 /// Replaces each `{{name:arguments}}` by what it stands for.
@@ -122,19 +155,25 @@ fn value_of(name: &str, arguments: &str) -> Vec<u8> {
     match name {
         "basic" => STANDARD.encode(arguments).into_bytes(),
         "basic-latin-1" => {
-            let latin_1 = arguments.chars().map(|letter| u8::try_from(letter).expect("a Latin-1 letter"));
+            let latin_1 = arguments
+                .chars()
+                .map(|letter| u8::try_from(letter).expect("a Latin-1 letter"));
             STANDARD.encode(latin_1.collect::<Vec<u8>>()).into_bytes()
         }
         "hex" => {
-            let digits = |at: usize| u8::from_str_radix(&arguments[at..at + 2], 16).expect("hexadecimal");
+            let digits =
+                |at: usize| u8::from_str_radix(&arguments[at..at + 2], 16).expect("hexadecimal");
             (0..arguments.len()).step_by(2).map(digits).collect()
         }
         "repeat" => {
             let (times, text) = arguments.split_once(':').expect("{{repeat:TIMES:TEXT}}");
-            text.repeat(times.parse().expect("a number of times")).into_bytes()
+            text.repeat(times.parse().expect("a number of times"))
+                .into_bytes()
         }
         // A placeholder cannot hold its own end.
-        "closing-braces" => "}".repeat(arguments.parse().expect("a number of times")).into_bytes(),
+        "closing-braces" => "}"
+            .repeat(arguments.parse().expect("a number of times"))
+            .into_bytes(),
         "example" => example(arguments),
         "gzip" | "zlib" | "deflate" | "zstd" => encoded(name, &plain(arguments)),
         token => TOKENS.get(token, arguments).into_bytes(),
@@ -142,7 +181,10 @@ fn value_of(name: &str, arguments: &str) -> Vec<u8> {
 }
 
 fn example(name: &str) -> Vec<u8> {
-    let path = format!("{}/tests/data/examples/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let path = format!(
+        "{}/tests/data/examples/{name}.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
     std::fs::read(path).expect("an example")
 }
 
@@ -158,8 +200,8 @@ fn plain(name: &str) -> Vec<u8> {
     }
 }
 
-/// Tokens in every state, made once: issued by gateways that have ended since, with the key that the tests' gateways
-/// share, which is all that gateways have to share.
+/// Tokens in every state, made once: issued by gateways that have ended since, with the key that
+/// the tests' gateways share, which is all that gateways have to share.
 static TOKENS: LazyLock<Tokens> = LazyLock::new(Tokens::issue);
 
 struct Tokens {
@@ -177,8 +219,11 @@ impl Tokens {
         let home = Home::new().edit_directory(all_may);
         let mut issued = HashMap::new();
         {
-            let brief =
-                home.clone().set("tokens.access_lifetime", "1s").set("tokens.refresh_lifetime", "1s").start();
+            let brief = home
+                .clone()
+                .set("tokens.access_lifetime", "1s")
+                .set("tokens.refresh_lifetime", "1s")
+                .start();
             add(&mut issued, &brief, "expired", "alice");
             add(&mut issued, &brief, "expired", "org");
         }
@@ -216,7 +261,11 @@ impl Tokens {
         match state {
             "alg-none" => {
                 let parts: Vec<_> = access().split('.').map(str::to_owned).collect();
-                format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#), parts[1])
+                format!(
+                    "{}.{}.",
+                    URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#),
+                    parts[1]
+                )
             }
             "alg-none-signed" => {
                 let parts: Vec<_> = access().split('.').map(str::to_owned).collect();
@@ -231,11 +280,18 @@ impl Tokens {
             "cut" => access()[..access().len() - 5].to_owned(),
             "promoted" => {
                 let parts: Vec<_> = access().split('.').map(str::to_owned).collect();
-                let claims = URL_SAFE_NO_PAD.decode(&parts[1]).expect("claims in base64url");
+                let claims = URL_SAFE_NO_PAD
+                    .decode(&parts[1])
+                    .expect("claims in base64url");
                 let claims = String::from_utf8(claims).expect("claims are text");
                 let promoted = claims.replace(email(user), email("root"));
                 assert_ne!(claims, promoted, "the claims name the user");
-                format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(promoted), parts[2])
+                format!(
+                    "{}.{}.{}",
+                    parts[0],
+                    URL_SAFE_NO_PAD.encode(promoted),
+                    parts[2]
+                )
             }
             state => issued(state),
         }

@@ -1,4 +1,5 @@
-//! Killed at a random moment, again and again: every record answered 200 is in the files, whole and once.
+//! Killed at a random moment, again and again: every record answered 200 is in the files, whole and
+//! once.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,15 +13,25 @@ use crate::harness::{Home, Ledger, Load};
 
 const ROUNDS: usize = 6;
 
-/// Leaves at the end of the newest file what a loss of power leaves there, and a killed process hardly ever does: the
-/// beginning of a line that was never acknowledged.
+/// Leaves at the end of the newest file what a loss of power leaves there, and a killed process
+/// hardly ever does: the beginning of a line that was never acknowledged.
 fn tear(topic: &Path) {
-    let files =
-        std::fs::read_dir(topic).expect("the topic's folder").map(|entry| entry.expect("an entry").path());
-    let newest = files.filter(|path| path.extension().is_some_and(|extension| extension == "ndjson")).max();
+    let files = std::fs::read_dir(topic)
+        .expect("the topic's folder")
+        .map(|entry| entry.expect("an entry").path());
+    let newest = files
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "ndjson")
+        })
+        .max();
     if let Some(newest) = newest {
-        let mut file = File::options().append(true).open(newest).expect("the newest file");
-        file.write_all(br#"{"specversion":"1.0","id":"0196"#).expect("half a line");
+        let mut file = File::options()
+            .append(true)
+            .open(newest)
+            .expect("the newest file");
+        file.write_all(br#"{"specversion":"1.0","id":"0196"#)
+            .expect("half a line");
     }
 }
 
@@ -42,14 +53,26 @@ fn no_record_answered_200_is_lost_torn_or_doubled() {
         gateway.kill();
         tear(&home.path("data/events"));
         let ledger = load.stop();
-        eprintln!("round {round}: killed after {moment:?}, {} answered 200", ledger.published.len());
+        eprintln!(
+            "round {round}: killed after {moment:?}, {} answered 200",
+            ledger.published.len()
+        );
         all.add(ledger);
     }
-    assert!(all.published.len() > 100, "the load was a load: {:?}", all.answers);
+    assert!(
+        all.published.len() > 100,
+        "the load was a load: {:?}",
+        all.answers
+    );
 
     // A torn tail is cut before the next write: a last start, a last record, an orderly end.
     let mut gateway = home.spawn();
-    gateway.publish("/publish/allevents/", r#"{"envcustomerid":"acme","test_id":"last-0"}"#).expect(200);
+    gateway
+        .publish(
+            "/publish/allevents/",
+            r#"{"envcustomerid":"acme","test_id":"last-0"}"#,
+        )
+        .expect(200);
     gateway.signal(Signal::TERM);
     assert_eq!(gateway.wait().code(), Some(0), "{}", gateway.log());
     all.check_against(&home.records("events"));

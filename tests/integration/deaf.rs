@@ -1,5 +1,5 @@
-//! Clients that send and never read: once their window is full the gateway reads no more of them, and after the time that
-//! it gives a write it lets them go. Meanwhile others are served.
+//! Clients that send and never read: once their window is full the gateway reads no more of them,
+//! and after the time that it gives a write it lets them go. Meanwhile others are served.
 
 use std::thread;
 use std::time::Duration;
@@ -10,7 +10,8 @@ use crate::harness::frames::{DATA, Frame, Frames, PING};
 use crate::harness::{Authority, Connection, Curl, Gateway, Home, Secure, eventually, get, narrow};
 
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
-/// Far above what a client that does not read is given, 30 seconds and the time to read what it still sends.
+/// Far above what a client that does not read is given, 30 seconds and the time to read what it
+/// still sends.
 const NOT_FOR_EVER: Duration = Duration::from_mins(2);
 /// More than fits the buffers of both sides.
 const FLOOD_BYTES: usize = 256 << 20;
@@ -46,7 +47,12 @@ fn requests() -> Vec<u8> {
 #[test]
 fn clients_that_never_read_are_let_go() {
     thread::scope(|scope| {
-        for way in [over_http1, over_tls, over_http2, acknowledgements_over_http2] {
+        for way in [
+            over_http1,
+            over_tls,
+            over_http2,
+            acknowledgements_over_http2,
+        ] {
             scope.spawn(way);
         }
     });
@@ -71,7 +77,9 @@ fn over_tls() {
     let requests = requests();
     fill(|| deaf.try_send(&requests).map(|()| requests.len()));
     let url = format!("https://{}/publish/healthcheck/", gateway.address);
-    lets_go(&gateway, || drop(Curl::new(&home, "ca.pem").arg(&url).answer().expect(200)));
+    lets_go(&gateway, || {
+        drop(Curl::new(&home, "ca.pem").arg(&url).answer().expect(200))
+    });
 }
 
 fn over_http2() {
@@ -84,7 +92,8 @@ fn over_http2() {
     ];
     let mut deaf = Frames::narrow(gateway.address);
     deaf.set_patience(STALL);
-    // Streams whose answers wait are still open, so it comes to open more than it may; that has a bound of its own.
+    // Streams whose answers wait are still open, so it comes to open more than it may; that has a
+    // bound of its own.
     let mut stream = 1;
     fill(|| {
         let requests = (0..100).map(|number| Frame::headers(stream + 2 * number, &head, true));
@@ -99,14 +108,20 @@ fn acknowledgements_over_http2() {
     let sink = ScriptedSink::new();
     let gateway = Home::new().start_with(&sink);
     let cookie = format!("access_token={}", gateway.token("alice"));
-    let head =
-        [(":method", "POST"), (":scheme", "http"), (":path", "/publish/metrics/"), ("cookie", &*cookie)];
+    let head = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/publish/metrics/"),
+        ("cookie", &*cookie),
+    ];
     sink.set("metrics", Behaviour::Stall);
     let mut deaf = Frames::narrow(gateway.address);
     deaf.set_patience(STALL);
     // While a request is being answered, frames that ask for nothing are not counted.
-    deaf.send(&Frame::headers(1, &head, false)).expect("the gateway reads");
-    deaf.send(&Frame::new(DATA, 1, 1, RECORD)).expect("the gateway reads");
+    deaf.send(&Frame::headers(1, &head, false))
+        .expect("the gateway reads");
+    deaf.send(&Frame::new(DATA, 1, 1, RECORD))
+        .expect("the gateway reads");
     sink.wait_for("metrics", |log| log.waiting == 1);
     let pings = Frame::new(PING, 0, 0, [0; 8]).bytes().repeat(1000);
     fill(|| deaf.send_bytes(&pings).map(|()| pings.len()));

@@ -1,4 +1,5 @@
-//! Told to stop: readiness fails, idle connections end, what was accepted is finished and answered, exit 0.
+//! Told to stop: readiness fails, idle connections end, what was accepted is finished and answered,
+//! exit 0.
 
 use std::time::Duration;
 
@@ -12,7 +13,9 @@ const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
 #[test]
 fn under_load_everything_answered_200_is_in_the_files_and_the_exit_is_0() {
     for (signal, workers) in [(Signal::TERM, 1), (Signal::INT, 3)] {
-        let home = Home::new().set("topics.events.workers", workers).set("sink.file.rotate_size", "64 KiB");
+        let home = Home::new()
+            .set("topics.events.workers", workers)
+            .set("sink.file.rotate_size", "64 KiB");
         let mut gateway = home.spawn();
         let load = Load::start(gateway.address, &gateway.token("alice"), "drain", 16, 500);
         std::thread::sleep(Duration::from_millis(500));
@@ -20,7 +23,11 @@ fn under_load_everything_answered_200_is_in_the_files_and_the_exit_is_0() {
         let status = gateway.wait();
         let ledger = load.stop();
         assert_eq!(status.code(), Some(0), "{}", gateway.log());
-        assert!(ledger.published.len() > 16, "the load was a load: {:?}", ledger.answers);
+        assert!(
+            ledger.published.len() > 16,
+            "the load was a load: {:?}",
+            ledger.answers
+        );
         ledger.check_against(&home.records("events"));
     }
 }
@@ -28,7 +35,8 @@ fn under_load_everything_answered_200_is_in_the_files_and_the_exit_is_0() {
 #[test]
 fn a_request_in_flight_is_answered_and_then_the_connection_closes() {
     let sink = ScriptedSink::new();
-    // On one thread: threads hear of the end one after the other, and the idle connection's end tells of the busy one's.
+    // On one thread: threads hear of the end one after the other, and the idle connection's end
+    // tells of the busy one's.
     let mut gateway = Home::new().set("server.threads", 1).start_with(&sink);
     let token = gateway.token("alice");
     let mut idle = gateway.connect();
@@ -41,17 +49,35 @@ fn a_request_in_flight_is_answered_and_then_the_connection_closes() {
     sink.wait_for("events", |log| log.waiting == 1);
     gateway.begin_stop();
 
-    assert!(idle.ends(Duration::from_secs(4)), "an idle connection is closed while another is busy");
-    assert_eq!(gateway.admin("/readyz").status, 503, "not ready while draining");
+    assert!(
+        idle.ends(Duration::from_secs(4)),
+        "an idle connection is closed while another is busy"
+    );
+    assert_eq!(
+        gateway.admin("/readyz").status,
+        503,
+        "not ready while draining"
+    );
     assert_eq!(gateway.admin("/livez").status, 200, "and yet alive");
-    eventually(Duration::from_secs(4), "no new connection is served", || {
-        let connection = Connection::try_open(gateway.address);
-        connection.is_err() || !connection.is_ok_and(|mut connection| connection.is_usable())
-    });
+    eventually(
+        Duration::from_secs(4),
+        "no new connection is served",
+        || {
+            let connection = Connection::try_open(gateway.address);
+            connection.is_err() || !connection.is_ok_and(|mut connection| connection.is_usable())
+        },
+    );
 
     sink.set("events", Behaviour::Deliver);
     let answer = busy.answer().expect(200);
-    assert_eq!(answer.header("connection").map(str::to_lowercase).as_deref(), Some("close"), "{answer:?}");
+    assert_eq!(
+        answer
+            .header("connection")
+            .map(str::to_lowercase)
+            .as_deref(),
+        Some("close"),
+        "{answer:?}"
+    );
     assert!(busy.ends(Duration::from_secs(10)));
     gateway.stop();
     assert_eq!(sink.log("events").delivered.len(), 1);
@@ -75,9 +101,13 @@ fn a_body_that_is_being_sent_may_be_finished() {
     ));
     // The interim answer says that the gateway has begun with the body.
     slow.send(&RECORD[..5]);
-    eventually(Duration::from_secs(5), "the request has begun", || slow.has_begun_to_answer());
+    eventually(Duration::from_secs(5), "the request has begun", || {
+        slow.has_begun_to_answer()
+    });
     gateway.begin_stop();
-    eventually(Duration::from_secs(5), "draining", || gateway.admin("/readyz").status == 503);
+    eventually(Duration::from_secs(5), "draining", || {
+        gateway.admin("/readyz").status == 503
+    });
     slow.send(&RECORD[5..]);
     slow.answer().expect(200);
     gateway.stop();
@@ -95,7 +125,12 @@ fn a_client_that_never_finishes_does_not_hold_the_end_beyond_the_drain() {
     ));
     gateway.publish("/publish/allevents/", RECORD).expect(200);
     gateway.signal(Signal::TERM);
-    assert_eq!(gateway.wait().code(), Some(1), "not all was finished: {}", gateway.log());
+    assert_eq!(
+        gateway.wait().code(),
+        Some(1),
+        "not all was finished: {}",
+        gateway.log()
+    );
     assert_eq!(home.records("events").len(), 1);
 }
 
@@ -104,6 +139,11 @@ fn told_to_stop_at_the_moment_of_its_start_it_still_ends_in_order() {
     for _ in 0..12 {
         let mut gateway = Home::new().spawn_impatiently();
         gateway.signal(Signal::TERM);
-        assert_eq!(gateway.wait().code(), Some(0), "ended by the signal itself:\n{}", gateway.log());
+        assert_eq!(
+            gateway.wait().code(),
+            Some(0),
+            "ended by the signal itself:\n{}",
+            gateway.log()
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Compressed bodies: what comes out is what went in, and what would unfold without end is stopped at the bound of
-//! any body, in bounded memory.
+//! Compressed bodies: what comes out is what went in, and what would unfold without end is stopped
+//! at the bound of any body, in bounded memory.
 
 use std::thread;
 
@@ -9,24 +9,36 @@ const EVENTS: &str = "/publish/allevents/";
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
 
 /// Each way to encode, with the name that it goes by in a request.
-const WAYS: [(&str, &str); 4] =
-    [("gzip", "gzip"), ("zlib", "deflate"), ("deflate", "deflate"), ("zstd", "zstd")];
+const WAYS: [(&str, &str); 4] = [
+    ("gzip", "gzip"),
+    ("zlib", "deflate"),
+    ("deflate", "deflate"),
+    ("zstd", "zstd"),
+];
 
 fn send(gateway: &Gateway, token: &str, encoding: &str, body: Vec<u8>) -> Answer {
-    gateway.send(&post(EVENTS, body).cookie(token).header("Content-Encoding", encoding))
+    gateway.send(
+        &post(EVENTS, body)
+            .cookie(token)
+            .header("Content-Encoding", encoding),
+    )
 }
 
 /// A record of so many bytes.
 fn record_of(len: usize) -> String {
-    format!(r#"{{"envcustomerid":"acme","a":"{}"}}"#, "x".repeat(len - 31))
+    format!(
+        r#"{{"envcustomerid":"acme","a":"{}"}}"#,
+        "x".repeat(len - 31)
+    )
 }
 
 #[test]
 fn what_comes_out_is_what_went_in() {
     let gateway = Home::new().start();
     let token = gateway.token("alice");
-    let records: Vec<_> =
-        (0..2000).map(|number| format!(r#"{{"envcustomerid":"acme","n":{number}.0}}"#)).collect();
+    let records: Vec<_> = (0..2000)
+        .map(|number| format!(r#"{{"envcustomerid":"acme","n":{number}.0}}"#))
+        .collect();
     let body = format!("[{}]", records.join(","));
     for (way, encoding) in WAYS {
         send(&gateway, &token, encoding, encoded(way, body.as_bytes())).expect(200);
@@ -70,7 +82,10 @@ fn a_body_that_is_cut_off_is_400_and_nothing_is_written() {
         let body = encoded(way, RECORD.as_bytes());
         for end in [1, 2, body.len() / 2, body.len() - 1] {
             let answer = send(&gateway, &token, encoding, body[..end].to_vec()).expect(400);
-            assert_eq!(answer.message(), format!("the body is not valid {encoding}: it is cut off"));
+            assert_eq!(
+                answer.message(),
+                format!("the body is not valid {encoding}: it is cut off")
+            );
         }
     }
     assert!(gateway.home.records("events").is_empty());
@@ -87,15 +102,27 @@ fn the_limit_is_of_the_decoded_body() {
         send(&gateway, &token, encoding, exact).expect(200);
         let more = encoded(way, record_of(LIMIT + 1).as_bytes());
         let answer = send(&gateway, &token, encoding, more).expect(413);
-        assert_eq!(answer.message(), "The body is larger than the 65536 bytes that are taken");
+        assert_eq!(
+            answer.message(),
+            "The body is larger than the 65536 bytes that are taken"
+        );
     }
 }
 
 #[test]
 fn bombs_end_at_the_limit_in_bounded_memory() {
     const MIB: usize = 1 << 20;
-    let mut home = Home::new().set("server.max_body", "1 MiB").set("server.threads", 2);
-    for topic in ["events", "metrics", "entities", "services", "healthchecks", "tickets"] {
+    let mut home = Home::new()
+        .set("server.max_body", "1 MiB")
+        .set("server.threads", 2);
+    for topic in [
+        "events",
+        "metrics",
+        "entities",
+        "services",
+        "healthchecks",
+        "tickets",
+    ] {
         home = home.set(&format!("topics.{topic}.queue_bytes"), "1 MiB");
         home = home.set(&format!("topics.{topic}.batch_bytes"), "1 MiB");
     }
@@ -108,14 +135,21 @@ fn bombs_end_at_the_limit_in_bounded_memory() {
         for (way, encoding) in WAYS {
             let bomb = encoded(way, &unit);
             // Members and frames may follow each other: a thousand times and more what is sent.
-            let bomb = if matches!(way, "gzip" | "zstd") { bomb.repeat(64) } else { bomb };
+            let bomb = if matches!(way, "gzip" | "zstd") {
+                bomb.repeat(64)
+            } else {
+                bomb
+            };
             assert!(bomb.len() < MIB);
             for _ in 0..8 {
                 let (gateway, token, bomb) = (&gateway, &token, bomb.clone());
                 scope.spawn(move || {
                     for _ in 0..4 {
                         let answer = send(gateway, token, encoding, bomb.clone());
-                        assert!([413, 503].contains(&answer.status), "{encoding}: {answer:?}");
+                        assert!(
+                            [413, 503].contains(&answer.status),
+                            "{encoding}: {answer:?}"
+                        );
                     }
                 });
             }

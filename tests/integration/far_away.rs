@@ -1,7 +1,8 @@
-//! A backend that is 30 ms away in each direction: requests share round trips, and several are under way at once.
+//! A backend that is 30 ms away in each direction: requests share round trips, and several are
+//! under way at once.
 //!
-//! Time is only held against the way's own length: a write takes a round trip at least, whatever the machine does
-//! beside, so more writes than there were round trips must have overlapped.
+//! Time is only held against the way's own length: a write takes a round trip at least, whatever
+//! the machine does beside, so more writes than there were round trips must have overlapped.
 
 use std::time::{Duration, Instant};
 
@@ -55,25 +56,45 @@ struct Run {
 }
 
 impl Run {
-    /// How many writes were under way at once, on average, if each took no more than one round trip.
+    /// How many writes were under way at once, on average, if each took no more than one round
+    /// trip.
     fn overlap(&self) -> f64 {
         self.writes * ROUND_TRIP.as_secs_f64() / self.elapsed.as_secs_f64()
     }
 
     /// Fails the test unless requests shared writes, and writes did not wait for one another.
     fn writes_overlap(&self) {
-        let Self { requests, writes, elapsed, .. } = self;
-        assert!(*writes < f64::from(*requests), "{requests} requests in {writes} writes");
-        assert!(self.overlap() > 1.0, "{writes} writes in {elapsed:?} may have come one after another");
+        let Self {
+            requests,
+            writes,
+            elapsed,
+            ..
+        } = self;
+        assert!(
+            *writes < f64::from(*requests),
+            "{requests} requests in {writes} writes"
+        );
+        assert!(
+            self.overlap() > 1.0,
+            "{writes} writes in {elapsed:?} may have come one after another"
+        );
     }
 }
 
-/// Lets so many connections publish, each about once a second, and looks at the writes that it took.
+/// Lets so many connections publish, each about once a second, and looks at the writes that it
+/// took.
 fn publish(home: Home, connections: u32, read: impl FnOnce() -> Vec<Arrived>) -> Run {
     rlimit::increase_nofile_limit(8192).expect("descriptors for connections and their other ends");
     let gateway = home.set("topics.events.workers", WORKERS).start();
     let (clients, pause) = (connections as usize, Duration::from_secs(1));
-    let load = Load::start_with_pauses(gateway.address, &gateway.token("alice"), "far", clients, 300, pause);
+    let load = Load::start_with_pauses(
+        gateway.address,
+        &gateway.token("alice"),
+        "far",
+        clients,
+        300,
+        pause,
+    );
     // All are connected, the writers too.
     gateway.await_answers(200, connections);
     let (began, before) = (Instant::now(), writes(&gateway));
@@ -81,12 +102,26 @@ fn publish(home: Home, connections: u32, read: impl FnOnce() -> Vec<Arrived>) ->
     let (elapsed, writes) = (began.elapsed(), writes(&gateway) - before);
     let ledger = load.stop();
 
-    assert_eq!(ledger.answers.keys().collect::<Vec<_>>(), [&200], "without a fault");
+    assert_eq!(
+        ledger.answers.keys().collect::<Vec<_>>(),
+        [&200],
+        "without a fault"
+    );
     let arrived = test_ids(&read());
     ledger.all_there(&arrived);
     ledger.none_twice(&arrived);
-    let run = Run { ledger, arrived, requests: 4 * connections, writes, elapsed };
-    let (requests, overlap, median) = (run.requests, run.overlap(), run.ledger.median_wait().as_millis());
+    let run = Run {
+        ledger,
+        arrived,
+        requests: 4 * connections,
+        writes,
+        elapsed,
+    };
+    let (requests, overlap, median) = (
+        run.requests,
+        run.overlap(),
+        run.ledger.median_wait().as_millis(),
+    );
     eprintln!(
         "{requests} requests, {writes} writes, {overlap:.1} at once; half were answered in {median} ms"
     );

@@ -1,5 +1,5 @@
-//! A first start with nothing set up, as a new user does it: a directory with one customer and one user, whose
-//! password is printed once, and a `curl` line that works when it is pasted.
+//! A first start with nothing set up, as a new user does it: a directory with one customer and one
+//! user, whose password is printed once, and a `curl` line that works when it is pasted.
 
 use std::process::Command;
 use std::time::Duration;
@@ -8,7 +8,8 @@ use rustix::process::Signal;
 
 use crate::harness::{Gateway, Home, eventually};
 
-/// Starts on the embedded defaults, in the folder; only the ports are others, so that tests can run side by side.
+/// Starts on the embedded defaults, in the folder; only the ports are others, so that tests can run
+/// side by side.
 fn start(home: &Home) -> Gateway {
     home.spawn_on_defaults()
 }
@@ -16,18 +17,28 @@ fn start(home: &Home) -> Gateway {
 /// The lines of the log that are to be pasted, continued ones joined.
 fn curl_lines(log: &str) -> Vec<String> {
     let joined = log.replace("\\\n", " ");
-    joined.lines().filter(|line| line.contains("curl ")).map(str::to_owned).collect()
+    joined
+        .lines()
+        .filter(|line| line.contains("curl "))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
 fn it_prints_a_password_once_and_a_curl_line_that_works_when_pasted() {
     let home = Home::empty();
     let mut gateway = start(&home);
-    eventually(Duration::from_secs(10), "a curl line", || !curl_lines(&gateway.log()).is_empty());
+    eventually(Duration::from_secs(10), "a curl line", || {
+        !curl_lines(&gateway.log()).is_empty()
+    });
     let first_log = gateway.log();
     let lines = curl_lines(&first_log);
     let mut script = lines.join("\n");
-    let output = Command::new("sh").arg("-c").arg(&script).output().expect("sh and curl");
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(&script)
+        .output()
+        .expect("sh and curl");
     let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{output:?}");
     assert!(
@@ -36,7 +47,11 @@ fn it_prints_a_password_once_and_a_curl_line_that_works_when_pasted() {
     );
     // Pasted twice it works twice.
     script.push('\n');
-    let again = Command::new("sh").arg("-c").arg(&script).output().expect("sh and curl");
+    let again = Command::new("sh")
+        .arg("-c")
+        .arg(&script)
+        .output()
+        .expect("sh and curl");
     said = String::from_utf8_lossy(&again.stdout).into_owned();
     assert!(
         said.contains(r#""status_code":200"#) || said.contains("Data published successfully"),
@@ -62,12 +77,18 @@ fn a_first_start_that_fails_has_said_the_password() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let output = Command::new(env!("CARGO_BIN_EXE_iem-gateway"))
         .current_dir(home.path(""))
-        .env("IEM_GATEWAY__SERVER__LISTEN", taken.local_addr().expect("it listens").to_string())
+        .env(
+            "IEM_GATEWAY__SERVER__LISTEN",
+            taken.local_addr().expect("it listens").to_string(),
+        )
         .env("IEM_GATEWAY__ADMIN__LISTEN", "127.0.0.1:0")
         .output()
         .expect("the program starts");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("server.listen"), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("server.listen"),
+        "{output:?}"
+    );
     assert!(
         String::from_utf8_lossy(&output.stdout).contains("Its password, shown this once: "),
         "{output:?}"
@@ -81,12 +102,17 @@ fn what_it_makes_is_readable_by_its_owner_alone() {
     let home = Home::empty();
     let gateway = start(&home);
     for file in ["iem-data/token.key", "iem-data/directory.toml"] {
-        let mode = std::fs::metadata(home.path(file)).expect(file).permissions().mode();
+        let mode = std::fs::metadata(home.path(file))
+            .expect(file)
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o077, 0, "{file} has mode {mode:o}");
     }
     drop(gateway);
-    let made: Vec<_> =
-        std::fs::read_dir(home.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let made: Vec<_> = std::fs::read_dir(home.path(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert!(
         made.iter().all(|name| name == "iem-data" || name == "log"),
         "everything under ./iem-data/: {made:?}"

@@ -1,5 +1,5 @@
-//! A disk that fills under load: 503 while it is full, service by itself once there is room, and every record
-//! answered 200 is there. The real program, on a small file system that only it sees.
+//! A disk that fills under load: 503 while it is full, service by itself once there is room, and
+//! every record answered 200 is there. The real program, on a small file system that only it sees.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ use crate::harness::{BINARY, Gateway, Home, Load, eventually, post, read_records
 
 const RECORD: &str = r#"{"envcustomerid":"acme","test_id":"probe-0"}"#;
 
-/// Starts the program in a mount namespace with a file system of `mebibytes` at its data folder, and gives back the
-/// folder as it is seen from here.
+/// Starts the program in a mount namespace with a file system of `mebibytes` at its data folder,
+/// and gives back the folder as it is seen from here.
 fn start_on_small_disk(home: &Home, mebibytes: usize) -> (Gateway, PathBuf) {
     fs::create_dir_all(home.path("data")).expect("the data folder");
     let script = format!(r#"mount -t tmpfs -o size={mebibytes}m tmpfs "$0" && exec "$@""#);
@@ -24,17 +24,28 @@ fn start_on_small_disk(home: &Home, mebibytes: usize) -> (Gateway, PathBuf) {
         .arg(home.path("data"))
         .args([BINARY, "serve"]);
     let mut gateway = home.spawn_by(command);
-    let inside = home.path("data").strip_prefix("/").expect("an absolute path").to_owned();
+    let inside = home
+        .path("data")
+        .strip_prefix("/")
+        .expect("an absolute path")
+        .to_owned();
     let data = PathBuf::from(format!("/proc/{}/root", gateway.pid())).join(inside);
     (gateway, data)
 }
 
-/// What `unshare` needs to be told for a mount to succeed: nothing more for root, a user namespace for others.
+/// What `unshare` needs to be told for a mount to succeed: nothing more for root, a user namespace
+/// for others.
 fn namespace_options() -> &'static [&'static str] {
     let works = |options: &[&str]| {
         let mut command = Command::new("unshare");
-        command.args(options).args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
-        command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+        command
+            .args(options)
+            .args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
     };
     let options: [&[&str]; 2] = [&["--mount"], &["--mount", "--map-root-user"]];
     options.into_iter().find(|options| works(options)).expect(
@@ -45,7 +56,9 @@ fn namespace_options() -> &'static [&'static str] {
 
 #[test]
 fn a_full_disk_is_503_and_service_returns_with_room_and_nothing_is_lost() {
-    let home = Home::new().set("topics.events.deadline", "1s").set("sink.file.rotate_size", "1 MiB");
+    let home = Home::new()
+        .set("topics.events.deadline", "1s")
+        .set("sink.file.rotate_size", "1 MiB");
     let (mut gateway, data) = start_on_small_disk(&home, 6);
     let filler = data.join("filler");
     fs::write(&filler, vec![0; 4 << 20]).expect("most of the disk");
@@ -55,28 +68,46 @@ fn a_full_disk_is_503_and_service_returns_with_room_and_nothing_is_lost() {
     eventually(Duration::from_secs(20), "the disk is full", || {
         gateway.publish("/publish/allevents/", RECORD).status == 503
     });
-    gateway.publish("/publish/allevents/", RECORD).expect(503).says_when_to_retry();
+    gateway
+        .publish("/publish/allevents/", RECORD)
+        .expect(503)
+        .says_when_to_retry();
     eventually(Duration::from_secs(20), "not ready on a full disk", || {
         gateway.admin("/readyz").status == 503
     });
     // Long enough that every client of the load meets the full disk.
     std::thread::sleep(Duration::from_millis(1500));
     let mut ledger = load.stop();
-    assert!(ledger.answers.contains_key(&503) && ledger.answers.contains_key(&200), "{:?}", ledger.answers);
+    assert!(
+        ledger.answers.contains_key(&503) && ledger.answers.contains_key(&200),
+        "{:?}",
+        ledger.answers
+    );
     assert_eq!(ledger.unanswered, 0, "full is an answer");
 
     fs::remove_file(&filler).expect("room again");
     eventually(Duration::from_secs(20), "service by itself", || {
-        gateway.publish("/publish/allevents/", r#"{"envcustomerid":"acme","test_id":"back-0"}"#).status == 200
+        gateway
+            .publish(
+                "/publish/allevents/",
+                r#"{"envcustomerid":"acme","test_id":"back-0"}"#,
+            )
+            .status
+            == 200
     });
-    eventually(Duration::from_secs(20), "ready by itself", || gateway.admin("/readyz").status == 200);
+    eventually(Duration::from_secs(20), "ready by itself", || {
+        gateway.admin("/readyz").status == 200
+    });
     let load = Load::start(gateway.address, &token, "after", 4, 500);
     std::thread::sleep(Duration::from_millis(300));
     ledger.add(load.stop());
 
     let lines = read_records(&data.join("events"));
     // The probes carry one id; the load's are told apart.
-    let lines: Vec<_> = lines.into_iter().filter(|line| !line.test_id().ends_with("-0")).collect();
+    let lines: Vec<_> = lines
+        .into_iter()
+        .filter(|line| !line.test_id().ends_with("-0"))
+        .collect();
     ledger.check_against(&lines);
     gateway.signal(Signal::TERM);
     assert_eq!(gateway.wait().code(), Some(0), "{}", gateway.log());
@@ -84,8 +115,17 @@ fn a_full_disk_is_503_and_service_returns_with_room_and_nothing_is_lost() {
 
 #[test]
 fn memory_stays_under_the_ceiling_that_check_prints_while_the_disk_is_full() {
-    let mut home = Home::new().set("server.max_body", "1 MiB").set("server.threads", 2);
-    for topic in ["events", "metrics", "entities", "services", "healthchecks", "tickets"] {
+    let mut home = Home::new()
+        .set("server.max_body", "1 MiB")
+        .set("server.threads", 2);
+    for topic in [
+        "events",
+        "metrics",
+        "entities",
+        "services",
+        "healthchecks",
+        "tickets",
+    ] {
         home = home.set(&format!("topics.{topic}.queue_bytes"), "4 MiB");
         home = home.set(&format!("topics.{topic}.batch_bytes"), "1 MiB");
         home = home.set(&format!("topics.{topic}.batch_records"), 256);
@@ -104,7 +144,10 @@ fn memory_stays_under_the_ceiling_that_check_prints_while_the_disk_is_full() {
     {}
 
     let token = gateway.token("alice");
-    let record = format!(r#"{{"envcustomerid":"acme","a":"{}"}}"#, "x".repeat(1_000_000));
+    let record = format!(
+        r#"{{"envcustomerid":"acme","a":"{}"}}"#,
+        "x".repeat(1_000_000)
+    );
     let request = post("/publish/allevents/", record).cookie(&token).bytes();
     let begin = Instant::now();
     let clients: Vec<_> = (0..100)
@@ -121,15 +164,28 @@ fn memory_stays_under_the_ceiling_that_check_prints_while_the_disk_is_full() {
         most_waiting = most_waiting.max(gateway.metric("iem_gateway_queue_bytes", &["events"]));
         std::thread::sleep(Duration::from_millis(20));
     }
-    let statuses: Vec<u16> = clients.into_iter().map(|client| client.join().expect("a client")).collect();
+    let statuses: Vec<u16> = clients
+        .into_iter()
+        .map(|client| client.join().expect("a client"))
+        .collect();
     assert!(statuses.iter().all(|status| *status == 503), "{statuses:?}");
-    assert!(begin.elapsed() < Duration::from_secs(15), "inside what clients wait: {:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_secs(15),
+        "inside what clients wait: {:?}",
+        begin.elapsed()
+    );
 
     let limit = f64::from(4 << 20);
-    assert!((1.0..=limit).contains(&most_waiting), "{most_waiting} bytes waited in a queue of {limit}");
+    assert!(
+        (1.0..=limit).contains(&most_waiting),
+        "{most_waiting} bytes waited in a queue of {limit}"
+    );
     let report = gateway.home.run(&["check", "--json"]);
     let report: serde_json::Value = serde_json::from_slice(&report.stdout).expect("check's JSON");
     let ceiling = report["memory"]["bytes"].as_u64().expect("the ceiling");
     let peak = gateway.peak_memory();
-    assert!(peak < ceiling, "held {peak} bytes, above the ceiling of {ceiling}");
+    assert!(
+        peak < ceiling,
+        "held {peak} bytes, above the ceiling of {ceiling}"
+    );
 }

@@ -1,5 +1,6 @@
-//! What clients do out of habit and RFC 9112 lets them: whole targets, HTTP/1.0, expectations, requests sent ahead,
-//! connections kept and looked at, content types of any kind, byte order marks.
+//! What clients do out of habit and RFC 9112 lets them: whole targets, HTTP/1.0, expectations,
+//! requests sent ahead, connections kept and looked at, content types of any kind, byte order
+//! marks.
 
 use std::thread;
 use std::time::Duration;
@@ -22,7 +23,9 @@ fn scene() -> (Gateway, String) {
 
 /// A POST of an event by this version, with these headers.
 fn head(version: &str, token: &str, headers: &str) -> String {
-    format!("POST {EVENTS} {version}\r\nHost: gateway\r\nCookie: access_token={token}\r\n{headers}\r\n")
+    format!(
+        "POST {EVENTS} {version}\r\nHost: gateway\r\nCookie: access_token={token}\r\n{headers}\r\n"
+    )
 }
 
 #[test]
@@ -31,8 +34,18 @@ fn targets_of_every_form() {
     let ticket = r#"{"state":6,"sysid":"1"}"#;
     for (method, target, body, status) in [
         ("POST", "http://gateway/publish/allevents/", EVENT, 200),
-        ("POST", "HTTP://user@gateway:8080/publish/allevents", EVENT, 200),
-        ("POST", "https://gateway/gbp/push/acme?integrationid=servicenow-1", ticket, 200),
+        (
+            "POST",
+            "HTTP://user@gateway:8080/publish/allevents",
+            EVENT,
+            200,
+        ),
+        (
+            "POST",
+            "https://gateway/gbp/push/acme?integrationid=servicenow-1",
+            ticket,
+            200,
+        ),
         ("GET", "http://gateway/publish/healthcheck/", "", 200),
         ("GET", "http://gateway/nothing", "", 404),
         ("GET", "http://gateway", "", 404),
@@ -62,17 +75,32 @@ fn http_1_0_with_and_without_a_kept_connection() {
         ("", false),
     ] {
         let mut connection = gateway.connect();
-        let request = head("HTTP/1.0", &token, &format!("{connection_header}Content-Length: {length}\r\n"));
+        let request = head(
+            "HTTP/1.0",
+            &token,
+            &format!("{connection_header}Content-Length: {length}\r\n"),
+        );
         for _ in 0..3 {
-            let answer = connection.send(format!("{request}{EVENT}")).answer().expect(200).body_is(PUBLISHED);
+            let answer = connection
+                .send(format!("{request}{EVENT}"))
+                .answer()
+                .expect(200)
+                .body_is(PUBLISHED);
             let says = answer.header("connection").map(str::to_lowercase);
-            assert!(answer.header("content-length").is_some(), "a body whose end is known: {answer:?}");
+            assert!(
+                answer.header("content-length").is_some(),
+                "a body whose end is known: {answer:?}"
+            );
             if !stays {
                 assert_ne!(says.as_deref(), Some("keep-alive"));
                 assert!(connection.ends(SOON), "{connection_header}");
                 break;
             }
-            assert_eq!(says.as_deref(), Some("keep-alive"), "an older client has to be told: {answer:?}");
+            assert_eq!(
+                says.as_deref(),
+                Some("keep-alive"),
+                "an older client has to be told: {answer:?}"
+            );
         }
     }
     assert_eq!(gateway.home.records("events").len(), 8);
@@ -90,15 +118,33 @@ fn expectations() {
         // What is not known is not answered to, and the body is read when it comes.
         ("HTTP/1.1", expect("200-ok"), EVENT, 0, 200),
         ("HTTP/1.1", expect(""), EVENT, 0, 200),
-        ("HTTP/1.1", "Expect: 100-continue\r\nContent-Length: 0\r\n".to_owned(), "", 0, 400),
-        ("HTTP/1.1", "Expect: 100-continue\r\n".to_owned(), "", 0, 400),
+        (
+            "HTTP/1.1",
+            "Expect: 100-continue\r\nContent-Length: 0\r\n".to_owned(),
+            "",
+            0,
+            400,
+        ),
+        (
+            "HTTP/1.1",
+            "Expect: 100-continue\r\n".to_owned(),
+            "",
+            0,
+            400,
+        ),
         // A client of HTTP/1.0 takes an interim answer for the answer.
         ("HTTP/1.0", expect("100-continue"), EVENT, 0, 200),
     ] {
         let mut connection = gateway.connect();
         // With the body behind the head at once, as a client may that does not wait.
-        let answer = connection.send(head(version, &token, &headers) + body).answer();
-        assert_eq!((answer.status, answer.interim), (status, interim), "{version} {headers}: {answer:?}");
+        let answer = connection
+            .send(head(version, &token, &headers) + body)
+            .answer();
+        assert_eq!(
+            (answer.status, answer.interim),
+            (status, interim),
+            "{version} {headers}: {answer:?}"
+        );
         if version == "HTTP/1.1" {
             assert!(connection.is_usable(), "{headers}");
         }
@@ -120,7 +166,14 @@ fn an_expectation_over_http2_loses_no_body() {
     gateway.home.write("large.json", &large);
     for body in [EVENT, "@large.json"] {
         let curl = Curl::new(&gateway.home, "none").arg("--http2-prior-knowledge");
-        let curl = curl.args(&["-H", "Expect: 100-continue", "-H", &cookie, "--data-binary", body]);
+        let curl = curl.args(&[
+            "-H",
+            "Expect: 100-continue",
+            "-H",
+            &cookie,
+            "--data-binary",
+            body,
+        ]);
         let answer = curl.arg(&url).answer().expect(200).body_is(PUBLISHED);
         assert_eq!(answer.version, "HTTP/2");
     }
@@ -161,7 +214,10 @@ fn requests_sent_ahead_and_cut_anywhere() {
     }
     let delivered = sink.log("events").delivered;
     assert_eq!(delivered.len(), 3 * requests.len());
-    for (record, id) in delivered.iter().zip(["first", "second", "third"].into_iter().cycle()) {
+    for (record, id) in delivered
+        .iter()
+        .zip(["first", "second", "third"].into_iter().cycle())
+    {
         assert_eq!(record.data, event(id));
     }
 }
@@ -192,9 +248,14 @@ fn a_kept_connection_looks_fresh_until_it_is_used_again() {
     for request in [of_java(&token), of_okhttp(&token)] {
         let mut connection = gateway.connect();
         for _ in 0..5 {
-            let answer = connection.send(&request).answer().expect(200).body_is(PUBLISHED);
+            let answer = connection
+                .send(&request)
+                .answer()
+                .expect(200)
+                .body_is(PUBLISHED);
             assert_eq!(answer.header("connection"), None, "it stays: {answer:?}");
-            // Before they use it again, these clients look whether anything has come, an end for one.
+            // Before they use it again, these clients look whether anything has come, an end for
+            // one.
             thread::sleep(Duration::from_millis(20));
             assert!(connection.is_quiet());
         }
@@ -202,7 +263,10 @@ fn a_kept_connection_looks_fresh_until_it_is_used_again() {
         connection.send("\r\n");
         connection.send(&request).answer().expect(200);
         connection.finish_sending();
-        assert!(connection.ends(SOON), "half of it was closed while it was idle");
+        assert!(
+            connection.ends(SOON),
+            "half of it was closed while it was idle"
+        );
     }
     assert_eq!(gateway.home.records("events").len(), 12);
 }
@@ -211,11 +275,16 @@ fn a_kept_connection_looks_fresh_until_it_is_used_again() {
 fn a_client_is_told_when_its_connection_ends() {
     let (gateway, token) = scene();
     let last = |answer: &Answer| {
-        answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        answer
+            .header("connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
     };
-    // An answer that comes before the body has: a client that kept the connection would send its next request in vain.
+    // An answer that comes before the body has: a client that kept the connection would send its
+    // next request in vain.
     let mut connection = gateway.connect();
-    connection.send(format!("POST {EVENTS} HTTP/1.1\r\nHost: gateway\r\nContent-Length: 1000000\r\n\r\n"));
+    connection.send(format!(
+        "POST {EVENTS} HTTP/1.1\r\nHost: gateway\r\nContent-Length: 1000000\r\n\r\n"
+    ));
     assert!(last(&connection.answer().expect(401)));
     assert!(connection.ends(SOON));
 
@@ -235,25 +304,45 @@ fn content_types_of_every_kind() {
     let (gateway, token) = scene();
     let of = |headers: &str, body: &str| {
         let length = body.len();
-        let head = head("HTTP/1.1", &token, &format!("{headers}Content-Length: {length}\r\n"));
+        let head = head(
+            "HTTP/1.1",
+            &token,
+            &format!("{headers}Content-Length: {length}\r\n"),
+        );
         gateway.connect().send(head + body).answer()
     };
     let lines = format!("{EVENT}\n{EVENT}\n");
     for (value, status, status_of_lines) in [
         ("Content-Type:\r\n", 200, 400),
         ("Content-Type: ;\r\n", 200, 400),
-        ("Content-Type: application/json;charset=\"UTF-8\"\r\n", 200, 400),
+        (
+            "Content-Type: application/json;charset=\"UTF-8\"\r\n",
+            200,
+            400,
+        ),
         ("Content-Type: application/vnd.api+json\r\n", 200, 400),
         ("Content-Type: application/cloudevents+json\r\n", 200, 400),
         ("Content-Type: application/xml\r\n", 200, 400),
         ("Content-Type: image/png\r\n", 200, 400),
         ("Content-Type: */*\r\n", 200, 400),
         ("Content-Type: \u{e4}\u{20ac}\r\n", 200, 400),
-        ("CONTENT-TYPE:APPLICATION/X-NDJSON;charset=utf-8\r\n", 200, 200),
+        (
+            "CONTENT-TYPE:APPLICATION/X-NDJSON;charset=utf-8\r\n",
+            200,
+            200,
+        ),
         ("Content-Type: application/x-ndjson-not\r\n", 200, 400),
         // The first of several counts.
-        ("Content-Type: application/x-ndjson\r\nContent-Type: application/json\r\n", 200, 200),
-        ("Content-Type: application/json\r\nContent-Type: application/x-ndjson\r\n", 200, 400),
+        (
+            "Content-Type: application/x-ndjson\r\nContent-Type: application/json\r\n",
+            200,
+            200,
+        ),
+        (
+            "Content-Type: application/json\r\nContent-Type: application/x-ndjson\r\n",
+            200,
+            400,
+        ),
     ] {
         for (body, status) in [(EVENT, status), (&lines, status_of_lines)] {
             let answer = of(value, body);
@@ -269,16 +358,24 @@ fn byte_order_marks() {
     let token = gateway.token("alice");
     let marked = |text: &str| format!("\u{feff}{text}");
     let publish = |body: Vec<u8>, headers: &[(&str, &str)]| {
-        let request = headers
-            .iter()
-            .fold(post(EVENTS, body).cookie(&token), |request, (name, value)| request.header(name, value));
+        let request = headers.iter().fold(
+            post(EVENTS, body).cookie(&token),
+            |request, (name, value)| request.header(name, value),
+        );
         gateway.send(&request)
     };
     publish(marked(EVENT).into(), &[]).expect(200);
     publish(marked(&format!("\r\n {EVENT}")).into(), &[]).expect(200);
-    publish(encoded("gzip", marked(EVENT).as_bytes()), &[("Content-Encoding", "gzip")]).expect(200);
-    publish(marked(&format!("{EVENT}\r\n{EVENT}")).into(), &[("Content-Type", "application/x-ndjson")])
-        .expect(200);
+    publish(
+        encoded("gzip", marked(EVENT).as_bytes()),
+        &[("Content-Encoding", "gzip")],
+    )
+    .expect(200);
+    publish(
+        marked(&format!("{EVENT}\r\n{EVENT}")).into(),
+        &[("Content-Type", "application/x-ndjson")],
+    )
+    .expect(200);
     // In pieces, the mark's own bytes apart.
     let mut connection = gateway.connect();
     connection.send(head("HTTP/1.1", &token, "Transfer-Encoding: chunked\r\n"));
@@ -289,7 +386,9 @@ fn byte_order_marks() {
     let delivered = sink.log("events").delivered;
     assert_eq!(delivered.len(), 6);
     assert!(
-        delivered.iter().all(|record| record.data.trim_ascii() == EVENT.as_bytes()),
+        delivered
+            .iter()
+            .all(|record| record.data.trim_ascii() == EVENT.as_bytes()),
         "without the mark: {delivered:?}"
     );
 
@@ -299,9 +398,19 @@ fn byte_order_marks() {
     let before_gzip = [b"\xef\xbb\xbf", &*encoded("gzip", EVENT.as_bytes())].concat();
     publish(before_gzip, &[("Content-Encoding", "gzip")]).expect(400);
     let update = marked(r#"{"state":6,"sysid":"1"}"#);
-    gateway.send(&post("/gbp/push/acme?integrationid=servicenow-1", update).cookie(&token)).expect(200);
-    assert_eq!(sink.log("tickets").delivered[0].data, r#"{"state":6,"sysid":"1"}"#);
-    let refresh = gateway.log_in("alice@acme.example", "alice-password").expect(200).refresh_token();
+    gateway
+        .send(&post("/gbp/push/acme?integrationid=servicenow-1", update).cookie(&token))
+        .expect(200);
+    assert_eq!(
+        sink.log("tickets").delivered[0].data,
+        r#"{"state":6,"sysid":"1"}"#
+    );
+    let refresh = gateway
+        .log_in("alice@acme.example", "alice-password")
+        .expect(200)
+        .refresh_token();
     let body = marked(&format!(r#"{{"refresh_token":"{refresh}"}}"#));
-    gateway.send(&post("/api/v1/user/token/refresh", body)).expect(200);
+    gateway
+        .send(&post("/api/v1/user/token/refresh", body))
+        .expect(200);
 }

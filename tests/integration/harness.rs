@@ -1,5 +1,6 @@
-//! What the tests share: a gateway on free loopback ports and a folder of its own, a client that sends exact bytes,
-//! and readers of what arrived. It makes no statement about the gateway; the files beside it do.
+//! What the tests share: a gateway on free loopback ports and a folder of its own, a client that
+//! sends exact bytes, and readers of what arrived. It makes no statement about the gateway; the
+//! files beside it do.
 
 mod answer;
 mod backends;

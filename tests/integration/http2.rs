@@ -1,4 +1,5 @@
-//! HTTP/2 as its clients speak it: by prior knowledge and by ALPN, many requests on a connection, and the end of one.
+//! HTTP/2 as its clients speak it: by prior knowledge and by ALPN, many requests on a connection,
+//! and the end of one.
 
 use std::time::Duration;
 
@@ -19,18 +20,31 @@ fn curl_by_prior_knowledge_and_by_alpn() {
     let home = Home::new().with_tls(&authority.gateway());
     home.write("ca.pem", authority.pem());
     let secure = home.start();
-    for (gateway, scheme, option) in
-        [(&plain, "http", "--http2-prior-knowledge"), (&secure, "https", "--http2")]
-    {
+    for (gateway, scheme, option) in [
+        (&plain, "http", "--http2-prior-knowledge"),
+        (&secure, "https", "--http2"),
+    ] {
         gateway.home.write("ca.pem", authority.pem());
         let url = |path: &str| format!("{scheme}://{}{path}", gateway.address);
         let curl = || Curl::new(&gateway.home, "ca.pem").arg(option);
         let login = curl().args(&["-X", "POST", "-u", "alice@acme.example:alice-password"]);
-        let token = login.arg(url("/api/v1/user/token")).answer().expect(200).access_token();
+        let token = login
+            .arg(url("/api/v1/user/token"))
+            .answer()
+            .expect(200)
+            .access_token();
         let cookie = format!("Cookie: access_token={token}");
-        let answer = curl().args(&["-H", &cookie, "-d", RECORD]).arg(url(EVENTS)).answer().expect(200);
+        let answer = curl()
+            .args(&["-H", &cookie, "-d", RECORD])
+            .arg(url(EVENTS))
+            .answer()
+            .expect(200);
         assert_eq!((&*answer.version, &*answer.text()), ("HTTP/2", PUBLISHED));
-        let answer = curl().arg("--head").arg(url("/publish/healthcheck/")).answer().expect(200);
+        let answer = curl()
+            .arg("--head")
+            .arg(url("/publish/healthcheck/"))
+            .answer()
+            .expect(200);
         assert_eq!(answer.version, "HTTP/2");
         assert_eq!(gateway.home.records("events").len(), 1);
     }
@@ -40,7 +54,10 @@ fn curl_by_prior_knowledge_and_by_alpn() {
 fn without_http2_in_the_configuration_there_is_none() {
     let gateway = Home::new().set("server.http2.enabled", false).start();
     let mut frames = Frames::open(gateway.address, &[]);
-    assert!(frames.next().is_err() || frames.end().is_empty(), "no frame of HTTP/2 is answered");
+    assert!(
+        frames.next().is_err() || frames.end().is_empty(),
+        "no frame of HTTP/2 is answered"
+    );
     assert!(gateway.connect().is_usable());
 }
 
@@ -65,7 +82,10 @@ fn a_body_larger_than_the_windows_and_one_larger_than_is_taken() {
     let token = gateway.token("alice");
     let client = gateway.http2();
     let of = |length: usize| {
-        let body = format!(r#"{{"envcustomerid":"acme","padding":"{}"}}"#, "x".repeat(length));
+        let body = format!(
+            r#"{{"envcustomerid":"acme","padding":"{}"}}"#,
+            "x".repeat(length)
+        );
         post(EVENTS, body).cookie(&token).bytes()
     };
     client.send(of(1 << 20)).expect(200);
@@ -79,8 +99,12 @@ fn an_early_refusal_costs_its_stream_alone() {
     let gateway = Home::new().start();
     let client = gateway.http2();
     for _ in 0..20 {
-        client.send(post(EVENTS, vec![b'x'; 1 << 20]).bytes()).expect(401);
-        client.send(get("/publish/healthcheck/").bytes()).expect(200);
+        client
+            .send(post(EVENTS, vec![b'x'; 1 << 20]).bytes())
+            .expect(401);
+        client
+            .send(get("/publish/healthcheck/").bytes())
+            .expect(200);
     }
 }
 
@@ -90,26 +114,37 @@ fn a_head_beyond_the_limit_is_431_and_the_connection_stays() {
     let client = gateway.http2();
     let long = get("/publish/healthcheck/").header("x-long", &"x".repeat(12 * 1024));
     assert_eq!(client.send(long.bytes()).status, 431);
-    client.send(get("/publish/healthcheck/").bytes()).expect(200);
+    client
+        .send(get("/publish/healthcheck/").bytes())
+        .expect(200);
 }
 
 #[test]
 fn requests_beyond_the_most_in_all_are_503() {
     let sink = ScriptedSink::new();
-    let home = Home::new().set("server.http2.max_streams", 2).set("server.http2.max_requests", 2);
+    let home = Home::new()
+        .set("server.http2.max_streams", 2)
+        .set("server.http2.max_requests", 2);
     let gateway = home.start_with(&sink);
     let token = gateway.token("alice");
     sink.set("events", Behaviour::Stall);
     let request = post(EVENTS, RECORD).cookie(&token).bytes();
     std::thread::scope(|scope| {
-        let stalled = scope.spawn(|| gateway.http2().send_all(&[request.clone(), request.clone()]));
+        let stalled = scope.spawn(|| {
+            gateway
+                .http2()
+                .send_all(&[request.clone(), request.clone()])
+        });
         sink.wait_for("events", |log| log.waiting == 1);
         eventually(SOON, "both are being answered", || {
             let answer = gateway.http2().send(get("/publish/healthcheck/").bytes());
             answer.status == 503 && answer.header("retry-after").is_some()
         });
         assert!(gateway.reached("http2_requests") >= 1);
-        assert!(gateway.connect().is_usable(), "HTTP/1.1 is bounded by its connections");
+        assert!(
+            gateway.connect().is_usable(),
+            "HTTP/1.1 is bounded by its connections"
+        );
         sink.set("events", Behaviour::Deliver);
         for answer in stalled.join().expect("answers") {
             answer.expect(200);
@@ -127,13 +162,23 @@ fn draining_tells_the_client_to_go_and_finishes_what_was_begun() {
     idle.find(SETTINGS);
     sink.set("events", Behaviour::Stall);
     let mut busy = Frames::open(gateway.address, &[]);
-    let head = [(":method", "POST"), (":scheme", "http"), (":path", EVENTS), ("cookie", &*cookie)];
-    busy.send(&Frame::headers(1, &head, false)).expect("the gateway reads");
-    busy.send(&Frame::new(DATA, 1, 1, RECORD)).expect("the gateway reads");
+    let head = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", EVENTS),
+        ("cookie", &*cookie),
+    ];
+    busy.send(&Frame::headers(1, &head, false))
+        .expect("the gateway reads");
+    busy.send(&Frame::new(DATA, 1, 1, RECORD))
+        .expect("the gateway reads");
     sink.wait_for("events", |log| log.waiting == 1);
     gateway.begin_stop();
     assert_eq!(busy.find(GOAWAY).error_code(), 0);
-    assert!(idle.end().iter().all(|code| *code == 0), "an idle connection ends without an error");
+    assert!(
+        idle.end().iter().all(|code| *code == 0),
+        "an idle connection ends without an error"
+    );
     sink.set("events", Behaviour::Deliver);
     assert_eq!(busy.find(HEADERS).stream, 1);
     assert_eq!(busy.find(DATA).payload, PUBLISHED.as_bytes());

@@ -1,11 +1,12 @@
-//! HTTP/2 in hostile hands, frame by frame: what it costs stays the offender's own. Each case ends with another client
-//! that is served.
+//! HTTP/2 in hostile hands, frame by frame: what it costs stays the offender's own. Each case ends
+//! with another client that is served.
 
 use std::io;
 use std::thread;
 
 use crate::harness::frames::{
-    CONTINUATION, DATA, END_HEADERS, Frame, Frames, HEADERS, PING, RST_STREAM, SETTINGS, header_block,
+    CONTINUATION, DATA, END_HEADERS, Frame, Frames, HEADERS, PING, RST_STREAM, SETTINGS,
+    header_block,
 };
 use crate::harness::{Gateway, Home};
 
@@ -16,8 +17,12 @@ const INITIAL_WINDOW_SIZE: u16 = 4;
 /// More than a flood gets through before it is ended.
 const FLOOD_BYTES: usize = 256 << 20;
 
-const GET: [(&str, &str); 4] =
-    [(":method", "GET"), (":scheme", "http"), (":path", "/publish/healthcheck/"), (":authority", "gateway")];
+const GET: [(&str, &str); 4] = [
+    (":method", "GET"),
+    (":scheme", "http"),
+    (":path", "/publish/healthcheck/"),
+    (":authority", "gateway"),
+];
 
 #[track_caller]
 fn serves_others(gateway: &Gateway) {
@@ -25,11 +30,16 @@ fn serves_others(gateway: &Gateway) {
 }
 
 fn post_head(cookie: &str) -> [(&str, &str); 4] {
-    [(":method", "POST"), (":scheme", "http"), (":path", "/publish/allevents/"), ("cookie", cookie)]
+    [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/publish/allevents/"),
+        ("cookie", cookie),
+    ]
 }
 
-/// Sends these bytes over and over, and reads what comes back meanwhile, until the connection ends; the error codes of
-/// the GOAWAY frames on the way.
+/// Sends these bytes over and over, and reads what comes back meanwhile, until the connection ends;
+/// the error codes of the GOAWAY frames on the way.
 #[track_caller]
 fn flood(frames: &mut Frames, bytes: &[u8]) -> Vec<u32> {
     let mut reading = frames.handle();
@@ -65,8 +75,9 @@ fn requests_that_are_at_fault_again_and_again() {
     let mut frames = Frames::open(gateway.address, &[]);
     // A field of HTTP/1.1 is an error of the stream (RFC 9113, section 8.2.2).
     let bad = [&GET[..], &[("connection", "close")]].concat();
-    let all: Vec<u8> =
-        (0..200).flat_map(|number| Frame::headers(2 * number + 1, &bad, true).bytes()).collect();
+    let all: Vec<u8> = (0..200)
+        .flat_map(|number| Frame::headers(2 * number + 1, &bad, true).bytes())
+        .collect();
     let _ = frames.send_bytes(&all);
     assert_eq!(frames.end().last(), Some(&ENHANCE_YOUR_CALM));
     serves_others(&gateway);
@@ -76,13 +87,22 @@ fn requests_that_are_at_fault_again_and_again() {
 fn continuation_flood() {
     let gateway = Home::new().start();
     let mut frames = Frames::open(gateway.address, &[]);
-    frames.send(&Frame::new(HEADERS, 0, 1, header_block(&GET))).expect("the gateway reads");
-    let more = Frame::new(CONTINUATION, 0, 1, header_block(&[("x", &"x".repeat(1000))]));
+    frames
+        .send(&Frame::new(HEADERS, 0, 1, header_block(&GET)))
+        .expect("the gateway reads");
+    let more = Frame::new(
+        CONTINUATION,
+        0,
+        1,
+        header_block(&[("x", &"x".repeat(1000))]),
+    );
     flood(&mut frames, &more.bytes());
     serves_others(&gateway);
 
     let mut frames = Frames::open(gateway.address, &[]);
-    frames.send(&Frame::new(HEADERS, 0, 1, header_block(&GET))).expect("the gateway reads");
+    frames
+        .send(&Frame::new(HEADERS, 0, 1, header_block(&GET)))
+        .expect("the gateway reads");
     flood(&mut frames, &Frame::new(CONTINUATION, 0, 1, []).bytes());
     serves_others(&gateway);
 }
@@ -90,7 +110,10 @@ fn continuation_flood() {
 #[test]
 fn settings_and_pings_without_a_request() {
     let gateway = Home::new().set("server.header_timeout", "1s").start();
-    for frame in [Frame::new(SETTINGS, 0, 0, []), Frame::new(PING, 0, 0, [0; 8])] {
+    for frame in [
+        Frame::new(SETTINGS, 0, 0, []),
+        Frame::new(PING, 0, 0, [0; 8]),
+    ] {
         // With the acknowledgements read, and with none of them read.
         let mut read = Frames::open(gateway.address, &[]);
         flood(&mut read, &frame.bytes().repeat(1000));
@@ -104,9 +127,14 @@ fn settings_and_pings_without_a_request() {
 fn pings_after_a_request_are_bounded() {
     let gateway = Home::new().start();
     let mut frames = Frames::open(gateway.address, &[]);
-    frames.send(&Frame::headers(1, &GET, true)).expect("the gateway reads");
+    frames
+        .send(&Frame::headers(1, &GET, true))
+        .expect("the gateway reads");
     frames.find(DATA);
-    let codes = flood(&mut frames, &Frame::new(PING, 0, 0, [0; 8]).bytes().repeat(1000));
+    let codes = flood(
+        &mut frames,
+        &Frame::new(PING, 0, 0, [0; 8]).bytes().repeat(1000),
+    );
     assert!(codes.iter().all(|code| *code == 0), "{codes:?}");
     gateway.await_reached("http2_abuse", 1);
     serves_others(&gateway);
@@ -117,9 +145,14 @@ fn empty_data_frames() {
     let gateway = Home::new().start();
     let cookie = format!("access_token={}", gateway.token("alice"));
     let mut frames = Frames::open(gateway.address, &[]);
-    frames.send(&Frame::headers(1, &post_head(&cookie), false)).expect("the gateway reads");
+    frames
+        .send(&Frame::headers(1, &post_head(&cookie), false))
+        .expect("the gateway reads");
     let codes = flood(&mut frames, &Frame::new(DATA, 0, 1, []).bytes().repeat(100));
-    assert!(codes.is_empty() || codes.last() == Some(&ENHANCE_YOUR_CALM), "{codes:?}");
+    assert!(
+        codes.is_empty() || codes.last() == Some(&ENHANCE_YOUR_CALM),
+        "{codes:?}"
+    );
     serves_others(&gateway);
 }
 
@@ -127,7 +160,9 @@ fn empty_data_frames() {
 fn an_answer_that_is_not_taken_ends_its_stream() {
     let gateway = Home::new().with_short_times().start();
     let mut frames = Frames::open(gateway.address, &[(INITIAL_WINDOW_SIZE, 0)]);
-    frames.send(&Frame::headers(1, &GET, true)).expect("the gateway reads");
+    frames
+        .send(&Frame::headers(1, &GET, true))
+        .expect("the gateway reads");
     assert_eq!(frames.find(HEADERS).stream, 1);
     serves_others(&gateway);
     assert_eq!(frames.find(RST_STREAM).stream, 1);
@@ -141,12 +176,16 @@ fn more_streams_than_are_allowed_are_refused_one_by_one() {
     let mut frames = Frames::open(gateway.address, &[]);
     frames.find(SETTINGS);
     for stream in [1, 3, 5] {
-        frames.send(&Frame::headers(stream, &post_head(&cookie), false)).expect("the gateway reads");
+        frames
+            .send(&Frame::headers(stream, &post_head(&cookie), false))
+            .expect("the gateway reads");
     }
     let refused = frames.find(RST_STREAM);
     assert_eq!((refused.stream, refused.error_code()), (5, REFUSED_STREAM));
     for stream in [1, 3] {
-        frames.send(&Frame::new(DATA, 1, stream, RECORD)).expect("the gateway reads");
+        frames
+            .send(&Frame::new(DATA, 1, stream, RECORD))
+            .expect("the gateway reads");
         frames.find(HEADERS);
     }
     assert_eq!(gateway.home.records("events").len(), 2);
@@ -162,7 +201,9 @@ fn a_head_that_lies_about_its_size_is_the_end() {
     block.extend(&header_block(&[("x", &"x".repeat(4000))])[1..]);
     block.extend([0xbe; 4000]);
     let mut frames = Frames::open(gateway.address, &[]);
-    frames.send(&Frame::new(HEADERS, END_HEADERS | 1, 1, block)).expect("the gateway reads");
+    frames
+        .send(&Frame::new(HEADERS, END_HEADERS | 1, 1, block))
+        .expect("the gateway reads");
     assert_eq!(frames.end().last(), Some(&ENHANCE_YOUR_CALM));
     serves_others(&gateway);
 }
@@ -170,13 +211,20 @@ fn a_head_that_lies_about_its_size_is_the_end() {
 #[test]
 fn half_a_preface_and_silence() {
     let gateway = Home::new().set("server.header_timeout", "1s").start();
-    for bytes in [&b"PRI * HTTP/2.0\r\n\r\n"[..], b"", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+    for bytes in [
+        &b"PRI * HTTP/2.0\r\n\r\n"[..],
+        b"",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
         let mut frames = Frames::silent(gateway.address);
         frames.send_bytes(bytes).expect("the gateway reads");
         frames.end();
     }
     let mut silent = Frames::open(gateway.address, &[]);
-    assert!(silent.end().iter().all(|code| *code == 0), "told to go without an error");
+    assert!(
+        silent.end().iter().all(|code| *code == 0),
+        "told to go without an error"
+    );
     serves_others(&gateway);
 }
 
@@ -193,7 +241,11 @@ fn what_begins_as_http2_and_is_not() {
         match connection.try_answer() {
             Ok(Some(answer)) => assert!((400..500).contains(&answer.status), "{answer:?}"),
             Ok(None) => {}
-            Err(error) => assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "no answer and no end"),
+            Err(error) => assert_ne!(
+                error.kind(),
+                io::ErrorKind::WouldBlock,
+                "no answer and no end"
+            ),
         }
     }
     let mut frames = Frames::open(gateway.address, &[]);
@@ -207,11 +259,23 @@ fn a_request_whose_stream_is_reset_publishes_nothing_more() {
     let gateway = Home::new().start();
     let cookie = format!("access_token={}", gateway.token("alice"));
     let mut frames = Frames::open(gateway.address, &[]);
-    frames.send(&Frame::headers(1, &post_head(&cookie), false)).expect("the gateway reads");
-    frames.send(&Frame::new(DATA, 0, 1, RECORD)).expect("the gateway reads");
-    frames.send(&Frame::new(RST_STREAM, 0, 1, 8u32.to_be_bytes())).expect("the gateway reads");
-    frames.send(&Frame::headers(3, &GET, true)).expect("the gateway reads");
+    frames
+        .send(&Frame::headers(1, &post_head(&cookie), false))
+        .expect("the gateway reads");
+    frames
+        .send(&Frame::new(DATA, 0, 1, RECORD))
+        .expect("the gateway reads");
+    frames
+        .send(&Frame::new(RST_STREAM, 0, 1, 8u32.to_be_bytes()))
+        .expect("the gateway reads");
+    frames
+        .send(&Frame::headers(3, &GET, true))
+        .expect("the gateway reads");
     assert_eq!(frames.find(HEADERS).stream, 3);
     serves_others(&gateway);
-    assert_eq!(gateway.home.records("events").len(), 1, "the other client's alone");
+    assert_eq!(
+        gateway.home.records("events").len(),
+        1,
+        "the other client's alone"
+    );
 }

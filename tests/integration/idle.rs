@@ -1,5 +1,5 @@
-//! 10,000 clients that have published once and keep their connections, as connectors in the field do: they cost little,
-//! hold up nobody, and are let go when the gateway stops.
+//! 10,000 clients that have published once and keep their connections, as connectors in the field
+//! do: they cost little, hold up nobody, and are let go when the gateway stops.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -14,7 +14,8 @@ const COUNT: usize = 10_000;
 const TOGETHER: usize = 500;
 /// Descriptors for all of them, and for what the other tests of this process have open.
 const DESCRIPTORS: u64 = 12_000;
-/// The clients' addresses, 127.0.0.2 and those behind it: one peer alone may not have so many connections.
+/// The clients' addresses, 127.0.0.2 and those behind it: one peer alone may not have so many
+/// connections.
 const PEERS: usize = 8;
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
 
@@ -45,14 +46,18 @@ fn ten_thousand_kept_connections() {
     // Those that stand may be told to go in turn.
     let home = Home::new().set("server.drain", "15s");
     let mut gateway = home.spawn();
-    let publish = post("/publish/allevents/", RECORD).cookie(&gateway.token("alice")).bytes();
+    let publish = post("/publish/allevents/", RECORD)
+        .cookie(&gateway.token("alice"))
+        .bytes();
     gateway.publish("/publish/allevents/", RECORD).expect(200);
     let before = gateway.peak_memory();
 
     let mut idle = Vec::new();
     while idle.len() < COUNT {
         // A first request is due soon after its connection.
-        let mut some: Vec<_> = (0..TOGETHER).map(|number| connect(&gateway, number)).collect();
+        let mut some: Vec<_> = (0..TOGETHER)
+            .map(|number| connect(&gateway, number))
+            .collect();
         exchange(&mut some, &publish);
         idle.append(&mut some);
     }
@@ -62,12 +67,18 @@ fn ten_thousand_kept_connections() {
         gateway.http2().send(&publish).expect(200);
     }
     exchange(&mut idle, &get("/publish/healthcheck/").bytes());
-    assert!(idle.iter().all(Connection::is_quiet), "one answer each, and no end");
+    assert!(
+        idle.iter().all(Connection::is_quiet),
+        "one answer each, and no end"
+    );
     assert_eq!(gateway.home.records("events").len(), 1 + COUNT + 40);
 
     let peak = gateway.peak_memory();
-    let ceiling =
-        config::load(Some(&home.config()), None).expect("a configuration").config.memory_ceiling().bytes;
+    let ceiling = config::load(Some(&home.config()), None)
+        .expect("a configuration")
+        .config
+        .memory_ceiling()
+        .bytes;
     let each = peak.saturating_sub(before) / COUNT as u64;
     println!(
         "{COUNT} idle connections: {peak} bytes resident at most, {each} a connection; the ceiling is {ceiling}"
@@ -76,7 +87,10 @@ fn ten_thousand_kept_connections() {
 
     gateway.signal(Signal::TERM);
     for connection in &mut idle {
-        assert!(connection.ends(Duration::from_secs(10)), "an idle connection ends in order");
+        assert!(
+            connection.ends(Duration::from_secs(10)),
+            "an idle connection ends in order"
+        );
     }
     assert_eq!(gateway.wait().code(), Some(0), "{}", gateway.log());
 }

@@ -1,6 +1,6 @@
-//! A gateway on a real Apache Kafka: order by key under concurrency, what other clients read, and the faults of a
-//! broker. Of every fault the same is asked: what was answered 200 is there, answers are 200 or 503 and come in time,
-//! and service returns by itself.
+//! A gateway on a real Apache Kafka: order by key under concurrency, what other clients read, and
+//! the faults of a broker. Of every fault the same is asked: what was answered 200 is there,
+//! answers are 200 or 503 and come in time, and service returns by itself.
 
 mod cluster;
 pub(crate) mod faults;
@@ -28,13 +28,21 @@ fn many_connections_keep_the_order_by_key_and_each_record_is_there_once() {
     let load = Load::start(gateway.address, &gateway.token("alice"), "order", 48, 300);
     gateway.await_answers(200, 3000);
     let ledger = load.stop();
-    assert_eq!(ledger.answers.keys().collect::<Vec<_>>(), [&200], "without a fault");
+    assert_eq!(
+        ledger.answers.keys().collect::<Vec<_>>(),
+        [&200],
+        "without a fault"
+    );
 
     let ids = test_ids(&read_kafka(kafka, "order"));
     ledger.all_there(&ids);
     ledger.in_order(&ids);
     ledger.none_twice(&ids);
-    assert_eq!(ids.len(), ledger.published.len(), "what was answered, and nothing else");
+    assert_eq!(
+        ids.len(),
+        ledger.published.len(),
+        "what was answered, and nothing else"
+    );
 }
 
 /// Kafka's own program prints what any reader would see.
@@ -45,9 +53,17 @@ fn the_console_consumer_reads_headers_key_and_value() {
     let gateway = home(kafka, "console").start();
     gateway.publish(EVENTS, RECORD).expect(200);
     let line = kafka.console_consumer("console", 1);
-    let [headers, key, value] = line.trim_end().split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
-    assert!(headers.contains("content-type:application/json"), "{headers}");
-    assert!(headers.contains("ce_specversion:1.0") && headers.contains("ce_type:iem.event"), "{headers}");
+    let [headers, key, value] = line.trim_end().split('\t').collect::<Vec<_>>()[..] else {
+        panic!("{line}")
+    };
+    assert!(
+        headers.contains("content-type:application/json"),
+        "{headers}"
+    );
+    assert!(
+        headers.contains("ce_specversion:1.0") && headers.contains("ce_type:iem.event"),
+        "{headers}"
+    );
     assert!(headers.contains("ce_user:alice@acme.example"), "{headers}");
     assert_eq!((key, value), ("acme/web-01", RECORD));
 }
@@ -81,9 +97,21 @@ fn a_record_that_the_topic_will_not_take_is_413_and_others_pass() {
     let gateway = home(kafka, "small").start();
     let large = format!(r#"{{"envcustomerid":"acme","a":"{}"}}"#, "x".repeat(30_000));
     let answer = gateway.publish(EVENTS, large).expect(413);
-    assert_eq!(answer.json()["rejected"], serde_json::json!([0]), "{answer:?}");
-    assert_eq!(answer.header("retry-after"), None, "sending it again will not help");
+    assert_eq!(
+        answer.json()["rejected"],
+        serde_json::json!([0]),
+        "{answer:?}"
+    );
+    assert_eq!(
+        answer.header("retry-after"),
+        None,
+        "sending it again will not help"
+    );
     gateway.publish(EVENTS, RECORD).expect(200);
-    assert_eq!(gateway.admin("/readyz").status, 200, "the record was at fault, and not the sink");
+    assert_eq!(
+        gateway.admin("/readyz").status,
+        200,
+        "the record was at fault, and not the sink"
+    );
     assert_eq!(read_kafka(kafka, "small").len(), 1);
 }

@@ -1,4 +1,5 @@
-//! Each limit at its bound and one beyond, over both versions of HTTP: the answer, or the end, and what is counted.
+//! Each limit at its bound and one beyond, over both versions of HTTP: the answer, or the end, and
+//! what is counted.
 
 use std::net::{IpAddr, TcpStream};
 use std::time::Duration;
@@ -7,7 +8,8 @@ use iem_sink::testing::{Behaviour, ScriptedSink};
 
 use crate::harness::frames::{DATA, Frame, Frames, GOAWAY, HEADERS, SETTINGS};
 use crate::harness::{
-    Answer, Authority, Connection, Curl, Gateway, Home, Request, SecureClient, eventually, get, post,
+    Answer, Authority, Connection, Curl, Gateway, Home, Request, SecureClient, eventually, get,
+    post,
 };
 
 const EVENTS: &str = "/publish/allevents/";
@@ -26,11 +28,16 @@ fn both(gateway: &Gateway, request: &Request) -> [Answer; 2] {
 
 fn with_headers(count: usize) -> Request {
     // `Host` is one.
-    (1..count).fold(get(HEALTHCHECK), |request, number| request.header(&format!("x-{number}"), "x"))
+    (1..count).fold(get(HEALTHCHECK), |request, number| {
+        request.header(&format!("x-{number}"), "x")
+    })
 }
 
 fn with_target(length: usize) -> Request {
-    let target = format!("{HEALTHCHECK}?{}", "x".repeat(length - HEALTHCHECK.len() - 1));
+    let target = format!(
+        "{HEALTHCHECK}?{}",
+        "x".repeat(length - HEALTHCHECK.len() - 1)
+    );
     get(&target)
 }
 
@@ -75,24 +82,36 @@ fn headers_of_a_request() {
     gateway.http2().send(with_headers(21).bytes()).expect(200);
     for answer in both(&gateway, &with_headers(22)) {
         let message = answer.expect(431).message();
-        assert_eq!(message, "The request has more than the 20 headers that are taken");
+        assert_eq!(
+            message,
+            "The request has more than the 20 headers that are taken"
+        );
     }
     gateway.await_reached("header_count", 2);
     let mut connection = gateway.connect();
-    connection.send(with_headers(21).bytes()).answer().expect(431);
+    connection
+        .send(with_headers(21).bytes())
+        .answer()
+        .expect(431);
     assert!(connection.is_usable());
     assert!(gateway.metric("iem_gateway_requests_total", &["status=\"431\""]) > 2.5);
 }
 
 #[test]
 fn more_headers_than_the_library_makes_room_for() {
-    for (home, most) in [(Home::new(), 100), (Home::new().set("server.max_headers", 150), 150)] {
+    for (home, most) in [
+        (Home::new(), 100),
+        (Home::new().set("server.max_headers", 150), 150),
+    ] {
         let gateway = home.start();
         gateway.send(&with_headers(most)).expect(200);
         gateway.send(&with_headers(most + 1)).expect(431);
         gateway.await_reached("header_count", 1);
         let [.., answer] = both(&gateway, &with_headers(most + 2));
-        assert_eq!(answer.message(), format!("The request has more than the {most} headers that are taken"));
+        assert_eq!(
+            answer.message(),
+            format!("The request has more than the {most} headers that are taken")
+        );
         gateway.await_reached("header_count", 3);
         assert_eq!(gateway.reached("header_size"), 0);
     }
@@ -100,7 +119,10 @@ fn more_headers_than_the_library_makes_room_for() {
 
 #[test]
 fn bytes_of_a_path_and_its_query() {
-    for (home, most) in [(Home::new(), 8192), (Home::new().set("server.max_uri", "1 KiB"), 1024)] {
+    for (home, most) in [
+        (Home::new(), 8192),
+        (Home::new().set("server.max_uri", "1 KiB"), 1024),
+    ] {
         let gateway = home.start();
         for answer in both(&gateway, &with_target(most)) {
             answer.expect(200).body_is(RUNNING);
@@ -114,7 +136,10 @@ fn bytes_of_a_path_and_its_query() {
         }
         gateway.await_reached("uri", 2);
         let mut connection = gateway.connect();
-        connection.send(with_target(most + 1).bytes()).answer().expect(414);
+        connection
+            .send(with_target(most + 1).bytes())
+            .answer()
+            .expect(414);
         assert!(connection.is_usable());
     }
 }
@@ -138,7 +163,13 @@ fn bytes_of_a_head() {
     gateway.await_reached("header_size", 1);
     // The library answers by itself, and says nothing of it.
     gateway.http2().send(of(8193).bytes()).expect(431);
-    assert_eq!((gateway.reached("header_size"), gateway.reached("header_count")), (1, 0));
+    assert_eq!(
+        (
+            gateway.reached("header_size"),
+            gateway.reached("header_count")
+        ),
+        (1, 0)
+    );
 }
 
 #[test]
@@ -162,12 +193,17 @@ fn the_time_of_a_handshake() {
 
 #[test]
 fn bytes_of_a_body_and_records_of_a_request() {
-    let home = Home::new().set("server.max_body", "64 KiB").set("topics.events.queue_records", 4);
+    let home = Home::new()
+        .set("server.max_body", "64 KiB")
+        .set("topics.events.queue_records", 4);
     let gateway = home.set("topics.events.batch_records", 1).start();
     let token = gateway.token("alice");
     let padded = |length: usize| format!("{RECORD}{}", " ".repeat(length - RECORD.len()));
     let many = |count: usize| format!("[{}]", vec![RECORD; count].join(","));
-    for (limit, good, bad) in [("body_size", padded(65_536), padded(65_537)), ("records", many(4), many(5))] {
+    for (limit, good, bad) in [
+        ("body_size", padded(65_536), padded(65_537)),
+        ("records", many(4), many(5)),
+    ] {
         for answer in both(&gateway, &post(EVENTS, good).cookie(&token)) {
             answer.expect(200);
         }
@@ -178,7 +214,9 @@ fn bytes_of_a_body_and_records_of_a_request() {
     }
     // As decoded, too.
     let packed = crate::harness::encoded("gzip", padded(65_537).as_bytes());
-    let request = post(EVENTS, packed).cookie(&token).header("Content-Encoding", "gzip");
+    let request = post(EVENTS, packed)
+        .cookie(&token)
+        .header("Content-Encoding", "gzip");
     gateway.send(&request).expect(413);
     gateway.await_reached("body_size", 3);
 }
@@ -193,20 +231,38 @@ fn expect_late(gateway: &Gateway) {
         ));
         let answer = slow.answer().expect(503).says_when_to_retry().body_is(LATE);
         assert_eq!(
-            answer.header("connection").map(str::to_lowercase).as_deref(),
+            answer
+                .header("connection")
+                .map(str::to_lowercase)
+                .as_deref(),
             Some("close"),
             "{answer:?}"
         );
         assert!(slow.ends(SOON));
     }
     let mut slow = Frames::open(gateway.address, &[]);
-    let head = [(":method", "POST"), (":scheme", "http"), (":path", EVENTS), ("cookie", &*cookie)];
-    slow.send(&Frame::headers(1, &head, false)).expect("the gateway reads");
-    slow.send(&Frame::new(DATA, 0, 1, "{")).expect("the gateway reads");
+    let head = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", EVENTS),
+        ("cookie", &*cookie),
+    ];
+    slow.send(&Frame::headers(1, &head, false))
+        .expect("the gateway reads");
+    slow.send(&Frame::new(DATA, 0, 1, "{"))
+        .expect("the gateway reads");
     assert_eq!(slow.find(HEADERS).stream, 1);
     assert_eq!(slow.find(DATA).payload, LATE.as_bytes());
-    slow.send(&Frame::headers(3, &[(":method", "GET"), (":scheme", "http"), (":path", HEALTHCHECK)], true))
-        .expect("the connection stays");
+    slow.send(&Frame::headers(
+        3,
+        &[
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":path", HEALTHCHECK),
+        ],
+        true,
+    ))
+    .expect("the connection stays");
     assert_eq!(slow.find(HEADERS).stream, 3);
 }
 
@@ -228,7 +284,10 @@ fn the_rate_of_a_body() {
 
 #[test]
 fn a_body_that_keeps_its_rate_has_its_time() {
-    let gateway = Home::new().set("server.body_timeout", "1m").set("server.body_rate", "100 B").start();
+    let gateway = Home::new()
+        .set("server.body_timeout", "1m")
+        .set("server.body_rate", "100 B")
+        .start();
     let token = gateway.token("alice");
     let mut steady = gateway.connect();
     steady.send(format!(
@@ -243,7 +302,10 @@ fn a_body_that_keeps_its_rate_has_its_time() {
         left -= piece;
     }
     steady.answer().expect(200);
-    assert_eq!((gateway.reached("body_rate"), gateway.reached("body_time")), (0, 0));
+    assert_eq!(
+        (gateway.reached("body_rate"), gateway.reached("body_time")),
+        (0, 0)
+    );
 }
 
 /// Sends requests until the gateway stops reading from one who reads no answer.
@@ -269,12 +331,21 @@ fn the_time_of_an_answer_that_is_not_taken() {
 
 #[test]
 fn the_time_from_a_request_to_its_answers_end() {
-    let gateway = Home::new().with_short_times().set("server.write_timeout", "10m").start();
+    let gateway = Home::new()
+        .with_short_times()
+        .set("server.write_timeout", "10m")
+        .start();
     let _deaf = deaf(&gateway);
     // Over HTTP/2 a client that gives no window takes nothing.
     let mut frames = Frames::open(gateway.address, &[(INITIAL_WINDOW_SIZE, 0)]);
-    let head = [(":method", "GET"), (":scheme", "http"), (":path", HEALTHCHECK)];
-    frames.send(&Frame::headers(1, &head, true)).expect("the gateway reads");
+    let head = [
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":path", HEALTHCHECK),
+    ];
+    frames
+        .send(&Frame::headers(1, &head, true))
+        .expect("the gateway reads");
     gateway.await_reached("request_time", 2);
     assert_eq!(gateway.reached("write_time"), 0);
     assert!(gateway.connect().is_usable());
@@ -296,7 +367,9 @@ fn connections_in_all() {
 
 #[test]
 fn connections_of_a_peer() {
-    let gateway = Home::new().set("server.max_connections_per_peer", 2).start();
+    let gateway = Home::new()
+        .set("server.max_connections_per_peer", 2)
+        .start();
     let from = |last: u8| Connection::from_peer(gateway.address, IpAddr::from([127, 0, 0, last]));
     let held = [from(2), from(2)].map(|mut connection| {
         assert!(connection.is_usable());
@@ -314,7 +387,9 @@ fn connections_of_a_peer() {
 #[test]
 fn a_queue_and_a_quota() {
     let sink = ScriptedSink::new();
-    let home = Home::new().set("topics.events.queue_records", 1).set("topics.events.batch_records", 1);
+    let home = Home::new()
+        .set("topics.events.queue_records", 1)
+        .set("topics.events.batch_records", 1);
     let gateway = home.start_with(&sink);
     let token = gateway.token("alice");
     sink.set("events", Behaviour::Stall);
@@ -330,7 +405,10 @@ fn a_queue_and_a_quota() {
 
     let gateway = Home::new().set("quota.records", 1).start();
     let two = format!("[{RECORD},{RECORD}]");
-    gateway.publish(EVENTS, two).expect(429).says_when_to_retry();
+    gateway
+        .publish(EVENTS, two)
+        .expect(429)
+        .says_when_to_retry();
     gateway.await_reached("quota", 1);
 }
 
@@ -345,8 +423,10 @@ fn failed_logins() {
 
 #[test]
 fn logins_that_wait() {
-    // A hash of so much work that few end in the time that a login waits, which nobody has the password of.
-    let slow = "$argon2id$v=19$m=65536,t=8,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    // A hash of so much work that few end in the time that a login waits, which nobody has the
+    // password of.
+    let slow =
+        "$argon2id$v=19$m=65536,t=8,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let home = Home::new().set("login.failures_per_user", 100).edit_directory(|text| {
         let (before, rest) = text.split_once("email = \"alice@acme.example\"").expect("a user");
         let (_, behind) = rest.split_once("superadmin").expect("fields behind the password");
@@ -354,18 +434,30 @@ fn logins_that_wait() {
     });
     let gateway = home.start();
     let answers = std::thread::scope(|scope| {
-        let logins: Vec<_> =
-            (0..32).map(|_| scope.spawn(|| gateway.log_in("alice@acme.example", "wrong"))).collect();
-        logins.into_iter().map(|login| login.join().expect("an answer")).collect::<Vec<_>>()
+        let logins: Vec<_> = (0..32)
+            .map(|_| scope.spawn(|| gateway.log_in("alice@acme.example", "wrong")))
+            .collect();
+        logins
+            .into_iter()
+            .map(|login| login.join().expect("an answer"))
+            .collect::<Vec<_>>()
     });
-    let (busy, wrong): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 503);
-    assert!(!busy.is_empty() && !wrong.is_empty(), "{} of 32 told to wait", busy.len());
+    let (busy, wrong): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|answer| answer.status == 503);
+    assert!(
+        !busy.is_empty() && !wrong.is_empty(),
+        "{} of 32 told to wait",
+        busy.len()
+    );
     for answer in wrong {
         answer.expect(401);
     }
     gateway.await_reached("logins_waiting", busy.len() as u64);
     for answer in busy {
-        assert_eq!(answer.says_when_to_retry().json()["detail"], "Too many logins at once, try again later.");
+        assert_eq!(
+            answer.says_when_to_retry().json()["detail"],
+            "Too many logins at once, try again later."
+        );
     }
 }
 
@@ -382,7 +474,11 @@ fn connections_over_http2_by_prior_knowledge() {
     drop(first);
     eventually(SOON, "room for another", || {
         let mut frames = Frames::open(gateway.address, &[]);
-        let head = [(":method", "GET"), (":scheme", "http"), (":path", HEALTHCHECK)];
+        let head = [
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":path", HEALTHCHECK),
+        ];
         frames.send(&Frame::headers(1, &head, true)).is_ok()
             && std::iter::from_fn(|| frames.next().ok()).any(|frame| frame.kind == HEADERS)
     });
@@ -391,19 +487,32 @@ fn connections_over_http2_by_prior_knowledge() {
 #[test]
 fn connections_over_http2_by_alpn() {
     let authority = Authority::new("authority");
-    let home = Home::new().with_tls(&authority.gateway()).set("server.http2.max_connections", 1);
+    let home = Home::new()
+        .with_tls(&authority.gateway())
+        .set("server.http2.max_connections", 1);
     home.write("ca.pem", authority.pem());
     let gateway = home.start();
     let version = || {
         let url = format!("https://{}{HEALTHCHECK}", gateway.address);
-        Curl::new(&home, "ca.pem").arg("--http2").arg(url).answer().expect(200).version
+        Curl::new(&home, "ca.pem")
+            .arg("--http2")
+            .arg(url)
+            .answer()
+            .expect(200)
+            .version
     };
     eventually(SOON, "HTTP/2 is offered", || version() == "HTTP/2");
     let mut held = None;
     eventually(SOON, "HTTP/1.1 has to do", || {
-        // One that came before the place of the connection before it was free is offered HTTP/1.1 itself.
+        // One that came before the place of the connection before it was free is offered HTTP/1.1
+        // itself.
         held = None;
-        held = Some(SecureClient::open(&home, gateway.address, "ca.pem", &["-alpn", "h2"]));
+        held = Some(SecureClient::open(
+            &home,
+            gateway.address,
+            "ca.pem",
+            &["-alpn", "h2"],
+        ));
         version() == "HTTP/1.1"
     });
     assert!(gateway.reached("http2_connections") >= 1);

@@ -1,5 +1,6 @@
-//! The gateway from outside: as a client, an operator or a reader of the files meets it. Every test starts a gateway
-//! of its own, inside this process or as the real program, on free loopback ports and in a folder of its own.
+//! The gateway from outside: as a client, an operator or a reader of the files meets it. Every test
+//! starts a gateway of its own, inside this process or as the real program, on free loopback ports
+//! and in a folder of its own.
 
 #![allow(clippy::unwrap_used)]
 

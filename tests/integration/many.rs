@@ -1,5 +1,5 @@
-//! Many records a request: all or none for the client's faults, an index for each of the sink's, each record's bytes as
-//! they stood in the body, and no request in the way of another.
+//! Many records a request: all or none for the client's faults, an index for each of the sink's,
+//! each record's bytes as they stood in the body, and no request in the way of another.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,12 +15,18 @@ const ACME: &str = r#"{"envcustomerid":"acme"}"#;
 
 fn lines_request(gateway: &Gateway, body: &str) -> Answer {
     let token = gateway.token("alice");
-    gateway.send(&post(EVENTS, body).cookie(&token).header("Content-Type", "application/x-ndjson"))
+    gateway.send(
+        &post(EVENTS, body)
+            .cookie(&token)
+            .header("Content-Type", "application/x-ndjson"),
+    )
 }
 
 /// So many records of as many keys, `k0` first.
 fn keyed(count: usize) -> Vec<String> {
-    (0..count).map(|key| format!(r#"{{"envcustomerid":"acme","splitby":"k{key}"}}"#)).collect()
+    (0..count)
+        .map(|key| format!(r#"{{"envcustomerid":"acme","splitby":"k{key}"}}"#))
+        .collect()
 }
 
 fn array(records: &[String]) -> String {
@@ -35,7 +41,10 @@ fn of_keys(keys: &'static [&str]) -> Predicate {
 #[track_caller]
 fn check_data(gateway: &Gateway, expected: &[&str]) {
     let lines = gateway.home.records("events");
-    let data: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(&line.data).into_owned()).collect();
+    let data: Vec<_> = lines
+        .iter()
+        .map(|line| String::from_utf8_lossy(&line.data).into_owned())
+        .collect();
     assert_eq!(data, expected);
 }
 
@@ -44,12 +53,26 @@ fn each_record_is_the_bytes_that_it_was_in_the_body() {
     let gateway = Home::new().start();
     let spaced = r#"{ "envcustomerid" :	"acme" , "a" : [ 1.50 , -0 ,"\u00e4\/" ] }"#;
     let nested = r#"{"envcustomer_id":"acme","a":[{"b":"}]"},"{[\\\""],"b":1E+400,"b":{}}"#;
-    gateway.publish(EVENTS, format!("\u{feff} [ {spaced} ,{nested}\n,\t{ACME}]\n")).expect(200);
+    gateway
+        .publish(
+            EVENTS,
+            format!("\u{feff} [ {spaced} ,{nested}\n,\t{ACME}]\n"),
+        )
+        .expect(200);
     check_data(&gateway, &[spaced, nested, ACME]);
-    lines_request(&gateway, &format!("\u{feff}{nested}\r\n\r\n \t{spaced} \r\n{ACME}")).expect(200);
+    lines_request(
+        &gateway,
+        &format!("\u{feff}{nested}\r\n\r\n \t{spaced} \r\n{ACME}"),
+    )
+    .expect(200);
     check_data(&gateway, &[spaced, nested, ACME, nested, spaced, ACME]);
-    gateway.publish(EVENTS, "[{\n  \"envcustomerid\":\r\n\t\"acme\"\n}]").expect(200);
-    check_data(&gateway, &[spaced, nested, ACME, nested, spaced, ACME, ACME]);
+    gateway
+        .publish(EVENTS, "[{\n  \"envcustomerid\":\r\n\t\"acme\"\n}]")
+        .expect(200);
+    check_data(
+        &gateway,
+        &[spaced, nested, ACME, nested, spaced, ACME, ACME],
+    );
 }
 
 #[test]
@@ -59,13 +82,26 @@ fn a_record_has_attributes_of_its_own() {
     let body = r#"[{"envcustomerid":"acme","splitby":"a"},{"envcustomer_id":1001,"splitby":"b"},{"envcustomerid":"acme"}]"#;
     gateway.send(&post(EVENTS, body).cookie(&token)).expect(200);
     let lines = gateway.home.records("events");
-    let attributes: Vec<_> =
-        lines.iter().map(|line| (line.attribute("customerid"), line.attribute("subject"))).collect();
-    assert_eq!(attributes, [("acme", "acme/a"), ("1001", "1001/b"), ("acme", "acme")]);
+    let attributes: Vec<_> = lines
+        .iter()
+        .map(|line| (line.attribute("customerid"), line.attribute("subject")))
+        .collect();
+    assert_eq!(
+        attributes,
+        [("acme", "acme/a"), ("1001", "1001/b"), ("acme", "acme")]
+    );
     let ids: Vec<_> = lines.iter().map(|line| line.attribute("id")).collect();
     assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
-    let counted = |customer| gateway.metric("iem_gateway_customer_records_total", &[customer, "accepted"]);
-    assert_eq!([counted("\"acme\""), counted("\"1001\"")].map(|count| count.to_string()), ["2", "1"]);
+    let counted = |customer| {
+        gateway.metric(
+            "iem_gateway_customer_records_total",
+            &[customer, "accepted"],
+        )
+    };
+    assert_eq!(
+        [counted("\"acme\""), counted("\"1001\"")].map(|count| count.to_string()),
+        ["2", "1"]
+    );
 }
 
 #[test]
@@ -81,9 +117,10 @@ fn nothing_of_a_request_with_a_fault_is_written() {
         for at in [0, 1, 299] {
             let mut records = vec![ACME.to_owned(); 300];
             records[at] = bad.to_owned();
-            for answer in
-                [gateway.publish(EVENTS, array(&records)), lines_request(&gateway, &records.join("\n"))]
-            {
+            for answer in [
+                gateway.publish(EVENTS, array(&records)),
+                lines_request(&gateway, &records.join("\n")),
+            ] {
                 assert_eq!(answer.expect(status).json()["record"], at);
             }
         }
@@ -95,30 +132,61 @@ fn nothing_of_a_request_with_a_fault_is_written() {
 fn records_of_a_key_keep_their_order() {
     let gateway = Home::new().start();
     let records: Vec<_> = (0..1000)
-        .map(|number| format!(r#"{{"envcustomerid":"acme","splitby":"k{}","n":{number}}}"#, number % 7))
+        .map(|number| {
+            format!(
+                r#"{{"envcustomerid":"acme","splitby":"k{}","n":{number}}}"#,
+                number % 7
+            )
+        })
         .collect();
     gateway.publish(EVENTS, array(&records[..500])).expect(200);
     lines_request(&gateway, &records[500..].join("\n")).expect(200);
-    check_data(&gateway, &records.iter().map(String::as_str).collect::<Vec<_>>());
+    check_data(
+        &gateway,
+        &records.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
 }
 
 #[test]
 fn what_the_sink_did_not_confirm_is_told_by_index() {
     for workers in [1, 4] {
         let sink = ScriptedSink::new();
-        let home = Home::new().set("topics.events.deadline", "500ms").set("topics.events.workers", workers);
+        let home = Home::new()
+            .set("topics.events.deadline", "500ms")
+            .set("topics.events.workers", workers);
         let gateway = home.start_with(&sink);
         let failing = || SinkError::transient("scripted");
 
-        sink.set("events", Behaviour::FailSome(of_keys(&["/k3", "/k11"]), failing()));
-        let answer = gateway.publish(EVENTS, array(&keyed(16))).expect(503).says_when_to_retry();
-        assert_eq!(answer.json()["failed"], serde_json::json!([3, 11]), "{answer:?}");
-        assert_eq!(answer.json()["rejected"], serde_json::Value::Null, "{answer:?}");
+        sink.set(
+            "events",
+            Behaviour::FailSome(of_keys(&["/k3", "/k11"]), failing()),
+        );
+        let answer = gateway
+            .publish(EVENTS, array(&keyed(16)))
+            .expect(503)
+            .says_when_to_retry();
+        assert_eq!(
+            answer.json()["failed"],
+            serde_json::json!([3, 11]),
+            "{answer:?}"
+        );
+        assert_eq!(
+            answer.json()["rejected"],
+            serde_json::Value::Null,
+            "{answer:?}"
+        );
         assert_eq!(sink.log("events").delivered.len(), 14);
 
         sink.set("events", Behaviour::Fail(failing()));
-        let answer = gateway.publish(EVENTS, array(&keyed(16))).expect(503).says_when_to_retry();
-        assert_eq!(answer.json().as_object().unwrap().len(), 1, "none was confirmed: {answer:?}");
+        let answer = gateway
+            .publish(EVENTS, array(&keyed(16)))
+            .expect(503)
+            .says_when_to_retry();
+        assert_eq!(
+            answer.json().as_object().unwrap().len(),
+            1,
+            "none was confirmed: {answer:?}"
+        );
     }
 }
 
@@ -126,11 +194,20 @@ fn what_the_sink_did_not_confirm_is_told_by_index() {
 fn what_the_sink_will_never_take_is_told_by_index() {
     for workers in [1, 4] {
         let sink = ScriptedSink::new();
-        let gateway = Home::new().set("topics.events.workers", workers).start_with(&sink);
+        let gateway = Home::new()
+            .set("topics.events.workers", workers)
+            .start_with(&sink);
         let too_large = Reason::TooLarge { limit: 1 };
-        sink.set("events", Behaviour::Reject(of_keys(&["/k0", "/k15"]), too_large));
+        sink.set(
+            "events",
+            Behaviour::Reject(of_keys(&["/k0", "/k15"]), too_large),
+        );
         let answer = lines_request(&gateway, &keyed(16).join("\n")).expect(413);
-        assert_eq!(answer.json()["rejected"], serde_json::json!([0, 15]), "{answer:?}");
+        assert_eq!(
+            answer.json()["rejected"],
+            serde_json::json!([0, 15]),
+            "{answer:?}"
+        );
         assert_eq!(answer.json().as_object().unwrap().len(), 2, "{answer:?}");
         assert_eq!(sink.log("events").delivered.len(), 14);
     }
@@ -139,32 +216,55 @@ fn what_the_sink_will_never_take_is_told_by_index() {
 #[test]
 fn failed_and_rejected_stand_side_by_side() {
     let sink = ScriptedSink::new();
-    let home = Home::new().set("topics.events.deadline", "500ms").set("topics.events.workers", 2);
+    let home = Home::new()
+        .set("topics.events.deadline", "500ms")
+        .set("topics.events.workers", 2);
     let gateway = home.start_with(&sink);
     // One worker's write is rejected, whichever comes first; the other's fails until the end.
     sink.set("events", Behaviour::Fail(SinkError::transient("scripted")));
-    sink.once("events", Behaviour::Reject(Arc::new(|_| true), Reason::TooLarge { limit: 1 }));
-    let answer = gateway.publish(EVENTS, array(&keyed(16))).expect(503).says_when_to_retry();
+    sink.once(
+        "events",
+        Behaviour::Reject(Arc::new(|_| true), Reason::TooLarge { limit: 1 }),
+    );
+    let answer = gateway
+        .publish(EVENTS, array(&keyed(16)))
+        .expect(503)
+        .says_when_to_retry();
     let indexes = |name: &str| {
-        let list = answer.json()[name].as_array().unwrap_or_else(|| panic!("{name}: {answer:?}")).clone();
-        list.iter().map(|index| index.as_u64().unwrap()).collect::<BTreeSet<_>>()
+        let list = answer.json()[name]
+            .as_array()
+            .unwrap_or_else(|| panic!("{name}: {answer:?}"))
+            .clone();
+        list.iter()
+            .map(|index| index.as_u64().unwrap())
+            .collect::<BTreeSet<_>>()
     };
     let (failed, rejected) = (indexes("failed"), indexes("rejected"));
-    assert!(!failed.is_empty() && !rejected.is_empty() && failed.is_disjoint(&rejected), "{answer:?}");
+    assert!(
+        !failed.is_empty() && !rejected.is_empty() && failed.is_disjoint(&rejected),
+        "{answer:?}"
+    );
     assert_eq!(&failed | &rejected, (0..16).collect(), "{answer:?}");
 }
 
 #[test]
 fn more_records_than_the_queue_holds_are_413() {
-    let home = Home::new().set("topics.events.queue_records", 8).set("topics.events.batch_records", 4);
+    let home = Home::new()
+        .set("topics.events.queue_records", 8)
+        .set("topics.events.batch_records", 4);
     let gateway = home.start();
     for (count, status) in [(8, 200), (9, 413), (1000, 413)] {
-        for answer in
-            [gateway.publish(EVENTS, array(&keyed(count))), lines_request(&gateway, &keyed(count).join("\n"))]
-        {
+        for answer in [
+            gateway.publish(EVENTS, array(&keyed(count))),
+            lines_request(&gateway, &keyed(count).join("\n")),
+        ] {
             let answer = answer.expect(status);
             assert_eq!(answer.json().as_object().unwrap().len(), 1, "{answer:?}");
-            assert_eq!(answer.header("retry-after"), None, "sending it again will not help");
+            assert_eq!(
+                answer.header("retry-after"),
+                None,
+                "sending it again will not help"
+            );
         }
     }
     assert_eq!(gateway.home.records("events").len(), 16);
@@ -175,7 +275,12 @@ fn large_requests_and_small_ones_go_on_together() {
     let gateway = Home::new().start();
     let load = Load::start(gateway.address, &gateway.token("alice"), "small", 4, 100);
     // The two halves are two clients': nothing says which of them comes first.
-    let id = |number| format!("{}-{number:08}", if number < 3750 { "first" } else { "second" });
+    let id = |number| {
+        format!(
+            "{}-{number:08}",
+            if number < 3750 { "first" } else { "second" }
+        )
+    };
     let record = |number| {
         let (id, padding) = (id(number), "x".repeat(1000));
         format!(r#"{{"envcustomerid":"acme","splitby":"large","test_id":"{id}","a":"{padding}"}}"#)
@@ -194,9 +299,16 @@ fn large_requests_and_small_ones_go_on_together() {
     );
     gateway.publish(EVENTS, single).expect(200);
     let broken = array(&large).replacen("}]", "}}]", 1);
-    assert_eq!(gateway.publish(EVENTS, broken).expect(400).json()["record"], large.len());
+    assert_eq!(
+        gateway.publish(EVENTS, broken).expect(400).json()["record"],
+        large.len()
+    );
     let mut ledger = load.stop();
-    assert_eq!(ledger.answers.keys().collect::<Vec<_>>(), [&200], "every small request was taken");
+    assert_eq!(
+        ledger.answers.keys().collect::<Vec<_>>(),
+        [&200],
+        "every small request was taken"
+    );
     ledger.published.extend((0..large.len()).map(id));
     let lines = gateway.home.records("events");
     ledger.check_against(&lines);

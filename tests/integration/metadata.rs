@@ -39,9 +39,17 @@ fn a_line_is_a_cloud_event_in_structured_mode() {
     let known = expected.iter().map(|(name, _)| *name).chain(["id", "time"]);
     assert_eq!(names, known.collect(), "and nothing else");
     assert_eq!(event.attribute("id").len(), 36, "a UUID");
-    assert_eq!(event.attribute("id").chars().nth(14), Some('7'), "a UUIDv7: {}", event.attribute("id"));
+    assert_eq!(
+        event.attribute("id").chars().nth(14),
+        Some('7'),
+        "a UUIDv7: {}",
+        event.attribute("id")
+    );
     let time = event.attribute("time");
-    assert!(time.len() >= 20 && time.ends_with('Z') && &time[10..11] == "T", "RFC 3339 in UTC: {time}");
+    assert!(
+        time.len() >= 20 && time.ends_with('Z') && &time[10..11] == "T",
+        "RFC 3339 in UTC: {time}"
+    );
 }
 
 #[test]
@@ -56,14 +64,19 @@ fn each_kind_has_its_type_and_topic() {
         ("/publish/healthcheck/", "healthchecks", "iem.healthcheck"),
     ] {
         let line = published(&gateway, path, topic, r#"{"envcustomerid":"acme"}"#);
-        assert_eq!((line.attribute("type"), line.attribute("subject")), (kind, "acme"), "{path}");
+        assert_eq!(
+            (line.attribute("type"), line.attribute("subject")),
+            (kind, "acme"),
+            "{path}"
+        );
     }
 }
 
 #[test]
 fn ids_are_unique_and_rise_with_time() {
     let gateway = Home::new().start();
-    let request = post("/publish/allevents/", r#"{"envcustomerid":"acme"}"#).cookie(&gateway.token("alice"));
+    let request =
+        post("/publish/allevents/", r#"{"envcustomerid":"acme"}"#).cookie(&gateway.token("alice"));
     // On one connection, so of one serving thread: over threads they rise by the millisecond only.
     let mut connection = gateway.connect();
     for _ in 0..50 {
@@ -80,28 +93,98 @@ fn ids_are_unique_and_rise_with_time() {
 fn the_ordering_key_is_the_first_listed_field_with_a_value() {
     let gateway = Home::new().start();
     for (path, topic, fields, key) in [
-        ("/publish/allevents/", "events", r#""entityid":"e","splitby":"s""#, "acme/s"),
-        ("/publish/allevents/", "events", r#""splitby":"","entityid":"e""#, "acme/e"),
-        ("/publish/allevents/", "events", r#""splitby":null,"entityid":"e""#, "acme/e"),
-        ("/publish/allevents/", "events", r#""splitby":{"a":1},"entityid":true"#, "acme"),
-        ("/publish/allevents/", "events", r#""splitby":1.50"#, "acme/1.50"),
+        (
+            "/publish/allevents/",
+            "events",
+            r#""entityid":"e","splitby":"s""#,
+            "acme/s",
+        ),
+        (
+            "/publish/allevents/",
+            "events",
+            r#""splitby":"","entityid":"e""#,
+            "acme/e",
+        ),
+        (
+            "/publish/allevents/",
+            "events",
+            r#""splitby":null,"entityid":"e""#,
+            "acme/e",
+        ),
+        (
+            "/publish/allevents/",
+            "events",
+            r#""splitby":{"a":1},"entityid":true"#,
+            "acme",
+        ),
+        (
+            "/publish/allevents/",
+            "events",
+            r#""splitby":1.50"#,
+            "acme/1.50",
+        ),
         (
             "/publish/allevents/",
             "events",
             r#""splitby":123456789012345678901234567890"#,
             "acme/123456789012345678901234567890",
         ),
-        ("/publish/allevents/", "events", r#""splitby":-1E+2"#, "acme/-1E+2"),
-        ("/publish/allevents/", "events", r#""splitby":"first","splitby":"last""#, "acme/last"),
-        ("/publish/allevents/", "events", r#""split\u0062y":"\u00e4/\"b\" c""#, "acme/ä/\"b\" c"),
-        ("/publish/allevents/", "events", r#""a":{"splitby":"inside"}"#, "acme"),
-        ("/publish/metrics/", "metrics", r#""entity":"e","mappedentityid":"m""#, "acme/m"),
+        (
+            "/publish/allevents/",
+            "events",
+            r#""splitby":-1E+2"#,
+            "acme/-1E+2",
+        ),
+        (
+            "/publish/allevents/",
+            "events",
+            r#""splitby":"first","splitby":"last""#,
+            "acme/last",
+        ),
+        (
+            "/publish/allevents/",
+            "events",
+            r#""split\u0062y":"\u00e4/\"b\" c""#,
+            "acme/ä/\"b\" c",
+        ),
+        (
+            "/publish/allevents/",
+            "events",
+            r#""a":{"splitby":"inside"}"#,
+            "acme",
+        ),
+        (
+            "/publish/metrics/",
+            "metrics",
+            r#""entity":"e","mappedentityid":"m""#,
+            "acme/m",
+        ),
         ("/publish/metrics/", "metrics", r#""entity":"e""#, "acme/e"),
-        ("/publish/entity/", "entities", r#""entityid":"e","splitby":"s""#, "acme/e"),
-        ("/publish/service/", "services", r#""servicename":"s""#, "acme/s"),
-        ("/publish/healthcheck/", "healthchecks", r#""host":"h""#, "acme/h"),
+        (
+            "/publish/entity/",
+            "entities",
+            r#""entityid":"e","splitby":"s""#,
+            "acme/e",
+        ),
+        (
+            "/publish/service/",
+            "services",
+            r#""servicename":"s""#,
+            "acme/s",
+        ),
+        (
+            "/publish/healthcheck/",
+            "healthchecks",
+            r#""host":"h""#,
+            "acme/h",
+        ),
     ] {
-        let line = published(&gateway, path, topic, &format!(r#"{{"envcustomerid":"acme",{fields}}}"#));
+        let line = published(
+            &gateway,
+            path,
+            topic,
+            &format!(r#"{{"envcustomerid":"acme",{fields}}}"#),
+        );
         assert_eq!(line.attribute("subject"), key, "{path} {fields}");
     }
 }
@@ -113,8 +196,14 @@ fn the_ordering_key_is_configurable_for_each_topic() {
         .set("topics.metrics.key", Vec::<String>::new());
     let gateway = home.start();
     let fields = r#"{"envcustomerid":"acme","splitby":"s","severity":4,"mappedentityid":"m"}"#;
-    assert_eq!(published(&gateway, "/publish/allevents/", "events", fields).attribute("subject"), "acme/4");
-    assert_eq!(published(&gateway, "/publish/metrics/", "metrics", fields).attribute("subject"), "acme");
+    assert_eq!(
+        published(&gateway, "/publish/allevents/", "events", fields).attribute("subject"),
+        "acme/4"
+    );
+    assert_eq!(
+        published(&gateway, "/publish/metrics/", "metrics", fields).attribute("subject"),
+        "acme"
+    );
 }
 
 #[test]
@@ -122,10 +211,19 @@ fn an_integer_customer_is_its_digits() {
     let gateway = Home::new().start();
     let token = gateway.token("carol");
     let body = r#"{"envcustomerid":1001,"entityid":"e"}"#;
-    gateway.send(&post("/publish/allevents/", body).cookie(&token)).expect(200);
+    gateway
+        .send(&post("/publish/allevents/", body).cookie(&token))
+        .expect(200);
     let line = gateway.home.records("events").pop().unwrap();
-    assert_eq!((line.attribute("customerid"), line.attribute("subject")), ("1001", "1001/e"));
-    assert_eq!(line.record()["envcustomerid"], 1001, "the record itself keeps its type");
+    assert_eq!(
+        (line.attribute("customerid"), line.attribute("subject")),
+        ("1001", "1001/e")
+    );
+    assert_eq!(
+        line.record()["envcustomerid"],
+        1001,
+        "the record itself keeps its type"
+    );
 }
 
 #[test]
@@ -136,13 +234,24 @@ fn a_valid_traceparent_is_carried_on_and_another_is_dropped() {
     for (sent, carried) in [
         (TRACE, Some(TRACE)),
         ("nonsense", None),
-        ("00-00000000000000000000000000000000-b7ad6b7169203331-01", None),
-        ("00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01", None),
-        ("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", None),
+        (
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            None,
+        ),
+        (
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            None,
+        ),
+        (
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            None,
+        ),
         (&*uppercase, None),
     ] {
         let body = r#"{"envcustomerid":"acme"}"#;
-        let request = post("/publish/allevents/", body).cookie(&token).header("traceparent", sent);
+        let request = post("/publish/allevents/", body)
+            .cookie(&token)
+            .header("traceparent", sent);
         gateway.send(&request).expect(200);
         let line = gateway.home.records("events").pop().unwrap();
         assert_eq!(line.optional("traceparent"), carried, "{sent}");
@@ -153,11 +262,36 @@ fn a_valid_traceparent_is_carried_on_and_another_is_dropped() {
 fn a_ticket_carries_its_integration_and_the_state_that_the_integration_maps() {
     let gateway = Home::new().start();
     for (query, body, integration, state) in [
-        ("servicenow-1", r#"{"state":6,"sysid":"s1"}"#, "servicenow-1", Some("resolved")),
-        ("servicenow-1", r#"{"state":"6","sysid":"s1"}"#, "servicenow-1", Some("resolved")),
-        ("servicenow-1", r#"{"state":7,"sysid":"s1"}"#, "servicenow-1", Some("closed")),
-        ("servicenow-1", r#"{"state":3,"sysid":"s1"}"#, "servicenow-1", None),
-        ("jira%202", r#"{"state":10,"sysid":"s1"}"#, "jira 2", Some("resolved")),
+        (
+            "servicenow-1",
+            r#"{"state":6,"sysid":"s1"}"#,
+            "servicenow-1",
+            Some("resolved"),
+        ),
+        (
+            "servicenow-1",
+            r#"{"state":"6","sysid":"s1"}"#,
+            "servicenow-1",
+            Some("resolved"),
+        ),
+        (
+            "servicenow-1",
+            r#"{"state":7,"sysid":"s1"}"#,
+            "servicenow-1",
+            Some("closed"),
+        ),
+        (
+            "servicenow-1",
+            r#"{"state":3,"sysid":"s1"}"#,
+            "servicenow-1",
+            None,
+        ),
+        (
+            "jira%202",
+            r#"{"state":10,"sysid":"s1"}"#,
+            "jira 2",
+            Some("resolved"),
+        ),
         ("jira%202", r#"{"state":6,"sysid":"s1"}"#, "jira 2", None),
     ] {
         let path = format!("/gbp/push/acme?integrationid={query}");
@@ -165,7 +299,13 @@ fn a_ticket_carries_its_integration_and_the_state_that_the_integration_maps() {
         assert_eq!(line.data, body.as_bytes(), "the body as sent");
         assert_eq!(line.attribute("type"), "iem.ticket");
         assert_eq!(line.attribute("subject"), "acme/s1");
-        assert_eq!((line.attribute("customerid"), line.attribute("integrationid")), ("acme", integration));
+        assert_eq!(
+            (
+                line.attribute("customerid"),
+                line.attribute("integrationid")
+            ),
+            ("acme", integration)
+        );
         assert_eq!(line.optional("actionablestate"), state, "{query} {body}");
     }
 }
@@ -175,9 +315,15 @@ fn updates_of_one_ticket_keep_their_order() {
     let gateway = Home::new().start();
     for state in 1..=30 {
         let body = format!(r#"{{"state":{state},"sysid":"s1"}}"#);
-        gateway.publish("/gbp/push/acme?integrationid=servicenow-1", body).expect(200);
+        gateway
+            .publish("/gbp/push/acme?integrationid=servicenow-1", body)
+            .expect(200);
     }
-    let states: Vec<_> =
-        gateway.home.records("tickets").iter().map(|line| line.record()["state"].clone()).collect();
+    let states: Vec<_> = gateway
+        .home
+        .records("tickets")
+        .iter()
+        .map(|line| line.record()["state"].clone())
+        .collect();
     assert_eq!(states, (1..=30).map(Value::from).collect::<Vec<_>>());
 }

@@ -1,7 +1,8 @@
-//! Random sequences of calls, changes of the directory, faults of the sink and restarts, against a small model of the
-//! contract: every answer is the model's, and so is what the sink holds.
+//! Random sequences of calls, changes of the directory, faults of the sink and restarts, against a
+//! small model of the contract: every answer is the model's, and so is what the sink holds.
 //!
-//! `PROPTEST_CASES` sets how many sequences; a failing one is printed as it was shrunk, a step a line.
+//! `PROPTEST_CASES` sets how many sequences; a failing one is printed as it was shrunk, a step a
+//! line.
 
 mod account;
 mod body;
@@ -24,9 +25,14 @@ use proptest::test_runner::{Config, TestRunner};
 use generate::{For, sequence};
 use world::{Run, World};
 
-/// As many sequences as the environment says, else `cases`; shrinking takes no longer than a person waits.
+/// As many sequences as the environment says, else `cases`; shrinking takes no longer than a person
+/// waits.
 fn config(cases: u32) -> Config {
-    let default = Config { max_shrink_time: 30_000, max_shrink_iters: 10_000, ..Config::default() };
+    let default = Config {
+        max_shrink_time: 30_000,
+        max_shrink_iters: 10_000,
+        ..Config::default()
+    };
     match std::env::var_os("PROPTEST_CASES") {
         Some(_) => default,
         None => Config { cases, ..default },
@@ -35,9 +41,17 @@ fn config(cases: u32) -> Config {
 
 fn check(target: For, cases: u32, world: fn(words::Setup) -> World) {
     let all = RefCell::new(Run::default());
-    let config = Config { source_file: Some(file!()), test_name: Some("model"), ..config(cases) };
+    let config = Config {
+        source_file: Some(file!()),
+        test_name: Some("model"),
+        ..config(cases)
+    };
     let result = TestRunner::new(config).run(&sequence(target), |sequence| {
-        all.borrow_mut().add(world(sequence.setup).run(&sequence).map_err(TestCaseError::fail)?);
+        all.borrow_mut().add(
+            world(sequence.setup)
+                .run(&sequence)
+                .map_err(TestCaseError::fail)?,
+        );
         Ok(())
     });
     if let Err(error) = result {

@@ -1,5 +1,6 @@
-//! Clients behind proxies: what a configured proxy says of them holds, what anybody else says of himself does not. Whose
-//! request the gateway takes one for shows in who has to wait after failed logins.
+//! Clients behind proxies: what a configured proxy says of them holds, what anybody else says of
+//! himself does not. Whose request the gateway takes one for shows in who has to wait after failed
+//! logins.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,7 +20,10 @@ const SOON: Duration = Duration::from_secs(20);
 /// One failed login is one too many.
 fn home() -> Home {
     Home::new()
-        .set("server.proxies", vec!["127.0.0.2", "127.0.0.3/32", "2001:db8:ffff::/48"])
+        .set(
+            "server.proxies",
+            vec!["127.0.0.2", "127.0.0.3/32", "2001:db8:ffff::/48"],
+        )
         .set("login.failures_per_user", 1)
 }
 
@@ -42,9 +46,12 @@ fn announced(gateway: &Gateway, header: &[u8]) -> Connection {
     connection
 }
 
-/// Logs in wrongly with this header, from this peer: 401, or 429 if the gateway has met the client before.
+/// Logs in wrongly with this header, from this peer: 401, or 429 if the gateway has met the client
+/// before.
 fn forwarded(gateway: &Gateway, peer: [u8; 4], header: &str) -> u16 {
-    gateway.send_from(peer, &wrong_login().header("X-Forwarded-For", header)).status
+    gateway
+        .send_from(peer, &wrong_login().header("X-Forwarded-For", header))
+        .status
 }
 
 #[test]
@@ -55,18 +62,27 @@ fn a_forwarded_client_is_the_one_that_the_last_proxy_names() {
         (PROXY, "198.51.100.7", 429),
         (PROXY, "198.51.100.8, 198.51.100.7", 429),
         (PROXY, "198.51.100.7:5678, 127.0.0.3", 429),
-        (OTHER_PROXY, "198.51.100.7, 2001:db8:ffff::1, [127.0.0.2], 127.0.0.2", 401),
+        (
+            OTHER_PROXY,
+            "198.51.100.7, 2001:db8:ffff::1, [127.0.0.2], 127.0.0.2",
+            401,
+        ),
         (OTHER_PROXY, "198.51.100.7", 429),
         (PROXY, "198.51.100.9", 401),
         (PROXY, "[2001:db8::1]:443", 401),
         // IPv6 counts by /64.
         (PROXY, "2001:db8::2", 429),
     ] {
-        assert_eq!(forwarded(&gateway, peer, header), status, "{peer:?} {header}");
+        assert_eq!(
+            forwarded(&gateway, peer, header),
+            status,
+            "{peer:?} {header}"
+        );
     }
     // Of several lines the last one counts.
-    let lines =
-        wrong_login().header("X-Forwarded-For", "198.51.100.10").header("x-forwarded-for", "198.51.100.7");
+    let lines = wrong_login()
+        .header("X-Forwarded-For", "198.51.100.10")
+        .header("x-forwarded-for", "198.51.100.7");
     gateway.send_from(PROXY, &lines).expect(429);
 }
 
@@ -74,10 +90,19 @@ fn a_forwarded_client_is_the_one_that_the_last_proxy_names() {
 fn without_a_word_that_holds_the_client_is_the_proxy() {
     let gateway = home().start();
     gateway.send_from(PROXY, &wrong_login()).expect(401);
-    for header in ["unknown", "", "198.51.100.7, unknown", "198.51.100.7, ", "198.51.100.7, 127.0.0.1.1"] {
+    for header in [
+        "unknown",
+        "",
+        "198.51.100.7, unknown",
+        "198.51.100.7, ",
+        "198.51.100.7, 127.0.0.1.1",
+    ] {
         assert_eq!(forwarded(&gateway, PROXY, header), 429, "{header:?}");
     }
-    assert_eq!(forwarded(&gateway, OTHER_PROXY, "198.51.100.7, unknown, 127.0.0.2"), 429);
+    assert_eq!(
+        forwarded(&gateway, OTHER_PROXY, "198.51.100.7, unknown, 127.0.0.2"),
+        429
+    );
 }
 
 #[test]
@@ -97,7 +122,11 @@ fn what_others_say_of_themselves_is_not_read() {
 fn each_request_of_a_connection_has_a_client_of_its_own_over_both_versions() {
     let gateway = home().set("server.proxies", vec!["127.0.0.1"]).start();
     let (mut connection, http2) = (gateway.connect(), gateway.http2());
-    for (client, status) in [("198.51.100.7", 401), ("198.51.100.8", 401), ("198.51.100.7", 429)] {
+    for (client, status) in [
+        ("198.51.100.7", 401),
+        ("198.51.100.8", 401),
+        ("198.51.100.7", 429),
+    ] {
         let request = wrong_login().header("X-Forwarded-For", client);
         connection.send(request.bytes()).answer().expect(status);
         http2.send(request.bytes()).expect(429);
@@ -109,9 +138,17 @@ fn each_request_of_a_connection_has_a_client_of_its_own_over_both_versions() {
 #[test]
 fn the_client_that_a_proxy_announces() {
     let gateway = announcing().start();
-    for (client, status) in [(CLIENT, 401), (CLIENT, 429), (OTHER_CLIENT, 401), ("198.51.100.8:1", 401)] {
+    for (client, status) in [
+        (CLIENT, 401),
+        (CLIENT, 429),
+        (OTHER_CLIENT, 401),
+        ("198.51.100.8:1", 401),
+    ] {
         let mut connection = announced(&gateway, &proxy_header(client));
-        connection.send(wrong_login().bytes()).answer().expect(status);
+        connection
+            .send(wrong_login().bytes())
+            .answer()
+            .expect(status);
         // What the client itself sends of the kind is not read.
         let spoofed = wrong_login().header("X-Forwarded-For", "198.51.100.77");
         connection.send(spoofed.bytes()).answer().expect(429);
@@ -126,14 +163,24 @@ fn the_client_that_a_proxy_announces() {
 fn behind_an_announced_proxy_what_that_forwards_holds() {
     let gateway = announcing().start();
     let mut connection = announced(&gateway, &proxy_header("127.0.0.3:1"));
-    for (client, status) in [("198.51.100.7", 401), ("198.51.100.8", 401), ("198.51.100.7", 429)] {
+    for (client, status) in [
+        ("198.51.100.7", 401),
+        ("198.51.100.8", 401),
+        ("198.51.100.7", 429),
+    ] {
         let request = wrong_login().header("X-Forwarded-For", client);
         connection.send(request.bytes()).answer().expect(status);
     }
     // The proxy's own connection, for its health checks.
     let mut own = announced(&gateway, &proxy_header_local());
     assert!(own.is_usable());
-    own.send(wrong_login().header("X-Forwarded-For", "198.51.100.7").bytes()).answer().expect(429);
+    own.send(
+        wrong_login()
+            .header("X-Forwarded-For", "198.51.100.7")
+            .bytes(),
+    )
+    .answer()
+    .expect(429);
 }
 
 #[test]
@@ -149,7 +196,9 @@ fn a_proxy_that_announces_nobody_is_closed_and_counted() {
         assert!(!matches!(connection.try_answer(), Ok(Some(_))), "{bytes:?}");
         gateway.await_reached("proxy_header", number);
     }
-    eventually(SOON, "none is left", || gateway.metric("iem_gateway_connections", &[]) < 0.5);
+    eventually(SOON, "none is left", || {
+        gateway.metric("iem_gateway_connections", &[]) < 0.5
+    });
     assert!(announced(&gateway, &proxy_header(CLIENT)).is_usable());
 }
 
@@ -165,29 +214,45 @@ fn a_header_from_elsewhere_is_no_http() {
     }
     // Nor from a proxy, where it is not asked for.
     let gateway = home().start();
-    let mut connection = announced(&gateway, &[proxy_header(CLIENT), get(HEALTHCHECK).bytes()].concat());
+    let mut connection = announced(
+        &gateway,
+        &[proxy_header(CLIENT), get(HEALTHCHECK).bytes()].concat(),
+    );
     assert!(!matches!(connection.try_answer(), Ok(Some(answer)) if answer.status < 400));
 }
 
 #[test]
 fn connections_are_counted_by_the_announced_client() {
-    let gateway = announcing().set("server.max_connections_per_peer", 1).start();
+    let gateway = announcing()
+        .set("server.max_connections_per_peer", 1)
+        .start();
     let mut first = announced(&gateway, &proxy_header(CLIENT));
     assert!(first.is_usable());
-    announced(&gateway, &proxy_header(CLIENT)).answer().expect(503).says_when_to_retry();
+    announced(&gateway, &proxy_header(CLIENT))
+        .answer()
+        .expect(503)
+        .says_when_to_retry();
     gateway.await_reached("connections_per_peer", 1);
     assert!(announced(&gateway, &proxy_header(OTHER_CLIENT)).is_usable());
     let own = [(); 3].map(|()| announced(&gateway, &proxy_header_local()));
-    assert!(own.into_iter().all(|mut connection| connection.is_usable()), "a proxy's own are not counted");
+    assert!(
+        own.into_iter().all(|mut connection| connection.is_usable()),
+        "a proxy's own are not counted"
+    );
     drop(first);
-    eventually(SOON, "room for another", || announced(&gateway, &proxy_header(CLIENT)).is_usable());
+    eventually(SOON, "room for another", || {
+        announced(&gateway, &proxy_header(CLIENT)).is_usable()
+    });
 }
 
 #[test]
 fn connections_of_a_proxy_that_announces_nobody_are_not_counted() {
     let gateway = home().set("server.max_connections_per_peer", 1).start();
     let held = [(); 4].map(|()| from(&gateway, PROXY));
-    assert!(held.into_iter().all(|mut connection| connection.is_usable()));
+    assert!(
+        held.into_iter()
+            .all(|mut connection| connection.is_usable())
+    );
     assert_eq!(gateway.reached("connections_per_peer"), 0);
 }
 
@@ -200,8 +265,13 @@ fn the_header_stands_before_tls() {
     let proxy = start_proxy(gateway.address, IpAddr::from(PROXY), proxy_header(CLIENT));
     let log_in = |version: &str| {
         let url = format!("https://{proxy}/api/v1/user/token");
-        let curl =
-            Curl::new(&home, "ca.pem").args(&[version, "-X", "POST", "-u", "alice@acme.example:wrong"]);
+        let curl = Curl::new(&home, "ca.pem").args(&[
+            version,
+            "-X",
+            "POST",
+            "-u",
+            "alice@acme.example:wrong",
+        ]);
         curl.arg(url).answer().status
     };
     assert_eq!(log_in("--http2"), 401);
@@ -214,7 +284,14 @@ fn the_header_stands_before_tls() {
 
 #[test]
 fn the_log_names_the_client() {
-    let gateway = home().set("server.proxies", vec!["127.0.0.1"]).set("logging.level", "debug").spawn();
-    gateway.send(&get(HEALTHCHECK).header("X-Forwarded-For", "198.51.100.7")).expect(200);
-    eventually(SOON, "a line of the log", || gateway.log().contains("peer=198.51.100.7"));
+    let gateway = home()
+        .set("server.proxies", vec!["127.0.0.1"])
+        .set("logging.level", "debug")
+        .spawn();
+    gateway
+        .send(&get(HEALTHCHECK).header("X-Forwarded-For", "198.51.100.7"))
+        .expect(200);
+    eventually(SOON, "a line of the log", || {
+        gateway.log().contains("peer=198.51.100.7")
+    });
 }

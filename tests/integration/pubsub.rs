@@ -1,5 +1,6 @@
-//! A gateway on Google's Pub/Sub emulator: order by key under concurrency, and the faults of a backend. The emulator
-//! forgets its topics and messages when it is stopped, so what was acknowledged is read before.
+//! A gateway on Google's Pub/Sub emulator: order by key under concurrency, and the faults of a
+//! backend. The emulator forgets its topics and messages when it is stopped, so what was
+//! acknowledged is read before.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,7 +17,9 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// A gateway whose events go to this topic, with two workers and a short deadline.
 fn start(pubsub: &PubSub, topic: &str, ordering: bool) -> Gateway {
     let home = Home::new().events_at_pubsub(&pubsub.endpoint(), topic);
-    let home = home.set("topics.events.workers", 2).set("topics.events.ordering", ordering);
+    let home = home
+        .set("topics.events.workers", 2)
+        .set("topics.events.ordering", ordering);
     home.set("topics.events.deadline", "2s").start()
 }
 
@@ -31,19 +34,35 @@ fn many_connections_keep_the_order_by_key_and_each_record_is_there_once() {
     let pubsub = PubSub::shared();
     pubsub.create_topic("order");
     let home = Home::new().events_at_pubsub(&pubsub.endpoint(), "order");
-    let gateway = home.set("topics.events.workers", 4).set("topics.events.ordering", true).start();
+    let gateway = home
+        .set("topics.events.workers", 4)
+        .set("topics.events.ordering", true)
+        .start();
     let load = Load::start(gateway.address, &gateway.token("alice"), "order", 32, 300);
     gateway.await_answers(200, 1500);
     let ledger = load.stop();
-    assert_eq!(ledger.answers.keys().collect::<Vec<_>>(), [&200], "without a fault");
+    assert_eq!(
+        ledger.answers.keys().collect::<Vec<_>>(),
+        [&200],
+        "without a fault"
+    );
 
     let arrived = read_pubsub(pubsub, "order");
-    assert!(arrived.iter().all(|record| record.key == record.attributes["subject"]), "keys are sent");
+    assert!(
+        arrived
+            .iter()
+            .all(|record| record.key == record.attributes["subject"]),
+        "keys are sent"
+    );
     let ids = test_ids(&arrived);
     ledger.all_there(&ids);
     ledger.in_order(&ids);
     ledger.none_twice(&ids);
-    assert_eq!(ids.len(), ledger.published.len(), "what was answered, and nothing else");
+    assert_eq!(
+        ids.len(),
+        ledger.published.len(),
+        "what was answered, and nothing else"
+    );
 }
 
 #[test]
@@ -51,11 +70,20 @@ fn without_ordering_no_key_is_sent_and_each_record_is_there_once() {
     let pubsub = PubSub::shared();
     pubsub.create_topic("disorder");
     let gateway = start(pubsub, "disorder", false);
-    let load = Load::start(gateway.address, &gateway.token("alice"), "disorder", 32, 300);
+    let load = Load::start(
+        gateway.address,
+        &gateway.token("alice"),
+        "disorder",
+        32,
+        300,
+    );
     gateway.await_answers(200, 1000);
     let ledger = load.stop();
     let arrived = read_pubsub(pubsub, "disorder");
-    assert!(arrived.iter().all(|record| record.key.is_empty()), "no keys are sent");
+    assert!(
+        arrived.iter().all(|record| record.key.is_empty()),
+        "no keys are sent"
+    );
     let ids = test_ids(&arrived);
     ledger.all_there(&ids);
     ledger.none_twice(&ids);
@@ -72,11 +100,15 @@ fn an_emulator_that_hangs_for_longer_than_the_deadline() {
         gateway.await_answers(200, 100);
         pubsub.pause();
         gateway.await_answers(503, 32);
-        eventually(AMPLE, "not ready", || gateway.admin("/readyz").status == 503);
+        eventually(AMPLE, "not ready", || {
+            gateway.admin("/readyz").status == 503
+        });
         gateway.publish("/publish/metrics/", RECORD).expect(200);
         pubsub.resume();
         gateway.await_answers(200, 100);
-        eventually(AMPLE, "ready again", || gateway.admin("/readyz").status == 200);
+        eventually(AMPLE, "ready again", || {
+            gateway.admin("/readyz").status == 200
+        });
         let ledger = load.stop();
 
         ledger.answered_within(DEADLINE);
@@ -108,13 +140,20 @@ fn an_emulator_that_is_killed_and_started_again() {
     });
     pubsub.restart();
     eventually(AMPLE, "readiness names the topic", || {
-        gateway.admin("/readyz").text().contains("gcloud pubsub topics create killed")
+        gateway
+            .admin("/readyz")
+            .text()
+            .contains("gcloud pubsub topics create killed")
     });
     load.stop().answered_within(DEADLINE);
 
     pubsub.create_topic("killed");
-    eventually(AMPLE, "service returns", || gateway.publish(EVENTS, RECORD).status == 200);
-    eventually(AMPLE, "ready again", || gateway.admin("/readyz").status == 200);
+    eventually(AMPLE, "service returns", || {
+        gateway.publish(EVENTS, RECORD).status == 200
+    });
+    eventually(AMPLE, "ready again", || {
+        gateway.admin("/readyz").status == 200
+    });
     let load = Load::start(gateway.address, &token, "after", 16, 300);
     gateway.await_answers(200, 200);
     let after = load.stop();
@@ -129,17 +168,27 @@ fn a_topic_that_is_deleted_and_made_again() {
     let gateway = start(pubsub, "deleted", false);
     gateway.publish(EVENTS, RECORD).expect(200);
     pubsub.delete_topic("deleted");
-    gateway.publish(EVENTS, RECORD).expect(503).says_when_to_retry();
+    gateway
+        .publish(EVENTS, RECORD)
+        .expect(503)
+        .says_when_to_retry();
     eventually(AMPLE, "readiness names the topic", || {
         let answer = gateway.admin("/readyz");
-        answer.status == 503 && answer.text().contains("gcloud pubsub topics create deleted")
+        answer.status == 503
+            && answer
+                .text()
+                .contains("gcloud pubsub topics create deleted")
     });
     gateway.publish("/publish/metrics/", RECORD).expect(200);
 
     pubsub.delete_subscription("deleted");
     pubsub.create_topic("deleted");
-    eventually(AMPLE, "service returns with the topic", || gateway.publish(EVENTS, RECORD).status == 200);
-    eventually(AMPLE, "ready again", || gateway.admin("/readyz").status == 200);
+    eventually(AMPLE, "service returns with the topic", || {
+        gateway.publish(EVENTS, RECORD).status == 200
+    });
+    eventually(AMPLE, "ready again", || {
+        gateway.admin("/readyz").status == 200
+    });
     assert!(!read_pubsub(pubsub, "deleted").is_empty());
 }
 
@@ -149,9 +198,16 @@ fn a_record_that_no_request_can_hold_is_413_and_others_pass() {
     pubsub.create_topic("large");
     let home = Home::new().events_at_pubsub(&pubsub.endpoint(), "large");
     let gateway = home.set("server.max_body", "12 MiB").start();
-    let large = format!(r#"{{"envcustomerid":"acme","a":"{}"}}"#, "x".repeat(10_000_000));
+    let large = format!(
+        r#"{{"envcustomerid":"acme","a":"{}"}}"#,
+        "x".repeat(10_000_000)
+    );
     let answer = gateway.publish(EVENTS, large).expect(413);
-    assert_eq!(answer.json()["rejected"], serde_json::json!([0]), "{answer:?}");
+    assert_eq!(
+        answer.json()["rejected"],
+        serde_json::json!([0]),
+        "{answer:?}"
+    );
     gateway.publish(EVENTS, RECORD).expect(200);
     assert_eq!(read_pubsub(pubsub, "large").len(), 1);
 }

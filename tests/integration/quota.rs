@@ -15,7 +15,10 @@ const SLOWLY: i64 = 3;
 fn one_customers_flood_is_429_and_raises_no_error_of_anothers() {
     let home = Home::new().set("quota.records", SLOWLY);
     let home = home.edit_directory(|text| {
-        text.replace("id = \"globex\"\n", "id = \"globex\"\nquota = { records = 0, bytes = \"0 B\" }\n")
+        text.replace(
+            "id = \"globex\"\n",
+            "id = \"globex\"\nquota = { records = 0, bytes = \"0 B\" }\n",
+        )
     });
     let gateway = home.start();
     let (alice, bob) = (gateway.token("alice"), gateway.token("bob"));
@@ -23,25 +26,43 @@ fn one_customers_flood_is_429_and_raises_no_error_of_anothers() {
     let (mut taken, mut refused) = (0_usize, 0_u32);
     for _ in 0..200 {
         flood.send(post(EVENTS, RECORD).cookie(&alice).bytes());
-        other.send(post(EVENTS, r#"{"envcustomerid":"globex"}"#).cookie(&bob).bytes());
+        other.send(
+            post(EVENTS, r#"{"envcustomerid":"globex"}"#)
+                .cookie(&bob)
+                .bytes(),
+        );
         let answer = flood.answer();
         if answer.status == 200 {
             taken += 1;
         } else {
             let answer = answer.expect(429).says_when_to_retry();
-            assert_eq!(answer.message(), "The customer is over its quota, try again later");
+            assert_eq!(
+                answer.message(),
+                "The customer is over its quota, try again later"
+            );
             refused += 1;
         }
         other.answer().expect(200);
     }
     assert!(refused > 0, "{taken} taken");
     let records = home.records("events");
-    assert_eq!(records.iter().filter(|record| record.attribute("customerid") == "acme").count(), taken);
+    assert_eq!(
+        records
+            .iter()
+            .filter(|record| record.attribute("customerid") == "acme")
+            .count(),
+        taken
+    );
     assert_eq!(records.len(), taken + 200);
-    assert!((gateway.metric("iem_gateway_over_quota_records_total", &[]) - f64::from(refused)).abs() < 0.5);
-    eventually(Duration::from_secs(5), "the customer may send again", || {
-        gateway.publish(METRICS, RECORD).status == 200
-    });
+    assert!(
+        (gateway.metric("iem_gateway_over_quota_records_total", &[]) - f64::from(refused)).abs()
+            < 0.5
+    );
+    eventually(
+        Duration::from_secs(5),
+        "the customer may send again",
+        || gateway.publish(METRICS, RECORD).status == 200,
+    );
 }
 
 #[test]
@@ -49,9 +70,18 @@ fn more_bytes_than_a_second_may_ever_hold_are_answered() {
     let home = Home::new().set("quota.bytes", "1 KiB");
     let gateway = home.start();
     gateway.publish(EVENTS, RECORD).expect(200);
-    let large = format!(r#"{{"envcustomerid":"acme","text":"{}"}}"#, "x".repeat(2000));
-    let answer = gateway.publish(EVENTS, large.clone()).expect(429).says_when_to_retry();
-    assert_eq!(answer.message(), "The customer may never send so much at once, send less in a request");
+    let large = format!(
+        r#"{{"envcustomerid":"acme","text":"{}"}}"#,
+        "x".repeat(2000)
+    );
+    let answer = gateway
+        .publish(EVENTS, large.clone())
+        .expect(429)
+        .says_when_to_retry();
+    assert_eq!(
+        answer.message(),
+        "The customer may never send so much at once, send less in a request"
+    );
 
     // The directory is followed while the gateway runs.
     let changed = home.run(&["customer", "quota", "acme", "--bytes", "1 MiB"]);

@@ -1,5 +1,6 @@
-//! What an operator changes in the directory holds for tokens that are already out, while the gateway runs: through
-//! the real command line, and by a file that changes behind the gateway's back.
+//! What an operator changes in the directory holds for tokens that are already out, while the
+//! gateway runs: through the real command line, and by a file that changes behind the gateway's
+//! back.
 
 use std::time::Duration;
 
@@ -16,7 +17,9 @@ const NOT_ASSOCIATED: &str = r#"{"message":"User is not associated with the cust
 const SOON: Duration = Duration::from_secs(5);
 
 fn text_of(gateway: &Gateway, token: &str) -> String {
-    gateway.send(&post("/publish/allevents/", r#"{"envcustomerid":"acme"}"#).cookie(token)).text()
+    gateway
+        .send(&post("/publish/allevents/", r#"{"envcustomerid":"acme"}"#).cookie(token))
+        .text()
 }
 
 /// Runs a command on the directory of the running gateway.
@@ -31,8 +34,16 @@ fn each_change_holds_for_tokens_already_out_and_is_taken_back_likewise() {
     let token = gateway.token("alice");
     assert_eq!(text_of(&gateway, &token), PUBLISHED);
     let changes: [(&[&str], &str, &[&str]); 3] = [
-        (&["user", "disable", "alice@acme.example"], INVALID, &["user", "enable", "alice@acme.example"]),
-        (&["customer", "deactivate", "acme"], INACTIVE, &["customer", "activate", "acme"]),
+        (
+            &["user", "disable", "alice@acme.example"],
+            INVALID,
+            &["user", "enable", "alice@acme.example"],
+        ),
+        (
+            &["customer", "deactivate", "acme"],
+            INACTIVE,
+            &["customer", "activate", "acme"],
+        ),
         (
             &["user", "revoke", "alice@acme.example", "acme"],
             NOT_ASSOCIATED,
@@ -41,9 +52,13 @@ fn each_change_holds_for_tokens_already_out_and_is_taken_back_likewise() {
     ];
     for (change, answer, back) in changes {
         command(&gateway, change, "");
-        eventually(SOON, &change.join(" "), || text_of(&gateway, &token) == answer);
+        eventually(SOON, &change.join(" "), || {
+            text_of(&gateway, &token) == answer
+        });
         command(&gateway, back, "");
-        eventually(SOON, &back.join(" "), || text_of(&gateway, &token) == PUBLISHED);
+        eventually(SOON, &back.join(" "), || {
+            text_of(&gateway, &token) == PUBLISHED
+        });
     }
 }
 
@@ -52,7 +67,10 @@ fn what_changes_while_a_body_comes_in_holds_for_it() {
     let gateway = Home::new().start();
     let other = gateway.token("root");
     for (change, answer) in [
-        (&["user", "revoke", "alice@acme.example", "acme"][..], NOT_ASSOCIATED),
+        (
+            &["user", "revoke", "alice@acme.example", "acme"][..],
+            NOT_ASSOCIATED,
+        ),
         (&["user", "disable", "alice@acme.example"], INVALID),
     ] {
         let token = gateway.token("alice");
@@ -63,7 +81,9 @@ fn what_changes_while_a_body_comes_in_holds_for_it() {
         // Another connection's answer, from the same threads, comes after that head has been read.
         assert_eq!(text_of(&gateway, &other), PUBLISHED);
         command(&gateway, change, "");
-        eventually(SOON, &change.join(" "), || text_of(&gateway, &token) == answer);
+        eventually(SOON, &change.join(" "), || {
+            text_of(&gateway, &token) == answer
+        });
         slow.send(r#""envcustomerid":"acme"}"#);
         assert_eq!(slow.answer().text(), answer);
     }
@@ -73,15 +93,30 @@ fn what_changes_while_a_body_comes_in_holds_for_it() {
 fn a_removed_user_and_customer_are_unknown() {
     let gateway = Home::new().start();
     let (alice, root) = (gateway.token("alice"), gateway.token("root"));
-    let refresh = gateway.log_in("alice@acme.example", "alice-password").expect(200).refresh_token();
+    let refresh = gateway
+        .log_in("alice@acme.example", "alice-password")
+        .expect(200)
+        .refresh_token();
     command(&gateway, &["user", "remove", "alice@acme.example"], "");
-    eventually(SOON, "a removed user", || text_of(&gateway, &alice) == INVALID);
-    let refresh = post("/api/v1/user/token/refresh", format!(r#"{{"refresh_token":"{refresh}"}}"#));
-    gateway.send(&refresh).expect(401).body_is(r#"{"detail":"Invalid refresh token."}"#);
-    gateway.log_in("alice@acme.example", "alice-password").expect(401);
+    eventually(SOON, "a removed user", || {
+        text_of(&gateway, &alice) == INVALID
+    });
+    let refresh = post(
+        "/api/v1/user/token/refresh",
+        format!(r#"{{"refresh_token":"{refresh}"}}"#),
+    );
+    gateway
+        .send(&refresh)
+        .expect(401)
+        .body_is(r#"{"detail":"Invalid refresh token."}"#);
+    gateway
+        .log_in("alice@acme.example", "alice-password")
+        .expect(401);
 
     command(&gateway, &["customer", "remove", "acme"], "");
-    eventually(SOON, "a removed customer", || text_of(&gateway, &root) == INACTIVE);
+    eventually(SOON, "a removed customer", || {
+        text_of(&gateway, &root) == INACTIVE
+    });
 }
 
 #[test]
@@ -90,31 +125,56 @@ fn a_changed_password_holds_for_logins_and_for_verified_basic_credentials() {
     let ticket = |password: &str| {
         let body = r#"{"state":6,"sysid":"1"}"#;
         let request = post("/gbp/push/acme?integrationid=servicenow-1", body);
-        gateway.send(&request.basic("alice@acme.example", password)).status
+        gateway
+            .send(&request.basic("alice@acme.example", password))
+            .status
     };
     // Twice, so that the second is answered from what the gateway remembers.
-    assert_eq!([ticket("alice-password"), ticket("alice-password")], [200, 200]);
-    command(&gateway, &["user", "passwd", "alice@acme.example", "--password-stdin"], "another-password-1\n");
-    eventually(SOON, "the old password is refused", || ticket("alice-password") == 403);
+    assert_eq!(
+        [ticket("alice-password"), ticket("alice-password")],
+        [200, 200]
+    );
+    command(
+        &gateway,
+        &["user", "passwd", "alice@acme.example", "--password-stdin"],
+        "another-password-1\n",
+    );
+    eventually(SOON, "the old password is refused", || {
+        ticket("alice-password") == 403
+    });
     assert_eq!(ticket("another-password-1"), 200);
-    gateway.log_in("alice@acme.example", "another-password-1").expect(200);
+    gateway
+        .log_in("alice@acme.example", "another-password-1")
+        .expect(200);
 }
 
 #[test]
 fn a_disabled_user_can_neither_refresh_nor_send_tickets() {
     let gateway = Home::new().start();
-    let answer = gateway.log_in("alice@acme.example", "alice-password").expect(200);
+    let answer = gateway
+        .log_in("alice@acme.example", "alice-password")
+        .expect(200);
     let token = answer.access_token();
     let body = r#"{"state":6,"sysid":"1"}"#;
     let ticket = post("/gbp/push/acme?integrationid=servicenow-1", body);
     let basic = ticket.clone().basic("alice@acme.example", "alice-password");
     gateway.send(&basic).expect(200);
     command(&gateway, &["user", "disable", "alice@acme.example"], "");
-    eventually(SOON, "a disabled user", || text_of(&gateway, &token) == INVALID);
+    eventually(SOON, "a disabled user", || {
+        text_of(&gateway, &token) == INVALID
+    });
     let refresh = format!(r#"{{"refresh_token":"{}"}}"#, answer.refresh_token());
-    gateway.send(&post("/api/v1/user/token/refresh", refresh)).expect(401);
-    gateway.send(&ticket.cookie(&token)).expect(401).body_is(INVALID);
-    gateway.send(&basic).expect(403).body_is(r#"{"message":"Invalid credentials"}"#);
+    gateway
+        .send(&post("/api/v1/user/token/refresh", refresh))
+        .expect(401);
+    gateway
+        .send(&ticket.cookie(&token))
+        .expect(401)
+        .body_is(INVALID);
+    gateway
+        .send(&basic)
+        .expect(403)
+        .body_is(r#"{"message":"Invalid credentials"}"#);
 }
 
 #[test]
@@ -123,10 +183,16 @@ fn an_integration_is_added_and_removed_while_the_gateway_runs() {
     let token = gateway.token("alice");
     let send = || {
         let body = r#"{"state":6,"sysid":"1"}"#;
-        gateway.send(&post("/gbp/push/acme?integrationid=new", body).cookie(&token)).status
+        gateway
+            .send(&post("/gbp/push/acme?integrationid=new", body).cookie(&token))
+            .status
     };
     assert_eq!(send(), 404);
-    command(&gateway, &["integration", "add", "acme", "new", "--state", "3=resolved"], "");
+    command(
+        &gateway,
+        &["integration", "add", "acme", "new", "--state", "3=resolved"],
+        "",
+    );
     eventually(SOON, "a new integration", || send() == 200);
     command(&gateway, &["integration", "remove", "acme", "new"], "");
     eventually(SOON, "a removed integration", || send() == 404);
@@ -136,7 +202,8 @@ fn an_integration_is_added_and_removed_while_the_gateway_runs() {
 fn a_directory_that_does_not_parse_leaves_the_last_good_one() {
     let gateway = Home::new().start();
     let token = gateway.token("alice");
-    let good = std::fs::read_to_string(gateway.home.path("directory.toml")).expect("the directory file");
+    let good =
+        std::fs::read_to_string(gateway.home.path("directory.toml")).expect("the directory file");
     for broken in ["[[user]\nemail", "", "[[customer]]\nid = 1\n", "\u{0}"] {
         gateway.home.write("directory.toml", broken);
         std::thread::sleep(Duration::from_millis(300));
@@ -145,23 +212,39 @@ fn a_directory_that_does_not_parse_leaves_the_last_good_one() {
             assert_eq!(text_of(&gateway, &token), PUBLISHED, "after {broken:?}");
         }
         gateway.home.write("directory.toml", &good);
-        eventually(SOON, "the good directory again", || text_of(&gateway, &token) == PUBLISHED);
+        eventually(SOON, "the good directory again", || {
+            text_of(&gateway, &token) == PUBLISHED
+        });
     }
     std::fs::remove_file(gateway.home.path("directory.toml")).expect("the directory file");
     std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(text_of(&gateway, &token), PUBLISHED, "after the file was removed");
+    assert_eq!(
+        text_of(&gateway, &token),
+        PUBLISHED,
+        "after the file was removed"
+    );
     // And it still follows the file.
-    gateway.home.write("directory.toml", good.replace("enabled = true", "enabled = false"));
-    eventually(SOON, "a change after all that", || text_of(&gateway, &token) == INVALID);
+    gateway.home.write(
+        "directory.toml",
+        good.replace("enabled = true", "enabled = false"),
+    );
+    eventually(SOON, "a change after all that", || {
+        text_of(&gateway, &token) == INVALID
+    });
 }
 
 #[test]
 fn a_hangup_reads_the_directory_again_and_ends_nothing() {
     let mut gateway = Home::new().spawn();
     let token = gateway.token("alice");
-    gateway.home.clone().edit_directory(|text| text.replace("enabled = true", "enabled = false"));
+    gateway
+        .home
+        .clone()
+        .edit_directory(|text| text.replace("enabled = true", "enabled = false"));
     gateway.signal(Signal::HUP);
-    eventually(SOON, "the change after a hangup", || text_of(&gateway, &token) == INVALID);
+    eventually(SOON, "the change after a hangup", || {
+        text_of(&gateway, &token) == INVALID
+    });
     gateway.signal(Signal::HUP);
     assert_eq!(gateway.admin("/livez").status, 200);
 }

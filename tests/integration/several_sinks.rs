@@ -8,7 +8,8 @@ use crate::kafka::faults::spare;
 const TICKETS: &str = "/gbp/push/acme?integrationid=servicenow-1";
 const METRIC: &str = r#"{"envcustomerid":"acme","entity":"e"}"#;
 
-/// Tickets go to Kafka, events to Pub/Sub, all else to files. Kafka hangs: tickets alone are refused.
+/// Tickets go to Kafka, events to Pub/Sub, all else to files. Kafka hangs: tickets alone are
+/// refused.
 #[test]
 fn an_outage_of_one_sink_leaves_the_topics_of_the_others_alone() {
     let ((kafka, _turn), pubsub) = (spare(), PubSub::shared());
@@ -30,23 +31,48 @@ fn an_outage_of_one_sink_leaves_the_topics_of_the_others_alone() {
     let load = Load::start(gateway.address, &token, "event", 8, 100);
     kafka.pause(0);
     ticket(2).expect(503).says_when_to_retry();
-    eventually(AMPLE, "not ready", || gateway.admin("/readyz").status == 503);
-    let reasons = gateway.admin("/readyz").json()["reasons"].as_array().expect("reasons").clone();
+    eventually(AMPLE, "not ready", || {
+        gateway.admin("/readyz").status == 503
+    });
+    let reasons = gateway.admin("/readyz").json()["reasons"]
+        .as_array()
+        .expect("reasons")
+        .clone();
     let of_tickets = |reason: &serde_json::Value| {
-        reason.as_str().is_some_and(|reason| reason.starts_with("topic tickets at sink kafka: "))
+        reason
+            .as_str()
+            .is_some_and(|reason| reason.starts_with("topic tickets at sink kafka: "))
     };
-    assert!(!reasons.is_empty() && reasons.iter().all(of_tickets), "{reasons:?}");
+    assert!(
+        !reasons.is_empty() && reasons.iter().all(of_tickets),
+        "{reasons:?}"
+    );
     gateway.await_answers(200, 200);
     gateway.publish("/publish/metrics/", METRIC).expect(200);
     kafka.resume(0);
     eventually(AMPLE, "tickets again", || ticket(3).status == 200);
-    eventually(AMPLE, "ready again", || gateway.admin("/readyz").status == 200);
+    eventually(AMPLE, "ready again", || {
+        gateway.admin("/readyz").status == 200
+    });
 
     let ledger = load.stop();
-    assert_eq!(ledger.answers.keys().collect::<Vec<_>>(), [&200], "events do not notice");
+    assert_eq!(
+        ledger.answers.keys().collect::<Vec<_>>(),
+        [&200],
+        "events do not notice"
+    );
     ledger.all_there(&test_ids(&read_pubsub(pubsub, "several-events")));
     assert_eq!(gateway.home.records("metrics").len(), 2);
     let tickets = read_kafka(kafka, "several-tickets");
-    assert!(tickets.iter().any(|ticket| ticket.data == br#"{"state":3,"sysid":"t"}"#), "{tickets:?}");
-    assert!(tickets.iter().all(|ticket| ticket.attributes["type"] == "iem.ticket"));
+    assert!(
+        tickets
+            .iter()
+            .any(|ticket| ticket.data == br#"{"state":3,"sysid":"t"}"#),
+        "{tickets:?}"
+    );
+    assert!(
+        tickets
+            .iter()
+            .all(|ticket| ticket.attributes["type"] == "iem.ticket")
+    );
 }

@@ -1,4 +1,5 @@
-//! A slow client costs nobody else: not while it sends its head, its body, or while it does not read.
+//! A slow client costs nobody else: not while it sends its head, its body, or while it does not
+//! read.
 
 use std::time::{Duration, Instant};
 
@@ -14,15 +15,24 @@ const PROMPT: Duration = Duration::from_secs(5);
 fn serves_others(gateway: &Gateway) {
     let begin = Instant::now();
     gateway.publish("/publish/allevents/", RECORD).expect(200);
-    assert!(begin.elapsed() < PROMPT, "another client waited {:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < PROMPT,
+        "another client waited {:?}",
+        begin.elapsed()
+    );
 }
 
-/// Reads to the connection's end: no answer, or one that no client takes for an invitation to send again.
+/// Reads to the connection's end: no answer, or one that no client takes for an invitation to send
+/// again.
 fn ends_without_408(connection: &mut Connection) {
     match connection.try_answer() {
         Ok(Some(answer)) => assert!(answer.status >= 400 && answer.status != 408, "{answer:?}"),
         Ok(None) => {}
-        Err(error) => assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "the connection stays open"),
+        Err(error) => assert_ne!(
+            error.kind(),
+            std::io::ErrorKind::WouldBlock,
+            "the connection stays open"
+        ),
     }
 }
 
@@ -65,7 +75,10 @@ fn a_body_of_drops_is_bounded_as_a_whole() {
     ));
     let late = Instant::now() + Duration::from_secs(15);
     while slow.try_send(" ").is_ok() && !slow.has_begun_to_answer() {
-        assert!(Instant::now() < late, "one byte at a time holds a connection for ever");
+        assert!(
+            Instant::now() < late,
+            "one byte at a time holds a connection for ever"
+        );
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -75,7 +88,10 @@ fn a_body_of_drops_is_bounded_as_a_whole() {
 fn drip(mut send: impl FnMut() -> std::io::Result<()>) {
     let late = Instant::now() + Duration::from_secs(15);
     while send().is_ok() {
-        assert!(Instant::now() < late, "a few bytes at a time hold a connection for ever");
+        assert!(
+            Instant::now() < late,
+            "a few bytes at a time hold a connection for ever"
+        );
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -83,7 +99,10 @@ fn drip(mut send: impl FnMut() -> std::io::Result<()>) {
 #[test]
 fn a_handshake_of_drops_ends_the_connection() {
     let authority = Authority::new("authority");
-    let gateway = Home::new().with_tls(&authority.gateway()).set("server.header_timeout", "1s").start();
+    let gateway = Home::new()
+        .with_tls(&authority.gateway())
+        .set("server.header_timeout", "1s")
+        .start();
     let mut slow = gateway.connect();
     let hello = client_hello(&authority);
     let mut drops = hello.chunks(1);
@@ -98,14 +117,31 @@ fn a_handshake_of_drops_ends_the_connection() {
 fn a_head_of_drops_over_http2_ends_the_connection() {
     let gateway = Home::new().set("server.header_timeout", "1s").start();
     let mut slow = Frames::open(gateway.address, &[]);
-    slow.send(&Frame::new(HEADERS, 0, 1, header_block(&[(":method", "POST")]))).expect("the gateway reads");
-    let mut drops =
-        (0..).map(|number| Frame::new(CONTINUATION, 0, 1, header_block(&[("x", &number.to_string())])));
+    slow.send(&Frame::new(
+        HEADERS,
+        0,
+        1,
+        header_block(&[(":method", "POST")]),
+    ))
+    .expect("the gateway reads");
+    let mut drops = (0..).map(|number| {
+        Frame::new(
+            CONTINUATION,
+            0,
+            1,
+            header_block(&[("x", &number.to_string())]),
+        )
+    });
     drip(|| slow.send(&drops.next().expect("there is no last one")));
     serves_others(&gateway);
 
     let mut slow = Frames::open(gateway.address, &[]);
-    let head = Frame::headers(1, &[(":method", "POST"), (":scheme", "http"), (":path", "/")], true).bytes();
+    let head = Frame::headers(
+        1,
+        &[(":method", "POST"), (":scheme", "http"), (":path", "/")],
+        true,
+    )
+    .bytes();
     let mut drops = head.chunks(1).cycle();
     drip(|| slow.send_bytes(drops.next().expect("there is no last one")));
     serves_others(&gateway);
@@ -124,12 +160,15 @@ fn bodies_that_do_not_come_over_http2_are_answered_one_by_one() {
     ];
     let mut slow = Frames::open(gateway.address, &[]);
     for stream in [1, 3, 5, 7] {
-        slow.send(&Frame::headers(stream, &head, false)).expect("the gateway reads");
-        slow.send(&Frame::new(DATA, 0, stream, "{")).expect("the gateway reads");
+        slow.send(&Frame::headers(stream, &head, false))
+            .expect("the gateway reads");
+        slow.send(&Frame::new(DATA, 0, stream, "{"))
+            .expect("the gateway reads");
     }
     serves_others(&gateway);
     // One of them comes, in drops, for longer than it is given; one comes in time.
-    slow.send(&Frame::new(DATA, 1, 7, &RECORD[1..])).expect("the gateway reads");
+    slow.send(&Frame::new(DATA, 1, 7, &RECORD[1..]))
+        .expect("the gateway reads");
     let mut answered = Vec::new();
     while answered.len() < 4 {
         let _ = slow.send(&Frame::new(DATA, 0, 1, " "));
@@ -173,14 +212,23 @@ fn the_time_for_a_head_may_end_while_a_request_is_answered() {
 
 #[test]
 fn an_idle_connection_outlives_the_time_that_a_head_and_a_body_are_given() {
-    let gateway = Home::new().set("server.header_timeout", "1s").set("server.body_timeout", "1s").start();
+    let gateway = Home::new()
+        .set("server.header_timeout", "1s")
+        .set("server.body_timeout", "1s")
+        .start();
     let token = gateway.token("alice");
     let mut connection = gateway.connect();
     for _ in 0..2 {
-        connection.send(post("/publish/allevents/", RECORD).cookie(&token).bytes()).answer().expect(200);
+        connection
+            .send(post("/publish/allevents/", RECORD).cookie(&token).bytes())
+            .answer()
+            .expect(200);
         std::thread::sleep(Duration::from_millis(2500));
     }
-    assert!(connection.is_usable(), "idle longer than the header timeout");
+    assert!(
+        connection.is_usable(),
+        "idle longer than the header timeout"
+    );
 }
 
 #[test]
@@ -201,22 +249,44 @@ fn a_connection_beyond_the_most_is_told_so_until_there_is_room() {
 fn logins_at_their_real_cost_hold_up_no_publisher() {
     let home = Home::new();
     // Made by the command line, so with the hash that users get, not with the tests' own.
-    let add = ["user", "add", "costly@acme.example", "--name", "Costly", "--password-stdin"];
-    assert!(home.run_with_input(&add, "a-long-password\n").status.success());
-    let gateway = home.set("login.failures_per_user", 1000).set("login.failures_per_peer", 1000).start();
+    let add = [
+        "user",
+        "add",
+        "costly@acme.example",
+        "--name",
+        "Costly",
+        "--password-stdin",
+    ];
+    assert!(
+        home.run_with_input(&add, "a-long-password\n")
+            .status
+            .success()
+    );
+    let gateway = home
+        .set("login.failures_per_user", 1000)
+        .set("login.failures_per_peer", 1000)
+        .start();
     let token = gateway.token("alice");
     std::thread::scope(|scope| {
         for number in 0..40 {
             let gateway = &gateway;
             scope.spawn(move || {
-                let status = gateway.log_in("costly@acme.example", &format!("wrong-{number}")).status;
+                let status = gateway
+                    .log_in("costly@acme.example", &format!("wrong-{number}"))
+                    .status;
                 assert!([401, 503].contains(&status), "{status}");
             });
         }
         for _ in 0..20 {
             let begin = Instant::now();
-            gateway.send(&post("/publish/allevents/", RECORD).cookie(&token)).expect(200);
-            assert!(begin.elapsed() < PROMPT, "a publisher waited {:?}", begin.elapsed());
+            gateway
+                .send(&post("/publish/allevents/", RECORD).cookie(&token))
+                .expect(200);
+            assert!(
+                begin.elapsed() < PROMPT,
+                "a publisher waited {:?}",
+                begin.elapsed()
+            );
         }
     });
 }

@@ -1,6 +1,6 @@
-//! Requests whose ends two readers may see in two places, as they reach a server behind a proxy: each is refused, or has
-//! one reading. Behind every one stands a good request with a good token, which nobody may take for a request of its own
-//! where the one before it was refused.
+//! Requests whose ends two readers may see in two places, as they reach a server behind a proxy:
+//! each is refused, or has one reading. Behind every one stands a good request with a good token,
+//! which nobody may take for a request of its own where the one before it was refused.
 
 mod bodies;
 mod heads;
@@ -53,14 +53,22 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let sink = ScriptedSink::new();
-        let home = Home::new().set("server.body_timeout", "1s").set("server.header_timeout", "5s");
+        let home = Home::new()
+            .set("server.body_timeout", "1s")
+            .set("server.header_timeout", "5s");
         let gateway = home.start_with(&sink);
         let token = gateway.token("alice");
-        Self { sink, gateway, token }
+        Self {
+            sink,
+            gateway,
+            token,
+        }
     }
 
     fn publish(&self, record: &str) -> Vec<u8> {
-        post("/publish/allevents/", record).cookie(&self.token).bytes()
+        post("/publish/allevents/", record)
+            .cookie(&self.token)
+            .bytes()
     }
 
     /// Sends each case and the good request behind it, at once and byte by byte.
@@ -68,19 +76,27 @@ impl Scene {
         let mut faults = Vec::new();
         for (name, text, read) in table {
             let hidden = String::from_utf8(self.publish(HIDDEN)).expect("a text");
-            let text =
-                text.replace("{hidden}", &hidden).replace("{hidden length}", &hidden.len().to_string());
+            let text = text
+                .replace("{hidden}", &hidden)
+                .replace("{hidden length}", &hidden.len().to_string());
             let text = text.replace("{hidden size}", &format!("{:x}", hidden.len()));
             let text = text.replace("{token}", &self.token).replace("{own}", OWN);
             let bytes = [text.as_bytes(), &self.publish(NEXT)].concat();
             for piece in [bytes.len(), 1] {
                 let seen = self.exchange(&bytes, piece);
                 if let Some(fault) = fault(read, text.contains(OWN), &seen) {
-                    faults.push(format!("{name}, {piece} bytes at once: {read:?}, {fault}: {seen:?}"));
+                    faults.push(format!(
+                        "{name}, {piece} bytes at once: {read:?}, {fault}: {seen:?}"
+                    ));
                 }
             }
         }
-        assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+        assert!(
+            faults.is_empty(),
+            "{} faults:\n{}",
+            faults.len(),
+            faults.join("\n")
+        );
     }
 
     fn exchange(&self, bytes: &[u8], piece: usize) -> Seen {
@@ -95,15 +111,23 @@ impl Scene {
         }
         let is_head = bytes.starts_with(b"HEAD ");
         let (answers, end) = read(&mut connection, is_head);
-        self.gateway.publish("/publish/allevents/", OTHERS).expect(200);
+        self.gateway
+            .publish("/publish/allevents/", OTHERS)
+            .expect(200);
         let published = self.sink.log("events").delivered.split_off(before);
-        let published =
-            published.into_iter().map(|record| String::from_utf8_lossy(&record.data).into_owned());
-        Seen { answers, end, published: published.filter(|record| record != OTHERS).collect() }
+        let published = published
+            .into_iter()
+            .map(|record| String::from_utf8_lossy(&record.data).into_owned());
+        Seen {
+            answers,
+            end,
+            published: published.filter(|record| record != OTHERS).collect(),
+        }
     }
 }
 
-/// Reads all answers; whether the connection then serves another request, has ended, or does neither.
+/// Reads all answers; whether the connection then serves another request, has ended, or does
+/// neither.
 fn read(connection: &mut Connection, is_head: bool) -> (Vec<Answer>, End) {
     let mut answers = Vec::new();
     if is_head {
@@ -112,11 +136,20 @@ fn read(connection: &mut Connection, is_head: bool) -> (Vec<Answer>, End) {
     loop {
         // The answer to NEXT is the last; a connection that stays open has no end to wait for.
         if answers.len() >= 2 && answers.last().is_some_and(|answer| answer.status == 200) {
-            return (answers, if connection.is_usable() { End::Open } else { End::Neither });
+            return (
+                answers,
+                if connection.is_usable() {
+                    End::Open
+                } else {
+                    End::Neither
+                },
+            );
         }
         match connection.try_answer() {
             Ok(Some(answer)) => answers.push(answer),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return (answers, End::Neither),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return (answers, End::Neither);
+            }
             Ok(None) | Err(_) => return (answers, End::Ended),
         }
     }
@@ -137,8 +170,11 @@ struct Seen {
 }
 
 fn fault(read: Read, has_record: bool, seen: &Seen) -> Option<&'static str> {
-    let refused =
-        |statuses: &[u16]| statuses.iter().all(|status| (400..500).contains(status) && *status != 408);
+    let refused = |statuses: &[u16]| {
+        statuses
+            .iter()
+            .all(|status| (400..500).contains(status) && *status != 408)
+    };
     let published: &[&str] = match read {
         Last(200) if has_record => &[OWN],
         Whole(200) if has_record => &[OWN, NEXT],
@@ -152,11 +188,20 @@ fn fault(read: Read, has_record: bool, seen: &Seen) -> Option<&'static str> {
         (Whole(status), [first, next]) => *first == status && *next == 200,
         _ => false,
     };
-    let end = if matches!(read, Whole(_)) { End::Open } else { End::Ended };
-    // A client that is not told keeps the connection for its next request; one of HTTP/1.0 does so only if told to.
-    let says_close =
-        |answer: &Answer| answer.version == "HTTP/1.0" || answer.header("connection") == Some("close");
-    let is_told = seen.answers.last().is_none_or(|last| says_close(last) == (end == End::Ended));
+    let end = if matches!(read, Whole(_)) {
+        End::Open
+    } else {
+        End::Ended
+    };
+    // A client that is not told keeps the connection for its next request; one of HTTP/1.0 does so
+    // only if told to.
+    let says_close = |answer: &Answer| {
+        answer.version == "HTTP/1.0" || answer.header("connection") == Some("close")
+    };
+    let is_told = seen
+        .answers
+        .last()
+        .is_none_or(|last| says_close(last) == (end == End::Ended));
     [
         (seen.published == published, "published otherwise"),
         (as_answered, "answered otherwise"),

@@ -1,5 +1,6 @@
-//! The soak: two gateways, one on plain HTTP and one behind TLS, at full load with all limits being hit. Memory stays
-//! flat, no thread and no descriptor is left behind, and every record answered 200 is in the files, once.
+//! The soak: two gateways, one on plain HTTP and one behind TLS, at full load with all limits being
+//! hit. Memory stays flat, no thread and no descriptor is left behind, and every record answered
+//! 200 is in the files, once.
 //!
 //! `scripts/soak` runs it, for ten minutes or as many seconds as it is told. It prints its figures.
 
@@ -25,20 +26,30 @@ use limits::{IDLE, LIMITS};
 use site::Site;
 
 const SECONDS: u64 = 600;
-/// Within which caches and buffers come to their size; a shorter soak has a third of its time for it.
+/// Within which caches and buffers come to their size; a shorter soak has a third of its time for
+/// it.
 const WARM_UP: u64 = 120;
-/// What a gateway may hold more at the end than after it has warmed up: the noise of an allocator with two serving
-/// threads. A leak of 100 bytes a request is far above it within minutes.
+/// What a gateway may hold more at the end than after it has warmed up: the noise of an allocator
+/// with two serving threads. A leak of 100 bytes a request is far above it within minutes.
 const GROWTH_KB_MAX: u64 = 16 << 10;
 /// For what idles to be closed: files, connections that linger, threads of the blocking pool.
 const SETTLE: Duration = Duration::from_mins(1);
 
-const TOPICS: [&str; 6] = ["events", "metrics", "entities", "services", "healthchecks", "tickets"];
+const TOPICS: [&str; 6] = [
+    "events",
+    "metrics",
+    "entities",
+    "services",
+    "healthchecks",
+    "tickets",
+];
 
 #[test]
 #[ignore = "takes minutes of a whole machine: scripts/soak"]
 fn memory_threads_and_descriptors_stay() {
-    let seconds = std::env::var("SOAK_SECONDS").ok().map_or(SECONDS, |text| text.parse().expect("seconds"));
+    let seconds = std::env::var("SOAK_SECONDS")
+        .ok()
+        .map_or(SECONDS, |text| text.parse().expect("seconds"));
     let mut sites = [Site::plain(), Site::secured()];
     let before = sites.each_ref().map(settled);
     let figures = sites.each_ref().map(|_| Figures::default());
@@ -56,7 +67,12 @@ fn memory_threads_and_descriptors_stay() {
         faults.extend(ends_in_order(site));
         faults.extend(records(site));
     }
-    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} faults:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
 }
 
 /// What a client does that runs into limits.
@@ -104,7 +120,14 @@ fn load(sites: &[Site; 2], figures: &[Figures; 2], seconds: u64) {
                 (often, bad::guess),
                 (often, bad::flood),
                 (often * 5, bad::reload_directory),
-                (seldom, if site.authority.is_some() { secured_troubles } else { bad::abuse_http2 }),
+                (
+                    seldom,
+                    if site.authority.is_some() {
+                        secured_troubles
+                    } else {
+                        bad::abuse_http2
+                    },
+                ),
             ];
             for (pause, trouble) in troubles {
                 scope.spawn(move || bad::again(site, pause, trouble));
@@ -144,15 +167,24 @@ fn idle(site: &Site) {
 
 fn limits_not_hit(site: &Site, seconds: u64) -> Vec<String> {
     let limits = || LIMITS.iter().filter(|limit| limit.is_of(site, seconds));
-    let hits: Vec<_> = limits().map(|limit| format!("{}: {}", limit.name, limit.hits(site))).collect();
-    eprintln!("limits hit at the {} gateway: {}\n", site.label, hits.join(", "));
+    let hits: Vec<_> = limits()
+        .map(|limit| format!("{}: {}", limit.name, limit.hits(site)))
+        .collect();
+    eprintln!(
+        "limits hit at the {} gateway: {}\n",
+        site.label,
+        hits.join(", ")
+    );
     let missed = limits().filter(|limit| limit.hits(site) == 0);
-    missed.map(|limit| format!("{}: never hit: {}", site.label, limit.name)).collect()
+    missed
+        .map(|limit| format!("{}: never hit: {}", site.label, limit.name))
+        .collect()
 }
 
 /// Threads and descriptors that are there though nobody is.
 fn left_behind(site: &Site, before: Sample) -> Vec<String> {
-    let is_back = |now: Sample| now.threads <= before.threads && now.descriptors <= before.descriptors;
+    let is_back =
+        |now: Sample| now.threads <= before.threads && now.descriptors <= before.descriptors;
     let mut now = Sample::of(site, Duration::ZERO);
     for _ in 0..SETTLE.as_secs() {
         if is_back(now) {
@@ -161,18 +193,32 @@ fn left_behind(site: &Site, before: Sample) -> Vec<String> {
         thread::sleep(Duration::from_secs(1));
         now = Sample::of(site, Duration::ZERO);
     }
-    eprintln!("{}: before {before:?}\n{}: after  {now:?}\n", site.label, site.label);
-    if is_back(now) { None } else { Some(format!("{}: left behind: {now:?} of {before:?}", site.label)) }
-        .into_iter()
-        .collect()
+    eprintln!(
+        "{}: before {before:?}\n{}: after  {now:?}\n",
+        site.label, site.label
+    );
+    if is_back(now) {
+        None
+    } else {
+        Some(format!(
+            "{}: left behind: {now:?} of {before:?}",
+            site.label
+        ))
+    }
+    .into_iter()
+    .collect()
 }
 
 fn memory(site: &Site, samples: &[Sample], seconds: u64) -> Vec<String> {
     let warm = WARM_UP.min(seconds / 3);
     let window = (seconds - warm) / 5;
-    let median =
-        |from: u64, to| median_resident_kb(samples, Duration::from_secs(from), Duration::from_secs(to));
-    let (warm, end) = (median(warm, warm + window), median(seconds - window, seconds));
+    let median = |from: u64, to| {
+        median_resident_kb(samples, Duration::from_secs(from), Duration::from_secs(to))
+    };
+    let (warm, end) = (
+        median(warm, warm + window),
+        median(seconds - window, seconds),
+    );
     let (peak, ceiling) = (site.status("VmHWM"), site.ceiling() / 1024);
     eprintln!(
         "{}: {:.1} MiB once warm, {:.1} MiB at the end, {:.1} MiB at most; `check` allows {:.1} MiB\n",
@@ -183,7 +229,8 @@ fn memory(site: &Site, samples: &[Sample], seconds: u64) -> Vec<String> {
         mebibytes(ceiling)
     );
     let grown = (end > warm + GROWTH_KB_MAX).then(|| format!("{}: memory grows", site.label));
-    let beyond = (peak > ceiling).then(|| format!("{}: memory is beyond what `check` says", site.label));
+    let beyond =
+        (peak > ceiling).then(|| format!("{}: memory is beyond what `check` says", site.label));
     grown.into_iter().chain(beyond).collect()
 }
 
@@ -191,8 +238,15 @@ fn memory(site: &Site, samples: &[Sample], seconds: u64) -> Vec<String> {
 fn answers(site: &Site) -> Vec<String> {
     const KNOWN: [u16; 8] = [0, 200, 400, 401, 413, 429, 431, 503];
     let answers = site.tally.counts().answers;
-    let unknown: Vec<_> = answers.keys().filter(|status| !KNOWN.contains(status)).collect();
-    if unknown.is_empty() { Vec::new() } else { vec![format!("{}: answers {unknown:?}", site.label)] }
+    let unknown: Vec<_> = answers
+        .keys()
+        .filter(|status| !KNOWN.contains(status))
+        .collect();
+    if unknown.is_empty() {
+        Vec::new()
+    } else {
+        vec![format!("{}: answers {unknown:?}", site.label)]
+    }
 }
 
 fn ends_in_order(site: &mut Site) -> Option<String> {
@@ -207,14 +261,19 @@ fn ends_in_order(site: &mut Site) -> Option<String> {
 fn records(site: &Site) -> Vec<String> {
     let mut found = Vec::new();
     for topic in TOPICS {
-        for_each_line(&site.gateway.home.path("data").join(topic), |line| found.push(id(line)));
+        for_each_line(&site.gateway.home.path("data").join(topic), |line| {
+            found.push(id(line))
+        });
     }
     found.sort_unstable();
     let twice = found.windows(2).filter(|pair| pair[0] == pair[1]).count();
     let mut ledger = site.tally.ledger();
     ledger.published.sort_unstable();
     let published = &ledger.published;
-    let lost = published.iter().filter(|id| found.binary_search(id).is_err()).count();
+    let lost = published
+        .iter()
+        .filter(|id| found.binary_search(id).is_err())
+        .count();
     let known = |id: &u64| published.binary_search(id).is_ok() || ledger.perhaps.contains(id);
     let refused = found.iter().filter(|id| !known(id)).count();
     let account = format!(
@@ -224,12 +283,19 @@ fn records(site: &Site) -> Vec<String> {
         found.len()
     );
     eprintln!("{account}");
-    if published.is_empty() || lost + twice + refused > 0 { vec![account] } else { Vec::new() }
+    if published.is_empty() || lost + twice + refused > 0 {
+        vec![account]
+    } else {
+        Vec::new()
+    }
 }
 
 /// The id that a client of the soak put into its record.
 fn id(line: &[u8]) -> u64 {
     let text = std::str::from_utf8(line).expect("lines are text");
-    let id = text.split_once(r#""test_id":""#).and_then(|(_, rest)| rest.split('"').next());
-    id.and_then(|id| id.parse().ok()).expect("an id of the soak")
+    let id = text
+        .split_once(r#""test_id":""#)
+        .and_then(|(_, rest)| rest.split('"').next());
+    id.and_then(|id| id.parse().ok())
+        .expect("an id of the soak")
 }

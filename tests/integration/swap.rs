@@ -1,5 +1,5 @@
-//! One line of configuration changes the sink, and nothing else changes: the same requests get the same answers, and
-//! readers that are not ours find the same records at each backend.
+//! One line of configuration changes the sink, and nothing else changes: the same requests get the
+//! same answers, and readers that are not ours find the same records at each backend.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -13,15 +13,21 @@ use crate::harness::{Arrived, Gateway, TOPICS, post, read_kafka, read_pubsub};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// Digits, escapes, the order of keys, white space and line breaks: a sink that takes bytes takes these as they are.
-const VERBATIM: &str =
-    "{\"z\" :\t-0.10E+400,\"a\":\"\\u00e4\\/ä\",\r\n  \"entityid\":\"web-01\", \"envcustomerid\":\"acme\"}";
+/// Digits, escapes, the order of keys, white space and line breaks: a sink that takes bytes takes
+/// these as they are.
+const VERBATIM: &str = "{\"z\" :\t-0.10E+400,\"a\":\"\\u00e4\\/ä\",\r\n  \"entityid\":\"web-01\", \"envcustomerid\":\"acme\"}";
 
 const TICKETS: &str = "/gbp/push/acme?integrationid=servicenow-1";
 
 /// One record of each kind: its path, topic, type and ordering key, and its body.
 const RECORDS: [(&str, &str, &str, &str, &str); 6] = [
-    ("/publish/allevents/", "events", "iem.event", "acme/web-01", VERBATIM),
+    (
+        "/publish/allevents/",
+        "events",
+        "iem.event",
+        "acme/web-01",
+        VERBATIM,
+    ),
     (
         "/publish/metrics/",
         "metrics",
@@ -29,7 +35,13 @@ const RECORDS: [(&str, &str, &str, &str, &str); 6] = [
         "acme/m",
         r#"{"envcustomerid":"acme","entity":"e","mappedentityid":"m"}"#,
     ),
-    ("/publish/entity/", "entities", "iem.entity", "acme/e", r#"{"envcustomer_id":"acme","entityid":"e"}"#),
+    (
+        "/publish/entity/",
+        "entities",
+        "iem.entity",
+        "acme/e",
+        r#"{"envcustomer_id":"acme","entityid":"e"}"#,
+    ),
     (
         "/publish/service/",
         "services",
@@ -44,7 +56,13 @@ const RECORDS: [(&str, &str, &str, &str, &str); 6] = [
         "acme/h",
         r#"{"envcustomer_id":"acme","host":"h"}"#,
     ),
-    (TICKETS, "tickets", "iem.ticket", "acme/t", r#"{"state":6,"sysid":"t"}"#),
+    (
+        TICKETS,
+        "tickets",
+        "iem.ticket",
+        "acme/t",
+        r#"{"state":6,"sysid":"t"}"#,
+    ),
 ];
 
 #[test]
@@ -60,8 +78,11 @@ fn one_line_swaps_the_sink_and_nothing_else() {
     }
 
     // The cases fail to log in more often than one client may in a minute.
-    home = home.set("login.failures_per_user", 1_000_000).set("login.failures_per_peer", 1_000_000);
-    let gateways = ["file", "kafka", "pubsub"].map(|sink| home.clone().set("sink.type", sink).start());
+    home = home
+        .set("login.failures_per_user", 1_000_000)
+        .set("login.failures_per_peer", 1_000_000);
+    let gateways =
+        ["file", "kafka", "pubsub"].map(|sink| home.clone().set("sink.type", sink).start());
     thread::scope(|scope| {
         for gateway in &gateways {
             scope.spawn(|| send_all(gateway));
@@ -72,14 +93,29 @@ fn one_line_swaps_the_sink_and_nothing_else() {
     let at_kafka = read(|topic| read_kafka(kafka, topic));
     let at_pubsub = read(|topic| read_pubsub(pubsub, topic));
     for topic in TOPICS {
-        assert_same(&at_kafka[topic], &at_pubsub[topic], "what Kafka and what Pub/Sub has");
-        let compacted: Vec<_> = at_kafka[topic].iter().cloned().map(without_white_space).collect();
-        let lines: Vec<_> = in_files[topic].iter().cloned().map(without_white_space).collect();
+        assert_same(
+            &at_kafka[topic],
+            &at_pubsub[topic],
+            "what Kafka and what Pub/Sub has",
+        );
+        let compacted: Vec<_> = at_kafka[topic]
+            .iter()
+            .cloned()
+            .map(without_white_space)
+            .collect();
+        let lines: Vec<_> = in_files[topic]
+            .iter()
+            .cloned()
+            .map(without_white_space)
+            .collect();
         assert_same(&lines, &compacted, "what the files and what Kafka has");
     }
     for (_, topic, kind, key, body) in RECORDS {
         let expected = expected(kind, key, body);
-        let count = at_kafka[topic].iter().filter(|arrived| **arrived == expected).count();
+        let count = at_kafka[topic]
+            .iter()
+            .filter(|arrived| **arrived == expected)
+            .count();
         assert_eq!(count, 1, "{expected:?}");
     }
 }
@@ -105,7 +141,9 @@ fn send_all(gateway: &Gateway) {
     }
     let token = gateway.token("alice");
     for (path, _, _, _, body) in RECORDS {
-        gateway.send(&post(path, body).cookie(&token).header("traceparent", TRACE)).expect(200);
+        gateway
+            .send(&post(path, body).cookie(&token).header("traceparent", TRACE))
+            .expect(200);
     }
 }
 
@@ -118,7 +156,10 @@ fn read(read: impl Fn(&str) -> Vec<Arrived>) -> BTreeMap<&'static str, Vec<Arriv
             let id = record.attributes.remove("id").expect("an id");
             let time = record.attributes.remove("time").expect("a time");
             assert!(id.len() == 36 && time.ends_with('Z'), "{id} {time}");
-            assert_eq!(record.key, record.attributes["subject"], "the key is the subject");
+            assert_eq!(
+                record.key, record.attributes["subject"],
+                "the key is the subject"
+            );
         }
         arrived.sort_by(|one, other| one.key.cmp(&other.key));
         (topic, arrived)
@@ -127,7 +168,10 @@ fn read(read: impl Fn(&str) -> Vec<Arrived>) -> BTreeMap<&'static str, Vec<Arriv
 }
 
 fn without_white_space(arrived: Arrived) -> Arrived {
-    Arrived { data: compact(&arrived.data), ..arrived }
+    Arrived {
+        data: compact(&arrived.data),
+        ..arrived
+    }
 }
 
 fn expected(kind: &str, key: &str, body: &str) -> Arrived {
@@ -142,9 +186,18 @@ fn expected(kind: &str, key: &str, body: &str) -> Arrived {
         ("traceparent", TRACE),
     ];
     if kind == "iem.ticket" {
-        attributes.extend([("integrationid", "servicenow-1"), ("actionablestate", "resolved")]);
+        attributes.extend([
+            ("integrationid", "servicenow-1"),
+            ("actionablestate", "resolved"),
+        ]);
     }
-    let attributes =
-        attributes.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    Arrived { key: key.to_owned(), attributes, data: body.as_bytes().to_vec() }
+    let attributes = attributes
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    Arrived {
+        key: key.to_owned(),
+        attributes,
+        data: body.as_bytes().to_vec(),
+    }
 }

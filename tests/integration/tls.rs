@@ -1,5 +1,5 @@
-//! HTTPS: versions, handshakes that fail, certificates that change while the gateway runs, and plain HTTP only where it
-//! is wanted.
+//! HTTPS: versions, handshakes that fail, certificates that change while the gateway runs, and
+//! plain HTTP only where it is wanted.
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,7 +26,9 @@ fn url(gateway: &Gateway) -> String {
 }
 
 fn curl(gateway: &Gateway, ca: &str) -> Result<String, String> {
-    let answer = Curl::new(&gateway.home, ca).arg(url(gateway)).try_answer()?;
+    let answer = Curl::new(&gateway.home, ca)
+        .arg(url(gateway))
+        .try_answer()?;
     Ok(answer.expect(200).text())
 }
 
@@ -38,9 +40,20 @@ fn both_versions_of_tls_and_clients_without_alpn() {
         let answer = client.exchange(&get(HEALTHCHECK).bytes(), RUNNING);
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     }
-    for (option, version) in [("--http1.1", "HTTP/1.1"), ("--http1.0", "HTTP/1.1"), ("--http2", "HTTP/2")] {
-        let answer = Curl::new(&gateway.home, "ca.pem").arg(option).arg(url(&gateway)).answer().expect(200);
-        assert!(option == "--http1.0" || answer.version == version, "{option}: {answer:?}");
+    for (option, version) in [
+        ("--http1.1", "HTTP/1.1"),
+        ("--http1.0", "HTTP/1.1"),
+        ("--http2", "HTTP/2"),
+    ] {
+        let answer = Curl::new(&gateway.home, "ca.pem")
+            .arg(option)
+            .arg(url(&gateway))
+            .answer()
+            .expect(200);
+        assert!(
+            option == "--http1.0" || answer.version == version,
+            "{option}: {answer:?}"
+        );
     }
     let old = SecureClient::open(&gateway.home, gateway.address, "ca.pem", &["-tls1_1"]);
     assert!(!old.end().is_empty(), "TLS 1.1 is refused");
@@ -48,7 +61,9 @@ fn both_versions_of_tls_and_clients_without_alpn() {
 
 #[test]
 fn what_is_no_handshake_is_counted_and_harms_nobody() {
-    let gateway = home(&Authority::new("authority")).set("server.header_timeout", "1s").start();
+    let gateway = home(&Authority::new("authority"))
+        .set("server.header_timeout", "1s")
+        .start();
     let mut plain = gateway.connect();
     plain.send(get(HEALTHCHECK).bytes());
     // An alert of TLS, or nothing: no answer of HTTP.
@@ -58,14 +73,18 @@ fn what_is_no_handshake_is_counted_and_harms_nobody() {
         gateway.metric("iem_gateway_tls_handshakes_failed_total", &[]) >= 2.0
     });
     drop(silent);
-    eventually(SOON, "none is left", || gateway.metric("iem_gateway_connections", &[]) < 0.5);
+    eventually(SOON, "none is left", || {
+        gateway.metric("iem_gateway_connections", &[]) < 0.5
+    });
     assert_eq!(curl(&gateway, "ca.pem").as_deref(), Ok(RUNNING));
 }
 
 #[test]
 fn a_client_that_knows_another_authority_refuses() {
     let gateway = home(&Authority::new("authority")).start();
-    gateway.home.write("other.pem", Authority::new("other").pem());
+    gateway
+        .home
+        .write("other.pem", Authority::new("other").pem());
     assert!(curl(&gateway, "other.pem").is_err());
     assert_eq!(curl(&gateway, "ca.pem").as_deref(), Ok(RUNNING));
 }
@@ -92,15 +111,22 @@ fn a_new_certificate_is_taken_under_load_and_no_request_fails() {
             })
             .collect();
         home.write_identity("tls", &new.gateway());
-        eventually(SOON, "the new certificate", || curl(&gateway, "new.pem").is_ok());
+        eventually(SOON, "the new certificate", || {
+            curl(&gateway, "new.pem").is_ok()
+        });
         let before = answered.load(Ordering::Relaxed);
-        eventually(SOON, "more answers", || answered.load(Ordering::Relaxed) > before + 3);
+        eventually(SOON, "more answers", || {
+            answered.load(Ordering::Relaxed) > before + 3
+        });
         stop.store(true, Ordering::Relaxed);
         for client in clients {
             client.join().expect("no request fails");
         }
     });
-    assert!(curl(&gateway, "ca.pem").is_err(), "the old certificate is shown to nobody");
+    assert!(
+        curl(&gateway, "ca.pem").is_err(),
+        "the old certificate is shown to nobody"
+    );
     lasting.exchange(&get(HEALTHCHECK).bytes(), RUNNING);
 }
 
@@ -110,13 +136,22 @@ fn a_new_pair_that_is_broken_keeps_the_old_one_and_is_told() {
     let home = home(&authority);
     let mut gateway = home.spawn_without_waiting();
     eventually(SOON, "a start", || curl(&gateway, "ca.pem").is_ok());
-    let loaded = |gateway: &Gateway| gateway.metric("iem_gateway_tls_certificate_loaded", &[]) > 0.5;
+    let loaded =
+        |gateway: &Gateway| gateway.metric("iem_gateway_tls_certificate_loaded", &[]) > 0.5;
     assert!(loaded(&gateway));
     assert!(gateway.metric("iem_gateway_tls_certificate_expires_seconds", &[]) > 1.0e9);
     let other = authority.gateway();
     for (name, content, words) in [
-        ("tls.key", other.key.clone(), "is not the key of the certificate"),
-        ("tls.key", other.key.replace("PRIVATE", "ENCRYPTED PRIVATE"), "is encrypted"),
+        (
+            "tls.key",
+            other.key.clone(),
+            "is not the key of the certificate",
+        ),
+        (
+            "tls.key",
+            other.key.replace("PRIVATE", "ENCRYPTED PRIVATE"),
+            "is encrypted",
+        ),
         ("tls.key", String::new(), "holds no private key"),
         ("tls.pem", "nonsense".to_owned(), "holds no certificate"),
     ] {
@@ -131,20 +166,33 @@ fn a_new_pair_that_is_broken_keeps_the_old_one_and_is_told() {
     gateway.signal(Signal::HUP);
     eventually(SOON, "the new certificate", || loaded(&gateway));
     assert_eq!(curl(&gateway, "ca.pem").as_deref(), Ok(RUNNING));
-    let secret = other.key.lines().nth(1).expect("a line of the key").to_owned();
-    assert!(!gateway.log().contains(&secret) && gateway.log().contains("tls.key"), "{}", gateway.log());
+    let secret = other
+        .key
+        .lines()
+        .nth(1)
+        .expect("a line of the key")
+        .to_owned();
+    assert!(
+        !gateway.log().contains(&secret) && gateway.log().contains("tls.key"),
+        "{}",
+        gateway.log()
+    );
     gateway.signal(Signal::TERM);
     assert_eq!(gateway.wait().code(), Some(0), "{}", gateway.log());
 }
 
 #[test]
 fn beyond_the_most_connections_a_handshake_is_refused() {
-    let gateway = home(&Authority::new("authority")).set("server.max_connections", 1).start();
+    let gateway = home(&Authority::new("authority"))
+        .set("server.max_connections", 1)
+        .start();
     let mut first = SecureClient::open(&gateway.home, gateway.address, "ca.pem", &[]);
     first.exchange(&get(HEALTHCHECK).bytes(), RUNNING);
     assert!(curl(&gateway, "ca.pem").is_err());
     assert!(gateway.reached("connections") >= 1);
     first.exchange(&get(HEALTHCHECK).bytes(), RUNNING);
     drop(first);
-    eventually(SOON, "room for another", || curl(&gateway, "ca.pem").is_ok());
+    eventually(SOON, "room for another", || {
+        curl(&gateway, "ca.pem").is_ok()
+    });
 }

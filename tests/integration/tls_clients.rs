@@ -16,37 +16,66 @@ struct Scene {
 }
 
 impl Scene {
-    /// A gateway that knows certificates of alice (by email), of org (by common name), of off (by fingerprint) and of
-    /// somebody who is no user.
+    /// A gateway that knows certificates of alice (by email), of org (by common name), of off (by
+    /// fingerprint) and of somebody who is no user.
     fn new(certificates: &str) -> Self {
         let (authority, stranger) = (Authority::new("authority"), Authority::new("stranger"));
         let home = Home::new().with_tls(&authority.gateway());
         home.write("ca.pem", authority.pem());
         let off = authority.client("off", "none@acme.example");
         home.write_identity("off", &off);
-        home.write_identity("alice", &authority.client("connector", "alice-nifi@acme.example"));
+        home.write_identity(
+            "alice",
+            &authority.client("connector", "alice-nifi@acme.example"),
+        );
         home.write_identity("org", &authority.client("console", "none@acme.example"));
         home.write_identity("gone", &authority.client("gone", "none@acme.example"));
-        home.write_identity("unknown", &authority.client("unknown", "alice@acme.example"));
-        home.write_identity("forged", &stranger.client("connector", "alice-nifi@acme.example"));
+        home.write_identity(
+            "unknown",
+            &authority.client("unknown", "alice@acme.example"),
+        );
+        home.write_identity(
+            "forged",
+            &stranger.client("connector", "alice-nifi@acme.example"),
+        );
         let users = toml::Table::from_iter([
-            ("email:alice-nifi@acme.example".to_owned(), email("alice").into()),
+            (
+                "email:alice-nifi@acme.example".to_owned(),
+                email("alice").into(),
+            ),
             ("cn:console".to_owned(), email("org").into()),
             ("cn:gone".to_owned(), "nobody@acme.example".into()),
             (fingerprint(&off.der), email("off").into()),
         ]);
-        let home =
-            home.set("server.tls.client_ca", "ca.pem").set("server.tls.client_certificates", certificates);
-        Self { gateway: home.set("server.tls.users", users).start() }
+        let home = home
+            .set("server.tls.client_ca", "ca.pem")
+            .set("server.tls.client_certificates", certificates);
+        Self {
+            gateway: home.set("server.tls.users", users).start(),
+        }
     }
 
     /// Sends a body to a path with this certificate, if any, and more arguments of curl's.
-    fn try_send(&self, identity: &str, path: &str, body: &str, more: &[&str]) -> Result<Answer, String> {
-        let mut curl = Curl::new(&self.gateway.home, "ca.pem").args(more).args(&["-d", body]);
+    fn try_send(
+        &self,
+        identity: &str,
+        path: &str,
+        body: &str,
+        more: &[&str],
+    ) -> Result<Answer, String> {
+        let mut curl = Curl::new(&self.gateway.home, "ca.pem")
+            .args(more)
+            .args(&["-d", body]);
         if !identity.is_empty() {
-            curl = curl.args(&["--cert", &format!("{identity}.pem"), "--key", &format!("{identity}.key")]);
+            curl = curl.args(&[
+                "--cert",
+                &format!("{identity}.pem"),
+                "--key",
+                &format!("{identity}.key"),
+            ]);
         }
-        curl.arg(format!("https://{}{path}", self.gateway.address)).try_answer()
+        curl.arg(format!("https://{}{path}", self.gateway.address))
+            .try_answer()
     }
 
     #[track_caller]
@@ -54,7 +83,10 @@ impl Scene {
         let body = if path == TICKET { UPDATE } else { RECORD };
         let answer = self.try_send(identity, path, body, more);
         let answer = answer.unwrap_or_else(|error| panic!("{identity} {path}: {error}"));
-        assert!(answer.status == status && answer.text().contains(words), "{identity} {path}: {answer:?}");
+        assert!(
+            answer.status == status && answer.text().contains(words),
+            "{identity} {path}: {answer:?}"
+        );
     }
 }
 
@@ -63,8 +95,20 @@ fn fingerprint(der: &[u8]) -> String {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(&file, der).expect("a file");
     let mut command = Command::new("openssl");
-    command.args(["x509", "-inform", "DER", "-noout", "-fingerprint", "-sha256", "-in"]).arg(file.path());
-    let output = command.output().expect("openssl runs: apt-get install openssl");
+    command
+        .args([
+            "x509",
+            "-inform",
+            "DER",
+            "-noout",
+            "-fingerprint",
+            "-sha256",
+            "-in",
+        ])
+        .arg(file.path());
+    let output = command
+        .output()
+        .expect("openssl runs: apt-get install openssl");
     let text = String::from_utf8(output.stdout).expect("text");
     let digits = text.trim().split_once('=').expect("a fingerprint").1;
     let mut name = String::new();
@@ -78,11 +122,20 @@ fn a_certificate_stands_for_its_user_wherever_a_token_would() {
     scene.check("alice", EVENTS, &[], 200, "Data published successfully");
     scene.check("alice", TICKET, &[], 200, "Success");
     scene.check("alice", TOKEN, &[], 200, "\"email\":\"alice@acme.example\"");
-    scene.check("alice", EVENTS, &["--http1.1"], 200, "Data published successfully");
+    scene.check(
+        "alice",
+        EVENTS,
+        &["--http1.1"],
+        200,
+        "Data published successfully",
+    );
     let records = scene.gateway.home.records("events");
     assert_eq!(records[0].attribute("user"), email("alice"));
     let other = r#"{"envcustomerid":"globex"}"#;
-    let answer = scene.try_send("alice", EVENTS, other, &[]).expect("an answer").expect(401);
+    let answer = scene
+        .try_send("alice", EVENTS, other, &[])
+        .expect("an answer")
+        .expect(401);
     assert_eq!(answer.message(), "User is not associated with the customer");
 }
 
@@ -106,18 +159,51 @@ fn no_certificate_and_one_without_a_user_are_none() {
         scene.check(identity, EVENTS, &[], 401, "Missing access token");
         scene.check(identity, TICKET, &[], 403, "Access denied");
         scene.check(identity, TOKEN, &[], 401, "Invalid username/password.");
-        scene.check(identity, TOKEN, &["-u", "alice@acme.example:alice-password"], 200, "access_token");
+        scene.check(
+            identity,
+            TOKEN,
+            &["-u", "alice@acme.example:alice-password"],
+            200,
+            "access_token",
+        );
     }
-    assert!(scene.try_send("forged", EVENTS, RECORD, &[]).is_err(), "of another authority");
+    assert!(
+        scene.try_send("forged", EVENTS, RECORD, &[]).is_err(),
+        "of another authority"
+    );
 }
 
 #[test]
 fn what_a_request_says_wins_over_its_certificate() {
     let scene = Scene::new("optional");
-    scene.check("alice", EVENTS, &["-H", "Cookie: access_token=no"], 401, "Invalid access token");
-    scene.check("alice", TICKET, &["-u", "alice@acme.example:wrong"], 403, "Invalid credentials");
-    scene.check("alice", TICKET, &["-H", "Authorization: Basic !"], 403, "Invalid credentials");
-    scene.check("alice", TOKEN, &["-u", "alice@acme.example:wrong"], 401, "Invalid username/password.");
+    scene.check(
+        "alice",
+        EVENTS,
+        &["-H", "Cookie: access_token=no"],
+        401,
+        "Invalid access token",
+    );
+    scene.check(
+        "alice",
+        TICKET,
+        &["-u", "alice@acme.example:wrong"],
+        403,
+        "Invalid credentials",
+    );
+    scene.check(
+        "alice",
+        TICKET,
+        &["-H", "Authorization: Basic !"],
+        403,
+        "Invalid credentials",
+    );
+    scene.check(
+        "alice",
+        TOKEN,
+        &["-u", "alice@acme.example:wrong"],
+        401,
+        "Invalid username/password.",
+    );
     let bob = basic("bob@globex.example:bob-password");
     scene.check(
         "alice",
@@ -133,11 +219,25 @@ fn where_it_is_required_there_is_no_connection_without_one() {
     let scene = Scene::new("required");
     for identity in ["", "forged"] {
         for version in [&["--tls-max", "1.2"][..], &[]] {
-            assert!(scene.try_send(identity, EVENTS, RECORD, version).is_err(), "{identity} {version:?}");
+            assert!(
+                scene.try_send(identity, EVENTS, RECORD, version).is_err(),
+                "{identity} {version:?}"
+            );
         }
     }
     scene.check("alice", EVENTS, &[], 200, "Data published successfully");
-    scene.check("alice", EVENTS, &["--tls-max", "1.2"], 200, "Data published successfully");
+    scene.check(
+        "alice",
+        EVENTS,
+        &["--tls-max", "1.2"],
+        200,
+        "Data published successfully",
+    );
     scene.check("unknown", EVENTS, &[], 401, "Missing access token");
-    assert!(scene.gateway.metric("iem_gateway_tls_handshakes_failed_total", &[]) >= 4.0);
+    assert!(
+        scene
+            .gateway
+            .metric("iem_gateway_tls_handshakes_failed_total", &[])
+            >= 4.0
+    );
 }

@@ -1,5 +1,5 @@
-//! HTTP/1.1 as the field's clients speak it, byte by byte: refusals that arrive as answers, interim answers, chunks,
-//! connections that stay and connections that end.
+//! HTTP/1.1 as the field's clients speak it, byte by byte: refusals that arrive as answers, interim
+//! answers, chunks, connections that stay and connections that end.
 
 use std::time::Duration;
 
@@ -30,9 +30,19 @@ fn an_early_401_reaches_a_client_that_sends_8_mib_first() {
     let gateway = Home::new().start();
     for _ in 0..10 {
         let mut connection = gateway.connect();
-        send_whole_body(&mut connection, &head(&format!("Content-Length: {}\r\n", 8 * MIB)), 8 * MIB);
-        connection.answer().expect(401).body_is(r#"{"message":"Missing access token"}"#);
-        assert!(connection.ends(Duration::from_secs(15)), "the connection ends in order");
+        send_whole_body(
+            &mut connection,
+            &head(&format!("Content-Length: {}\r\n", 8 * MIB)),
+            8 * MIB,
+        );
+        connection
+            .answer()
+            .expect(401)
+            .body_is(r#"{"message":"Missing access token"}"#);
+        assert!(
+            connection.ends(Duration::from_secs(15)),
+            "the connection ends in order"
+        );
     }
 }
 
@@ -42,10 +52,16 @@ fn a_413_by_declared_length_reaches_a_client_that_sends_all_first() {
     let token = gateway.token("alice");
     for _ in 0..10 {
         let mut connection = gateway.connect();
-        let headers = format!("Cookie: access_token={token}\r\nContent-Length: {}\r\n", 8 * MIB);
+        let headers = format!(
+            "Cookie: access_token={token}\r\nContent-Length: {}\r\n",
+            8 * MIB
+        );
         send_whole_body(&mut connection, &head(&headers), 8 * MIB);
         assert!(!connection.answer().expect(413).message().is_empty());
-        assert!(connection.ends(Duration::from_secs(15)), "the connection ends in order");
+        assert!(
+            connection.ends(Duration::from_secs(15)),
+            "the connection ends in order"
+        );
     }
 }
 
@@ -54,7 +70,10 @@ fn a_413_comes_before_a_body_that_is_declared_too_large() {
     let gateway = Home::new().set("server.max_body", "1 MiB").start();
     let token = gateway.token("alice");
     let mut connection = gateway.connect();
-    connection.send(head(&format!("Cookie: access_token={token}\r\nContent-Length: {}\r\n", 100 * MIB)));
+    connection.send(head(&format!(
+        "Cookie: access_token={token}\r\nContent-Length: {}\r\n",
+        100 * MIB
+    )));
     connection.answer().expect(413);
 }
 
@@ -63,7 +82,9 @@ fn a_413_in_chunks_reaches_a_client_that_sends_all_first() {
     let gateway = Home::new().set("server.max_body", "1 MiB").start();
     let token = gateway.token("alice");
     let mut connection = gateway.connect();
-    connection.send(head(&format!("Cookie: access_token={token}\r\nTransfer-Encoding: chunked\r\n")));
+    connection.send(head(&format!(
+        "Cookie: access_token={token}\r\nTransfer-Encoding: chunked\r\n"
+    )));
     let chunk = [b"10000\r\n".to_vec(), vec![b' '; 0x10000], b"\r\n".to_vec()].concat();
     for _ in 0..64 {
         if connection.try_send(&chunk).is_err() {
@@ -77,8 +98,12 @@ fn a_413_in_chunks_reaches_a_client_that_sends_all_first() {
 fn a_body_of_exactly_the_limit_is_taken_and_one_byte_more_is_not() {
     let gateway = Home::new().set("server.max_body", "64 KiB").start();
     let of = |length: usize| format!("{EVENT}{}", " ".repeat(length - EVENT.len()));
-    gateway.publish("/publish/allevents/", of(64 * 1024)).expect(200);
-    gateway.publish("/publish/allevents/", of(64 * 1024 + 1)).expect(413);
+    gateway
+        .publish("/publish/allevents/", of(64 * 1024))
+        .expect(200);
+    gateway
+        .publish("/publish/allevents/", of(64 * 1024 + 1))
+        .expect(413);
 }
 
 #[test]
@@ -87,11 +112,26 @@ fn many_requests_on_one_connection_refused_ones_among_them() {
     let token = gateway.token("alice");
     let mut connection = gateway.connect();
     for _ in 0..20 {
-        connection.send(post("/publish/allevents/", EVENT).cookie(&token).bytes()).answer().expect(200);
-        connection.send(post("/publish/allevents/", EVENT).bytes()).answer().expect(401);
-        connection.send(post("/publish/allevents/", "{").cookie(&token).bytes()).answer().expect(400);
-        connection.send(post("/nothing", EVENT).bytes()).answer().expect(404);
-        connection.send(get("/publish/healthcheck/").bytes()).answer().expect(200);
+        connection
+            .send(post("/publish/allevents/", EVENT).cookie(&token).bytes())
+            .answer()
+            .expect(200);
+        connection
+            .send(post("/publish/allevents/", EVENT).bytes())
+            .answer()
+            .expect(401);
+        connection
+            .send(post("/publish/allevents/", "{").cookie(&token).bytes())
+            .answer()
+            .expect(400);
+        connection
+            .send(post("/nothing", EVENT).bytes())
+            .answer()
+            .expect(404);
+        connection
+            .send(get("/publish/healthcheck/").bytes())
+            .answer()
+            .expect(200);
     }
 }
 
@@ -112,7 +152,10 @@ fn requests_sent_together_are_answered_in_order() {
 fn the_body_is_asked_for_only_once_the_token_is_good() {
     let gateway = Home::new().start();
     let token = gateway.token("alice");
-    let expect = format!("Content-Length: {}\r\nExpect: 100-continue\r\n", EVENT.len());
+    let expect = format!(
+        "Content-Length: {}\r\nExpect: 100-continue\r\n",
+        EVENT.len()
+    );
 
     let mut connection = gateway.connect();
     connection.send(head(&format!("Cookie: access_token={token}\r\n{expect}")));
@@ -143,7 +186,9 @@ fn a_body_in_chunks() {
     let gateway = Home::new().start();
     let token = gateway.token("alice");
     let mut connection = gateway.connect();
-    connection.send(head(&format!("Cookie: access_token={token}\r\nTransfer-Encoding: chunked\r\n")));
+    connection.send(head(&format!(
+        "Cookie: access_token={token}\r\nTransfer-Encoding: chunked\r\n"
+    )));
     connection.send("2\r\n{\"\r\n");
     connection.send("16;extension=1\r\nenvcustomerid\":\"acme\"}\r\n0\r\nTrailer: x\r\n\r\n");
     connection.answer().expect(200).body_is(PUBLISHED);
@@ -178,7 +223,11 @@ fn http_1_0_is_answered_and_the_connection_ends() {
 fn a_client_that_asks_to_close_is_answered_first() {
     let gateway = Home::new().start();
     let mut connection = gateway.connect();
-    connection.send(get("/publish/healthcheck/").header("Connection", "close").bytes());
+    connection.send(
+        get("/publish/healthcheck/")
+            .header("Connection", "close")
+            .bytes(),
+    );
     connection.answer().expect(200);
     assert!(connection.ends(Duration::from_secs(10)));
 }
@@ -245,14 +294,20 @@ fn a_body_that_ends_early_publishes_nothing() {
     let gateway = Home::new().start();
     let token = gateway.token("alice");
     let mut connection = gateway.connect();
-    connection.send(head(&format!("Cookie: access_token={token}\r\nContent-Length: 1000\r\n")));
+    connection.send(head(&format!(
+        "Cookie: access_token={token}\r\nContent-Length: 1000\r\n"
+    )));
     connection.send(EVENT);
     connection.finish_sending();
     if let Ok(Some(answer)) = connection.try_answer() {
         assert_ne!(answer.status, 200, "{answer:?}");
     }
     after_a_good_record(&gateway);
-    assert_eq!(gateway.home.records("events").len(), 1, "the good record alone");
+    assert_eq!(
+        gateway.home.records("events").len(),
+        1,
+        "the good record alone"
+    );
 }
 
 fn after_a_good_record(gateway: &Gateway) {

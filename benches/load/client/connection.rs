@@ -27,11 +27,20 @@ impl Connection {
     pub fn open(address: SocketAddr, number: usize) -> Self {
         let last = u8::try_from(2 + number / PER_ADDRESS).expect("fewer connections than that");
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::from(([127, 0, 0, last], 0)).into()).expect("an address of loopback");
-        socket.connect(&address.into()).unwrap_or_else(|error| panic!("connection {number}: {error}"));
+        socket
+            .bind(&SocketAddr::from(([127, 0, 0, last], 0)).into())
+            .expect("an address of loopback");
+        socket
+            .connect(&address.into())
+            .unwrap_or_else(|error| panic!("connection {number}: {error}"));
         socket.set_tcp_nodelay(true).expect("an option of TCP");
         socket.set_nonblocking(true).expect("an option of sockets");
-        Self { stream: socket.into(), request: None, unsent: false, answer: Vec::new() }
+        Self {
+            stream: socket.into(),
+            request: None,
+            unsent: false,
+            answer: Vec::new(),
+        }
     }
 
     pub fn stream(&self) -> &TcpStream {
@@ -46,12 +55,16 @@ impl Connection {
 
     /// The number of the request of which the socket has not taken all.
     pub fn unsent(&self) -> Option<usize> {
-        self.request.filter(|_| self.unsent).map(|(number, ..)| number)
+        self.request
+            .filter(|_| self.unsent)
+            .map(|(number, ..)| number)
     }
 
     /// Sends what is left of the request, whose bytes are these.
     pub fn write(&mut self, bytes: &[u8]) {
-        let Some((_, sent, _)) = &mut self.request else { return };
+        let Some((_, sent, _)) = &mut self.request else {
+            return;
+        };
         while *sent < bytes.len() {
             match self.stream.write(&bytes[*sent..]) {
                 Ok(count) => *sent += count,
@@ -99,10 +112,13 @@ impl Connection {
 /// # Panics
 /// Where it is not a 200, or does not say its length.
 fn is_whole(bytes: &[u8]) -> bool {
-    let Some(head) = memmem::find(bytes, b"\r\n\r\n") else { return false };
+    let Some(head) = memmem::find(bytes, b"\r\n\r\n") else {
+        return false;
+    };
     let text = || String::from_utf8_lossy(bytes);
     assert!(bytes.starts_with(b"HTTP/1.1 200 "), "answered: {}", text());
-    let length = memmem::find(&bytes[..head], LENGTH_NAME).map(|at| &bytes[at + LENGTH_NAME.len()..head]);
+    let length =
+        memmem::find(&bytes[..head], LENGTH_NAME).map(|at| &bytes[at + LENGTH_NAME.len()..head]);
     let length = length.unwrap_or_else(|| panic!("no length: {}", text()));
     let digits = length.iter().take_while(|byte| byte.is_ascii_digit());
     let length = digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'));

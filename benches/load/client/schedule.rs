@@ -21,7 +21,11 @@ pub struct Schedule {
 
 impl Schedule {
     pub fn new(pace: Pace, now: Instant, time: Duration) -> Self {
-        Self { pace, next: now, end: now + time }
+        Self {
+            pace,
+            next: now,
+            end: now + time,
+        }
     }
 
     /// Takes the next request that is due, with the time at which it was.
@@ -54,7 +58,9 @@ impl Schedule {
     /// How long until the next one is due, if that is a matter of time alone.
     pub fn until_due(&self, now: Instant) -> Option<Duration> {
         match self.pace {
-            Pace::Every(_) if self.next < self.end => Some(self.next.saturating_duration_since(now)),
+            Pace::Every(_) if self.next < self.end => {
+                Some(self.next.saturating_duration_since(now))
+            }
             _ => None,
         }
     }

@@ -1,4 +1,5 @@
-//! librdkafka's producer alone, with the settings of the Kafka sink and the messages that it would send.
+//! librdkafka's producer alone, with the settings of the Kafka sink and the messages that it would
+//! send.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::Thread;
@@ -6,7 +7,9 @@ use std::thread::Thread;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{
+    BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
+};
 
 use super::Work;
 use crate::body::Body;
@@ -65,9 +68,17 @@ impl Bare {
             .set("socket.nagle.disable", "true")
             .set("statistics.interval.ms", "5000")
             .set("message.timeout.ms", "11000");
-        let countdown = Countdown { left: AtomicUsize::new(0), waiting: std::thread::current() };
-        let producer = ThreadedProducer::from_config_and_context(&config, countdown).expect("a producer");
-        Self { producer, topic: topic.to_owned(), event: Body::EVENT.plain(&Users::customer(0), 0) }
+        let countdown = Countdown {
+            left: AtomicUsize::new(0),
+            waiting: std::thread::current(),
+        };
+        let producer =
+            ThreadedProducer::from_config_and_context(&config, countdown).expect("a producer");
+        Self {
+            producer,
+            topic: topic.to_owned(),
+            event: Body::EVENT.plain(&Users::customer(0), 0),
+        }
     }
 }
 
@@ -77,9 +88,12 @@ impl Work for Bare {
         left.store(records, Ordering::Release);
         for _ in 0..records {
             let headers = OwnedHeaders::new_with_capacity(HEADERS.len());
-            let headers = HEADERS
-                .into_iter()
-                .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
+            let headers = HEADERS.into_iter().fold(headers, |headers, (key, value)| {
+                headers.insert(Header {
+                    key,
+                    value: Some(value),
+                })
+            });
             let message = BaseRecord::with_opaque_to(&self.topic, 0)
                 .key("customer-000000/web-042_cpu")
                 .payload(&self.event)

@@ -50,7 +50,11 @@ impl Bare {
                 .set_delay_threshold(Duration::from_hours(1))
                 .build()
         });
-        Self { runtime, publisher, event: Body::EVENT.plain(&Users::customer(0), 0).into() }
+        Self {
+            runtime,
+            publisher,
+            event: Body::EVENT.plain(&Users::customer(0), 0).into(),
+        }
     }
 }
 
@@ -58,8 +62,14 @@ impl Work for Bare {
     fn once(&mut self, records: usize) {
         self.runtime.block_on(async {
             let attributes = || ATTRIBUTES.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            let message = || Message::new().set_data(self.event.clone()).set_attributes(attributes());
-            let answers: Vec<_> = (0..records).map(|_| self.publisher.publish(message())).collect();
+            let message = || {
+                Message::new()
+                    .set_data(self.event.clone())
+                    .set_attributes(attributes())
+            };
+            let answers: Vec<_> = (0..records)
+                .map(|_| self.publisher.publish(message()))
+                .collect();
             self.publisher.flush().await;
             for answer in answers {
                 answer.await.expect("an id");

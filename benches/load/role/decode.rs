@@ -24,7 +24,11 @@ impl Decode {
         let body: Body = serde_json::from_str(text).expect("a body");
         let customer = Users::customer(0);
         let plain = Vec::with_capacity(body.plain(&customer, 0).len());
-        Self { coding: body.coding, body: body.bytes(&customer, 0), plain }
+        Self {
+            coding: body.coding,
+            body: body.bytes(&customer, 0),
+            plain,
+        }
     }
 }
 
@@ -35,12 +39,15 @@ impl Work for Decode {
             Coding::Plain => self.plain.extend_from_slice(&self.body),
             Coding::Gzip => {
                 let mut decoder = Decompress::new_gzip(WINDOW_LOG);
-                let status = decoder.decompress_vec(&self.body, &mut self.plain, FlushDecompress::Finish);
+                let status =
+                    decoder.decompress_vec(&self.body, &mut self.plain, FlushDecompress::Finish);
                 assert_eq!(status.expect("a body of ours"), Status::StreamEnd);
             }
             Coding::Zstd => {
                 let mut decoder = DCtx::create();
-                decoder.decompress(&mut self.plain, &self.body).expect("a body of ours");
+                decoder
+                    .decompress(&mut self.plain, &self.body)
+                    .expect("a body of ours");
             }
         }
         black_box(&self.plain);

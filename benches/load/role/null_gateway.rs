@@ -16,10 +16,17 @@ pub fn serve(path: &str, delay: Duration) {
     let config = config.unwrap_or_else(|error| panic!("{error}")).config;
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     // Every topic is on the sink that the configuration calls `file`.
-    let backend = Arc::new(Backend { name: "null", sink: Box::new(NullSink { delay }) });
+    let backend = Arc::new(Backend {
+        name: "null",
+        sink: Box::new(NullSink { delay }),
+    });
     let gateway = Gateway::open_with_sinks(&config, Backends::from([(SinkKind::File, backend)]));
     let gateway = gateway.unwrap_or_else(|error| panic!("{error}"));
-    println!("listening address={} admin={}", gateway.address(), gateway.admin_address());
+    println!(
+        "listening address={} admin={}",
+        gateway.address(),
+        gateway.admin_address()
+    );
     let ended = gateway.run(std::future::pending());
     ended.unwrap_or_else(|error| panic!("{error}"));
 }

@@ -41,7 +41,11 @@ impl Change {
             "g" => Self::Grant(first, word()?),
             "v" => Self::Revoke(first, word()?),
             "r" => Self::RemoveUser(first),
-            "i" => Self::AddIntegration(first, word()?, words.filter_map(|word| state(&word)).collect()),
+            "i" => Self::AddIntegration(
+                first,
+                word()?,
+                words.filter_map(|word| state(&word)).collect(),
+            ),
             "j" => Self::RemoveIntegration(first, word()?),
             _ => return None,
         })
@@ -51,7 +55,9 @@ impl Change {
         match self {
             Self::AddCustomer(id, name) => document.add_customer(id, name),
             Self::SetActive(id, active) => document.set_customer_active(id, *active),
-            Self::SetQuota(id, records, bytes) => document.set_quota(id, *records, bytes.as_deref()),
+            Self::SetQuota(id, records, bytes) => {
+                document.set_quota(id, *records, bytes.as_deref())
+            }
             Self::RemoveCustomer(id) => document.remove_customer(id).map(|_| ()),
             Self::AddUser(email, name, customers) => document.add_user(NewUser {
                 email: email.clone(),
@@ -66,7 +72,9 @@ impl Change {
             Self::Grant(email, id) => document.grant(email, id).map(|_| ()),
             Self::Revoke(email, id) => document.revoke(email, id).map(|_| ()),
             Self::RemoveUser(email) => document.remove_user(email),
-            Self::AddIntegration(customer, id, states) => document.add_integration(customer, id, states),
+            Self::AddIntegration(customer, id, states) => {
+                document.add_integration(customer, id, states)
+            }
             Self::RemoveIntegration(customer, id) => document.remove_integration(customer, id),
         }
     }
@@ -87,7 +95,10 @@ impl Change {
     pub fn may_be_refused(&self) -> bool {
         matches!(
             self,
-            Self::AddCustomer(..) | Self::AddUser(..) | Self::AddIntegration(..) | Self::SetQuota(..)
+            Self::AddCustomer(..)
+                | Self::AddUser(..)
+                | Self::AddIntegration(..)
+                | Self::SetQuota(..)
         )
     }
 }
@@ -129,7 +140,8 @@ impl Model {
     pub fn of(directory: &Directory) -> Self {
         let integrations = |customer: &iem_gateway::identity::directory::Customer| {
             let all = customer.integrations().into_iter();
-            all.map(|integration| (integration.id.clone(), integration.states.clone())).collect()
+            all.map(|integration| (integration.id.clone(), integration.states.clone()))
+                .collect()
         };
         let customers = directory.customers().iter().map(|customer| Customer {
             id: customer.id.to_string(),
@@ -148,7 +160,10 @@ impl Model {
             password: user.password().as_str().to_owned(),
             customers: user.customers().iter().map(|id| id.to_string()).collect(),
         });
-        Self { customers: customers.collect(), users: users.collect() }
+        Self {
+            customers: customers.collect(),
+            users: users.collect(),
+        }
     }
 
     /// What `change` makes of it; none where it cannot be made.
@@ -165,9 +180,14 @@ impl Model {
             Change::RemoveCustomer(id) => {
                 model.customer(id)?;
                 model.customers.retain(|customer| customer.id != *id);
-                model.users.iter_mut().for_each(|user| user.customers.retain(|other| other != id));
+                model
+                    .users
+                    .iter_mut()
+                    .for_each(|user| user.customers.retain(|other| other != id));
             }
-            Change::AddUser(email, name, customers) => model.add_user(email, name, customers, hash)?,
+            Change::AddUser(email, name, customers) => {
+                model.add_user(email, name, customers, hash)?
+            }
             Change::SetPassword(email) => model.user(email)?.password = hash.as_str().to_owned(),
             Change::SetEnabled(email, enabled) => model.user(email)?.enabled = *enabled,
             Change::Grant(email, id) => {
@@ -187,13 +207,19 @@ impl Model {
                 }
                 states.sort();
                 let integrations = &mut model.customer(customer)?.integrations;
-                integrations.iter().all(|(other, _)| other != id).then_some(())?;
+                integrations
+                    .iter()
+                    .all(|(other, _)| other != id)
+                    .then_some(())?;
                 integrations.push((id.clone(), states));
                 integrations.sort();
             }
             Change::RemoveIntegration(customer, id) => {
                 let integrations = &mut model.customer(customer)?.integrations;
-                integrations.iter().any(|(other, _)| other == id).then_some(())?;
+                integrations
+                    .iter()
+                    .any(|(other, _)| other == id)
+                    .then_some(())?;
                 integrations.retain(|(other, _)| other != id);
             }
         }
@@ -203,14 +229,29 @@ impl Model {
     fn add_customer(&mut self, id: &str, name: &str) -> Option<()> {
         self.customer(id).is_none().then_some(())?;
         let (id, name) = (id.to_owned(), name.to_owned());
-        let customer = Customer { id, name, active: true, records: None, bytes: None, integrations: vec![] };
+        let customer = Customer {
+            id,
+            name,
+            active: true,
+            records: None,
+            bytes: None,
+            integrations: vec![],
+        };
         self.customers.push(customer);
         Some(())
     }
 
-    fn add_user(&mut self, email: &str, name: &str, ids: &[String], hash: &PasswordHash) -> Option<()> {
+    fn add_user(
+        &mut self,
+        email: &str,
+        name: &str,
+        ids: &[String],
+        hash: &PasswordHash,
+    ) -> Option<()> {
         self.user(email).is_none().then_some(())?;
-        ids.iter().all(|id| self.customer(id).is_some()).then_some(())?;
+        ids.iter()
+            .all(|id| self.customer(id).is_some())
+            .then_some(())?;
         let mut customers = ids.to_vec();
         in_order(&mut customers);
         self.users.push(User {

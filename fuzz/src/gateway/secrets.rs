@@ -31,19 +31,39 @@ impl Secrets {
         let directory = Directory::parse(&text, &path).expect("it holds");
         let key = SigningKey::open(&home.join("token.key")).expect("a new key");
         let lifetime = Duration::from_hours(24 * 365);
-        let lifetimes = Lifetimes { access: lifetime, refresh: lifetime };
-        let (ours, others) = (Tokens::new(&key, lifetimes), Tokens::new(&SigningKey::random(), lifetimes));
+        let lifetimes = Lifetimes {
+            access: lifetime,
+            refresh: lifetime,
+        };
+        let (ours, others) = (
+            Tokens::new(&key, lifetimes),
+            Tokens::new(&SigningKey::random(), lifetimes),
+        );
         let (now, long_ago) = (SystemTime::now(), SystemTime::UNIX_EPOCH);
         let user = &directory.users()[0];
         let access = |pair: Result<TokenPair, _>| pair.expect("a signature").access;
         let tokens = directory.users().iter();
-        let tokens = tokens.map(|user| (user.email.to_string(), ours.issue(user, now).expect("a signature")));
-        let credentials = directory.users().iter().zip(&passwords).flat_map(|(user, password)| {
-            let text = format!("{}:{password}", user.email);
-            let latin_1 = text.chars().map(|letter| u8::try_from(letter).expect("a Latin-1 letter"));
-            [STANDARD_NO_PAD.encode(&text), STANDARD_NO_PAD.encode(latin_1.collect::<Vec<_>>())]
-                .map(|encoded| (user.email.to_string(), encoded))
+        let tokens = tokens.map(|user| {
+            (
+                user.email.to_string(),
+                ours.issue(user, now).expect("a signature"),
+            )
         });
+        let credentials = directory
+            .users()
+            .iter()
+            .zip(&passwords)
+            .flat_map(|(user, password)| {
+                let text = format!("{}:{password}", user.email);
+                let latin_1 = text
+                    .chars()
+                    .map(|letter| u8::try_from(letter).expect("a Latin-1 letter"));
+                [
+                    STANDARD_NO_PAD.encode(&text),
+                    STANDARD_NO_PAD.encode(latin_1.collect::<Vec<_>>()),
+                ]
+                .map(|encoded| (user.email.to_string(), encoded))
+            });
         let secrets = Self {
             credentials: credentials.collect(),
             expired: access(ours.issue(user, long_ago)),
@@ -55,7 +75,9 @@ impl Secrets {
 
     /// The email of a user by the name before it.
     pub fn email(&self, user: &str) -> String {
-        self.pair(user).map(|(email, _)| email.clone()).unwrap_or_default()
+        self.pair(user)
+            .map(|(email, _)| email.clone())
+            .unwrap_or_default()
     }
 
     pub fn token(&self, user: &str) -> Option<String> {
@@ -68,11 +90,15 @@ impl Secrets {
 
     /// Every token that a user has.
     pub fn all(&self) -> impl Iterator<Item = &String> {
-        self.tokens.iter().flat_map(|(_, pair)| [&pair.access, &pair.refresh])
+        self.tokens
+            .iter()
+            .flat_map(|(_, pair)| [&pair.access, &pair.refresh])
     }
 
     fn pair(&self, user: &str) -> Option<&(String, TokenPair)> {
-        self.tokens.iter().find(|(email, _)| email.split_once('@').is_some_and(|(name, _)| name == user))
+        self.tokens
+            .iter()
+            .find(|(email, _)| email.split_once('@').is_some_and(|(name, _)| name == user))
     }
 }
 
@@ -83,7 +109,11 @@ fn with_hashes(text: &str, passwords: &mut Vec<String>) -> String {
     let mut whole = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (password, rest) = part.split_once("}}").expect("a placeholder ends");
-        let cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+        let cost = Cost {
+            memory_kib: 8,
+            passes: 1,
+            lanes: 1,
+        };
         let hash = PasswordHash::new(&Password::new(password.to_owned()), cost).expect("a hash");
         if password != "…" {
             passwords.push(password.to_owned());

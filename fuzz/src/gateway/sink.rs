@@ -1,4 +1,5 @@
-//! A sink in memory. It keeps copies, for the bytes themselves stay counted while somebody holds them.
+//! A sink in memory. It keeps copies, for the bytes themselves stay counted while somebody holds
+//! them.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -97,14 +98,21 @@ impl Sink for MemorySink {
 struct MemoryWriter(Arc<Sunk>);
 
 impl Writer for MemoryWriter {
-    fn write(&mut self, records: &[Record], outcomes: &mut [Outcome], _: Instant) -> Result<(), SinkError> {
+    fn write(
+        &mut self,
+        records: &[Record],
+        outcomes: &mut [Outcome],
+        _: Instant,
+    ) -> Result<(), SinkError> {
         let behaviour = Behaviour::of(self.0.behaviour.load(Ordering::Relaxed));
         let mut kept = self.0.records.lock().expect("no writer panics");
         for (index, (record, outcome)) in records.iter().zip(&mut *outcomes).enumerate() {
             *outcome = match behaviour {
                 Behaviour::Fail => Outcome::Retryable,
                 Behaviour::FailSome if index % 2 == 0 => Outcome::Retryable,
-                Behaviour::Reject if index % 2 == 0 => Outcome::Rejected(Reason::TooLarge { limit: 1 }),
+                Behaviour::Reject if index % 2 == 0 => {
+                    Outcome::Rejected(Reason::TooLarge { limit: 1 })
+                }
                 _ => Outcome::Delivered,
             };
             if *outcome == Outcome::Delivered {
@@ -113,6 +121,10 @@ impl Writer for MemoryWriter {
         }
         // One that may pass would be tried again, for seconds.
         let failed = outcomes.contains(&Outcome::Retryable);
-        if failed { Err(SinkError::permanent("as it was told")) } else { Ok(()) }
+        if failed {
+            Err(SinkError::permanent("as it was told"))
+        } else {
+            Ok(())
+        }
     }
 }

@@ -27,13 +27,22 @@ pub fn parse(received: &[u8], whole: bool) -> Vec<Answer> {
     let mut rest = received;
     let mut first = true;
     while let Some((frame, behind)) = Frame::parse(rest) {
-        assert!(!first || frame.kind == SETTINGS, "the first frame is {}", frame.kind);
+        assert!(
+            !first || frame.kind == SETTINGS,
+            "the first frame is {}",
+            frame.kind
+        );
         first = false;
         answers.add(&frame, &mut decoder);
         rest = behind;
     }
     assert!(!whole || rest.is_empty(), "a frame is cut off");
-    answers.0.into_values().filter(|(_, ended)| *ended).map(|(answer, _)| answer).collect()
+    answers
+        .0
+        .into_values()
+        .filter(|(_, ended)| *ended)
+        .map(|(answer, _)| answer)
+        .collect()
 }
 
 struct Frame<'a> {
@@ -49,7 +58,15 @@ impl<'a> Frame<'a> {
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
         let (payload, rest) = rest.split_at_checked(length as usize)?;
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        Some((Self { kind: head[3], flags: head[4], stream, payload }, rest))
+        Some((
+            Self {
+                kind: head[3],
+                flags: head[4],
+                stream,
+                payload,
+            },
+            rest,
+        ))
     }
 }
 
@@ -61,8 +78,14 @@ impl Answers {
     fn add(&mut self, frame: &Frame, decoder: &mut Decoder) {
         match frame.kind {
             HEADERS => {
-                assert_eq!(frame.flags & END_HEADERS, END_HEADERS, "a head of an answer is short");
-                let fields = decoder.decode(frame.payload).expect("a block that can be decoded");
+                assert_eq!(
+                    frame.flags & END_HEADERS,
+                    END_HEADERS,
+                    "a head of an answer is short"
+                );
+                let fields = decoder
+                    .decode(frame.payload)
+                    .expect("a block that can be decoded");
                 self.head(frame, fields);
             }
             CONTINUATION => panic!("a head of an answer is short"),
@@ -92,6 +115,10 @@ impl Answers {
             return;
         }
         let before = self.0.insert(frame.stream, (answer, ended));
-        assert!(before.is_none(), "a second answer on stream {}", frame.stream);
+        assert!(
+            before.is_none(),
+            "a second answer on stream {}",
+            frame.stream
+        );
     }
 }

@@ -60,11 +60,17 @@ impl Script {
         let mut script = Self::default();
         let mut operations = split(input, OPERATIONS_MAX);
         // `x` first is a connection without a preface.
-        if operations.first().is_some_and(|first| first.starts_with(b"x")) {
+        if operations
+            .first()
+            .is_some_and(|first| first.starts_with(b"x"))
+        {
             script.without_preface = true;
         } else {
             script.steps.push(Step::Send(PREFACE.to_vec()));
-            if !operations.first().is_some_and(|first| first.starts_with(b"s")) {
+            if !operations
+                .first()
+                .is_some_and(|first| first.starts_with(b"s"))
+            {
                 operations.insert(0, b"s0");
             }
         }
@@ -123,9 +129,16 @@ impl Script {
             }
             b'g' => self.frame(GOAWAY, 0, 0, &[&[0; 8], text].concat()),
             b'y' => self.frame(PRIORITY, 0, self.any_earlier(how), text),
-            b'c' => self.frame(CONTINUATION, how & END_HEADERS, self.earlier(how >> 3), text),
+            b'c' => self.frame(
+                CONTINUATION,
+                how & END_HEADERS,
+                self.earlier(how >> 3),
+                text,
+            ),
             b'f' => {
-                let [flags, stream, payload @ ..] = text else { return };
+                let [flags, stream, payload @ ..] = text else {
+                    return;
+                };
                 self.raw.extend(payload);
                 self.heads = true;
                 self.frame(how & 15, *flags, u32::from(*stream), payload);
@@ -136,14 +149,16 @@ impl Script {
                 self.heads = true;
                 self.steps.push(Step::Send([&[how], text].concat()));
             }
-            b'.' => self.steps.push(Step::Wait(Duration::from_millis(1 << (how & 15)))),
+            b'.' => self
+                .steps
+                .push(Step::Wait(Duration::from_millis(1 << (how & 15)))),
             b'!' => self.steps.push(Step::Drain),
             _ => {}
         }
     }
 
-    /// `how`, by its bits: the body does not end; the head comes in two frames; the body in frames of a byte, of two halves or
-    /// padded.
+    /// `how`, by its bits: the body does not end; the head comes in two frames; the body in frames
+    /// of a byte, of two halves or padded.
     fn request(&mut self, how: u8, text: &[u8]) {
         let (head, body) = halves(text);
         let stream = self.begin();
@@ -179,11 +194,18 @@ impl Script {
         if flags & PADDED == 0 {
             return self.frame(DATA, flags & END_STREAM, stream, payload);
         }
-        self.frame(DATA, flags & (END_STREAM | PADDED), stream, &[&[3], payload, &[0; 3]].concat());
+        self.frame(
+            DATA,
+            flags & (END_STREAM | PADDED),
+            stream,
+            &[&[3], payload, &[0; 3]].concat(),
+        );
     }
 
     fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes();
+        let length = u32::try_from(payload.len())
+            .unwrap_or(u32::MAX)
+            .to_be_bytes();
         let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
         self.steps.push(Step::Send([&head, payload].concat()));
     }
@@ -210,27 +232,39 @@ impl Script {
 /// Head and body, with lines that end as they like.
 fn halves(text: &[u8]) -> (&[u8], &[u8]) {
     let ends = [&b"\r\n\r\n"[..], b"\n\n"];
-    let end = ends.iter().filter_map(|end| Some((find(text, end)?, end.len()))).min();
-    end.map_or((text, b""), |(at, length)| (&text[..at], &text[at + length..]))
+    let end = ends
+        .iter()
+        .filter_map(|end| Some((find(text, end)?, end.len())))
+        .min();
+    end.map_or((text, b""), |(at, length)| {
+        (&text[..at], &text[at + length..])
+    })
 }
 
 type Field<'a> = (Vec<u8>, &'a [u8]);
 
-/// A request's head as HTTP/1.1 writes it, with the fields that HTTP/2 has for its first line and for Host.
+/// A request's head as HTTP/1.1 writes it, with the fields that HTTP/2 has for its first line and
+/// for Host.
 fn fields_of_request(text: &[u8]) -> Vec<Field<'_>> {
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let mut words = line.trim_ascii().split(|byte| *byte == b' ');
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut all: Vec<Field> =
-        vec![(b":method".to_vec(), method), (b":scheme".to_vec(), b"http"), (b":path".to_vec(), path)];
-    let rest = fields(text.get(line.len() + 1..).unwrap_or_default());
-    all.extend(
-        rest.into_iter().map(
-            |(name, value)| {
-                if name == b"host" { (b":authority".to_vec(), value) } else { (name, value) }
-            },
-        ),
+    let (method, path) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
     );
+    let mut all: Vec<Field> = vec![
+        (b":method".to_vec(), method),
+        (b":scheme".to_vec(), b"http"),
+        (b":path".to_vec(), path),
+    ];
+    let rest = fields(text.get(line.len() + 1..).unwrap_or_default());
+    all.extend(rest.into_iter().map(|(name, value)| {
+        if name == b"host" {
+            (b":authority".to_vec(), value)
+        } else {
+            (name, value)
+        }
+    }));
     // The pseudo-fields come first; a second one of a name is left as it is.
     all.sort_by_key(|(name, _)| !name.starts_with(b":"));
     all
@@ -242,7 +276,10 @@ fn fields(text: &[u8]) -> Vec<Field<'_>> {
         .filter_map(|line| {
             // The first byte may be a pseudo-field's colon.
             let colon = 1 + line.get(1..)?.iter().position(|byte| *byte == b':')?;
-            Some((line[..colon].to_ascii_lowercase(), line[colon + 1..].trim_ascii()))
+            Some((
+                line[..colon].to_ascii_lowercase(),
+                line[colon + 1..].trim_ascii(),
+            ))
         })
         .collect()
 }
@@ -262,7 +299,9 @@ fn block(fields: Vec<Field<'_>>) -> Vec<u8> {
 
 /// A number with a prefix of 7 bits (RFC 7541, section 5.1).
 fn length(block: &mut Vec<u8>, number: usize) {
-    let Some(mut rest) = number.checked_sub(127) else { return block.push(number as u8) };
+    let Some(mut rest) = number.checked_sub(127) else {
+        return block.push(number as u8);
+    };
     block.push(127);
     while rest >= 128 {
         block.push((rest % 128) as u8 | 128);

@@ -30,7 +30,9 @@ fn write(criterion: &mut Criterion) {
                 bencher.iter(|| {
                     let mut outcomes = vec![Outcome::default(); batch];
                     let deadline = Instant::now() + Duration::from_secs(10);
-                    writer.write(black_box(&records), &mut outcomes, deadline).expect("a write");
+                    writer
+                        .write(black_box(&records), &mut outcomes, deadline)
+                        .expect("a write");
                     outcomes
                 });
             });
@@ -39,8 +41,13 @@ fn write(criterion: &mut Criterion) {
 }
 
 fn records(batch: usize) -> Vec<Record> {
-    let data = format!(r#"{{"text":"{}"}}"#, "x".repeat(DATA_BYTES - r#"{"text":""}"#.len()));
-    (0..batch).map(|n| record(&format!("1001/{n}"), data.clone())).collect()
+    let data = format!(
+        r#"{{"text":"{}"}}"#,
+        "x".repeat(DATA_BYTES - r#"{"text":""}"#.len())
+    );
+    (0..batch)
+        .map(|n| record(&format!("1001/{n}"), data.clone()))
+        .collect()
 }
 
 criterion_group!(benches, write);

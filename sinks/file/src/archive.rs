@@ -1,7 +1,8 @@
 //! Closed files, compressed one after another and a chunk at a time, in bounded memory.
 //!
-//! The compressed file gets its final name only when it is whole and on the disk, and the file of lines goes only after
-//! that: at every moment a reader finds each record. What fails is tried again later, and leaves nothing behind.
+//! The compressed file gets its final name only when it is whole and on the disk, and the file of
+//! lines goes only after that: at every moment a reader finds each record. What fails is tried
+//! again later, and leaves nothing behind.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -36,7 +37,8 @@ enum Progress {
     More,
     /// The archive is in its place, this large.
     Done(u64),
-    /// Somebody has taken the file of lines away: it is theirs now, and nothing was put in its place.
+    /// Somebody has taken the file of lines away: it is theirs now, and nothing was put in its
+    /// place.
     Taken,
 }
 
@@ -49,7 +51,13 @@ struct Job {
 
 impl Archive {
     pub(crate) fn new(root: Arc<Root>) -> Self {
-        Self { root, waiting: VecDeque::new(), job: None, not_before: None, chunk: vec![0; CHUNK_BYTES] }
+        Self {
+            root,
+            waiting: VecDeque::new(),
+            job: None,
+            not_before: None,
+            chunk: vec![0; CHUNK_BYTES],
+        }
     }
 
     /// Takes a closed file of lines.
@@ -117,7 +125,11 @@ impl Job {
         disk.remove(&temporary)?;
         let mut encoder = zstd::Encoder::new(disk.create(&temporary)?, LEVEL)?;
         encoder.include_checksum(true)?;
-        Ok(Self { lines: lines.to_owned(), source, encoder })
+        Ok(Self {
+            lines: lines.to_owned(),
+            source,
+            encoder,
+        })
     }
 
     /// Compresses a chunk. At the end of the file, puts the whole in its place.
@@ -141,8 +153,8 @@ impl Job {
         Ok(Progress::Done(compressed))
     }
 
-    /// Whether the file that was read still stands under its name. A reader who removes what it has read would find
-    /// the records again in an archive.
+    /// Whether the file that was read still stands under its name. A reader who removes what it has
+    /// read would find the records again in an archive.
     fn is_in_place(&self) -> io::Result<bool> {
         let source = self.source.metadata()?;
         match fs::symlink_metadata(&self.lines) {

@@ -1,7 +1,7 @@
 //! One writer's files, one after another, of which at most one is open.
 //!
-//! Never holds an open file with bytes that are not delivered: a file that a batch failed on is restored and closed, and
-//! until that has worked the chain takes nothing.
+//! Never holds an open file with bytes that are not delivered: a file that a batch failed on is
+//! restored and closed, and until that has worked the chain takes nothing.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -21,11 +21,20 @@ pub(crate) struct Chain {
 
 impl Chain {
     pub(crate) fn new(topic: Arc<Topic>) -> Self {
-        Self { topic, open: None, damaged: None }
+        Self {
+            topic,
+            open: None,
+            damaged: None,
+        }
     }
 
     /// Appends a batch, whose first record was received at `first`, as a whole or not at all.
-    pub(crate) fn append(&mut self, lines: &[u8], first: SystemTime, now: Instant) -> Result<(), SinkError> {
+    pub(crate) fn append(
+        &mut self,
+        lines: &[u8],
+        first: SystemTime,
+        now: Instant,
+    ) -> Result<(), SinkError> {
         self.tidy(now)?;
         let mut segment = match self.open.take() {
             Some(segment) => segment,
@@ -50,7 +59,9 @@ impl Chain {
     }
 
     fn restore(&mut self) -> Result<(), SinkError> {
-        let Some(segment) = &self.damaged else { return Ok(()) };
+        let Some(segment) = &self.damaged else {
+            return Ok(());
+        };
         segment
             .restore(&self.topic.root)
             .map_err(|error| failed("take a failed batch off", segment.path(), &error))?;

@@ -1,4 +1,5 @@
-//! The few operations on files that the delivery of a record rests on, and the one place where tests make them fail.
+//! The few operations on files that the delivery of a record rests on, and the one place where
+//! tests make them fail.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -44,7 +45,8 @@ impl Disk {
             return Err(error);
         }
         file.write_all(bytes)?;
-        self.written_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.written_bytes
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 
@@ -73,7 +75,11 @@ impl Disk {
     /// Brings the names in a folder to the disk. An empty path is the working folder.
     pub(crate) fn sync_folder(&self, path: &Path) -> io::Result<()> {
         self.attempt(Operation::SyncFolder)?;
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
         File::open(path)?.sync_all()
     }
 
@@ -109,8 +115,8 @@ impl Disk {
     }
 }
 
-/// The error of a call that could not `do_what` at `path`. Whatever may pass by itself is transient: a full disk, an
-/// I/O error, a remote file system that is away.
+/// The error of a call that could not `do_what` at `path`. Whatever may pass by itself is
+/// transient: a full disk, an I/O error, a remote file system that is away.
 pub(crate) fn failed(do_what: &str, path: &Path, error: &io::Error) -> SinkError {
     let kind = match error.kind() {
         ErrorKind::PermissionDenied
@@ -120,7 +126,10 @@ pub(crate) fn failed(do_what: &str, path: &Path, error: &io::Error) -> SinkError
         | ErrorKind::InvalidFilename => SinkErrorKind::Permanent,
         _ => SinkErrorKind::Transient,
     };
-    SinkError { kind, message: format!("cannot {do_what} {}: {error}", path.display()) }
+    SinkError {
+        kind,
+        message: format!("cannot {do_what} {}: {error}", path.display()),
+    }
 }
 
 #[cfg(test)]
@@ -153,7 +162,10 @@ pub(crate) mod faults {
 
         pub(super) fn meet(&self, operation: Operation) -> io::Result<()> {
             let mut coming = self.coming.lock().unwrap();
-            match coming.iter_mut().find(|(fault, times)| *fault == operation && *times > 0) {
+            match coming
+                .iter_mut()
+                .find(|(fault, times)| *fault == operation && *times > 0)
+            {
                 None => Ok(()),
                 Some((_, times)) => {
                     *times -= 1;

@@ -1,5 +1,6 @@
-//! The background thread: closes files that have reached their age while nobody wrote, restores what a failed batch
-//! damaged, and compresses closed files. Never makes a writer wait for longer than one of those files takes.
+//! The background thread: closes files that have reached their age while nobody wrote, restores
+//! what a failed batch damaged, and compresses closed files. Never makes a writer wait for longer
+//! than one of those files takes.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -35,7 +36,10 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     pub(crate) fn new(root: Arc<Root>) -> Self {
-        Self { chains: Vec::new(), archive: Archive::new(root) }
+        Self {
+            chains: Vec::new(),
+            archive: Archive::new(root),
+        }
     }
 
     /// Takes note; says whether to go on.
@@ -51,7 +55,9 @@ impl Keeper {
     /// Looks after every open file once, and compresses one chunk.
     pub(crate) fn round(&mut self, now: Instant) {
         self.chains.retain(|chain| {
-            let Some(chain) = chain.upgrade() else { return false };
+            let Some(chain) = chain.upgrade() else {
+                return false;
+            };
             let tidied = match chain.try_lock() {
                 Ok(mut chain) => chain.tidy(now),
                 Err(TryLockError::Poisoned(chain)) => chain.into_inner().tidy(now),
@@ -68,7 +74,11 @@ impl Keeper {
 
     fn run(mut self, notes: &Receiver<Note>, pause: Duration) {
         loop {
-            let wait = if self.archive.is_idle(Instant::now()) { pause } else { Duration::ZERO };
+            let wait = if self.archive.is_idle(Instant::now()) {
+                pause
+            } else {
+                Duration::ZERO
+            };
             let go_on = match notes.recv_timeout(wait) {
                 Ok(note) => self.take(note),
                 Err(RecvTimeoutError::Timeout) => true,
@@ -103,7 +113,11 @@ impl KeeperThread {
                 Keeper::new(root).run(&to_keeper, pause);
             })
             .map_err(|error| SinkError::transient(format!("cannot start a thread: {error}")))?;
-        Ok(Self { notes, stopped: false, ended: Mutex::new(ended) })
+        Ok(Self {
+            notes,
+            stopped: false,
+            ended: Mutex::new(ended),
+        })
     }
 
     pub(crate) fn notes(&self) -> Sender<Note> {

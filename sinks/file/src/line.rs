@@ -1,8 +1,9 @@
-//! A record as one line: the JSON format of `CloudEvents` 1.0, structured mode, with the record's bytes as `data`.
+//! A record as one line: the JSON format of `CloudEvents` 1.0, structured mode, with the record's
+//! bytes as `data`.
 //!
-//! Never parses the data: it is valid JSON by contract, and only line breaks (with the indentation behind them) are
-//! taken out of it. A raw line break cannot stand inside a JSON string (RFC 8259, section 7), so what goes is white
-//! space between tokens.
+//! Never parses the data: it is valid JSON by contract, and only line breaks (with the indentation
+//! behind them) are taken out of it. A raw line break cannot stand inside a JSON string (RFC 8259,
+//! section 7), so what goes is white space between tokens.
 //!
 //! Source: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>.
 
@@ -24,17 +25,31 @@ pub(crate) struct Lines {
 impl Lines {
     /// Appends the record's line, its `\n` included.
     pub(crate) fn append(&mut self, record: &Record) {
-        let Self { bytes, envelope, time } = self;
+        let Self {
+            bytes,
+            envelope,
+            time,
+        } = self;
         if !envelope.is_of(record) {
             envelope.take_from(record);
         }
         let time = match time {
             Some((last, text)) if *last == record.context.time => text,
-            other => &mut other.insert((record.context.time, record.context.time_text())).1,
+            other => {
+                &mut other
+                    .insert((record.context.time, record.context.time_text()))
+                    .1
+            }
         };
         let [before_id, before_time, before_subject, before_data] = &envelope.parts;
         bytes.extend_from_slice(before_id);
-        append_plain(bytes, record.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        append_plain(
+            bytes,
+            record
+                .id
+                .hyphenated()
+                .encode_lower(&mut Uuid::encode_buffer()),
+        );
         bytes.extend_from_slice(before_time);
         append_plain(bytes, time);
         bytes.extend_from_slice(before_subject);
@@ -67,15 +82,16 @@ impl Lines {
     }
 }
 
-/// A line's text around the three attributes that are each record's or request's own, and before its data.
+/// A line's text around the three attributes that are each record's or request's own, and before
+/// its data.
 #[derive(Default)]
 struct Envelope {
     parts: [Vec<u8>; 4],
     of: Option<Common>,
 }
 
-/// What one user's records of one kind and customer have in common. Held, so that nothing else comes to stand at the same
-/// address.
+/// What one user's records of one kind and customer have in common. Held, so that nothing else
+/// comes to stand at the same address.
 struct Common {
     source: Arc<str>,
     kind: &'static str,
@@ -85,8 +101,15 @@ struct Common {
 
 impl Envelope {
     fn is_of(&self, record: &Record) -> bool {
-        let Context { source, kind, user, integration, actionable_state, traceparent, time: _ } =
-            &*record.context;
+        let Context {
+            source,
+            kind,
+            user,
+            integration,
+            actionable_state,
+            traceparent,
+            time: _,
+        } = &*record.context;
         let seldom = [integration, actionable_state, traceparent];
         self.of.as_ref().is_some_and(|common| {
             Arc::ptr_eq(&common.source, source)
@@ -114,9 +137,20 @@ impl Envelope {
         record.for_each_attribute(&mut append);
         append("datacontenttype", DATA_CONTENT_TYPE);
         self.parts[3].extend_from_slice(b",\"data\":");
-        let Context { source, kind, user, .. } = &*record.context;
-        let (source, user, customer) = (Arc::clone(source), Arc::clone(user), Arc::clone(&record.customer));
-        self.of = (!seldom).then_some(Common { source, kind, user, customer });
+        let Context {
+            source, kind, user, ..
+        } = &*record.context;
+        let (source, user, customer) = (
+            Arc::clone(source),
+            Arc::clone(user),
+            Arc::clone(&record.customer),
+        );
+        self.of = (!seldom).then_some(Common {
+            source,
+            kind,
+            user,
+            customer,
+        });
     }
 }
 
@@ -161,7 +195,8 @@ mod tests {
     #[test]
     fn a_line_is_a_structured_cloud_event() {
         let mut record = testing::record("1001/a\"b", r#"{"b":1.0,"a":"\u00e9"}"#);
-        record.id = std::str::FromStr::from_str("0199c0de-0000-7000-8000-000000000001").expect("a UUID");
+        record.id =
+            std::str::FromStr::from_str("0199c0de-0000-7000-8000-000000000001").expect("a UUID");
         record.context = Arc::new(Context {
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_372_120_123),
             integration: Some("snow".into()),
@@ -182,29 +217,59 @@ mod tests {
     #[test]
     fn strings_are_what_serde_json_makes_of_them() {
         let all: String = (0..=0x100).filter_map(char::from_u32).collect();
-        for value in all.split_inclusive(|_| true).chain(["", "plain", "a\"b", "a\\b", "a\nb", "Grüße", &all])
+        for value in all
+            .split_inclusive(|_| true)
+            .chain(["", "plain", "a\"b", "a\\b", "a\nb", "Grüße", &all])
         {
             let mut buffer = Vec::new();
             append_string(&mut buffer, value);
-            assert_eq!(String::from_utf8_lossy(&buffer), serde_json::to_string(value).expect("a string"));
+            assert_eq!(
+                String::from_utf8_lossy(&buffer),
+                serde_json::to_string(value).expect("a string")
+            );
         }
     }
 
     #[test]
     fn each_record_has_its_own_request_and_customer() {
         let first = testing::record("1001/a", "{}");
-        let second = Record { key: "1001/b".into(), ..first.clone() };
-        let other = Record { customer: "1002".into(), ..second.clone() };
-        let context = Context { user: "other@example.com".into(), ..Context::clone(&first.context) };
-        let traced = Context { traceparent: Some("00-1-2-00".into()), ..context.clone() };
-        let later = Context { time: context.time + Duration::from_secs(1), ..Context::clone(&first.context) };
-        let of = |context: &Context| Record { context: Arc::new(context.clone()), ..first.clone() };
+        let second = Record {
+            key: "1001/b".into(),
+            ..first.clone()
+        };
+        let other = Record {
+            customer: "1002".into(),
+            ..second.clone()
+        };
+        let context = Context {
+            user: "other@example.com".into(),
+            ..Context::clone(&first.context)
+        };
+        let traced = Context {
+            traceparent: Some("00-1-2-00".into()),
+            ..context.clone()
+        };
+        let later = Context {
+            time: context.time + Duration::from_secs(1),
+            ..Context::clone(&first.context)
+        };
+        let of = |context: &Context| Record {
+            context: Arc::new(context.clone()),
+            ..first.clone()
+        };
         let (context, traced, later) = (of(&context), of(&traced), of(&later));
-        let records = [&first, &second, &other, &context, &traced, &context, &first, &later, &first, &traced];
+        let records = [
+            &first, &second, &other, &context, &traced, &context, &first, &later, &first, &traced,
+        ];
         let together = Lines::of(records);
-        let alone: Vec<u8> =
-            records.into_iter().flat_map(|record| Lines::of([record]).bytes().to_vec()).collect();
-        assert_eq!(String::from_utf8_lossy(together.bytes()), String::from_utf8_lossy(&alone));
+        let alone: Vec<u8> = records
+            .into_iter()
+            .flat_map(|record| Lines::of([record]).bytes().to_vec())
+            .collect();
+        assert_eq!(
+            String::from_utf8_lossy(together.bytes()),
+            String::from_utf8_lossy(&alone)
+        );
         assert!(
             alone.windows(8).any(|text| text == b"\"1001/b\"")
                 && alone.windows(6).any(|text| text == b"\"1002\"")
@@ -216,7 +281,10 @@ mod tests {
     fn only_line_breaks_and_indentation_are_dropped() {
         let cases = [
             ("{ \"a\" : 1 }", "{ \"a\" : 1 }"),
-            ("{\n  \"a  b\": 1,\r\n\r\n\t\"c\":\t[ ]\n}", "{\"a  b\": 1,\"c\":\t[ ]}"),
+            (
+                "{\n  \"a  b\": 1,\r\n\r\n\t\"c\":\t[ ]\n}",
+                "{\"a  b\": 1,\"c\":\t[ ]}",
+            ),
             ("{}\n  ", "{}"),
             ("\n{}", "{}"),
         ];

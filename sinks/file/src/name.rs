@@ -1,7 +1,7 @@
 //! The names of a topic's files, which rise for ever: `20261122T182840.123Z-0000000001.ndjson`.
 //!
-//! The time is that of the file's first record, in UTC (ISO 8601 basic format, so that it sorts as text), but never
-//! earlier than that of the file before; the sequence number rises by one a file.
+//! The time is that of the file's first record, in UTC (ISO 8601 basic format, so that it sorts as
+//! text), but never earlier than that of the file before; the sequence number rises by one a file.
 
 use std::time::{Duration, SystemTime};
 
@@ -27,7 +27,11 @@ pub(crate) enum Form {
 
 /// Splits a file's name into its stem and its form; `None` for a file that is not the sink's.
 pub(crate) fn parse(name: &str) -> Option<(&str, Form)> {
-    let forms = [(LINES, Form::Lines), (ARCHIVE, Form::Archive), (TEMPORARY, Form::Temporary)];
+    let forms = [
+        (LINES, Form::Lines),
+        (ARCHIVE, Form::Archive),
+        (TEMPORARY, Form::Temporary),
+    ];
     forms.iter().find_map(|(ending, form)| {
         let stem = name.strip_suffix(ending)?;
         split(stem).map(|_| (stem, *form))
@@ -71,16 +75,28 @@ impl Names {
 /// The parts of a well-formed stem.
 fn split(stem: &str) -> Option<(&str, u64)> {
     let (time, sequence) = stem.split_once('-')?;
-    let digit = |byte: u8, like: u8| if like == b'0' { byte.is_ascii_digit() } else { byte == like };
-    let is_time =
-        time.len() == TIME_DIGITS.len() && time.bytes().zip(TIME_DIGITS.bytes()).all(|(a, b)| digit(a, b));
-    let is_sequence = sequence.len() == SEQUENCE_DIGITS && sequence.bytes().all(|byte| byte.is_ascii_digit());
+    let digit = |byte: u8, like: u8| {
+        if like == b'0' {
+            byte.is_ascii_digit()
+        } else {
+            byte == like
+        }
+    };
+    let is_time = time.len() == TIME_DIGITS.len()
+        && time
+            .bytes()
+            .zip(TIME_DIGITS.bytes())
+            .all(|(a, b)| digit(a, b));
+    let is_sequence =
+        sequence.len() == SEQUENCE_DIGITS && sequence.bytes().all(|byte| byte.is_ascii_digit());
     (is_time && is_sequence).then(|| Some((time, sequence.parse().ok()?)))?
 }
 
 /// Times that the format cannot express become the nearest one that it can.
 fn digits(time: SystemTime) -> String {
-    let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     let within = since_epoch.min(Duration::from_secs(LAST_SECOND));
     let text = humantime::format_rfc3339_millis(SystemTime::UNIX_EPOCH + within).to_string();
     text.replace(['-', ':'], "")
@@ -97,7 +113,10 @@ mod tests {
     #[test]
     fn a_name_tells_time_and_sequence() {
         let mut names = Names::default();
-        assert_eq!(names.next(at(1_795_372_120_123)), "20261122T182840.123Z-0000000001");
+        assert_eq!(
+            names.next(at(1_795_372_120_123)),
+            "20261122T182840.123Z-0000000001"
+        );
     }
 
     #[test]
@@ -110,14 +129,21 @@ mod tests {
             names.next(SystemTime::UNIX_EPOCH - Duration::from_secs(1)),
             "20261122T182840.123Z-0000000043"
         );
-        assert_eq!(names.next(at(u64::MAX / 2)), "99991231T235959.000Z-0000000044");
+        assert_eq!(
+            names.next(at(u64::MAX / 2)),
+            "99991231T235959.000Z-0000000044"
+        );
         assert_eq!(names.next(at(0)), "99991231T235959.000Z-0000000045");
     }
 
     #[test]
     fn only_the_sinks_own_names_are_parsed() {
         let stem = "20261122T182840.123Z-0000000001";
-        let own = [(LINES, Form::Lines), (ARCHIVE, Form::Archive), (TEMPORARY, Form::Temporary)];
+        let own = [
+            (LINES, Form::Lines),
+            (ARCHIVE, Form::Archive),
+            (TEMPORARY, Form::Temporary),
+        ];
         for (ending, form) in own {
             assert_eq!(parse(&format!("{stem}{ending}")), Some((stem, form)));
         }

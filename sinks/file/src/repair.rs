@@ -1,14 +1,17 @@
-//! What a crash left in a topic's folder, put right before the first write: temporaries and twins go, torn lines are taken
-//! out, empty files removed. Never takes a well-formed line.
+//! What a crash left in a topic's folder, put right before the first write: temporaries and twins
+//! go, torn lines are taken out, empty files removed. Never takes a well-formed line.
 //!
-//! Of twins the archive stays: it was synced before it got its name, while the file of lines, removed and brought back by
-//! the crash, may lack what was never synced. An archive that is not whole, or holds less, is not ours, and goes.
+//! Of twins the archive stays: it was synced before it got its name, while the file of lines,
+//! removed and brought back by the crash, may lack what was never synced. An archive that is not
+//! whole, or holds less, is not ours, and goes.
 //!
-//! Behind the last well-formed line of a file everything is cut off. With [`FileConfig::sync`](crate::FileConfig::sync)
-//! the files that were open at the end of the last run, or may have been, are also read from the front: after a loss of
-//! power the end of a batch may be on the disk without its beginning. All well-formed lines stay, also those behind a torn
-//! one: it may be that they were written without sync, and are delivered. Without sync, files are not read whole: there may
-//! be any number of them, and what stands in them is up to the operating system.
+//! Behind the last well-formed line of a file everything is cut off. With
+//! [`FileConfig::sync`](crate::FileConfig::sync) the files that were open at the end of the last
+//! run, or may have been, are also read from the front: after a loss of power the end of a batch
+//! may be on the disk without its beginning. All well-formed lines stay, also those behind a torn
+//! one: it may be that they were written without sync, and are delivered. Without sync, files are
+//! not read whole: there may be any number of them, and what stands in them is up to the operating
+//! system.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -50,12 +53,17 @@ pub(crate) fn repair(root: &Root, folder: &Path) -> Result<Found, SinkError> {
     if let Some(stem) = &closed {
         found.names.saw(stem);
     }
-    let was_open = |stem: &String| root.config.sync && closed.as_ref().is_none_or(|closed| stem > closed);
+    let was_open =
+        |stem: &String| root.config.sync && closed.as_ref().is_none_or(|closed| stem > closed);
     let last_open = lines.last().filter(|stem| was_open(stem)).cloned();
     for stem in lines {
         let path = folder.join(format!("{stem}{LINES}"));
         let good = if was_open(&stem) {
-            take_out_torn_lines(&root.disk, &path, &folder.join(format!("{stem}{TEMPORARY}")))
+            take_out_torn_lines(
+                &root.disk,
+                &path,
+                &folder.join(format!("{stem}{TEMPORARY}")),
+            )
         } else {
             cut_torn_tail(&root.disk, &path)
         };
@@ -69,9 +77,13 @@ pub(crate) fn repair(root: &Root, folder: &Path) -> Result<Found, SinkError> {
             remove(&root.disk, &path, "empty")?;
         } else if !archives.contains(&stem) {
             found.closed.push(path);
-        } else if archived_bytes(&archive).map_err(|error| failed("read", &archive, &error))? >= good {
+        } else if archived_bytes(&archive).map_err(|error| failed("read", &archive, &error))?
+            >= good
+        {
             // The archive's name must be on the disk before the other one goes.
-            root.disk.sync_folder(folder).map_err(|error| failed("sync", folder, &error))?;
+            root.disk
+                .sync_folder(folder)
+                .map_err(|error| failed("sync", folder, &error))?;
             remove(&root.disk, &path, "its archive is whole")?;
         } else {
             remove(&root.disk, &archive, "less than the uncompressed file")?;
@@ -101,13 +113,18 @@ fn list(folder: &Path) -> io::Result<Vec<(String, Form)>> {
 
 fn remove(disk: &Disk, path: &Path, why: &str) -> Result<(), SinkError> {
     tracing::info!(path = %path.display(), why, "removing a file");
-    disk.remove(path).map_err(|error| failed("remove", path, &error))
+    disk.remove(path)
+        .map_err(|error| failed("remove", path, &error))
 }
 
 /// How much an archive holds; nothing where it is not whole, by its frame's end and checksum.
 fn archived_bytes(archive: &Path) -> io::Result<u64> {
-    match io::copy(&mut zstd::Decoder::new(File::open(archive)?)?, &mut io::sink()) {
-        // The decoder's own, not the operating system's: that one says nothing about what is in the file.
+    match io::copy(
+        &mut zstd::Decoder::new(File::open(archive)?)?,
+        &mut io::sink(),
+    ) {
+        // The decoder's own, not the operating system's: that one says nothing about what is in the
+        // file.
         Err(error) if error.raw_os_error().is_none() => Ok(0),
         bytes => bytes,
     }
@@ -122,7 +139,8 @@ fn cut_torn_tail(disk: &Disk, path: &Path) -> io::Result<u64> {
     Ok(good)
 }
 
-/// Takes out all that is not a well-formed line, brings the file to the disk, and says how much is left.
+/// Takes out all that is not a well-formed line, brings the file to the disk, and says how much is
+/// left.
 fn take_out_torn_lines(disk: &Disk, path: &Path, temporary: &Path) -> io::Result<u64> {
     let file = File::open(path)?;
     let length = file.metadata()?.len();

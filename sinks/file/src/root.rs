@@ -1,4 +1,5 @@
-//! The folder of all topics: held by one process at a time, for as long as anything may still touch a file in it.
+//! The folder of all topics: held by one process at a time, for as long as anything may still touch
+//! a file in it.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
@@ -29,9 +30,14 @@ impl Root {
     pub(crate) fn open(config: FileConfig) -> Result<Self, SinkError> {
         let disk = Disk::default();
         let path = &config.path;
-        create_folder(&disk, path, config.sync).map_err(|error| failed("make the folder", path, &error))?;
+        create_folder(&disk, path, config.sync)
+            .map_err(|error| failed("make the folder", path, &error))?;
         let lock = lock(path)?;
-        Ok(Self { config, disk, _lock: lock })
+        Ok(Self {
+            config,
+            disk,
+            _lock: lock,
+        })
     }
 
     /// Writes a file of 64 KiB, syncs it where the configuration asks for that, and removes it.
@@ -39,16 +45,25 @@ impl Root {
         let path = self.config.path.join(PROBE);
         let written = File::create(&path).and_then(|mut file| {
             self.disk.write_all(&mut file, &vec![b' '; PROBE_BYTES])?;
-            if self.config.sync { self.disk.sync_data(&file) } else { Ok(()) }
+            if self.config.sync {
+                self.disk.sync_data(&file)
+            } else {
+                Ok(())
+            }
         });
         let removed = fs::remove_file(&path);
-        written.and(removed).map_err(|error| failed("write", &path, &error))
+        written
+            .and(removed)
+            .map_err(|error| failed("write", &path, &error))
     }
 }
 
 /// What a gateway that starts on this folder would find. Leaves the folder as it is.
 pub(crate) fn inspect(path: &Path) -> Result<String, SinkError> {
-    if !path.try_exists().map_err(|error| failed("look at", path, &error))? {
+    if !path
+        .try_exists()
+        .map_err(|error| failed("look at", path, &error))?
+    {
         return Ok("made on first start".to_owned());
     }
     if let Ok(mut file) = File::open(path.join(LOCK))
@@ -59,11 +74,14 @@ pub(crate) fn inspect(path: &Path) -> Result<String, SinkError> {
     let probe = path.join(PROBE);
     let written = fs::write(&probe, vec![b' '; PROBE_BYTES]);
     let removed = fs::remove_file(&probe);
-    written.and(removed).map_err(|error| failed("write", &probe, &error))?;
+    written
+        .and(removed)
+        .map_err(|error| failed("write", &probe, &error))?;
     Ok("takes writes".to_owned())
 }
 
-/// Makes a folder and those above it. With `sync`, each is on the disk before anything is put into it.
+/// Makes a folder and those above it. With `sync`, each is on the disk before anything is put into
+/// it.
 pub(crate) fn create_folder(disk: &Disk, path: &Path, sync: bool) -> io::Result<()> {
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
@@ -76,7 +94,8 @@ pub(crate) fn create_folder(disk: &Disk, path: &Path, sync: bool) -> io::Result<
     fs::create_dir(path)?;
     if sync {
         // A folder that may not last must not be taken for one that does at the next attempt.
-        disk.sync_folder(parent).inspect_err(|_| drop(fs::remove_dir(path)))?;
+        disk.sync_folder(parent)
+            .inspect_err(|_| drop(fs::remove_dir(path)))?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! Which of a file's lines are well-formed: those that begin with `{`, end with `}` and a line break, and hold no NUL,
-//! which is what a file system leaves where data did not reach the disk. In bounded memory, however long a line is.
+//! Which of a file's lines are well-formed: those that begin with `{`, end with `}` and a line
+//! break, and hold no NUL, which is what a file system leaves where data did not reach the disk. In
+//! bounded memory, however long a line is.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -66,7 +67,8 @@ pub(crate) fn good_length(file: &File, length: u64) -> io::Result<u64> {
     while end > 0 {
         let last = end - 1;
         let (start, holds_nul) = line_start(file, last)?;
-        let is_object = start < last && byte_at(file, start)? == b'{' && byte_at(file, last - 1)? == b'}';
+        let is_object =
+            start < last && byte_at(file, start)? == b'{' && byte_at(file, last - 1)? == b'}';
         if is_object && !holds_nul {
             break;
         }

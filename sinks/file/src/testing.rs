@@ -1,4 +1,5 @@
-//! Reads a topic's files back, as the sink's readers do. For tests: a fault of the file system panics.
+//! Reads a topic's files back, as the sink's readers do. For tests: a fault of the file system
+//! panics.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -7,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::name::{self, Form};
 
-/// All lines of `topic` in the sink's folder `path`, oldest first: all `*.ndjson` and `*.ndjson.zst` in name order, of
-/// one stem the `.ndjson`. A topic without a folder has none.
+/// All lines of `topic` in the sink's folder `path`, oldest first: all `*.ndjson` and
+/// `*.ndjson.zst` in name order, of one stem the `.ndjson`. A topic without a folder has none.
 ///
 /// A last line that has no end is given like the others, so that a test sees that it is torn.
 pub fn read_topic(path: &Path, topic: &str) -> Vec<String> {
@@ -28,11 +29,17 @@ fn read_folder(folder: &Path) -> io::Result<Vec<String>> {
     let mut files: BTreeMap<String, (Form, PathBuf)> = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         match name::parse(&name) {
             Some((stem, Form::Lines)) => drop(files.insert(stem.to_owned(), (Form::Lines, path))),
             Some((stem, Form::Archive)) => {
-                files.entry(stem.to_owned()).or_insert((Form::Archive, path));
+                files
+                    .entry(stem.to_owned())
+                    .or_insert((Form::Archive, path));
             }
             Some((_, Form::Temporary)) | None => {}
         }

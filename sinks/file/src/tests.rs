@@ -52,13 +52,19 @@ fn soon() -> Instant {
 
 /// Records that carry their number.
 fn numbered(numbers: std::ops::Range<usize>) -> Vec<Record> {
-    numbers.map(|n| record("1001/router", format!(r#"{{"n":{n}}}"#))).collect()
+    numbers
+        .map(|n| record("1001/router", format!(r#"{{"n":{n}}}"#)))
+        .collect()
 }
 
 fn write(writer: &mut dyn Writer, records: &[Record]) -> Result<(), SinkError> {
     let mut outcomes = vec![Outcome::default(); records.len()];
     let result = writer.write(records, &mut outcomes, soon());
-    let expected = if result.is_ok() { Outcome::Delivered } else { Outcome::Retryable };
+    let expected = if result.is_ok() {
+        Outcome::Delivered
+    } else {
+        Outcome::Retryable
+    };
     assert!(
         outcomes.iter().all(|outcome| *outcome == expected),
         "a batch is delivered as a whole or not at all"
@@ -84,8 +90,9 @@ fn read_ids(path: &Path) -> Vec<String> {
 /// The names in the topic's folder that are not hidden, in order.
 fn file_names(path: &Path) -> Vec<String> {
     let entries = fs::read_dir(path.join(TOPIC)).unwrap();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.retain(|name| !name.starts_with('.'));
     names.sort();
     names
@@ -106,7 +113,12 @@ fn a_second_gateway_is_refused_and_told_who_holds_the_folder() {
     let first = open(&config(&folder));
     let error = FileSink::open(config(&folder)).err().unwrap();
     assert_eq!(error.kind, SinkErrorKind::Permanent);
-    assert!(error.message.contains(&format!("process {}, since 2", std::process::id())), "{error}");
+    assert!(
+        error
+            .message
+            .contains(&format!("process {}, since 2", std::process::id())),
+        "{error}"
+    );
     close(first);
     close(open(&config(&folder)));
 }
@@ -125,7 +137,10 @@ fn the_folder_is_held_as_long_as_a_writer_is() {
 #[test]
 fn missing_folders_are_made() {
     let folder = TempDir::new().unwrap();
-    let config = FileConfig { path: folder.path().join("a/b"), ..config(&folder) };
+    let config = FileConfig {
+        path: folder.path().join("a/b"),
+        ..config(&folder)
+    };
     let sink = open(&config);
     let records = numbered(0..3);
     write(&mut *writer(&sink), &records).unwrap();
@@ -149,8 +164,13 @@ fn a_passed_deadline_writes_nothing() {
     let sink = open(&config(&folder));
     let mut writer = writer(&sink);
     let mut outcomes = [Outcome::default()];
-    let error = writer.write(&numbered(0..1), &mut outcomes, Instant::now()).unwrap_err();
-    assert_eq!((error.kind, outcomes), (SinkErrorKind::Transient, [Outcome::Retryable]));
+    let error = writer
+        .write(&numbered(0..1), &mut outcomes, Instant::now())
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, outcomes),
+        (SinkErrorKind::Transient, [Outcome::Retryable])
+    );
     assert_eq!(file_names(folder.path()), Vec::<String>::new());
 }
 

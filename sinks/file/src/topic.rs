@@ -31,8 +31,13 @@ struct Stems {
 }
 
 impl Topic {
-    /// Makes the folder where it is missing, repairs what is in it, and hands closed files on for compression.
-    pub(crate) fn open(root: Arc<Root>, name: &str, keeper: Sender<Note>) -> Result<Self, SinkError> {
+    /// Makes the folder where it is missing, repairs what is in it, and hands closed files on for
+    /// compression.
+    pub(crate) fn open(
+        root: Arc<Root>,
+        name: &str,
+        keeper: Sender<Note>,
+    ) -> Result<Self, SinkError> {
         if !is_file_name(name) {
             return Err(SinkError::permanent(format!(
                 "topic name {name:?} is no folder name: letters, digits, '.', '_' and '-', not beginning with '.'"
@@ -42,19 +47,37 @@ impl Topic {
         create_folder(&root.disk, &folder, root.config.sync)
             .map_err(|error| failed("make the folder", &folder, &error))?;
         if root.config.sync {
-            // A folder of an earlier run may have been made without, or just before the end of the machine.
+            // A folder of an earlier run may have been made without, or just before the end of the
+            // machine.
             let parent = &root.config.path;
-            root.disk.sync_folder(parent).map_err(|error| failed("sync", parent, &error))?;
+            root.disk
+                .sync_folder(parent)
+                .map_err(|error| failed("sync", parent, &error))?;
         }
         let found = repair(&root, &folder)?;
-        let stems = Stems { names: found.names, open: BTreeSet::new() };
-        let topic = Self { root, folder, stems: Mutex::new(stems), keeper };
-        found.closed.into_iter().for_each(|path| topic.compress(path));
+        let stems = Stems {
+            names: found.names,
+            open: BTreeSet::new(),
+        };
+        let topic = Self {
+            root,
+            folder,
+            stems: Mutex::new(stems),
+            keeper,
+        };
+        found
+            .closed
+            .into_iter()
+            .for_each(|path| topic.compress(path));
         Ok(topic)
     }
 
     /// A new file for a batch whose first record was received at `first`.
-    pub(crate) fn create_segment(&self, first: SystemTime, now: Instant) -> Result<Segment, SinkError> {
+    pub(crate) fn create_segment(
+        &self,
+        first: SystemTime,
+        now: Instant,
+    ) -> Result<Segment, SinkError> {
         let stem = self.stems().give(first);
         let path = self.folder.join(format!("{stem}{LINES}"));
         Segment::create(&self.root, path.clone(), now).map_err(|error| {
@@ -65,7 +88,11 @@ impl Topic {
 
     /// Takes a file that nobody writes to any more, and that was removed if it was empty.
     pub(crate) fn retire(&self, segment: &Segment) {
-        let stem = segment.path().file_stem().unwrap_or_default().to_string_lossy();
+        let stem = segment
+            .path()
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy();
         let mut stems = self.stems();
         stems.open.remove(&*stem);
         // Files of other writers may have been open for longer: the mark waits for them.

@@ -13,15 +13,19 @@ pub(crate) struct FileWriter {
     /// Shared with the keeper, which closes an idle file.
     chain: Arc<Mutex<Chain>>,
     lines: Lines,
-    /// How much of the buffer is kept from batch to batch. A batch may be larger, by its attributes or by one large
-    /// request.
+    /// How much of the buffer is kept from batch to batch. A batch may be larger, by its
+    /// attributes or by one large request.
     keep: usize,
 }
 
 impl FileWriter {
     pub(crate) fn new(topic: Arc<Topic>, batch_bytes: usize) -> Self {
         let chain = Arc::new(Mutex::new(Chain::new(topic)));
-        Self { chain, lines: Lines::default(), keep: batch_bytes.saturating_mul(2) }
+        Self {
+            chain,
+            lines: Lines::default(),
+            keep: batch_bytes.saturating_mul(2),
+        }
     }
 
     pub(crate) fn chain(&self) -> Weak<Mutex<Chain>> {
@@ -41,10 +45,14 @@ impl Writer for FileWriter {
         outcomes: &mut [Outcome],
         deadline: Instant,
     ) -> Result<(), SinkError> {
-        let Some(first) = records.first() else { return Ok(()) };
+        let Some(first) = records.first() else {
+            return Ok(());
+        };
         let now = Instant::now();
         if now >= deadline {
-            return Err(SinkError::transient("the deadline had passed before the batch was written"));
+            return Err(SinkError::transient(
+                "the deadline had passed before the batch was written",
+            ));
         }
         for record in records {
             self.lines.append(record);

@@ -1,5 +1,6 @@
-//! Batches of 600-byte records into one real broker: the sink's writer beside a bare librdkafka producer that sends the
-//! same messages, headers included, with the same settings. Prints the ratio of the two, measured in turns.
+//! Batches of 600-byte records into one real broker: the sink's writer beside a bare librdkafka
+//! producer that sends the same messages, headers included, with the same settings. Prints the
+//! ratio of the two, measured in turns.
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -15,7 +16,9 @@ use iem_test_brokers::kafka::{Kafka, Options};
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{
+    BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
+};
 
 const DATA_BYTES: usize = 600;
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -59,7 +62,10 @@ impl Bare {
             .set("socket.nagle.disable", "true")
             .set("statistics.interval.ms", "5000")
             .set("message.timeout.ms", "11000");
-        let countdown = Countdown { left: AtomicUsize::new(0), waiting: std::thread::current() };
+        let countdown = Countdown {
+            left: AtomicUsize::new(0),
+            waiting: std::thread::current(),
+        };
         Self(ThreadedProducer::from_config_and_context(&config, countdown).expect("a producer"))
     }
 
@@ -80,7 +86,10 @@ impl Bare {
 }
 
 fn headers(record: &Record) -> OwnedHeaders {
-    let first = Header { key: "content-type", value: Some(DATA_CONTENT_TYPE) };
+    let first = Header {
+        key: "content-type",
+        value: Some(DATA_CONTENT_TYPE),
+    };
     let headers = Cell::new(OwnedHeaders::new_with_capacity(12).insert(first));
     record.for_each_attribute(|name, value| {
         let name = match name {
@@ -93,20 +102,36 @@ fn headers(record: &Record) -> OwnedHeaders {
             "user" => "ce_user",
             _ => "ce_id",
         };
-        headers.set(headers.take().insert(Header { key: name, value: Some(value) }));
+        headers.set(headers.take().insert(Header {
+            key: name,
+            value: Some(value),
+        }));
     });
     headers.into_inner()
 }
 
 fn ours(writer: &mut dyn Writer, records: &[Record]) {
     let mut outcomes = vec![Outcome::default(); records.len()];
-    writer.write(black_box(records), &mut outcomes, Instant::now() + DEADLINE).expect("a write");
+    writer
+        .write(black_box(records), &mut outcomes, Instant::now() + DEADLINE)
+        .expect("a write");
     black_box(outcomes);
 }
 
 fn write(criterion: &mut Criterion) {
-    let kafka = Kafka::start(&Options { for_load: true, ..Options::default() });
-    kafka.create_topic(TOPIC, 1, 1, &[("retention.bytes", "268435456"), ("segment.bytes", "67108864")]);
+    let kafka = Kafka::start(&Options {
+        for_load: true,
+        ..Options::default()
+    });
+    kafka.create_topic(
+        TOPIC,
+        1,
+        1,
+        &[
+            ("retention.bytes", "268435456"),
+            ("segment.bytes", "67108864"),
+        ],
+    );
     let sink = KafkaSink::open(KafkaConfig {
         bootstrap_servers: kafka.bootstrap(),
         properties: std::collections::BTreeMap::new(),
@@ -128,13 +153,18 @@ fn write(criterion: &mut Criterion) {
             bencher.iter(|| bare.write(&records));
         });
         let ratio = ratio(|| ours(&mut *writer, &records), || bare.write(&records));
-        println!("kafka: batches of {batch}: the writer does {ratio:.2} × what the bare producer does");
+        println!(
+            "kafka: batches of {batch}: the writer does {ratio:.2} × what the bare producer does"
+        );
     }
 }
 
-/// How often one runs in the time that the other runs once: the median of turns, one after the other.
+/// How often one runs in the time that the other runs once: the median of turns, one after the
+/// other.
 fn ratio(mut one: impl FnMut(), mut other: impl FnMut()) -> f64 {
-    let mut ratios: Vec<f64> = (0..TURNS).map(|_| rate(&mut one) / rate(&mut other)).collect();
+    let mut ratios: Vec<f64> = (0..TURNS)
+        .map(|_| rate(&mut one) / rate(&mut other))
+        .collect();
     ratios.sort_by(f64::total_cmp);
     ratios[TURNS / 2]
 }
@@ -150,8 +180,13 @@ fn rate(run: &mut impl FnMut()) -> f64 {
 }
 
 fn records(batch: usize) -> Vec<Record> {
-    let data = format!(r#"{{"text":"{}"}}"#, "x".repeat(DATA_BYTES - r#"{"text":""}"#.len()));
-    (0..batch).map(|n| record(&format!("1001/{n}"), data.clone())).collect()
+    let data = format!(
+        r#"{{"text":"{}"}}"#,
+        "x".repeat(DATA_BYTES - r#"{"text":""}"#.len())
+    );
+    (0..batch)
+        .map(|n| record(&format!("1001/{n}"), data.clone()))
+        .collect()
 }
 
 criterion_group! { name = benches; config = Criterion::default().sample_size(20); targets = write }

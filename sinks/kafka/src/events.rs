@@ -1,4 +1,5 @@
-//! What librdkafka tells: delivery reports to mailboxes, statistics to figures, trouble to whoever waits.
+//! What librdkafka tells: delivery reports to mailboxes, statistics to figures, trouble to whoever
+//! waits.
 //!
 //! All of it comes on the producer's own polling thread, which must never wait.
 
@@ -36,8 +37,17 @@ struct Trouble {
 }
 
 impl Events {
-    pub(crate) fn new(mailboxes: Arc<Mailboxes>, figures: Arc<Figures>, token_file: Option<String>) -> Self {
-        Self { mailboxes, figures, token_file, trouble: Mutex::default() }
+    pub(crate) fn new(
+        mailboxes: Arc<Mailboxes>,
+        figures: Arc<Figures>,
+        token_file: Option<String>,
+    ) -> Self {
+        Self {
+            mailboxes,
+            figures,
+            token_file,
+            trouble: Mutex::default(),
+        }
     }
 
     /// Why the brokers have refused the login since `since`, if they have.
@@ -62,10 +72,16 @@ impl Events {
     }
 }
 
-/// librdkafka says what to look at when a handshake ends by a broker's certificate, but not when it ends at its first step.
+/// librdkafka says what to look at when a handshake ends by a broker's certificate, but not when it
+/// ends at its first step.
 fn with_cure(reason: &str) -> String {
-    let is_bare = reason.contains("certificate verify failed") && !reason.contains("ssl.ca.location");
-    let cure = if is_bare { ": verify that ssl.ca.location is correctly configured" } else { "" };
+    let is_bare =
+        reason.contains("certificate verify failed") && !reason.contains("ssl.ca.location");
+    let cure = if is_bare {
+        ": verify that ssl.ca.location is correctly configured"
+    } else {
+        ""
+    };
     format!("{reason}{cure}")
 }
 
@@ -101,7 +117,9 @@ impl ClientContext for Events {
     fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
         match &self.token_file {
             Some(path) => token::read(path),
-            None => Err("OAUTHBEARER needs \"sasl.oauthbearer.token.endpoint.url\" = \"file:///…\"".into()),
+            None => Err(
+                "OAUTHBEARER needs \"sasl.oauthbearer.token.endpoint.url\" = \"file:///…\"".into(),
+            ),
         }
     }
 }
@@ -144,10 +162,16 @@ mod tests {
 
     #[test]
     fn a_certificate_in_doubt_names_what_to_look_at_once() {
-        let bare = "sasl_ssl://b:9093/bootstrap: error:0A000086:SSL routines::certificate verify failed";
-        let told = "certificate verify failed: verify that ssl.ca.location is correctly configured or …";
+        let bare =
+            "sasl_ssl://b:9093/bootstrap: error:0A000086:SSL routines::certificate verify failed";
+        let told =
+            "certificate verify failed: verify that ssl.ca.location is correctly configured or …";
         for (reason, words) in [(bare, 1), (told, 1), ("connection refused", 0)] {
-            assert_eq!(with_cure(reason).matches("ssl.ca.location").count(), words, "{reason}");
+            assert_eq!(
+                with_cure(reason).matches("ssl.ca.location").count(),
+                words,
+                "{reason}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What librdkafka's error codes mean to the gateway: may it pass by itself, and what should somebody do.
+//! What librdkafka's error codes mean to the gateway: may it pass by itself, and what should
+//! somebody do.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
@@ -31,17 +32,18 @@ impl Kind {
 
     pub(crate) fn of(code: Code) -> Self {
         match code {
-            Code::MessageTimedOut | Code::OperationTimedOut | Code::RequestTimedOut | Code::TimedOutQueue => {
-                Self::TimedOut
-            }
+            Code::MessageTimedOut
+            | Code::OperationTimedOut
+            | Code::RequestTimedOut
+            | Code::TimedOutQueue => Self::TimedOut,
             Code::BrokerTransportFailure
             | Code::AllBrokersDown
             | Code::Resolve
             | Code::SSL
             | Code::NetworkException => Self::Transport,
-            Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend | Code::ISRInsufficient => {
-                Self::Replicas
-            }
+            Code::NotEnoughReplicas
+            | Code::NotEnoughReplicasAfterAppend
+            | Code::ISRInsufficient => Self::Replicas,
             Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => {
                 Self::TooLarge
             }
@@ -56,7 +58,9 @@ impl Kind {
             | Code::Authentication
             | Code::SaslAuthenticationFailed
             | Code::UnsupportedSASLMechanism => Self::Refused,
-            Code::Fatal | Code::GaplessGuarantee | Code::PurgeInflight | Code::PurgeQueue => Self::Fatal,
+            Code::Fatal | Code::GaplessGuarantee | Code::PurgeInflight | Code::PurgeQueue => {
+                Self::Fatal
+            }
             _ => Self::Other,
         }
     }
@@ -84,7 +88,10 @@ pub(crate) fn explain(servers: &str, topic: &str, code: Code) -> String {
         Kind::UnknownTopic => missing_topic(servers, topic, REPLICAS),
         // The latter: this user may write no topic at all.
         Kind::Refused
-            if matches!(code, Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) =>
+            if matches!(
+                code,
+                Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed
+            ) =>
         {
             format!(
                 "topic {topic} may not be written by this user; allow it: kafka-acls.sh --bootstrap-server {servers} --add \
@@ -105,7 +112,11 @@ pub(crate) fn explain(servers: &str, topic: &str, code: Code) -> String {
 /// What to say of a topic that is not there, in a cluster of `brokers`.
 pub(crate) fn missing_topic(servers: &str, topic: &str, brokers: usize) -> String {
     let replicas = brokers.clamp(1, REPLICAS);
-    let in_sync = if replicas == REPLICAS { " --config min.insync.replicas=2" } else { "" };
+    let in_sync = if replicas == REPLICAS {
+        " --config min.insync.replicas=2"
+    } else {
+        ""
+    };
     format!(
         "topic {topic} does not exist; make it: kafka-topics.sh --bootstrap-server {servers} --create --topic {topic} \
          --partitions 6 --replication-factor {replicas}{in_sync}"

@@ -70,7 +70,11 @@ impl Figures {
     pub(crate) fn of_all<'a>(all: impl Iterator<Item = &'a Self>) -> Vec<(&'static str, f64)> {
         let add = |mut sums: Vec<(&'static str, f64)>, one: Vec<(&'static str, f64)>| {
             for ((name, sum), (_, value)) in sums.iter_mut().zip(one) {
-                *sum = if name.starts_with("round_trip") { sum.max(value) } else { *sum + value };
+                *sum = if name.starts_with("round_trip") {
+                    sum.max(value)
+                } else {
+                    *sum + value
+                };
             }
             sums
         };
@@ -92,7 +96,10 @@ impl Figures {
             ("transmit_errors_total", counts.transmit_errors as f64),
             ("request_timeouts_total", counts.request_timeouts as f64),
             ("reconnects_total", counts.reconnects as f64),
-            ("producers_replaced_total", self.replaced.load(Ordering::Relaxed) as f64),
+            (
+                "producers_replaced_total",
+                self.replaced.load(Ordering::Relaxed) as f64,
+            ),
         ];
         let errors = ERRORS.iter().zip(&self.errors);
         all.extend(errors.map(|(name, count)| (*name, count.load(Ordering::Relaxed) as f64)));
@@ -111,7 +118,8 @@ impl Counts {
 }
 
 impl Snapshot {
-    /// Counts are summed over the brokers; of round trips, the slowest broker's count. librdkafka has microseconds.
+    /// Counts are summed over the brokers; of round trips, the slowest broker's count. librdkafka
+    /// has microseconds.
     #[allow(clippy::cast_precision_loss)]
     fn of(statistics: &Statistics) -> Self {
         let mut snapshot = Self {
@@ -125,9 +133,9 @@ impl Snapshot {
                 retries: broker.txretries,
                 transmit_errors: broker.txerrs,
                 request_timeouts: broker.req_timeouts,
-                reconnects: broker
-                    .connects
-                    .map_or(0, |connects| u64::try_from(connects).unwrap_or(0).saturating_sub(1)),
+                reconnects: broker.connects.map_or(0, |connects| {
+                    u64::try_from(connects).unwrap_or(0).saturating_sub(1)
+                }),
             });
             if let Some(round_trip) = &broker.rtt {
                 let slower = |so_far: f64, micros: i64| so_far.max(micros as f64 / 1e6);
@@ -150,7 +158,12 @@ mod tests {
     use super::*;
 
     fn figure(figures: &Figures, name: &str) -> f64 {
-        figures.all().into_iter().find(|(found, _)| *found == name).unwrap().1
+        figures
+            .all()
+            .into_iter()
+            .find(|(found, _)| *found == name)
+            .unwrap()
+            .1
     }
 
     #[test]
@@ -159,18 +172,29 @@ mod tests {
             tx: 3,
             txretries: 2,
             connects: Some(2),
-            rtt: Some(Window { avg: micros, p99: micros * 10, ..Window::default() }),
+            rtt: Some(Window {
+                avg: micros,
+                p99: micros * 10,
+                ..Window::default()
+            }),
             ..Broker::default()
         };
         let statistics = Statistics {
             msg_cnt: 7,
-            brokers: [("a".to_owned(), broker(1000)), ("b".to_owned(), broker(2000))].into(),
+            brokers: [
+                ("a".to_owned(), broker(1000)),
+                ("b".to_owned(), broker(2000)),
+            ]
+            .into(),
             ..Statistics::default()
         };
         let figures = Figures::default();
         figures.take(&statistics);
         assert_eq!(figure(&figures, "round_trip_seconds").to_string(), "0.002");
-        assert_eq!(figure(&figures, "round_trip_seconds_p99").to_string(), "0.02");
+        assert_eq!(
+            figure(&figures, "round_trip_seconds_p99").to_string(),
+            "0.02"
+        );
         assert_eq!(figure(&figures, "buffered_records").to_string(), "7");
         assert_eq!(figure(&figures, "retries_total").to_string(), "4");
 
@@ -179,13 +203,25 @@ mod tests {
         figures.take(&statistics);
         assert_eq!(figure(&figures, "retries_total").to_string(), "8");
         assert_eq!(figure(&figures, "reconnects_total").to_string(), "4");
-        assert_eq!(figure(&figures, "producers_replaced_total").to_string(), "1");
+        assert_eq!(
+            figure(&figures, "producers_replaced_total").to_string(),
+            "1"
+        );
 
         figures.count_error(Kind::Other);
         assert_eq!(figure(&figures, "errors_other_total").to_string(), "1");
 
         let both = Figures::of_all([&figures, &figures].into_iter());
-        let figure = |name| both.iter().find(|(found, _)| *found == name).unwrap().1.to_string();
-        assert_eq!((figure("retries_total"), figure("round_trip_seconds")), ("16".into(), "0.002".into()));
+        let figure = |name| {
+            both.iter()
+                .find(|(found, _)| *found == name)
+                .unwrap()
+                .1
+                .to_string()
+        };
+        assert_eq!(
+            (figure("retries_total"), figure("round_trip_seconds")),
+            ("16".into(), "0.002".into())
+        );
     }
 }

@@ -1,8 +1,9 @@
-//! Where delivery reports wait for the writer that sent the records: one mailbox a writer, one slot a record, one wake-up
-//! a batch.
+//! Where delivery reports wait for the writer that sent the records: one mailbox a writer, one slot
+//! a record, one wake-up a batch.
 //!
-//! librdkafka hands back, with each report, the number that went out with the record: a [`Ticket`]. No ticket is given
-//! twice while its mailbox lives, so a report that comes late is never taken for another record's.
+//! librdkafka hands back, with each report, the number that went out with the record: a [`Ticket`].
+//! No ticket is given twice while its mailbox lives, so a report that comes late is never taken for
+//! another record's.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
@@ -10,9 +11,13 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
 
-const _: () = assert!(usize::BITS == 64, "a ticket is handed through a pointer of 64 bits");
+const _: () = assert!(
+    usize::BITS == 64,
+    "a ticket is handed through a pointer of 64 bits"
+);
 
-/// So many low bits are the number within a mailbox: enough for 8 years at a million records a second.
+/// So many low bits are the number within a mailbox: enough for 8 years at a million records a
+/// second.
 const NUMBER_BITS: u32 = 48;
 
 /// What librdkafka carries with a record: the mailbox, and the number of the record there.
@@ -62,7 +67,11 @@ impl Mailbox {
     pub(crate) fn issue(&self, count: usize, now: Instant) -> usize {
         let mut state = self.lock();
         let number = state.first + state.slots.len();
-        state.slots.extend((0..count).map(|_| Slot { report: Report::Pending, awaited: true, sent: now }));
+        state.slots.extend((0..count).map(|_| Slot {
+            report: Report::Pending,
+            awaited: true,
+            sent: now,
+        }));
         state.missing += count;
         number
     }
@@ -80,7 +89,9 @@ impl Mailbox {
     /// What is known of a record that was sent earlier. One without a report is awaited again.
     pub(crate) fn resume(&self, number: usize) -> Report {
         let mut state = self.lock();
-        let Some(slot) = state.slot(number) else { return Report::Failed(RDKafkaErrorCode::MessageTimedOut) };
+        let Some(slot) = state.slot(number) else {
+            return Report::Failed(RDKafkaErrorCode::MessageTimedOut);
+        };
         let (report, awaited) = (slot.report, slot.awaited);
         slot.awaited = true;
         if report == Report::Pending && !awaited {
@@ -92,7 +103,9 @@ impl Mailbox {
     /// Notes a report. One for a record that nobody knows any more is dropped.
     pub(crate) fn report(&self, number: usize, report: Report) {
         let mut state = self.lock();
-        let Some(slot) = state.slot(number) else { return };
+        let Some(slot) = state.slot(number) else {
+            return;
+        };
         if slot.report != Report::Pending {
             return;
         }
@@ -119,7 +132,11 @@ impl Mailbox {
             if left.is_zero() {
                 return Woken::DeadlinePassed;
             }
-            state = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .wake
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
@@ -129,8 +146,8 @@ impl Mailbox {
         self.wake.notify_all();
     }
 
-    /// Hands each number's report to `each`, then forgets all slots but those from the oldest without a report on.
-    /// Nothing is awaited any more.
+    /// Hands each number's report to `each`, then forgets all slots but those from the oldest
+    /// without a report on. Nothing is awaited any more.
     pub(crate) fn collect(&self, numbers: &[Option<usize>], mut each: impl FnMut(usize, Report)) {
         let mut state = self.lock();
         for (index, number) in numbers.iter().enumerate() {
@@ -143,8 +160,8 @@ impl Mailbox {
         state.forget();
     }
 
-    /// Gives up on records sent before `before` that still have no report. librdkafka reports every record in the end;
-    /// this is for the case that it ever does not.
+    /// Gives up on records sent before `before` that still have no report. librdkafka reports every
+    /// record in the end; this is for the case that it ever does not.
     pub(crate) fn give_up(&self, before: Instant) {
         let mut state = self.lock();
         for slot in &mut state.slots {
@@ -171,7 +188,11 @@ impl State {
         for slot in &mut self.slots {
             slot.awaited = false;
         }
-        while self.slots.front().is_some_and(|slot| slot.report != Report::Pending) {
+        while self
+            .slots
+            .front()
+            .is_some_and(|slot| slot.report != Report::Pending)
+        {
             self.slots.pop_front();
             self.first += 1;
         }
@@ -182,7 +203,8 @@ impl State {
 #[derive(Default)]
 pub(crate) struct Mailboxes {
     all: RwLock<Vec<Arc<Mailbox>>>,
-    /// Those whose writer is gone. The next writer goes on with their numbers, so that no old report fits it.
+    /// Those whose writer is gone. The next writer goes on with their numbers, so that no old
+    /// report fits it.
     free: Mutex<Vec<Arc<Mailbox>>>,
 }
 
@@ -192,8 +214,11 @@ impl Mailboxes {
             return mailbox;
         }
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
-        let mailbox =
-            Arc::new(Mailbox { index: all.len(), state: Mutex::default(), wake: Condvar::default() });
+        let mailbox = Arc::new(Mailbox {
+            index: all.len(),
+            state: Mutex::default(),
+            wake: Condvar::default(),
+        });
         all.push(Arc::clone(&mailbox));
         mailbox
     }
@@ -212,7 +237,12 @@ impl Mailboxes {
     }
 
     pub(crate) fn interrupt(&self) {
-        for mailbox in self.all.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for mailbox in self
+            .all
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
             mailbox.interrupt();
         }
     }
@@ -251,7 +281,10 @@ mod tests {
             scope.spawn(|| boxes.report(mailbox.ticket(first), failed));
             assert_eq!(mailbox.wait(now + SOON), Woken::AllReported);
         });
-        assert_eq!(collected(&mailbox, &[first, first + 1]), [failed, Report::Delivered]);
+        assert_eq!(
+            collected(&mailbox, &[first, first + 1]),
+            [failed, Report::Delivered]
+        );
         assert_eq!(mailbox.len(), 0);
     }
 

@@ -1,7 +1,7 @@
 //! A record as a Kafka message: the binary mode of the `CloudEvents` Kafka protocol binding.
 //!
-//! Attributes are headers named `ce_…`, the data's type is `content-type`, the key is the ordering key and the value is
-//! the record's bytes.
+//! Attributes are headers named `ce_…`, the data's type is `content-type`, the key is the ordering
+//! key and the value is the record's bytes.
 //! Source: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md>.
 
 use iem_sink::{DATA_CONTENT_TYPE, Record};
@@ -14,13 +14,18 @@ const HEADERS: usize = 12;
 pub(crate) fn headers(record: &Record) -> OwnedHeaders {
     let mut headers = Some(OwnedHeaders::new_with_capacity(HEADERS));
     for_each_header(record, |key, value| {
-        headers = headers.take().map(|headers| headers.insert(Header { key, value: Some(value) }));
+        headers = headers.take().map(|headers| {
+            headers.insert(Header {
+                key,
+                value: Some(value),
+            })
+        });
     });
     headers.unwrap_or_default()
 }
 
-/// How many bytes a record takes in a batch of its own, uncompressed: what a topic's `max.message.bytes` bounds.
-/// Source: <https://kafka.apache.org/documentation/#recordbatch>.
+/// How many bytes a record takes in a batch of its own, uncompressed: what a topic's
+/// `max.message.bytes` bounds. Source: <https://kafka.apache.org/documentation/#recordbatch>.
 pub(crate) fn batch_bytes(record: &Record) -> usize {
     const BATCH_OVERHEAD: usize = 61;
     let mut count = 0;
@@ -30,8 +35,11 @@ pub(crate) fn batch_bytes(record: &Record) -> usize {
         headers += field_bytes(key.len()) + field_bytes(value.len());
     });
     // Its attributes and the two differences to the batch's first record are a byte each.
-    let body =
-        3 + field_bytes(record.key.len()) + field_bytes(record.data.len()) + varint_bytes(count) + headers;
+    let body = 3
+        + field_bytes(record.key.len())
+        + field_bytes(record.data.len())
+        + varint_bytes(count)
+        + headers;
     BATCH_OVERHEAD + field_bytes(body)
 }
 
@@ -90,11 +98,18 @@ mod tests {
             ..Context::clone(&record.context)
         });
         let mut expected = vec![("content-type".to_owned(), "application/json".to_owned())];
-        record.for_each_attribute(|name, value| expected.push((format!("ce_{name}"), value.to_owned())));
+        record.for_each_attribute(|name, value| {
+            expected.push((format!("ce_{name}"), value.to_owned()))
+        });
         let headers = headers(&record);
         let found: Vec<_> = headers
             .iter()
-            .map(|header| (header.key.to_owned(), String::from_utf8(header.value.unwrap().to_vec()).unwrap()))
+            .map(|header| {
+                (
+                    header.key.to_owned(),
+                    String::from_utf8(header.value.unwrap().to_vec()).unwrap(),
+                )
+            })
             .collect();
         assert_eq!(found, expected);
         assert!(found.len() <= HEADERS);

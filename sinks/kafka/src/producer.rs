@@ -1,7 +1,8 @@
 //! A producer, and its successor when it cannot go on.
 //!
-//! An idempotent producer that meets an error it cannot order records around is dead (librdkafka calls it *fatal*). It is
-//! then replaced: what it held comes back as not delivered, and writers go on with the new one.
+//! An idempotent producer that meets an error it cannot order records around is dead (librdkafka
+//! calls it *fatal*). It is then replaced: what it held comes back as not delivered, and writers go
+//! on with the new one.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -53,11 +54,20 @@ pub(crate) struct Producers {
 }
 
 impl Producers {
-    pub(crate) fn open(config: Arc<KafkaConfig>, mailboxes: Arc<Mailboxes>) -> Result<Self, SinkError> {
+    pub(crate) fn open(
+        config: Arc<KafkaConfig>,
+        mailboxes: Arc<Mailboxes>,
+    ) -> Result<Self, SinkError> {
         let figures = Arc::default();
         let first = make(&config, &mailboxes, &figures, BATCH_BYTES)?;
         let current = ArcSwap::from_pointee(first);
-        Ok(Self { config, mailboxes, figures, current, replacing: Mutex::new(()) })
+        Ok(Self {
+            config,
+            mailboxes,
+            figures,
+            current,
+            replacing: Mutex::new(()),
+        })
     }
 
     pub(crate) fn config(&self) -> &KafkaConfig {
@@ -72,7 +82,10 @@ impl Producers {
     /// How a client that only asks is configured.
     pub(crate) fn admin_config(&self) -> Result<ClientConfig, SinkError> {
         let mut client = client_config(&self.config, BATCH_BYTES)?;
-        client.set("enable.idempotence", "false").set("statistics.interval.ms", "0").set("log_level", "0");
+        client
+            .set("enable.idempotence", "false")
+            .set("statistics.interval.ms", "0")
+            .set("log_level", "0");
         Ok(client)
     }
 
@@ -110,7 +123,10 @@ impl Producers {
     }
 
     fn replace(&self, old: &Arc<Producer>, batch_bytes: usize) -> Result<(), SinkError> {
-        let _one_at_a_time = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self
+            .replacing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(old, &self.current()) {
             return Ok(());
         }
@@ -124,7 +140,9 @@ impl Producers {
     /// Waits until nothing is on its way any more. Says how many records still are.
     pub(crate) fn flush(&self, deadline: Instant) -> usize {
         let producer = self.current();
-        let _ = producer.native.flush(deadline.saturating_duration_since(Instant::now()));
+        let _ = producer
+            .native
+            .flush(deadline.saturating_duration_since(Instant::now()));
         producer.native.in_flight_count().try_into().unwrap_or(0)
     }
 }
@@ -137,21 +155,28 @@ fn make(
 ) -> Result<Producer, SinkError> {
     let token_file = token_file(config).map(str::to_owned);
     let events = Events::new(Arc::clone(mailboxes), Arc::clone(figures), token_file);
-    let native = ThreadedProducer::from_config_and_context(&client_config(config, batch_bytes)?, events)
-        .map_err(|error| config_error(&error))?;
-    Ok(Producer { native, batch_bytes, bootstrap_servers: config.bootstrap_servers.clone() })
+    let native =
+        ThreadedProducer::from_config_and_context(&client_config(config, batch_bytes)?, events)
+            .map_err(|error| config_error(&error))?;
+    Ok(Producer {
+        native,
+        batch_bytes,
+        bootstrap_servers: config.bootstrap_servers.clone(),
+    })
 }
 
-/// Ends a producer on a thread of its own, since that takes a while: what it holds is reported as failed at once, and it
-/// is dropped when no writer uses it any more.
+/// Ends a producer on a thread of its own, since that takes a while: what it holds is reported as
+/// failed at once, and it is dropped when no writer uses it any more.
 fn retire(mut old: Arc<Producer>) {
     old.native.purge(PurgeConfig::default().queue().inflight());
-    let ending = std::thread::Builder::new().name("kafka-retire".to_owned()).spawn(move || {
-        while let Err(still) = Arc::try_unwrap(old) {
-            old = still;
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    });
+    let ending = std::thread::Builder::new()
+        .name("kafka-retire".to_owned())
+        .spawn(move || {
+            while let Err(still) = Arc::try_unwrap(old) {
+                old = still;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
     if let Err(error) = ending {
         tracing::warn!(%error, "no thread to end a Kafka producer on");
     }

@@ -1,5 +1,5 @@
-//! The configuration that librdkafka gets: what the guarantee needs, then what the operator says, save what would break
-//! the guarantee.
+//! The configuration that librdkafka gets: what the guarantee needs, then what the operator says,
+//! save what would break the guarantee.
 
 use std::time::Duration;
 
@@ -9,12 +9,13 @@ use rdkafka::error::KafkaError;
 
 use crate::KafkaConfig;
 
-/// How long past the topics' deadline librdkafka goes on trying. A record that it gives up by itself is thereby one that
-/// has been answered already: nothing that is still to be tried again can fall out of its order.
+/// How long past the topics' deadline librdkafka goes on trying. A record that it gives up by
+/// itself is thereby one that has been answered already: nothing that is still to be tried again
+/// can fall out of its order.
 pub(crate) const TIMEOUT_SLACK: Duration = Duration::from_secs(1);
 
-/// Up to this many bytes of records go into one batch of a partition: clear of the limit that brokers have by default
-/// (1,048,588), since a batch beyond the topic's limit is refused whole.
+/// Up to this many bytes of records go into one batch of a partition: clear of the limit that
+/// brokers have by default (1,048,588), since a batch beyond the topic's limit is refused whole.
 pub(crate) const BATCH_BYTES: usize = 990_000;
 
 /// Properties that are not the operator's, each with the reason.
@@ -23,7 +24,10 @@ const REFUSED: &[(&[&str], &str)] = &[
         &["acks", "request.required.acks"],
         "a record is acknowledged once all in-sync replicas have it: acks=all",
     ),
-    (&["enable.idempotence"], "without idempotence a retry can store a record twice or out of order"),
+    (
+        &["enable.idempotence"],
+        "without idempotence a retry can store a record twice or out of order",
+    ),
     (
         &["enable.gapless.guarantee"],
         "one record that fails would stop the producer; the gateway keeps the order by key itself",
@@ -32,8 +36,14 @@ const REFUSED: &[(&[&str], &str)] = &[
         &["retries", "message.send.max.retries"],
         "retries end with the topic's deadline: set `deadline` of the topic",
     ),
-    (&["message.timeout.ms", "delivery.timeout.ms"], "it follows from the topics' `deadline`"),
-    (&["request.timeout.ms"], "it follows from the topics' `deadline`"),
+    (
+        &["message.timeout.ms", "delivery.timeout.ms"],
+        "it follows from the topics' `deadline`",
+    ),
+    (
+        &["request.timeout.ms"],
+        "it follows from the topics' `deadline`",
+    ),
     (
         &["max.in.flight", "max.in.flight.requests.per.connection"],
         "an idempotent producer has at most 5 requests in flight for a partition, and librdkafka keeps to that",
@@ -46,7 +56,10 @@ const REFUSED: &[(&[&str], &str)] = &[
         &["queuing.strategy", "msg_order_cmp"],
         "another order than first in, first out would break the order by key",
     ),
-    (&["delivery.report.only.error"], "a record counts as delivered only when its report says so"),
+    (
+        &["delivery.report.only.error"],
+        "a record counts as delivered only when its report says so",
+    ),
     (
         &["transactional.id", "transaction.timeout.ms"],
         "the gateway acknowledges record by record, not by transaction",
@@ -55,31 +68,59 @@ const REFUSED: &[(&[&str], &str)] = &[
         &["allow.auto.create.topics"],
         "a topic made by accident has neither the partitions nor the replicas it needs",
     ),
-    (&["bootstrap.servers", "metadata.broker.list"], "it is `bootstrap_servers`, beside `properties`"),
-    (&["statistics.interval.ms"], "the gateway's metrics are made of these statistics, every 5 seconds"),
-    (&["message.max.bytes"], "it follows from the topics' max.message.bytes"),
+    (
+        &["bootstrap.servers", "metadata.broker.list"],
+        "it is `bootstrap_servers`, beside `properties`",
+    ),
+    (
+        &["statistics.interval.ms"],
+        "the gateway's metrics are made of these statistics, every 5 seconds",
+    ),
+    (
+        &["message.max.bytes"],
+        "it follows from the topics' max.message.bytes",
+    ),
     (
         &["enabled_events", "log.queue", "log.thread.name", "opaque"],
         "it is between the gateway and librdkafka",
     ),
     (
-        &["test.mock.num.brokers", "test.mock.broker.rtt", "plugin.library.paths"],
+        &[
+            "test.mock.num.brokers",
+            "test.mock.broker.rtt",
+            "plugin.library.paths",
+        ],
         "records would go, or could go, elsewhere than to the brokers",
     ),
     (
-        &["sasl.oauthbearer.method", "enable.sasl.oauthbearer.unsecure.jwt"],
+        &[
+            "sasl.oauthbearer.method",
+            "enable.sasl.oauthbearer.unsecure.jwt",
+        ],
         "a token comes from a file: \"sasl.oauthbearer.token.endpoint.url\" = \"file:///…\"",
     ),
 ];
 
 /// Values that nobody but librdkafka is to see.
-const SECRET: &[&str] = &["password", "secret", "pem", "token", "jaas", "private", "assertion"];
+const SECRET: &[&str] = &[
+    "password",
+    "secret",
+    "pem",
+    "token",
+    "jaas",
+    "private",
+    "assertion",
+];
 
 /// The configuration of a producer whose batches have at most `batch_bytes`.
 ///
 /// # Errors
-/// Permanent, and naming the property, where one is refused or unknown, or has no value that librdkafka takes.
-pub(crate) fn client_config(config: &KafkaConfig, batch_bytes: usize) -> Result<ClientConfig, SinkError> {
+/// Permanent, and naming the property, where one is refused or unknown, or has no value that
+/// librdkafka takes.
+pub(crate) fn client_config(
+    config: &KafkaConfig,
+    batch_bytes: usize,
+) -> Result<ClientConfig, SinkError> {
     let deadline = config.deadline.as_millis();
     let timeout = (config.deadline + TIMEOUT_SLACK).as_millis();
     let mut client = ClientConfig::new();
@@ -93,15 +134,23 @@ pub(crate) fn client_config(config: &KafkaConfig, batch_bytes: usize) -> Result<
         .set("reconnect.backoff.max.ms", "500")
         .set("retry.backoff.ms", "50")
         .set("retry.backoff.max.ms", "500")
-        .set("socket.timeout.ms", deadline.clamp(1000, 60_000).to_string())
-        .set("socket.connection.setup.timeout.ms", deadline.clamp(1000, 5000).to_string())
+        .set(
+            "socket.timeout.ms",
+            deadline.clamp(1000, 60_000).to_string(),
+        )
+        .set(
+            "socket.connection.setup.timeout.ms",
+            deadline.clamp(1000, 5000).to_string(),
+        )
         .set("socket.keepalive.enable", "true")
         .set("socket.nagle.disable", "true")
         .set("topic.metadata.propagation.max.ms", "1000")
         .set("topic.metadata.refresh.interval.ms", "30000");
     for (name, value) in &config.properties {
         if let Some(reason) = refusal(name, value) {
-            return Err(SinkError::permanent(format!("the Kafka property {name} cannot be set: {reason}")));
+            return Err(SinkError::permanent(format!(
+                "the Kafka property {name} cannot be set: {reason}"
+            )));
         }
         if !is_token_file(name, value) {
             client.set(name, value);
@@ -118,14 +167,17 @@ pub(crate) fn client_config(config: &KafkaConfig, batch_bytes: usize) -> Result<
         .set("message.timeout.ms", timeout.to_string())
         .set("request.timeout.ms", deadline.clamp(1, 900_000).to_string())
         .set("batch.size", batch_bytes.to_string())
-        // The topics' own limits are looked at before a record is sent, and by the broker; this one is not to interfere.
+        // The topics' own limits are looked at before a record is sent, and by the broker; this one
+        // is not to interfere.
         .set("message.max.bytes", "1000000000")
         .set("queue.buffering.max.messages", "0")
         .set("queue.buffering.max.kbytes", "2147483647")
         .set("allow.auto.create.topics", "false")
         .set("statistics.interval.ms", "5000");
     client.set_log_level(RDKafkaLogLevel::Info);
-    client.create_native_config().map_err(|error| config_error(&error))?;
+    client
+        .create_native_config()
+        .map_err(|error| config_error(&error))?;
     Ok(client)
 }
 
@@ -147,7 +199,10 @@ pub(crate) fn config_error(error: &KafkaError) -> SinkError {
 
 /// The file that access tokens come from, with SASL's OAUTHBEARER mechanism.
 pub(crate) fn token_file(config: &KafkaConfig) -> Option<&str> {
-    config.properties.get(TOKEN_ENDPOINT)?.strip_prefix("file://")
+    config
+        .properties
+        .get(TOKEN_ENDPOINT)?
+        .strip_prefix("file://")
 }
 
 const TOKEN_ENDPOINT: &str = "sasl.oauthbearer.token.endpoint.url";
@@ -183,7 +238,10 @@ mod tests {
     fn config(properties: &[(&str, &str)]) -> KafkaConfig {
         KafkaConfig {
             bootstrap_servers: "127.0.0.1:9".to_owned(),
-            properties: properties.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            properties: properties
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect(),
             client_id: "iem-gateway".to_owned(),
             deadline: Duration::from_secs(10),
             workers: 1,
@@ -210,7 +268,11 @@ mod tests {
 
     #[test]
     fn saying_again_what_holds_anyway_is_no_fault() {
-        client_config(&config(&[("acks", "all"), ("enable.idempotence", "true")]), BATCH_BYTES).unwrap();
+        client_config(
+            &config(&[("acks", "all"), ("enable.idempotence", "true")]),
+            BATCH_BYTES,
+        )
+        .unwrap();
     }
 
     #[test]
@@ -222,7 +284,11 @@ mod tests {
     #[test]
     fn what_is_set_reaches_librdkafka() {
         let client = client_config(
-            &config(&[("linger.ms", "2"), ("batch.size", "2000"), ("ssl.ca.location", "/ca.pem")]),
+            &config(&[
+                ("linger.ms", "2"),
+                ("batch.size", "2000"),
+                ("ssl.ca.location", "/ca.pem"),
+            ]),
             5000,
         )
         .unwrap();
@@ -247,7 +313,10 @@ mod tests {
 
     #[test]
     fn oauth_tokens_come_from_a_file() {
-        refused("sasl.oauthbearer.token.endpoint.url", "https://login.example.com/token");
+        refused(
+            "sasl.oauthbearer.token.endpoint.url",
+            "https://login.example.com/token",
+        );
         let config = config(&[("sasl.oauthbearer.token.endpoint.url", "file:///run/token")]);
         assert_eq!(token_file(&config), Some("/run/token"));
         client_config(&config, BATCH_BYTES).unwrap();

@@ -1,7 +1,8 @@
-//! SASL OAUTHBEARER: the access token, a JWT (RFC 7519), read from a file that something else renews.
+//! SASL OAUTHBEARER: the access token, a JWT (RFC 7519), read from a file that something else
+//! renews.
 //!
-//! librdkafka asks for a token at start and again when four fifths of its life have passed. The token is only passed on:
-//! brokers verify it, nothing here does.
+//! librdkafka asks for a token at start and again when four fifths of its life have passed. The
+//! token is only passed on: brokers verify it, nothing here does.
 
 use std::error::Error;
 
@@ -14,7 +15,8 @@ use rdkafka::client::OAuthToken;
 /// # Errors
 /// What is wrong with the file. Nothing of its contents is in the message.
 pub(crate) fn read(path: &str) -> Result<OAuthToken, Box<dyn Error>> {
-    let token = std::fs::read_to_string(path).map_err(|error| format!("the token file {path}: {error}"))?;
+    let token =
+        std::fs::read_to_string(path).map_err(|error| format!("the token file {path}: {error}"))?;
     parse(token.trim())
         .ok_or_else(|| format!("the token file {path} holds no JWT with `sub` and `exp`").into())
 }
@@ -37,7 +39,10 @@ mod tests {
     fn the_claims_say_whose_the_token_is_and_until_when() {
         let claims = URL_SAFE_NO_PAD.encode(r#"{"sub":"gateway","exp":1767225600}"#);
         let token = parse(&format!("e30.{claims}.c2ln")).unwrap();
-        assert_eq!((token.principal_name.as_str(), token.lifetime_ms), ("gateway", 1_767_225_600_000));
+        assert_eq!(
+            (token.principal_name.as_str(), token.lifetime_ms),
+            ("gateway", 1_767_225_600_000)
+        );
         for bad in ["", "a.b", "e30.e30.", "e30.!.", "only"] {
             assert!(parse(bad).is_none(), "{bad}");
         }

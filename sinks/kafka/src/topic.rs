@@ -1,4 +1,5 @@
-//! What the cluster says of a topic: whether it is there, can be written, and how large a record it takes.
+//! What the cluster says of a topic: whether it is there, can be written, and how large a record it
+//! takes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +17,8 @@ use crate::producer::Producer;
 /// A request for metadata waits at most so long for one broker, and is then tried at another.
 const ONE_TRY: Duration = Duration::from_secs(2);
 
-/// A topic, and what its configuration says. Nothing is known of it where the login may not read it.
+/// A topic, and what its configuration says. Nothing is known of it where the login may not read
+/// it.
 #[derive(Debug, Default)]
 pub(crate) struct Topic {
     pub(crate) name: String,
@@ -30,7 +32,10 @@ pub(crate) struct Topic {
 
 impl Topic {
     pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), ..Self::default() }
+        Self {
+            name: name.to_owned(),
+            ..Self::default()
+        }
     }
 
     /// How many bytes a record may take, as far as it is known.
@@ -50,8 +55,11 @@ impl Topic {
 
     /// Reads the topic's configuration anew. Says why it cannot be read.
     pub(crate) fn refresh(&self, client: &ClientConfig, deadline: Instant) -> Result<(), String> {
-        let admin: AdminClient<DefaultClientContext> = client.create().map_err(|error| error.to_string())?;
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let admin: AdminClient<DefaultClientContext> =
+            client.create().map_err(|error| error.to_string())?;
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_millis(1));
         let resource = ResourceSpecifier::Topic(&self.name);
         let options = AdminOptions::new().request_timeout(Some(left));
         let answer = futures_executor::block_on(admin.describe_configs([&resource], &options));
@@ -59,7 +67,10 @@ impl Topic {
         for resource in resources {
             let resource = resource.map_err(|error| error.to_string())?;
             for entry in resource.entries {
-                let value = entry.value.and_then(|value| value.parse().ok()).unwrap_or(0);
+                let value = entry
+                    .value
+                    .and_then(|value| value.parse().ok())
+                    .unwrap_or(0);
                 match entry.name.as_str() {
                     "max.message.bytes" => self.limit.store(value, Ordering::Relaxed),
                     "min.insync.replicas" => self.min_insync.store(value, Ordering::Relaxed),
@@ -88,13 +99,21 @@ impl State {
     /// Asks the cluster.
     ///
     /// # Errors
-    /// Permanent where the topic does not exist or may not be used, or the login is refused; transient where no broker
-    /// answers until `deadline`.
-    pub(crate) fn ask(producer: &Producer, topic: &str, deadline: Instant) -> Result<Self, SinkError> {
+    /// Permanent where the topic does not exist or may not be used, or the login is refused;
+    /// transient where no broker answers until `deadline`.
+    pub(crate) fn ask(
+        producer: &Producer,
+        topic: &str,
+        deadline: Instant,
+    ) -> Result<Self, SinkError> {
         let metadata = fetch(producer, topic, deadline)?;
         let servers = &producer.bootstrap_servers;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
-            return Err(SinkError::permanent(missing_topic(servers, topic, metadata.brokers().len())));
+            return Err(SinkError::permanent(missing_topic(
+                servers,
+                topic,
+                metadata.brokers().len(),
+            )));
         };
         match found.error().map(RDKafkaErrorCode::from) {
             None => Ok(Self::of(found, &metadata)),
@@ -114,9 +133,21 @@ impl State {
         down.dedup();
         Self {
             partitions: partitions.len(),
-            leaderless: partitions.iter().filter(|one| one.leader() < 0).map(MetadataPartition::id).collect(),
-            replicas: partitions.iter().map(|one| one.replicas().len()).min().unwrap_or(0),
-            in_sync: partitions.iter().map(|one| one.isr().len()).min().unwrap_or(0),
+            leaderless: partitions
+                .iter()
+                .filter(|one| one.leader() < 0)
+                .map(MetadataPartition::id)
+                .collect(),
+            replicas: partitions
+                .iter()
+                .map(|one| one.replicas().len())
+                .min()
+                .unwrap_or(0),
+            in_sync: partitions
+                .iter()
+                .map(|one| one.isr().len())
+                .min()
+                .unwrap_or(0),
             down,
         }
     }
@@ -126,11 +157,21 @@ impl State {
         let name = &topic.name;
         let problem = if self.leaderless.is_empty() {
             let needed = topic.min_insync().filter(|needed| self.in_sync < *needed)?;
-            format!("topic {name} has {} of the {needed} in-sync replicas it needs", self.in_sync)
+            format!(
+                "topic {name} has {} of the {needed} in-sync replicas it needs",
+                self.in_sync
+            )
         } else {
-            format!("topic {name} has no leader for partitions {:?}", self.leaderless)
+            format!(
+                "topic {name} has no leader for partitions {:?}",
+                self.leaderless
+            )
         };
-        Some(if self.down.is_empty() { problem } else { format!("{problem}; brokers down: {:?}", self.down) })
+        Some(if self.down.is_empty() {
+            problem
+        } else {
+            format!("{problem}; brokers down: {:?}", self.down)
+        })
     }
 }
 
@@ -147,7 +188,10 @@ fn fetch(producer: &Producer, topic: &str, deadline: Instant) -> Result<Metadata
             let reason = reason.unwrap_or_else(|| "no answer in time".to_owned());
             return Err(SinkError::transient(format!("no broker answers: {reason}")));
         }
-        match producer.client().fetch_metadata(Some(topic), left.min(ONE_TRY)) {
+        match producer
+            .client()
+            .fetch_metadata(Some(topic), left.min(ONE_TRY))
+        {
             Ok(metadata) => return Ok(metadata),
             Err(error) => last = Some(error.to_string()),
         }
@@ -160,9 +204,18 @@ pub(crate) fn join(errors: Vec<SinkError>) -> Result<(), SinkError> {
     if errors.is_empty() {
         return Ok(());
     }
-    let permanent = errors.iter().any(|error| error.kind == SinkErrorKind::Permanent);
-    let kind = if permanent { SinkErrorKind::Permanent } else { SinkErrorKind::Transient };
+    let permanent = errors
+        .iter()
+        .any(|error| error.kind == SinkErrorKind::Permanent);
+    let kind = if permanent {
+        SinkErrorKind::Permanent
+    } else {
+        SinkErrorKind::Transient
+    };
     let mut messages: Vec<String> = errors.into_iter().map(|error| error.message).collect();
     messages.dedup();
-    Err(SinkError { kind, message: messages.join("; ") })
+    Err(SinkError {
+        kind,
+        message: messages.join("; "),
+    })
 }

@@ -1,9 +1,11 @@
-//! One worker's hold on one topic: sends a batch, waits for its delivery reports, and says what became of each record.
+//! One worker's hold on one topic: sends a batch, waits for its delivery reports, and says what
+//! became of each record.
 //!
-//! librdkafka takes no record back once it has it. A record whose report is not in by the deadline therefore stays on
-//! its way, and the writer remembers it: given the same record again, it waits for that report instead of sending the
-//! record twice. Only what has certainly failed is sent anew, and with it all later records of its key. So a retry
-//! neither repeats nor reorders what a slow broker takes after all.
+//! librdkafka takes no record back once it has it. A record whose report is not in by the deadline
+//! therefore stays on its way, and the writer remembers it: given the same record again, it waits
+//! for that report instead of sending the record twice. Only what has certainly failed is sent
+//! anew, and with it all later records of its key. So a retry neither repeats nor reorders what a
+//! slow broker takes after all.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -34,8 +36,8 @@ pub(crate) struct KafkaWriter {
     on_their_way: HashMap<Uuid, usize>,
     /// The number of each record of this call; none where it was not sent.
     numbers: Vec<Option<usize>>,
-    /// A topic that a record has failed at is asked after before more is sent to it: while a topic is being deleted,
-    /// what brokers say of its records is anything.
+    /// A topic that a record has failed at is asked after before more is sent to it: while a topic
+    /// is being deleted, what brokers say of its records is anything.
     suspect: bool,
 }
 
@@ -72,9 +74,13 @@ impl Writer for KafkaWriter {
             return Ok(());
         }
         if began >= deadline {
-            return Err(SinkError::transient("the deadline had passed before the batch was sent"));
+            return Err(SinkError::transient(
+                "the deadline had passed before the batch was sent",
+            ));
         }
-        let Some(mailbox) = self.mailbox.clone() else { return Ok(()) };
+        let Some(mailbox) = self.mailbox.clone() else {
+            return Ok(());
+        };
         let producer = self.producers.current();
         if self.suspect {
             State::ask(&producer, &self.topic.name, deadline)?;
@@ -125,13 +131,20 @@ impl KafkaWriter {
         producer: &Producer,
         now: Instant,
     ) -> usize {
-        let room = self.batch_records.max(records.len()).saturating_mul(BATCHES_ON_THEIR_WAY);
+        let room = self
+            .batch_records
+            .max(records.len())
+            .saturating_mul(BATCHES_ON_THEIR_WAY);
         let mut unsent = 0;
         // Their later records are sent anew as well, to stand behind them.
         let mut keys_anew: HashSet<&str> = HashSet::new();
         for record in records {
-            let earlier = self.on_their_way.get(&record.id).filter(|_| !keys_anew.contains(&*record.key));
-            let earlier = earlier.filter(|number| !matches!(mailbox.resume(**number), Report::Failed(_)));
+            let earlier = self
+                .on_their_way
+                .get(&record.id)
+                .filter(|_| !keys_anew.contains(&*record.key));
+            let earlier =
+                earlier.filter(|number| !matches!(mailbox.resume(**number), Report::Failed(_)));
             if let Some(number) = earlier {
                 self.numbers.push(Some(*number));
                 continue;
@@ -151,7 +164,10 @@ impl KafkaWriter {
 
     fn send_one(&self, record: &Record, number: usize, mailbox: &Mailbox, producer: &Producer) {
         if self.is_too_large(record) {
-            mailbox.report(number, Report::Failed(RDKafkaErrorCode::MessageSizeTooLarge));
+            mailbox.report(
+                number,
+                Report::Failed(RDKafkaErrorCode::MessageSizeTooLarge),
+            );
             return;
         }
         let message = BaseRecord::with_opaque_to(&self.topic.name, mailbox.ticket(number))
@@ -165,7 +181,9 @@ impl KafkaWriter {
 
     /// Whether the topic will not take the record. Only a large one is measured to the byte.
     fn is_too_large(&self, record: &Record) -> bool {
-        self.topic.limit().is_some_and(|limit| record.data.len() > limit / 2 && batch_bytes(record) > limit)
+        self.topic
+            .limit()
+            .is_some_and(|limit| record.data.len() > limit / 2 && batch_bytes(record) > limit)
     }
 
     /// Marks each record's outcome, and remembers what is still on its way.
@@ -233,13 +251,21 @@ impl KafkaWriter {
             if Kind::of(code).is_permanent(code) {
                 return Err(SinkError::permanent(reason));
             }
-            let reason =
-                if fatal.is_some() { format!("{reason}; the producer is made anew") } else { reason };
+            let reason = if fatal.is_some() {
+                format!("{reason}; the producer is made anew")
+            } else {
+                reason
+            };
             return Err(SinkError::transient(reason));
         }
         let open = verdict.pending + unsent;
-        let reason = producer.events().connection_trouble(began).unwrap_or_else(|| "no answer".to_owned());
-        Err(SinkError::transient(format!("topic {topic}: {open} records not acknowledged in time: {reason}")))
+        let reason = producer
+            .events()
+            .connection_trouble(began)
+            .unwrap_or_else(|| "no answer".to_owned());
+        Err(SinkError::transient(format!(
+            "topic {topic}: {open} records not acknowledged in time: {reason}"
+        )))
     }
 
     /// How long librdkafka may take to report on a record, with some patience.
@@ -256,9 +282,14 @@ impl Drop for KafkaWriter {
     }
 }
 
-/// Waits until all awaited records are reported, the deadline passes or waiting is of no use. Gives back why the brokers
-/// refuse the login, where that is what ended it.
-fn wait(mailbox: &Mailbox, producer: &Producer, began: Instant, deadline: Instant) -> Option<String> {
+/// Waits until all awaited records are reported, the deadline passes or waiting is of no use. Gives
+/// back why the brokers refuse the login, where that is what ended it.
+fn wait(
+    mailbox: &Mailbox,
+    producer: &Producer,
+    began: Instant,
+    deadline: Instant,
+) -> Option<String> {
     loop {
         match mailbox.wait(deadline) {
             Woken::AllReported | Woken::DeadlinePassed => return None,
@@ -273,8 +304,8 @@ fn wait(mailbox: &Mailbox, producer: &Producer, began: Instant, deadline: Instan
     }
 }
 
-/// Takes back `Delivered` where an earlier record of the same key is left open: both are sent again, in their order. A
-/// reader may then see the later one twice, and last.
+/// Takes back `Delivered` where an earlier record of the same key is left open: both are sent
+/// again, in their order. A reader may then see the later one twice, and last.
 fn keep_order(records: &[Record], outcomes: &mut [Outcome]) {
     let mut open: HashSet<&str> = HashSet::new();
     for (record, outcome) in records.iter().zip(outcomes) {
@@ -298,12 +329,23 @@ mod tests {
     fn nothing_of_a_key_is_delivered_past_an_open_record() {
         let records = ["a", "b", "a", "a", "b"].map(|key| record(key, "{}"));
         let too_large = Outcome::Rejected(Reason::TooLarge { limit: 1 });
-        let mut outcomes =
-            [Outcome::Retryable, Outcome::Delivered, Outcome::Delivered, too_large, Outcome::Delivered];
+        let mut outcomes = [
+            Outcome::Retryable,
+            Outcome::Delivered,
+            Outcome::Delivered,
+            too_large,
+            Outcome::Delivered,
+        ];
         keep_order(&records, &mut outcomes);
         assert_eq!(
             outcomes,
-            [Outcome::Retryable, Outcome::Delivered, Outcome::Retryable, too_large, Outcome::Delivered]
+            [
+                Outcome::Retryable,
+                Outcome::Delivered,
+                Outcome::Retryable,
+                too_large,
+                Outcome::Delivered
+            ]
         );
     }
 }

@@ -1,5 +1,6 @@
-//! Batches of records of 600 bytes into the emulator: our writer, and Google's publisher alone with the same messages,
-//! made of the same records. Prints how the two compare: 1.00 is as fast as bare.
+//! Batches of records of 600 bytes into the emulator: our writer, and Google's publisher alone with
+//! the same messages, made of the same records. Prints how the two compare: 1.00 is as fast as
+//! bare.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -46,7 +47,11 @@ fn write(criterion: &mut Criterion) {
             bencher.iter(|| bare.publish(&records));
         });
         group.finish();
-        compare(batch, || ours(&mut *writer, &records), || bare.publish(&records));
+        compare(
+            batch,
+            || ours(&mut *writer, &records),
+            || bare.publish(&records),
+        );
     }
 }
 
@@ -64,13 +69,18 @@ fn compare(batch: usize, mut ours: impl FnMut(), mut bare: impl FnMut()) {
     };
     let mut ratios: Vec<f64> = (0..ROUNDS).map(round).collect();
     ratios.sort_by(f64::total_cmp);
-    println!("pubsub, batches of {batch}: {:.2} x bare", ratios[ROUNDS / 2]);
+    println!(
+        "pubsub, batches of {batch}: {:.2} x bare",
+        ratios[ROUNDS / 2]
+    );
 }
 
 fn ours(writer: &mut dyn Writer, records: &[Record]) {
     let mut outcomes = vec![Outcome::default(); records.len()];
     let deadline = Instant::now() + Duration::from_secs(10);
-    writer.write(black_box(records), &mut outcomes, deadline).expect("a write");
+    writer
+        .write(black_box(records), &mut outcomes, deadline)
+        .expect("a write");
     black_box(outcomes);
 }
 
@@ -112,15 +122,24 @@ impl Bare {
 }
 
 fn records(batch: usize) -> Vec<Record> {
-    let data = format!(r#"{{"text":"{}"}}"#, "x".repeat(DATA_BYTES - r#"{"text":""}"#.len()));
-    (0..batch).map(|n| record(&format!("1001/{n}"), data.clone())).collect()
+    let data = format!(
+        r#"{{"text":"{}"}}"#,
+        "x".repeat(DATA_BYTES - r#"{"text":""}"#.len())
+    );
+    (0..batch)
+        .map(|n| record(&format!("1001/{n}"), data.clone()))
+        .collect()
 }
 
 /// With the attributes that ours has.
 fn message(record: &Record) -> Message {
     let mut attributes = vec![("Content-Type".to_owned(), DATA_CONTENT_TYPE.to_owned())];
-    record.for_each_attribute(|name, value| attributes.push((format!("ce-{name}"), value.to_owned())));
-    Message::new().set_data(record.data.clone()).set_attributes(attributes)
+    record.for_each_attribute(|name, value| {
+        attributes.push((format!("ce-{name}"), value.to_owned()))
+    });
+    Message::new()
+        .set_data(record.data.clone())
+        .set_attributes(attributes)
 }
 
 criterion_group!(benches, write);

@@ -51,16 +51,25 @@ impl Access {
         if config.project.is_empty() {
             return Err(SinkError::permanent("no Pub/Sub project is configured"));
         }
-        let current = Mutex::new(Current { credentials: read(&source, &runtime)?, since: Instant::now() });
-        Ok(Self { project: config.project.clone(), endpoint, source, current, runtime })
+        let current = Mutex::new(Current {
+            credentials: read(&source, &runtime)?,
+            since: Instant::now(),
+        });
+        Ok(Self {
+            project: config.project.clone(),
+            endpoint,
+            source,
+            current,
+            runtime,
+        })
     }
 
     pub(crate) fn credentials(&self) -> Credentials {
         self.lock().credentials.clone()
     }
 
-    /// Reads the credentials again, after they were refused: the client gives up renewing tokens for good when it meets
-    /// a permanent error, and a key file may have been replaced.
+    /// Reads the credentials again, after they were refused: the client gives up renewing tokens
+    /// for good when it meets a permanent error, and a key file may have been replaced.
     pub(crate) fn renew(&self, now: Instant) {
         let mut current = self.lock();
         if now.saturating_duration_since(current.since) < RENEWAL_INTERVAL {
@@ -69,7 +78,9 @@ impl Access {
         current.since = now;
         match read(&self.source, &self.runtime) {
             Ok(credentials) => current.credentials = credentials,
-            Err(error) => tracing::warn!(%error, "credentials that were refused cannot be read again"),
+            Err(error) => {
+                tracing::warn!(%error, "credentials that were refused cannot be read again")
+            }
         }
     }
 
@@ -89,11 +100,17 @@ impl Access {
 }
 
 /// The endpoint and whose credentials go there: none in the clear.
-fn target(config: &PubSubConfig, emulator: Option<&str>) -> Result<(Option<String>, Source), SinkError> {
-    let emulator = emulator.filter(|host| !host.is_empty()).map(|host| match host.split_once("://") {
-        Some(_) => host.to_owned(),
-        None => format!("http://{host}"),
-    });
+fn target(
+    config: &PubSubConfig,
+    emulator: Option<&str>,
+) -> Result<(Option<String>, Source), SinkError> {
+    let emulator =
+        emulator
+            .filter(|host| !host.is_empty())
+            .map(|host| match host.split_once("://") {
+                Some(_) => host.to_owned(),
+                None => format!("http://{host}"),
+            });
     let endpoint = config.endpoint.clone().or_else(|| emulator.clone());
     let source = match (&endpoint, &config.credentials) {
         (Some(endpoint), file) if endpoint.starts_with("http://") => {
@@ -132,11 +149,18 @@ fn read(source: &Source, runtime: &Handle) -> Result<Credentials, SinkError> {
 }
 
 fn read_file(path: &Path) -> Result<Credentials, SinkError> {
-    let fault = |what: &str| SinkError::permanent(format!("Pub/Sub credentials {}: {what}", path.display()));
+    let fault = |what: &str| {
+        SinkError::permanent(format!("Pub/Sub credentials {}: {what}", path.display()))
+    };
     let text = std::fs::read_to_string(path).map_err(|error| fault(&error.to_string()))?;
     // A parser's message may quote what it read, and that is secret.
-    let json: serde_json::Value = serde_json::from_str(&text)
-        .map_err(|error| fault(&format!("not JSON (line {}, column {})", error.line(), error.column())))?;
+    let json: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
+        fault(&format!(
+            "not JSON (line {}, column {})",
+            error.line(),
+            error.column()
+        ))
+    })?;
     let built = match json["type"].as_str() {
         Some("service_account") => service_account::Builder::new(json).build(),
         Some("external_account") => external_account::Builder::new(json).build(),
@@ -182,19 +206,62 @@ mod tests {
         let cases = [
             (None, None, None, None, Source::ApplicationDefault),
             (None, Some("key.json"), None, None, file()),
-            (None, None, Some("localhost:8085"), Some("http://localhost:8085"), Source::Anonymous),
-            (None, None, Some("http://[::1]:8085"), Some("http://[::1]:8085"), Source::Anonymous),
-            (None, Some("key.json"), Some("emulator:1"), Some("http://emulator:1"), Source::Anonymous),
+            (
+                None,
+                None,
+                Some("localhost:8085"),
+                Some("http://localhost:8085"),
+                Source::Anonymous,
+            ),
+            (
+                None,
+                None,
+                Some("http://[::1]:8085"),
+                Some("http://[::1]:8085"),
+                Source::Anonymous,
+            ),
+            (
+                None,
+                Some("key.json"),
+                Some("emulator:1"),
+                Some("http://emulator:1"),
+                Source::Anonymous,
+            ),
             (None, None, Some(""), None, Source::ApplicationDefault),
-            (Some("https://eu"), None, Some("localhost:1"), Some("https://eu"), Source::ApplicationDefault),
-            (Some("https://eu"), Some("key.json"), None, Some("https://eu"), file()),
-            (Some("http://127.0.0.1:1"), None, None, Some("http://127.0.0.1:1"), Source::Anonymous),
+            (
+                Some("https://eu"),
+                None,
+                Some("localhost:1"),
+                Some("https://eu"),
+                Source::ApplicationDefault,
+            ),
+            (
+                Some("https://eu"),
+                Some("key.json"),
+                None,
+                Some("https://eu"),
+                file(),
+            ),
+            (
+                Some("http://127.0.0.1:1"),
+                None,
+                None,
+                Some("http://127.0.0.1:1"),
+                Source::Anonymous,
+            ),
         ];
         for (endpoint, credentials, emulator, expected_endpoint, expected_source) in cases {
-            let (endpoint, source) = target(&config(endpoint, credentials), emulator).expect("a target");
-            assert_eq!((endpoint.as_deref(), source), (expected_endpoint, expected_source));
+            let (endpoint, source) =
+                target(&config(endpoint, credentials), emulator).expect("a target");
+            assert_eq!(
+                (endpoint.as_deref(), source),
+                (expected_endpoint, expected_source)
+            );
         }
-        for (endpoint, credentials) in [("http://127.0.0.1:1", Some("key.json")), ("pubsub:443", None)] {
+        for (endpoint, credentials) in [
+            ("http://127.0.0.1:1", Some("key.json")),
+            ("pubsub:443", None),
+        ] {
             let error = target(&config(Some(endpoint), credentials), None).expect_err("no target");
             assert!(error.message.contains("https://"), "{error}");
         }

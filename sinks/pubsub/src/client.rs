@@ -1,4 +1,5 @@
-//! A writer's own connection, with the runtime that drives it. Dropping it ends both at once, whatever is under way.
+//! A writer's own connection, with the runtime that drives it. Dropping it ends both at once,
+//! whatever is under way.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,8 +20,8 @@ use crate::retry::{UntilDeadline, backoff};
 /// Pub/Sub's limit on one request.
 const REQUEST_MESSAGES: u32 = 1000;
 
-/// Below Pub/Sub's limit by more than what the publisher leaves out of its sums: tags and lengths, up to some 150 bytes a
-/// message.
+/// Below Pub/Sub's limit by more than what the publisher leaves out of its sums: tags and lengths,
+/// up to some 150 bytes a message.
 const REQUEST_BYTES: u32 = 9_500_000;
 
 /// A flush, and no timer, ends each batch.
@@ -39,13 +40,19 @@ pub(crate) type Answer = Option<Result<(), PublishError>>;
 impl Client {
     /// # Errors
     /// Where the client cannot be set up; whether Pub/Sub can be reached shows when it is used.
-    pub(crate) fn new(access: &Access, figures: &Arc<Figures>, deadline: Instant) -> Result<Self, SinkError> {
+    pub(crate) fn new(
+        access: &Access,
+        figures: &Arc<Figures>,
+        deadline: Instant,
+    ) -> Result<Self, SinkError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("pubsub-writer")
             .enable_all()
             .build()
-            .map_err(|error| SinkError::transient(format!("no thread for a Pub/Sub connection: {error}")))?;
+            .map_err(|error| {
+                SinkError::transient(format!("no thread for a Pub/Sub connection: {error}"))
+            })?;
         let policy = Arc::new(UntilDeadline::new(deadline, figures.clone()));
         let retry: Arc<dyn RetryPolicy> = policy.clone();
         let mut builder = BasePublisher::builder()
@@ -57,36 +64,49 @@ impl Client {
         }
         let built = runtime.block_on(async { timeout_at(deadline.into(), builder.build()).await });
         match built {
-            Ok(Ok(base)) => Ok(Self { base, deadline: policy, runtime: Some(runtime) }),
-            Ok(Err(error)) => {
-                Err(SinkError::permanent(format!("no Pub/Sub client for {}: {error}", access.address())))
-            }
+            Ok(Ok(base)) => Ok(Self {
+                base,
+                deadline: policy,
+                runtime: Some(runtime),
+            }),
+            Ok(Err(error)) => Err(SinkError::permanent(format!(
+                "no Pub/Sub client for {}: {error}",
+                access.address()
+            ))),
             Err(_) => {
                 runtime.shutdown_background();
-                Err(SinkError::transient("no credentials for Pub/Sub before the deadline"))
+                Err(SinkError::transient(
+                    "no credentials for Pub/Sub before the deadline",
+                ))
             }
         }
     }
 
-    /// Sends the messages in as few requests as the limits allow, in flight together, but one after another for one
-    /// ordering key. Returns when all are answered, or at the deadline; then the client must be dropped.
+    /// Sends the messages in as few requests as the limits allow, in flight together, but one after
+    /// another for one ordering key. Returns when all are answered, or at the deadline; then
+    /// the client must be dropped.
     pub(crate) fn publish(
         &self,
         topic: &str,
         messages: impl Iterator<Item = Message>,
         deadline: Instant,
     ) -> Vec<Answer> {
-        let Some(runtime) = &self.runtime else { return messages.map(|_| None).collect() };
+        let Some(runtime) = &self.runtime else {
+            return messages.map(|_| None).collect();
+        };
         self.deadline.set(deadline);
         let _guard = runtime.enter();
         let publisher = self.publisher(topic);
         let answers: Vec<_> = messages.map(|message| publisher.publish(message)).collect();
         runtime.block_on(async { timeout_at(deadline.into(), publisher.flush()).await.ok() });
-        answers.into_iter().map(|answer| answer.now_or_never().map(|answer| answer.map(drop))).collect()
+        answers
+            .into_iter()
+            .map(|answer| answer.now_or_never().map(|answer| answer.map(drop)))
+            .collect()
     }
 
-    /// A fresh one a call, which costs two tasks: a publisher keeps a task for each ordering key that it has ever seen,
-    /// flushes them all, and remembers which keys failed.
+    /// A fresh one a call, which costs two tasks: a publisher keeps a task for each ordering key
+    /// that it has ever seen, flushes them all, and remembers which keys failed.
     fn publisher(&self, topic: &str) -> Publisher {
         self.base
             .publisher(topic)

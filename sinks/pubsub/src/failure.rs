@@ -42,7 +42,11 @@ impl Failure {
         }
         if error.is_authentication() {
             // A metadata server that is away is no refusal.
-            return if is_passing(error) { Self::Unavailable } else { Self::Unauthenticated };
+            return if is_passing(error) {
+                Self::Unavailable
+            } else {
+                Self::Unauthenticated
+            };
         }
         if error.is_timeout() {
             return Self::DeadlineExceeded;
@@ -84,8 +88,8 @@ impl Failure {
 }
 
 fn is_passing(error: &Error) -> bool {
-    let source =
-        std::error::Error::source(error).and_then(|source| source.downcast_ref::<CredentialsError>());
+    let source = std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<CredentialsError>());
     source.is_some_and(CredentialsError::is_transient)
 }
 
@@ -126,8 +130,12 @@ mod tests {
             let error = Error::service(Status::default().set_code(code));
             assert_eq!(Failure::of(&error).kind(), kind, "{code}");
         }
-        let credentials = |passing| Error::authentication(CredentialsError::from_msg(passing, "no token"));
+        let credentials =
+            |passing| Error::authentication(CredentialsError::from_msg(passing, "no token"));
         assert_eq!(Failure::of(&credentials(false)), Failure::Unauthenticated);
-        assert_eq!(Failure::of(&credentials(true)).kind(), SinkErrorKind::Transient);
+        assert_eq!(
+            Failure::of(&credentials(true)).kind(),
+            SinkErrorKind::Transient
+        );
     }
 }

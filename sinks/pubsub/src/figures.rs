@@ -43,15 +43,21 @@ impl Figures {
     /// A writer makes a connection, its first one or `again`.
     pub(crate) fn connects(&self, again: bool) {
         self.connections.fetch_add(1, Ordering::Relaxed);
-        self.reconnects.fetch_add(u64::from(again), Ordering::Relaxed);
+        self.reconnects
+            .fetch_add(u64::from(again), Ordering::Relaxed);
     }
 
     /// Counts messages as in flight until what it gives back is dropped.
     pub(crate) fn send(&self, messages: usize, bytes: usize) -> InFlight<'_> {
         let (messages, bytes) = (messages as u64, bytes as u64);
-        self.in_flight_messages.fetch_add(messages, Ordering::Relaxed);
+        self.in_flight_messages
+            .fetch_add(messages, Ordering::Relaxed);
         self.in_flight_bytes.fetch_add(bytes, Ordering::Relaxed);
-        InFlight { figures: self, messages, bytes }
+        InFlight {
+            figures: self,
+            messages,
+            bytes,
+        }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
@@ -69,7 +75,10 @@ impl Figures {
             ("buffered_bytes", count(&self.in_flight_bytes)),
         ];
         figures.extend(
-            Failure::ALL.iter().zip(&self.failures).map(|((_, name), counter)| (*name, count(counter))),
+            Failure::ALL
+                .iter()
+                .zip(&self.failures)
+                .map(|((_, name), counter)| (*name, count(counter))),
         );
         figures
     }
@@ -83,7 +92,11 @@ pub(crate) struct InFlight<'a> {
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.figures.in_flight_messages.fetch_sub(self.messages, Ordering::Relaxed);
-        self.figures.in_flight_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.figures
+            .in_flight_messages
+            .fetch_sub(self.messages, Ordering::Relaxed);
+        self.figures
+            .in_flight_bytes
+            .fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }

@@ -1,4 +1,5 @@
-//! Record → message, by the binary mode of the `CloudEvents` Pub/Sub binding, and Pub/Sub's limits on one.
+//! Record → message, by the binary mode of the `CloudEvents` Pub/Sub binding, and Pub/Sub's limits
+//! on one.
 //!
 //! Sources: <https://github.com/googleapis/google-cloudevents/blob/main/docs/spec/pubsub.md>,
 //! <https://cloud.google.com/pubsub/quotas#resource_limits>.
@@ -6,8 +7,8 @@
 use google_cloud_pubsub::model::Message;
 use iem_sink::{DATA_CONTENT_TYPE, Reason, Record};
 
-/// The most bytes of one publish request: a message alone in its request, with its attributes and the topic's name, must
-/// fit.
+/// The most bytes of one publish request: a message alone in its request, with its attributes and
+/// the topic's name, must fit.
 pub const MAX_REQUEST_BYTES: usize = 10_000_000;
 
 /// The most bytes of one attribute's value, and of an ordering key.
@@ -32,20 +33,25 @@ pub(crate) fn message(record: &Record, topic: &str, ordered: bool) -> Result<Mes
     let mut attributes_fit = add("Content-Type".to_owned(), DATA_CONTENT_TYPE);
     record.for_each_attribute(|name, value| attributes_fit &= add(["ce-", name].concat(), value));
     if !attributes_fit {
-        return Err(Reason::TooLarge { limit: MAX_ATTRIBUTE_BYTES });
+        return Err(Reason::TooLarge {
+            limit: MAX_ATTRIBUTE_BYTES,
+        });
     }
     if ordered {
         bytes += field(record.key.len());
         message.ordering_key = record.key.to_string();
     }
     if field(topic.len()) + field(bytes) > MAX_REQUEST_BYTES {
-        return Err(Reason::TooLarge { limit: MAX_REQUEST_BYTES });
+        return Err(Reason::TooLarge {
+            limit: MAX_REQUEST_BYTES,
+        });
     }
     message.data = record.data.clone();
     Ok(message)
 }
 
-/// The bytes that a length-delimited field of so many bytes takes in a protocol buffer: tag, length, content.
+/// The bytes that a length-delimited field of so many bytes takes in a protocol buffer: tag,
+/// length, content.
 fn field(bytes: usize) -> usize {
     let length = bytes.max(1).ilog2() as usize / 7 + 1;
     1 + length + bytes
@@ -58,8 +64,14 @@ mod tests {
 
     #[test]
     fn a_field_is_tag_length_and_content() {
-        for (bytes, expected) in [(0, 2), (1, 3), (127, 129), (128, 131), (16_383, 16_386), (16_384, 16_388)]
-        {
+        for (bytes, expected) in [
+            (0, 2),
+            (1, 3),
+            (127, 129),
+            (128, 131),
+            (16_383, 16_386),
+            (16_384, 16_388),
+        ] {
             assert_eq!(field(bytes), expected);
         }
     }
@@ -73,7 +85,12 @@ mod tests {
         assert_eq!(sent.attributes["Content-Type"], "application/json");
         assert_eq!(sent.attributes["ce-id"], record.id.to_string());
         assert_eq!(sent.attributes["ce-subject"], "1001/router");
-        assert_eq!(message(&record, "t", false).expect("a message").ordering_key, "");
+        assert_eq!(
+            message(&record, "t", false)
+                .expect("a message")
+                .ordering_key,
+            ""
+        );
     }
 
     #[test]
@@ -81,10 +98,20 @@ mod tests {
         let topic = "projects/p/topics/t";
         let key = |bytes| message(&record(&"k".repeat(bytes), "{}"), topic, false).err();
         assert_eq!(key(1024), None);
-        assert_eq!(key(1025), Some(Reason::TooLarge { limit: MAX_ATTRIBUTE_BYTES }));
+        assert_eq!(
+            key(1025),
+            Some(Reason::TooLarge {
+                limit: MAX_ATTRIBUTE_BYTES
+            })
+        );
 
         let data = |bytes| message(&record("k", vec![b' '; bytes]), topic, false).err();
         assert_eq!(data(MAX_REQUEST_BYTES - 600), None);
-        assert_eq!(data(MAX_REQUEST_BYTES - 100), Some(Reason::TooLarge { limit: MAX_REQUEST_BYTES }));
+        assert_eq!(
+            data(MAX_REQUEST_BYTES - 100),
+            Some(Reason::TooLarge {
+                limit: MAX_REQUEST_BYTES
+            })
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! How the client tries again: a few times and soon, against what a connection's renewal causes, and never past the
-//! deadline of the call that is under way. Longer outages are the pipeline's to wait out.
+//! How the client tries again: a few times and soon, against what a connection's renewal causes,
+//! and never past the deadline of the call that is under way. Longer outages are the pipeline's to
+//! wait out.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,7 +17,8 @@ use crate::figures::Figures;
 
 const ATTEMPTS: u32 = 3;
 
-/// The policy of one writer's client. A writer has one call under way at a time, so it has one deadline.
+/// The policy of one writer's client. A writer has one call under way at a time, so it has one
+/// deadline.
 pub(crate) struct UntilDeadline {
     deadline: Mutex<Instant>,
     figures: Arc<Figures>,
@@ -24,7 +26,10 @@ pub(crate) struct UntilDeadline {
 
 impl UntilDeadline {
     pub(crate) fn new(deadline: Instant, figures: Arc<Figures>) -> Self {
-        Self { deadline: Mutex::new(deadline), figures }
+        Self {
+            deadline: Mutex::new(deadline),
+            figures,
+        }
     }
 
     pub(crate) fn set(&self, deadline: Instant) {
@@ -47,7 +52,9 @@ impl RetryPolicy for UntilDeadline {
     fn on_error(&self, state: &RetryState, error: Error) -> RetryResult {
         self.figures.failed(Failure::of(&error));
         match RetryableErrors.on_error(state, error) {
-            RetryResult::Continue(error) if state.attempt_count < ATTEMPTS && !self.left().is_zero() => {
+            RetryResult::Continue(error)
+                if state.attempt_count < ATTEMPTS && !self.left().is_zero() =>
+            {
                 self.figures.retried();
                 RetryResult::Continue(error)
             }

@@ -34,13 +34,18 @@ pub(crate) struct Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.error)?;
-        self.remedy.iter().try_for_each(|remedy| write!(formatter, "; to change that: {remedy}"))
+        self.remedy
+            .iter()
+            .try_for_each(|remedy| write!(formatter, "; to change that: {remedy}"))
     }
 }
 
 impl From<Fault> for SinkError {
     fn from(fault: Fault) -> Self {
-        Self { kind: fault.error.kind, message: fault.to_string() }
+        Self {
+            kind: fault.error.kind,
+            message: fault.to_string(),
+        }
     }
 }
 
@@ -59,7 +64,10 @@ struct Client {
 
 impl Topics {
     pub(crate) fn new(access: Arc<Access>) -> Self {
-        Self { access, client: Mutex::default() }
+        Self {
+            access,
+            client: Mutex::default(),
+        }
     }
 
     pub(crate) async fn look_at_all(&self, topics: &[&str], deadline: Instant) -> Vec<Fault> {
@@ -67,29 +75,46 @@ impl Topics {
             let look = timeout_at(deadline.into(), self.look_at(topic)).await;
             look.unwrap_or_else(|_| {
                 self.forget();
-                let error = format!("Pub/Sub at {} did not answer in time", self.access.address());
+                let error = format!(
+                    "Pub/Sub at {} did not answer in time",
+                    self.access.address()
+                );
                 Err(fault(topic, SinkError::transient(error), None))
             })
         });
-        join_all(looks).await.into_iter().filter_map(Result::err).collect()
+        join_all(looks)
+            .await
+            .into_iter()
+            .filter_map(Result::err)
+            .collect()
     }
 
     async fn look_at(&self, topic: &str) -> Result<(), Fault> {
-        let client = self.client().await.map_err(|error| fault(topic, error, None))?;
+        let client = self
+            .client()
+            .await
+            .map_err(|error| fault(topic, error, None))?;
         let path = self.access.path(topic);
         let found = client.topics.get_topic().set_topic(&path).send();
         let permissions = client.permissions.test_iam_permissions();
-        let allowed = permissions.set_resource(&path).set_permissions([PUBLISH]).send();
+        let allowed = permissions
+            .set_resource(&path)
+            .set_permissions([PUBLISH])
+            .send();
         let (found, allowed) = join(found, allowed).await;
         let allowed = match allowed {
-            Ok(allowed) => Ok(allowed.permissions.iter().any(|permission| permission == PUBLISH)),
+            Ok(allowed) => Ok(allowed
+                .permissions
+                .iter()
+                .any(|permission| permission == PUBLISH)),
             Err(error) if is_unimplemented(&error) => Ok(found.is_ok()),
             Err(error) => Err(error),
         };
         match (found, allowed) {
             (Ok(_), Ok(true)) => Ok(()),
             (Ok(_), Ok(false)) => Err(self.refused(topic, "the credential may not publish to it")),
-            // Whoever may only publish may not look: the permission is proof that the topic is there.
+            // Whoever may only publish may not look: the permission is proof that the topic is
+            // there.
             (Err(error), Ok(true)) if Failure::of(&error) == Failure::PermissionDenied => Ok(()),
             (Err(error), _) | (Ok(_), Err(error)) => Err(self.explain(topic, &error)),
         }
@@ -116,8 +141,12 @@ impl Topics {
         if let Some(client) = &*self.lock() {
             return Ok(client.clone());
         }
-        let no_client =
-            |error| SinkError::permanent(format!("no Pub/Sub client for {}: {error}", self.access.address()));
+        let no_client = |error| {
+            SinkError::permanent(format!(
+                "no Pub/Sub client for {}: {error}",
+                self.access.address()
+            ))
+        };
         let client = self.connect().await.map_err(no_client)?;
         *self.lock() = Some(client.clone());
         Ok(client)
@@ -138,7 +167,10 @@ impl Topics {
             topics = topics.with_endpoint(endpoint);
             permissions = permissions.with_endpoint(endpoint);
         }
-        Ok(Client { topics: topics.build().await?, permissions: permissions.build().await? })
+        Ok(Client {
+            topics: topics.build().await?,
+            permissions: permissions.build().await?,
+        })
     }
 
     fn forget(&self) {
@@ -160,10 +192,14 @@ pub(crate) fn explain(access: &Access, topic: &str, error: &Error) -> Fault {
             let remedy = format!("gcloud pubsub topics create {topic} --project={project}");
             (format!("topic {path} does not exist"), Some(remedy))
         }
-        Failure::PermissionDenied => {
-            (format!("topic {path}: the credential is not allowed to use it"), Some(grant(access, topic)))
-        }
-        Failure::Unauthenticated => (format!("Pub/Sub refuses the credential: {}", chain(error)), None),
+        Failure::PermissionDenied => (
+            format!("topic {path}: the credential is not allowed to use it"),
+            Some(grant(access, topic)),
+        ),
+        Failure::Unauthenticated => (
+            format!("Pub/Sub refuses the credential: {}", chain(error)),
+            None,
+        ),
         // The service may quote what it was sent.
         Failure::InvalidArgument => (
             format!(
@@ -172,14 +208,22 @@ pub(crate) fn explain(access: &Access, topic: &str, error: &Error) -> Fault {
             ),
             None,
         ),
-        Failure::Unavailable | Failure::DeadlineExceeded | Failure::Other => {
-            (format!("Pub/Sub at {}: {}", access.address(), chain(error)), None)
-        }
+        Failure::Unavailable | Failure::DeadlineExceeded | Failure::Other => (
+            format!("Pub/Sub at {}: {}", access.address(), chain(error)),
+            None,
+        ),
         Failure::FailedPrecondition | Failure::ResourceExhausted => {
             (format!("topic {path}: {}", chain(error)), None)
         }
     };
-    fault(topic, SinkError { kind: failure.kind(), message }, remedy)
+    fault(
+        topic,
+        SinkError {
+            kind: failure.kind(),
+            message,
+        },
+        remedy,
+    )
 }
 
 fn grant(access: &Access, topic: &str) -> String {
@@ -191,10 +235,16 @@ fn grant(access: &Access, topic: &str) -> String {
 }
 
 fn fault(topic: &str, error: SinkError, remedy: Option<String>) -> Fault {
-    Fault { topic: topic.to_owned(), error, remedy }
+    Fault {
+        topic: topic.to_owned(),
+        error,
+        remedy,
+    }
 }
 
 /// Emulators know no permissions.
 fn is_unimplemented(error: &Error) -> bool {
-    error.status().is_some_and(|status| status.code == Code::Unimplemented)
+    error
+        .status()
+        .is_some_and(|status| status.code == Code::Unimplemented)
 }

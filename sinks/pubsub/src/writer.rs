@@ -29,13 +29,26 @@ pub(crate) struct PubSubWriter {
 }
 
 impl PubSubWriter {
-    pub(crate) fn new(access: Arc<Access>, figures: Arc<Figures>, topic: &str, ordered: bool) -> Self {
+    pub(crate) fn new(
+        access: Arc<Access>,
+        figures: Arc<Figures>,
+        topic: &str,
+        ordered: bool,
+    ) -> Self {
         let path = access.path(topic);
-        Self { access, figures, topic: topic.to_owned(), path, ordered, client: None, had_client: false }
+        Self {
+            access,
+            figures,
+            topic: topic.to_owned(),
+            path,
+            ordered,
+            client: None,
+            had_client: false,
+        }
     }
 
-    /// Sends the records of these indices, and gives back each one's answer. Those that Pub/Sub would refuse are
-    /// rejected instead.
+    /// Sends the records of these indices, and gives back each one's answer. Those that Pub/Sub
+    /// would refuse are rejected instead.
     fn publish(
         &mut self,
         part: &[usize],
@@ -48,13 +61,15 @@ impl PubSubWriter {
             self.had_client = true;
             self.client = Some(Client::new(&self.access, &self.figures, deadline)?);
         }
-        let Some(client) = &self.client else { return Ok(Vec::new()) };
+        let Some(client) = &self.client else {
+            return Ok(Vec::new());
+        };
         let bytes = part.iter().map(|index| records[*index].data.len()).sum();
         let _in_flight = self.figures.send(part.len(), bytes);
         let began = Instant::now();
         let mut sent = Vec::with_capacity(part.len());
-        let messages =
-            part.iter().filter_map(|index| match message(&records[*index], &self.path, self.ordered) {
+        let messages = part.iter().filter_map(|index| {
+            match message(&records[*index], &self.path, self.ordered) {
                 Ok(message) => {
                     sent.push(*index);
                     Some(message)
@@ -63,7 +78,8 @@ impl PubSubWriter {
                     outcomes[*index] = Outcome::Rejected(reason);
                     None
                 }
-            });
+            }
+        });
         let answers = client.publish(&self.path, messages, deadline);
         self.figures.published(began.elapsed());
         Ok(sent.into_iter().zip(answers).collect())
@@ -73,7 +89,10 @@ impl PubSubWriter {
     fn conclude(&mut self, trouble: Trouble, deadline: Instant) -> Result<(), SinkError> {
         let failure = trouble.error.as_deref().map(Failure::of);
         let late = trouble.unanswered || (failure.is_some() && Instant::now() >= deadline);
-        let service_answered = trouble.error.as_ref().is_none_or(|error| error.status().is_some());
+        let service_answered = trouble
+            .error
+            .as_ref()
+            .is_none_or(|error| error.status().is_some());
         let refused = failure == Some(Failure::Unauthenticated);
         if late || refused || !service_answered {
             self.client = None;
@@ -102,7 +121,8 @@ impl Writer for PubSubWriter {
         outcomes: &mut [Outcome],
         deadline: Instant,
     ) -> Result<(), SinkError> {
-        // What was refused as invalid goes out again in halves, until each record that is at fault stands alone.
+        // What was refused as invalid goes out again in halves, until each record that is at fault
+        // stands alone.
         let mut trouble = Trouble::default();
         let mut parts: Vec<Vec<usize>> = vec![(0..records.len()).collect()];
         while let Some(mut part) = parts.pop() {
@@ -117,8 +137,12 @@ impl Writer for PubSubWriter {
             let answers = self.publish(&part, records, outcomes, deadline)?;
             let refused = settle(answers, records, outcomes, &mut trouble);
             // In reverse: the first half is on top, and goes out first.
-            parts
-                .extend(refused.into_iter().rev().flat_map(|refused| halves(refused, records, &mut trouble)));
+            parts.extend(
+                refused
+                    .into_iter()
+                    .rev()
+                    .flat_map(|refused| halves(refused, records, &mut trouble)),
+            );
         }
         self.conclude(trouble, deadline)
     }
@@ -131,7 +155,8 @@ struct Trouble<'a> {
     error: Option<Arc<Error>>,
     /// Whether a record's fate is open.
     unanswered: bool,
-    /// Keys of which a record was not delivered: where keys have an order, no later record of theirs may be.
+    /// Keys of which a record was not delivered: where keys have an order, no later record of
+    /// theirs may be.
     keys: HashSet<&'a str>,
 }
 
@@ -151,7 +176,8 @@ struct Refused {
     records: Vec<usize>,
 }
 
-/// Marks what is delivered, notes what failed, and gives back what was refused as invalid, request by request.
+/// Marks what is delivered, notes what failed, and gives back what was refused as invalid, request
+/// by request.
 fn settle<'a>(
     answers: Vec<(usize, Answer)>,
     records: &'a [Record],
@@ -163,17 +189,28 @@ fn settle<'a>(
         let record = &records[index];
         match answer {
             Some(Ok(())) => outcomes[index] = Outcome::Delivered,
-            Some(Err(PublishError::Rpc(error))) if Failure::of(&error) == Failure::InvalidArgument => {
+            Some(Err(PublishError::Rpc(error)))
+                if Failure::of(&error) == Failure::InvalidArgument =>
+            {
                 // All records of a request share its error.
-                match refused.iter_mut().find(|group| Arc::ptr_eq(&group.error, &error)) {
+                match refused
+                    .iter_mut()
+                    .find(|group| Arc::ptr_eq(&group.error, &error))
+                {
                     Some(group) => group.records.push(index),
-                    None => refused.push(Refused { error, records: vec![index] }),
+                    None => refused.push(Refused {
+                        error,
+                        records: vec![index],
+                    }),
                 }
             }
             Some(Err(PublishError::Rpc(error))) => trouble.failed(record, error),
             // Not sent, behind a request of the same key that failed.
             Some(Err(PublishError::OrderingKeyPaused)) => {
-                match refused.iter_mut().find(|group| records[group.records[0]].key == record.key) {
+                match refused
+                    .iter_mut()
+                    .find(|group| records[group.records[0]].key == record.key)
+                {
                     Some(group) => group.records.push(index),
                     None => drop(trouble.keys.insert(&record.key)),
                 }
@@ -188,7 +225,11 @@ fn settle<'a>(
 }
 
 /// The second half, then the first. A single record is the one at fault.
-fn halves<'a>(mut refused: Refused, records: &'a [Record], trouble: &mut Trouble<'a>) -> Vec<Vec<usize>> {
+fn halves<'a>(
+    mut refused: Refused,
+    records: &'a [Record],
+    trouble: &mut Trouble<'a>,
+) -> Vec<Vec<usize>> {
     if let [index] = refused.records[..] {
         trouble.failed(&records[index], refused.error);
         return Vec::new();

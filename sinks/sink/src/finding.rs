@@ -1,4 +1,5 @@
-//! What a close look at a backend finds, for an operator who wants to know before the first record does.
+//! What a close look at a backend finds, for an operator who wants to know before the first record
+//! does.
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +26,16 @@ pub enum Level {
 impl Finding {
     /// All is well with `what`, or nothing is: as `found` says.
     pub fn new(what: impl Into<String>, found: Result<String, String>) -> Self {
-        let level = if found.is_ok() { Level::Good } else { Level::Bad };
+        let level = if found.is_ok() {
+            Level::Good
+        } else {
+            Level::Bad
+        };
         let (Ok(text) | Err(text)) = found;
-        Self { what: what.into(), level, text }
+        Self {
+            what: what.into(),
+            level,
+            text,
+        }
     }
 }

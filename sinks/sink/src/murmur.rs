@@ -5,7 +5,10 @@
 /// The hash of a key.
 pub(crate) fn murmur2(key: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;
-    #[expect(clippy::cast_possible_truncation, reason = "a key is far shorter than 4 GiB")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a key is far shorter than 4 GiB"
+    )]
     let mut hash = 0x9747_b28c ^ key.len() as u32;
     let (words, rest) = key.as_chunks::<4>();
     for word in words {
@@ -13,7 +16,10 @@ pub(crate) fn murmur2(key: &[u8]) -> u32 {
         hash = hash.wrapping_mul(M) ^ (k ^ (k >> 24)).wrapping_mul(M);
     }
     if !rest.is_empty() {
-        let tail = rest.iter().rev().fold(0, |tail, byte| (tail << 8) | u32::from(*byte));
+        let tail = rest
+            .iter()
+            .rev()
+            .fold(0, |tail, byte| (tail << 8) | u32::from(*byte));
         hash = (hash ^ tail).wrapping_mul(M);
     }
     hash = (hash ^ (hash >> 13)).wrapping_mul(M);
@@ -32,7 +38,10 @@ mod tests {
             ("foobar", -790_332_482),
             ("a-little-bit-long-string", -985_981_536),
             ("a-little-bit-longer-string", -1_486_304_829),
-            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+            (
+                "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8",
+                -58_897_971,
+            ),
             ("abc", 479_470_107),
         ] {
             assert_eq!(murmur2(key.as_bytes()).cast_signed(), expected, "{key}");

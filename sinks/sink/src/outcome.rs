@@ -1,9 +1,11 @@
-//! What became of a record. Success is an explicit statement; everything else is a failure by default.
+//! What became of a record. Success is an explicit statement; everything else is a failure by
+//! default.
 
 /// What became of a record in a call of [`Writer::write`](crate::Writer::write).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outcome {
-    /// Not delivered, as far as is known. What a sink does not mark stays this, and is not acknowledged.
+    /// Not delivered, as far as is known. What a sink does not mark stays this, and is not
+    /// acknowledged.
     #[default]
     Retryable,
     /// The backend has it: synced, replicated, or its message id came back. Only a sink says so.

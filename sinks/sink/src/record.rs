@@ -1,4 +1,5 @@
-//! A record on its way to a backend: the client's bytes, and the CloudEvents 1.0 attributes that go with them.
+//! A record on its way to a backend: the client's bytes, and the CloudEvents 1.0 attributes that go
+//! with them.
 //!
 //! Source: CloudEvents specification 1.0.2, <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md>.
 
@@ -69,19 +70,24 @@ impl fmt::Debug for Record {
 }
 
 impl Record {
-    /// The hash of the ordering key, without its sign: what Kafka's clients choose a partition by. A worker chosen by it
-    /// writes to few partitions: to one, where a topic has as many as workers. Its batch is then one request there, and
-    /// not one for each partition.
+    /// The hash of the ordering key, without its sign: what Kafka's clients choose a partition by.
+    /// A worker chosen by it writes to few partitions: to one, where a topic has as many as
+    /// workers. Its batch is then one request there, and not one for each partition.
     pub fn key_hash(&self) -> u32 {
         murmur2(self.key.as_bytes()) & 0x7fff_ffff
     }
 
-    /// Hands each CloudEvents attribute with its value to `each`, in a fixed order, `datacontenttype` left out: the
-    /// bindings put that one elsewhere than the others.
+    /// Hands each CloudEvents attribute with its value to `each`, in a fixed order,
+    /// `datacontenttype` left out: the bindings put that one elsewhere than the others.
     pub fn for_each_attribute(&self, mut each: impl FnMut(&'static str, &str)) {
         let context = &*self.context;
         each("specversion", "1.0");
-        each("id", self.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        each(
+            "id",
+            self.id
+                .hyphenated()
+                .encode_lower(&mut Uuid::encode_buffer()),
+        );
         each("source", &context.source);
         each("type", context.kind);
         each("time", &context.time_text());

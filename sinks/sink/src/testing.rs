@@ -1,5 +1,6 @@
-//! What tests of a sink, and of what stands before it, share: records to write, a sink that does as a test says, one
-//! that does nothing, and the suite that every sink must pass. Never part of a running gateway.
+//! What tests of a sink, and of what stands before it, share: records to write, a sink that does as
+//! a test says, one that does nothing, and the suite that every sink must pass. Never part of a
+//! running gateway.
 
 mod conformance;
 mod null;

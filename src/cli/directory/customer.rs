@@ -96,16 +96,38 @@ fn list(context: &mut Context<'_>) -> Result<(), CommandError> {
     let customers = directory.customers();
     let text = |rate: Option<u32>| rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string());
     let row = |customer: &Arc<Customer>| {
-        let Customer { id, name, active, rates, .. } = &**customer;
-        [id.to_string(), name.clone(), yes_or_no(*active), text(rates.records), text(rates.bytes)]
+        let Customer {
+            id,
+            name,
+            active,
+            rates,
+            ..
+        } = &**customer;
+        [
+            id.to_string(),
+            name.clone(),
+            yes_or_no(*active),
+            text(rates.records),
+            text(rates.bytes),
+        ]
     };
     let rows = customers.iter().map(row).collect();
-    context.show(["ID", "NAME", "ACTIVE", "RECORDS/S", "BYTES/S"], rows, || {
-        let json = |customer: &Arc<Customer>| {
-            let Customer { id, name, active, rates, .. } = &**customer;
-            let quota = json!({ "records": rates.records, "bytes": rates.bytes });
-            json!({ "id": &**id, "name": name, "active": active, "quota": quota })
-        };
-        customers.iter().map(json).collect()
-    })
+    context.show(
+        ["ID", "NAME", "ACTIVE", "RECORDS/S", "BYTES/S"],
+        rows,
+        || {
+            let json = |customer: &Arc<Customer>| {
+                let Customer {
+                    id,
+                    name,
+                    active,
+                    rates,
+                    ..
+                } = &**customer;
+                let quota = json!({ "records": rates.records, "bytes": rates.bytes });
+                json!({ "id": &**id, "name": name, "active": active, "quota": quota })
+            };
+            customers.iter().map(json).collect()
+        },
+    )
 }

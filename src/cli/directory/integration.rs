@@ -18,7 +18,8 @@ pub enum IntegrationCommand {
         customer: String,
         /// The integration's id
         id: String,
-        /// The actionable's state for a number of the ITSM tool; may be given again. Default: 6=resolved, 7=closed
+        /// The actionable's state for a number of the ITSM tool; may be given again. Default:
+        /// 6=resolved, 7=closed
         #[arg(long = "state", value_name = "NUMBER=NAME", value_parser = parse_state)]
         states: Vec<(i64, String)>,
     },
@@ -34,9 +35,17 @@ pub enum IntegrationCommand {
 }
 
 fn parse_state(text: &str) -> Result<(i64, String), String> {
-    let (number, name) = text.split_once('=').ok_or("NUMBER=NAME is wanted, as in 6=resolved")?;
-    let number = number.parse().map_err(|_| format!("{number:?} is not an integer"))?;
-    if name.is_empty() { Err("the name is empty".to_owned()) } else { Ok((number, name.to_owned())) }
+    let (number, name) = text
+        .split_once('=')
+        .ok_or("NUMBER=NAME is wanted, as in 6=resolved")?;
+    let number = number
+        .parse()
+        .map_err(|_| format!("{number:?} is not an integer"))?;
+    if name.is_empty() {
+        Err("the name is empty".to_owned())
+    } else {
+        Ok((number, name.to_owned()))
+    }
 }
 
 impl IntegrationCommand {
@@ -44,7 +53,11 @@ impl IntegrationCommand {
     pub fn run(self, path: &Path, json: bool, out: &mut dyn Write) -> Result<(), CommandError> {
         let mut context = Context { path, json, out };
         match self {
-            Self::Add { customer, id, states } => {
+            Self::Add {
+                customer,
+                id,
+                states,
+            } => {
                 context.add(|document| document.add_integration(&customer, &id, &states))?;
                 context.say(&format!("Added integration {id} of customer {customer}."))
             }
@@ -63,15 +76,22 @@ fn list(context: &mut Context<'_>) -> Result<(), CommandError> {
     let mut values = Vec::new();
     for customer in directory.customers() {
         for integration in customer.integrations() {
-            let states = integration.states.iter().map(|(number, name)| format!("{number}={name}"));
+            let states = integration
+                .states
+                .iter()
+                .map(|(number, name)| format!("{number}={name}"));
             rows.push([
                 customer.id.to_string(),
                 integration.id.clone(),
                 states.collect::<Vec<_>>().join(", "),
             ]);
-            let states: BTreeMap<String, &str> =
-                integration.states.iter().map(|(number, name)| (number.to_string(), name.as_str())).collect();
-            values.push(json!({ "customer": &*customer.id, "id": integration.id, "states": states }));
+            let states: BTreeMap<String, &str> = integration
+                .states
+                .iter()
+                .map(|(number, name)| (number.to_string(), name.as_str()))
+                .collect();
+            values
+                .push(json!({ "customer": &*customer.id, "id": integration.id, "states": states }));
         }
     }
     context.show(["CUSTOMER", "ID", "STATES"], rows, || values.into())

@@ -12,20 +12,27 @@ const BYTES_MAX: u64 = 4096;
 
 /// Asks for a password: twice on the terminal, or one line from standard input.
 pub(super) fn ask(stdin: bool) -> Result<Password, CommandError> {
-    if stdin { read_line(io::stdin().lock()) } else { prompt() }
+    if stdin {
+        read_line(io::stdin().lock())
+    } else {
+        prompt()
+    }
 }
 
 fn prompt() -> Result<Password, CommandError> {
-    let ask = |question| {
-        rpassword::prompt_password(question).map(Password::new).map_err(|error| {
+    let ask =
+        |question| {
+            rpassword::prompt_password(question).map(Password::new).map_err(|error| {
             CommandError::Password(format!(
                 "cannot ask for a password ({error}); without a terminal use --password-stdin"
             ))
         })
-    };
+        };
     let password = ask("New password: ")?;
     if password.reveal() != ask("The same again: ")?.reveal() {
-        return Err(CommandError::Password("the two passwords differ; nothing was changed".to_owned()));
+        return Err(CommandError::Password(
+            "the two passwords differ; nothing was changed".to_owned(),
+        ));
     }
     check(password)
 }
@@ -33,19 +40,30 @@ fn prompt() -> Result<Password, CommandError> {
 /// The first line of `input`, without its end.
 pub(super) fn read_line(input: impl BufRead) -> Result<Password, CommandError> {
     let mut line = Zeroizing::new(String::new());
-    input.take(BYTES_MAX + 1).read_line(&mut line).map_err(|error| {
-        CommandError::Password(format!("cannot read a password from standard input: {error}"))
-    })?;
+    input
+        .take(BYTES_MAX + 1)
+        .read_line(&mut line)
+        .map_err(|error| {
+            CommandError::Password(format!(
+                "cannot read a password from standard input: {error}"
+            ))
+        })?;
     if line.len() as u64 > BYTES_MAX {
-        return Err(CommandError::Password(format!("the password is longer than {BYTES_MAX} bytes")));
+        return Err(CommandError::Password(format!(
+            "the password is longer than {BYTES_MAX} bytes"
+        )));
     }
     let text = line.strip_suffix('\n').unwrap_or(&line);
-    check(Password::new(text.strip_suffix('\r').unwrap_or(text).to_owned()))
+    check(Password::new(
+        text.strip_suffix('\r').unwrap_or(text).to_owned(),
+    ))
 }
 
 fn check(password: Password) -> Result<Password, CommandError> {
     if password.reveal().is_empty() {
-        return Err(CommandError::Password("the password is empty; nothing was changed".to_owned()));
+        return Err(CommandError::Password(
+            "the password is empty; nothing was changed".to_owned(),
+        ));
     }
     Ok(password)
 }

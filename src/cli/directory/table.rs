@@ -8,12 +8,20 @@ pub(super) fn write<const N: usize>(
     header: [&str; N],
     rows: Vec<[String; N]>,
 ) -> io::Result<()> {
-    let rows: Vec<_> = std::iter::once(header.map(ToOwned::to_owned)).chain(rows).collect();
+    let rows: Vec<_> = std::iter::once(header.map(ToOwned::to_owned))
+        .chain(rows)
+        .collect();
     let widths: [usize; N] = std::array::from_fn(|column| {
-        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or_default()
     });
     for row in rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
         writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
     Ok(())

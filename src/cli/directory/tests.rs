@@ -17,7 +17,11 @@ enum Cli {
     Integration(IntegrationCommand),
 }
 
-const CHEAP: Cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+const CHEAP: Cost = Cost {
+    memory_kib: 8,
+    passes: 1,
+    lanes: 1,
+};
 
 struct Terminal {
     _folder: tempfile::TempDir,
@@ -27,17 +31,26 @@ struct Terminal {
 fn terminal() -> Terminal {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("directory.toml");
-    Terminal { _folder: folder, path }
+    Terminal {
+        _folder: folder,
+        path,
+    }
 }
 
 impl Terminal {
     fn run_with(&self, line: &str, json: bool) -> Result<String, CommandError> {
         let mut out = Vec::new();
-        match Cli::try_parse_from(["iem-gateway"].into_iter().chain(line.split_whitespace())).unwrap() {
+        match Cli::try_parse_from(["iem-gateway"].into_iter().chain(line.split_whitespace()))
+            .unwrap()
+        {
             Cli::Customer(command) => command.run(&self.path, json, &mut out)?,
             Cli::Integration(command) => command.run(&self.path, json, &mut out)?,
             Cli::User(command) => {
-                let context = Context { path: &self.path, json, out: &mut out };
+                let context = Context {
+                    path: &self.path,
+                    json,
+                    out: &mut out,
+                };
                 command.run_with(context, CHEAP, |_| Ok(Password::new("typed".to_owned())))?;
             }
         }
@@ -137,19 +150,35 @@ fn every_command_does_what_it_says() {
     assert_eq!(user("nifi@example.com").stamp, stamp);
     terminal.run("user passwd nifi@example.com");
     assert_ne!(user("nifi@example.com").stamp, stamp);
-    assert!(user("nifi@example.com").password().verify(&Password::new("typed".to_owned())));
+    assert!(
+        user("nifi@example.com")
+            .password()
+            .verify(&Password::new("typed".to_owned()))
+    );
 
     terminal.run("user revoke nifi@example.com acme");
     assert!(!user("nifi@example.com").names_customer("acme"));
-    assert!(terminal.run("user grant nifi@example.com acme").ends_with("customer acme.\n"));
-    assert!(terminal.run("user grant nifi@example.com acme").ends_with("and was before.\n"));
+    assert!(
+        terminal
+            .run("user grant nifi@example.com acme")
+            .ends_with("customer acme.\n")
+    );
+    assert!(
+        terminal
+            .run("user grant nifi@example.com acme")
+            .ends_with("and was before.\n")
+    );
     assert!(user("nifi@example.com").names_customer("acme"));
 
     terminal.run("customer activate idle");
     assert!(terminal.directory().customer("idle").unwrap().active);
     terminal.run("integration remove acme jira");
     assert!(terminal.directory().integration("acme", "jira").is_none());
-    assert!(terminal.run("customer remove acme").contains("integrations: 1, associations of users: 1"));
+    assert!(
+        terminal
+            .run("customer remove acme")
+            .contains("integrations: 1, associations of users: 1")
+    );
     terminal.run("user remove nifi@example.com");
     assert!(terminal.directory().user("nifi@example.com").is_none());
 }
@@ -157,7 +186,13 @@ fn every_command_does_what_it_says() {
 #[test]
 fn faults_of_the_file_differ_from_refusals() {
     let missing = terminal();
-    for line in ["customer list", "user list", "integration list", "customer activate c", "user remove a"] {
+    for line in [
+        "customer list",
+        "user list",
+        "integration list",
+        "customer activate c",
+        "user remove a",
+    ] {
         let error = missing.fail(line);
         assert!(error.is_configuration(), "{line}: {error}");
     }
@@ -186,7 +221,8 @@ fn wrong_use_is_told_before_anything_is_done() {
         "customer add c",
         "user add a",
     ] {
-        let parsed = Cli::try_parse_from(["iem-gateway"].into_iter().chain(line.split_whitespace()));
+        let parsed =
+            Cli::try_parse_from(["iem-gateway"].into_iter().chain(line.split_whitespace()));
         assert!(parsed.is_err(), "{line}");
     }
 }
@@ -212,16 +248,33 @@ fn a_customers_quota_is_set_changed_and_taken_back() {
     let terminal = terminal();
     terminal.run("customer add acme --name Acme");
     let quota = || terminal.json("customer list")[0]["quota"].clone();
-    assert_eq!(quota(), serde_json::json!({ "records": null, "bytes": null }));
+    assert_eq!(
+        quota(),
+        serde_json::json!({ "records": null, "bytes": null })
+    );
     terminal.run("customer quota acme --records 500 --bytes 2MiB");
-    assert_eq!(quota(), serde_json::json!({ "records": 500, "bytes": 2 << 20 }));
+    assert_eq!(
+        quota(),
+        serde_json::json!({ "records": 500, "bytes": 2 << 20 })
+    );
     terminal.run("customer quota acme --records 0");
     assert_eq!(quota(), serde_json::json!({ "records": 0, "bytes": null }));
     terminal.run("customer quota acme");
-    assert_eq!(quota(), serde_json::json!({ "records": null, "bytes": null }));
+    assert_eq!(
+        quota(),
+        serde_json::json!({ "records": null, "bytes": null })
+    );
     terminal.fail("customer quota nobody --records 1");
     assert!(
-        Cli::try_parse_from(["iem-gateway", "customer", "quota", "acme", "--bytes", "many"]).is_err(),
+        Cli::try_parse_from([
+            "iem-gateway",
+            "customer",
+            "quota",
+            "acme",
+            "--bytes",
+            "many"
+        ])
+        .is_err(),
         "a size has a unit"
     );
 }

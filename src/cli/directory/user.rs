@@ -81,13 +81,14 @@ pub struct AddUser {
 }
 
 impl UserCommand {
-    /// Runs the command on the directory file at `path` and writes the answer to `out`. Blocks, and may ask for a
-    /// password on the terminal.
+    /// Runs the command on the directory file at `path` and writes the answer to `out`. Blocks, and
+    /// may ask for a password on the terminal.
     pub fn run(self, path: &Path, json: bool, out: &mut dyn Write) -> Result<(), CommandError> {
         self.run_with(Context { path, json, out }, Cost::default(), password::ask)
     }
 
-    /// The same with passwords from `ask`, which is told whether to read standard input, and hashes of a given cost.
+    /// The same with passwords from `ask`, which is told whether to read standard input, and hashes
+    /// of a given cost.
     pub(super) fn run_with(
         self,
         mut context: Context<'_>,
@@ -103,11 +104,16 @@ impl UserCommand {
                 add(context, user, password)
             }
             Self::List => list(context),
-            Self::Passwd { email, password_stdin } => {
+            Self::Passwd {
+                email,
+                password_stdin,
+            } => {
                 context.change(|document| document.check_user(&email))?;
                 let password = PasswordHash::new(&ask(password_stdin)?, cost)?;
                 context.change(|document| document.set_password(&email, &password))?;
-                context.say(&format!("Set another password for {email}; tokens issued before have ended."))
+                context.say(&format!(
+                    "Set another password for {email}; tokens issued before have ended."
+                ))
             }
             Self::Disable { email } => {
                 context.change(|document| document.set_user_enabled(&email, false))?;
@@ -120,12 +126,16 @@ impl UserCommand {
             Self::Grant { email, id } => {
                 let new = context.change(|document| document.grant(&email, &id))?;
                 let before = if new { "" } else { ", and was before" };
-                context.say(&format!("User {email} is associated with customer {id}{before}."))
+                context.say(&format!(
+                    "User {email} is associated with customer {id}{before}."
+                ))
             }
             Self::Revoke { email, id } => {
                 let was = context.change(|document| document.revoke(&email, &id))?;
                 let before = if was { "" } else { ", and was not before" };
-                context.say(&format!("User {email} is not associated with customer {id}{before}."))
+                context.say(&format!(
+                    "User {email} is not associated with customer {id}{before}."
+                ))
             }
             Self::Remove { email } => {
                 context.change(|document| document.remove_user(&email))?;
@@ -135,10 +145,28 @@ impl UserCommand {
     }
 }
 
-fn add(context: &mut Context<'_>, user: AddUser, password: PasswordHash) -> Result<(), CommandError> {
-    let AddUser { email, name, customers, superadmin, organization, password_stdin: _ } = user;
+fn add(
+    context: &mut Context<'_>,
+    user: AddUser,
+    password: PasswordHash,
+) -> Result<(), CommandError> {
+    let AddUser {
+        email,
+        name,
+        customers,
+        superadmin,
+        organization,
+        password_stdin: _,
+    } = user;
     let message = format!("Added user {email}.");
-    let user = NewUser { email, name, password, superadmin, organization, customers };
+    let user = NewUser {
+        email,
+        name,
+        password,
+        superadmin,
+        organization,
+        customers,
+    };
     context.add(|document| document.add_user(user))?;
     context.say(&message)
 }
@@ -147,9 +175,11 @@ fn list(context: &mut Context<'_>) -> Result<(), CommandError> {
     let directory = context.read()?;
     let users = directory.users();
     let rows = users.iter().map(|user| row(user)).collect();
-    context.show(["EMAIL", "NAME", "KIND", "ENABLED", "CUSTOMERS"], rows, || {
-        users.iter().map(|user| value(user)).collect()
-    })
+    context.show(
+        ["EMAIL", "NAME", "KIND", "ENABLED", "CUSTOMERS"],
+        rows,
+        || users.iter().map(|user| value(user)).collect(),
+    )
 }
 
 fn row(user: &User) -> [String; 5] {
@@ -159,8 +189,18 @@ fn row(user: &User) -> [String; 5] {
         (false, true) => "organization",
         (true, true) => "organization, superadmin",
     };
-    let customers = if user.superadmin { "all".to_owned() } else { user.customers().join(", ") };
-    [user.email.to_string(), user.name.clone(), kind.to_owned(), yes_or_no(user.enabled), customers]
+    let customers = if user.superadmin {
+        "all".to_owned()
+    } else {
+        user.customers().join(", ")
+    };
+    [
+        user.email.to_string(),
+        user.name.clone(),
+        kind.to_owned(),
+        yes_or_no(user.enabled),
+        customers,
+    ]
 }
 
 fn value(user: &User) -> serde_json::Value {

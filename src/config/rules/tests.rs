@@ -32,15 +32,20 @@ fn broken_limits_are_listed_together() {
 #[test]
 fn server() {
     let name = "server.name: must be a URI reference (RFC 3986) of 1 to 255 characters";
-    let idle =
-        "server.idle_timeout: must be more than 5m, for which clients keep idle connections, and at most 24h";
+    let idle = "server.idle_timeout: must be more than 5m, for which clients keep idle connections, and at most 24h";
     let request = "server.request_timeout: must be more than 34s, header_timeout, body_timeout, the longest deadline of a \
                    topic and 4s, and at most 10m";
     broken(&[
         ("server.name = ''", name),
         ("server.name = 'a b'", name),
-        ("server.threads = 1025", "server.threads: must be 1 to 1024, is 1025"),
-        ("server.max_connections = 0", "server.max_connections: must be 1 to 1000000, is 0"),
+        (
+            "server.threads = 1025",
+            "server.threads: must be 1 to 1024, is 1025",
+        ),
+        (
+            "server.max_connections = 0",
+            "server.max_connections: must be 1 to 1000000, is 0",
+        ),
         (
             "server.max_connections_per_peer = 0",
             "server.max_connections_per_peer: must be 1 to 1000000, is 0",
@@ -49,25 +54,58 @@ fn server() {
             "server.proxy_protocol = true",
             "server.proxy_protocol: needs server.proxies: from others nothing of the kind is taken",
         ),
-        ("server.max_headers = 9", "server.max_headers: must be 10 to 1000, is 9"),
-        ("server.max_headers = 1001", "server.max_headers: must be 10 to 1000, is 1001"),
-        ("server.max_uri = '1023 B'", "server.max_uri: must be 1 KiB to 32 KiB, is 1023 B"),
-        ("server.max_uri = '33 KiB'", "server.max_uri: must be 1 KiB to 32 KiB, is 33 KiB"),
+        (
+            "server.max_headers = 9",
+            "server.max_headers: must be 10 to 1000, is 9",
+        ),
+        (
+            "server.max_headers = 1001",
+            "server.max_headers: must be 10 to 1000, is 1001",
+        ),
+        (
+            "server.max_uri = '1023 B'",
+            "server.max_uri: must be 1 KiB to 32 KiB, is 1023 B",
+        ),
+        (
+            "server.max_uri = '33 KiB'",
+            "server.max_uri: must be 1 KiB to 32 KiB, is 33 KiB",
+        ),
         (
             "server = { max_header = '8 KiB', max_uri = '9 KiB' }",
             "server.max_uri: must be 1 KiB to 8 KiB, is 9 KiB",
         ),
-        ("server.max_header = '8191 B'", "server.max_header: must be 8 KiB to 1 MiB, is 8191 B"),
-        ("server.max_body = '0 B'", "server.max_body: must be 1 KiB to 1 GiB, is 0 B"),
-        ("server.header_timeout = '0s'", "server.header_timeout: must be 1s to 1m, is 0s"),
-        ("server.body_timeout = '2m'", "server.body_timeout: must be 1s to 1m, is 2m"),
-        ("server.body_rate = '2 GiB'", "server.body_rate: must be 0 B to 1 GiB, is 2 GiB"),
-        ("server.write_timeout = '0s'", "server.write_timeout: must be 1s to 10m, is 0s"),
+        (
+            "server.max_header = '8191 B'",
+            "server.max_header: must be 8 KiB to 1 MiB, is 8191 B",
+        ),
+        (
+            "server.max_body = '0 B'",
+            "server.max_body: must be 1 KiB to 1 GiB, is 0 B",
+        ),
+        (
+            "server.header_timeout = '0s'",
+            "server.header_timeout: must be 1s to 1m, is 0s",
+        ),
+        (
+            "server.body_timeout = '2m'",
+            "server.body_timeout: must be 1s to 1m, is 2m",
+        ),
+        (
+            "server.body_rate = '2 GiB'",
+            "server.body_rate: must be 0 B to 1 GiB, is 2 GiB",
+        ),
+        (
+            "server.write_timeout = '0s'",
+            "server.write_timeout: must be 1s to 10m, is 0s",
+        ),
         ("server.request_timeout = '34s'", request),
         ("server.request_timeout = '11m'", request),
         ("server.idle_timeout = '5m'", idle),
         ("server.idle_timeout = '25h'", idle),
-        ("server.drain = '11m'", "server.drain: must be 1s to 10m, is 11m"),
+        (
+            "server.drain = '11m'",
+            "server.drain: must be 1s to 10m, is 11m",
+        ),
     ]);
     hold(&[
         "server.idle_timeout = '5m 1ms'",
@@ -116,28 +154,48 @@ fn tls() {
     let name = "server.tls.users.a: a client certificate is named by \"sha256:<64 hexadecimal digits>\", \"uri:…\", \
                 \"email:…\", \"dns:…\" or \"cn:…\"";
     broken(&[
-        ("server.tls.certificate = 'c'", "server.tls.certificate: needs server.tls.key"),
-        ("server.tls.key = 'k'", "server.tls.key: needs server.tls.certificate"),
-        ("server.tls.client_ca = 'ca'", "server.tls.client_ca: needs server.tls.certificate"),
+        (
+            "server.tls.certificate = 'c'",
+            "server.tls.certificate: needs server.tls.key",
+        ),
+        (
+            "server.tls.key = 'k'",
+            "server.tls.key: needs server.tls.certificate",
+        ),
+        (
+            "server.tls.client_ca = 'ca'",
+            "server.tls.client_ca: needs server.tls.certificate",
+        ),
         (
             "server.tls = { certificate = 'c', key = 'k', client_certificates = 'required' }",
             "server.tls.client_certificates: needs server.tls.client_ca",
         ),
-        ("server.tls.users = { 'cn:a' = 'a@b' }", "server.tls.users: needs server.tls.client_ca"),
+        (
+            "server.tls.users = { 'cn:a' = 'a@b' }",
+            "server.tls.users: needs server.tls.client_ca",
+        ),
         ("server.tls.users = { 'a' = 'a@b' }", name),
         (
             "server.tls.client_certificates = 'maybe'",
             "server.tls.client_certificates: `maybe` is none of: optional, required",
         ),
     ]);
-    hold(&["server.tls = { certificate = 'c', key = 'k', client_ca = 'ca', users = { 'cn:a' = 'a@b' } }"]);
+    hold(&[
+        "server.tls = { certificate = 'c', key = 'k', client_ca = 'ca', users = { 'cn:a' = 'a@b' } }",
+    ]);
 }
 
 #[test]
 fn http2() {
     broken(&[
-        ("server.http2.max_streams = 0", "server.http2.max_streams: must be 1 to 1000, is 0"),
-        ("server.http2.max_requests = 99", "server.http2.max_requests: must be 100 to 1000000, is 99"),
+        (
+            "server.http2.max_streams = 0",
+            "server.http2.max_streams: must be 1 to 1000, is 0",
+        ),
+        (
+            "server.http2.max_requests = 99",
+            "server.http2.max_requests: must be 100 to 1000000, is 99",
+        ),
         (
             "server.http2.stream_window = '63 KiB'",
             "server.http2.stream_window: must be 64 KiB to 16 MiB, is 63 KiB",
@@ -146,8 +204,14 @@ fn http2() {
             "server.http2.connection_window = '64 KiB'",
             "server.http2.connection_window: must be 128 KiB to 64 MiB, is 64 KiB",
         ),
-        ("server.http2.max_connections = 0", "server.http2.max_connections: must be 1 to 1000000, is 0"),
-        ("server.http2.max_pending_resets = 0", "server.http2.max_pending_resets: must be 1 to 1000, is 0"),
+        (
+            "server.http2.max_connections = 0",
+            "server.http2.max_connections: must be 1 to 1000000, is 0",
+        ),
+        (
+            "server.http2.max_pending_resets = 0",
+            "server.http2.max_pending_resets: must be 1 to 1000, is 0",
+        ),
         (
             "server.http2.max_error_resets = 10001",
             "server.http2.max_error_resets: must be 1 to 10000, is 10001",
@@ -159,14 +223,32 @@ fn http2() {
 #[test]
 fn tokens_logins_and_metrics() {
     broken(&[
-        ("tokens.access_lifetime = '0s'", "tokens.access_lifetime: must be 1s to 1d, is 0s"),
-        ("tokens.refresh_lifetime = '1m'", "tokens.refresh_lifetime: must be 1h to 90d, is 1m"),
-        ("tokens.cache_entries = 0", "tokens.cache_entries: must be 1 to 1000000, is 0"),
+        (
+            "tokens.access_lifetime = '0s'",
+            "tokens.access_lifetime: must be 1s to 1d, is 0s",
+        ),
+        (
+            "tokens.refresh_lifetime = '1m'",
+            "tokens.refresh_lifetime: must be 1h to 90d, is 1m",
+        ),
+        (
+            "tokens.cache_entries = 0",
+            "tokens.cache_entries: must be 1 to 1000000, is 0",
+        ),
         ("tokens.key_file = ''", "tokens.key_file: must not be empty"),
         ("directory.path = ''", "directory.path: must not be empty"),
-        ("login.failures_per_user = 0", "login.failures_per_user: must be 1 to 1000000, is 0"),
-        ("login.failures_per_peer = 9", "login.failures_per_peer: must be 10 to 1000000, is 9"),
-        ("metrics.customer_series = 100001", "metrics.customer_series: must be 0 to 100000, is 100001"),
+        (
+            "login.failures_per_user = 0",
+            "login.failures_per_user: must be 1 to 1000000, is 0",
+        ),
+        (
+            "login.failures_per_peer = 9",
+            "login.failures_per_peer: must be 10 to 1000000, is 9",
+        ),
+        (
+            "metrics.customer_series = 100001",
+            "metrics.customer_series: must be 0 to 100000, is 100001",
+        ),
     ]);
 }
 
@@ -184,15 +266,20 @@ fn a_misspelt_level_is_no_module() {
 fn file_sink() {
     broken(&[
         ("sink.file.path = ''", "sink.file.path: must not be empty"),
-        ("sink.file.rotate_size = '1 B'", "sink.file.rotate_size: must be 4 KiB to 1 TiB, is 1 B"),
-        ("sink.file.rotate_age = '0s'", "sink.file.rotate_age: must be 1s to 30d, is 0s"),
+        (
+            "sink.file.rotate_size = '1 B'",
+            "sink.file.rotate_size: must be 4 KiB to 1 TiB, is 1 B",
+        ),
+        (
+            "sink.file.rotate_age = '0s'",
+            "sink.file.rotate_age: must be 1s to 30d, is 0s",
+        ),
     ]);
 }
 
 #[test]
 fn topic_names() {
-    let name =
-        "topics.events.name: must be 1 to 249 letters, digits, `.`, `_` and `-`, and neither `.` nor `..`";
+    let name = "topics.events.name: must be 1 to 249 letters, digits, `.`, `_` and `-`, and neither `.` nor `..`";
     for bad in ["", ".", "..", "a/b", "a b", "é", &"a".repeat(250)] {
         broken(&[(&format!("topics.events.name = '{bad}'"), name)]);
     }
@@ -205,26 +292,43 @@ fn topic_names() {
 
 #[test]
 fn topic_bounds() {
-    let deadline =
-        "topics.events.deadline: must be at least 10ms and less than 14s: clients give up after 15s";
+    let deadline = "topics.events.deadline: must be at least 10ms and less than 14s: clients give up after 15s";
     broken(&[
-        ("topics.events.key = ['']", "topics.events.key: must not list an empty field"),
-        ("topics.events.batch_records = 0", "topics.events.batch_records: must be 1 to 65536, is 0"),
-        ("topics.events.batch_records = 65537", "topics.events.batch_records: must be 1 to 65536, is 65537"),
+        (
+            "topics.events.key = ['']",
+            "topics.events.key: must not list an empty field",
+        ),
+        (
+            "topics.events.batch_records = 0",
+            "topics.events.batch_records: must be 1 to 65536, is 0",
+        ),
+        (
+            "topics.events.batch_records = 65537",
+            "topics.events.batch_records: must be 1 to 65536, is 65537",
+        ),
         (
             "topics.events.batch_bytes = '65 MiB'",
             "topics.events.batch_bytes: must be 1 KiB to 64 MiB, is 65 MiB",
         ),
-        ("topics.events.linger = '2s'", "topics.events.linger: must be 0s to 1s, is 2s"),
+        (
+            "topics.events.linger = '2s'",
+            "topics.events.linger: must be 0s to 1s, is 2s",
+        ),
         (
             "topics.events = { linger = '1s', deadline = '1s' }",
             "topics.events.linger: must be less than the topic's deadline",
         ),
-        ("topics.events.workers = 0", "topics.events.workers: must be 1 to 64, is 0"),
+        (
+            "topics.events.workers = 0",
+            "topics.events.workers: must be 1 to 64, is 0",
+        ),
         ("topics.events.deadline = '9ms'", deadline),
         ("topics.events.deadline = '14s'", deadline),
     ]);
-    hold(&["topics.events.deadline = '13s 999ms'", "topics.events.key = []"]);
+    hold(&[
+        "topics.events.deadline = '13s 999ms'",
+        "topics.events.key = []",
+    ]);
 }
 
 #[test]
@@ -242,7 +346,10 @@ fn a_queue_takes_the_largest_body() {
     let toml = "server = { max_body = '65 MiB', memory = '4 GiB' }";
     let errors = load_with(toml, &[]).expect_err("queues too small");
     assert_eq!(errors.0.len(), TOPICS.len());
-    assert_eq!(errors.0[0].key.as_deref(), Some("topics.events.queue_bytes"));
+    assert_eq!(
+        errors.0[0].key.as_deref(),
+        Some("topics.events.queue_bytes")
+    );
     assert_eq!(errors.0[0].message, "must be 65 MiB to 1 TiB, is 64 MiB");
 }
 
@@ -251,5 +358,11 @@ fn numbers_beyond_all_sense_are_refused_without_overflow() {
     let toml = "server = { max_body = '9999999999 TiB', memory = '9999999999 TiB' }\n\
                 [topics.events]\nworkers = 9223372036854775807\nqueue_bytes = '9999999999 TiB'";
     let errors = load_with(toml, &[]).expect_err("must be refused");
-    assert!(errors.0.iter().any(|error| error.key.as_deref() == Some("topics.events.workers")), "{errors}");
+    assert!(
+        errors
+            .0
+            .iter()
+            .any(|error| error.key.as_deref() == Some("topics.events.workers")),
+        "{errors}"
+    );
 }

@@ -1,5 +1,5 @@
-//! How fast a body has to come: all of it in a time, and, once a grace is over, so many bytes a second on average. A body
-//! that is there already costs no look at the clock.
+//! How fast a body has to come: all of it in a time, and, once a grace is over, so many bytes a
+//! second on average. A body that is there already costs no look at the clock.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -23,7 +23,10 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(limits: BodyLimits) -> Self {
-        Self { limits, received: Cell::new(0) }
+        Self {
+            limits,
+            received: Cell::new(0),
+        }
     }
 
     /// So many bytes more have come, as sent.
@@ -67,7 +70,10 @@ impl Pace {
     fn due(&self) -> (Duration, Limit) {
         let BodyLimits { time, rate, .. } = self.limits;
         let microseconds = self.received.get() as u64 * 1_000_000;
-        match microseconds.checked_div(rate as u64).map(|paid| GRACE + Duration::from_micros(paid)) {
+        match microseconds
+            .checked_div(rate as u64)
+            .map(|paid| GRACE + Duration::from_micros(paid))
+        {
             Some(paid) if paid < time => (paid, Limit::BodyRate),
             _ => (time, Limit::BodyTime),
         }
@@ -81,7 +87,11 @@ mod tests {
     #[test]
     fn what_has_come_pays_for_time() {
         let check = |time: u64, rate: usize, received: usize, millis: u64, limit: Limit| {
-            let pace = Pace::new(BodyLimits { size: usize::MAX, time: Duration::from_secs(time), rate });
+            let pace = Pace::new(BodyLimits {
+                size: usize::MAX,
+                time: Duration::from_secs(time),
+                rate,
+            });
             pace.came(received);
             let case = format!("{received} bytes at {rate} a second in {time} s");
             assert_eq!(pace.due(), (Duration::from_millis(millis), limit), "{case}");

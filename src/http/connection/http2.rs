@@ -1,9 +1,10 @@
-//! A connection over HTTP/2 (RFC 9113). Its requests are served inside its own task, so that all of them end when it
-//! does, and nothing that they hold outlives it.
+//! A connection over HTTP/2 (RFC 9113). Its requests are served inside its own task, so that all of
+//! them end when it does, and nothing that they hold outlives it.
 //!
-//! What a client may do within a connection is bounded by hyper and h2: streams, windows, the size of a head and of its
-//! CONTINUATION frames, resets, empty and tiny DATA frames. Acknowledgements that the client does not read stop the
-//! reading. What they leave open is bounded here: the time of a stream, and frames while no request is open.
+//! What a client may do within a connection is bounded by hyper and h2: streams, windows, the size
+//! of a head and of its CONTINUATION frames, resets, empty and tiny DATA frames. Acknowledgements
+//! that the client does not read stop the reading. What they leave open is bounded here: the time
+//! of a stream, and frames while no request is open.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -33,10 +34,12 @@ use crate::http::draining::Draining;
 use crate::http::response::Answer;
 use crate::telemetry::Limit;
 
-/// Bytes of frames beyond a connection's window that may come while no request is open: pings and settings of years.
+/// Bytes of frames beyond a connection's window that may come while no request is open: pings and
+/// settings of years.
 pub(super) const UNASKED_MAX: usize = 1 << 20;
 
-/// A preface of the server (SETTINGS with nothing in it) and GOAWAY with the error that says it (RFC 9113, section 7).
+/// A preface of the server (SETTINGS with nothing in it) and GOAWAY with the error that says it
+/// (RFC 9113, section 7).
 const HTTP_1_1_REQUIRED: &[u8; 26] = b"\0\0\0\x04\0\0\0\0\0\
     \0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0d";
 
@@ -55,8 +58,8 @@ pub struct Http2Limits {
     pub error_resets_max: usize,
 }
 
-/// As [`serve`](super::serve), for a client that speaks HTTP/2. One that is late or idle is told to go (GOAWAY) before
-/// the connection ends, so that it knows which requests were never begun.
+/// As [`serve`](super::serve), for a client that speaks HTTP/2. One that is late or idle is told to
+/// go (GOAWAY) before the connection ends, so that it knows which requests were never begun.
 pub(super) async fn serve<S>(
     socket: Socket<S>,
     mut watch: Watch<'_, S, impl Application>,
@@ -72,17 +75,26 @@ where
     let (sender, arriving) = mpsc::unbounded_channel();
     let service = service_fn(|request| Box::pin(answer(application, request)));
     let hyper = pin!(
-        http2::Builder::new(Streams { sender, time: watch.limits.request_time, application })
-            .max_concurrent_streams(limits.streams_max)
-            .initial_stream_window_size(limits.stream_window)
-            .initial_connection_window_size(limits.connection_window)
-            .max_header_list_size(u32::try_from(watch.limits.header_size).unwrap_or(u32::MAX))
-            .max_pending_accept_reset_streams(limits.pending_resets_max)
-            .max_local_error_reset_streams(limits.error_resets_max)
-            .serve_connection(TokioIo::new(socket.clone()), service)
+        http2::Builder::new(Streams {
+            sender,
+            time: watch.limits.request_time,
+            application
+        })
+        .max_concurrent_streams(limits.streams_max)
+        .initial_stream_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window)
+        .max_header_list_size(u32::try_from(watch.limits.header_size).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(limits.pending_resets_max)
+        .max_local_error_reset_streams(limits.error_resets_max)
+        .serve_connection(TokioIo::new(socket.clone()), service)
     );
     let open = FuturesUnordered::new();
-    let mut connection = pin!(Connection { socket: &socket, protocol: hyper, arriving, open });
+    let mut connection = pin!(Connection {
+        socket: &socket,
+        protocol: hyper,
+        arriving,
+        open
+    });
     let ended = tokio::select! {
         biased;
         ended = watch.over(connection.as_mut()) => Some(ended),
@@ -96,7 +108,10 @@ where
     }
     connection.protocol.as_mut().graceful_shutdown();
     watch.hurry();
-    watch.over(connection).await?.map_err(|error| failed(error, application))
+    watch
+        .over(connection)
+        .await?
+        .map_err(|error| failed(error, application))
 }
 
 /// Tells a client that HTTP/1.1 has to do, before it has asked for anything.
@@ -106,20 +121,29 @@ pub(super) async fn refuse(socket: &mut (impl AsyncWrite + Unpin)) -> io::Result
 
 /// What h2 does not put up with it says to the client; here it is counted.
 fn failed(error: hyper::Error, application: &impl Application) -> io::Error {
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
-    if cause.is_some_and(|cause| cause.is_library() && cause.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM))
-    {
+    let cause = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<h2::Error>());
+    if cause.is_some_and(|cause| {
+        cause.is_library() && cause.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
+    }) {
         application.reached(Limit::Http2Abuse);
     }
     io::Error::other(error)
 }
 
-/// hyper sends the body of an answer to HEAD over HTTP/2, which must have none (RFC 9110, section 9.3.2).
-async fn answer(application: &impl Application, request: Request<Incoming>) -> Result<Answer, Infallible> {
+/// hyper sends the body of an answer to HEAD over HTTP/2, which must have none (RFC 9110, section
+/// 9.3.2).
+async fn answer(
+    application: &impl Application,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
     let is_head = request.method() == Method::HEAD;
     let mut answer = application.answer(request).await;
     if is_head && let Some(length) = answer.body().size_hint().exact() {
-        answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        answer
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
         *answer.body_mut() = Full::new(Bytes::new());
     }
     Ok(answer)
@@ -134,7 +158,10 @@ struct Streams<'a, A> {
 
 impl<A> Clone for Streams<'_, A> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), ..*self }
+        Self {
+            sender: self.sender.clone(),
+            ..*self
+        }
     }
 }
 

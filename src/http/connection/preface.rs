@@ -1,4 +1,5 @@
-//! Tells HTTP/2 by prior knowledge from HTTP/1.1, by the first bytes (RFC 9113, section 3.4), and gives them back.
+//! Tells HTTP/2 by prior knowledge from HTTP/1.1, by the first bytes (RFC 9113, section 3.4), and
+//! gives them back.
 
 use std::future::poll_fn;
 use std::io;
@@ -8,7 +9,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::Socket;
 
-/// What a client that speaks HTTP/2 begins with. No request of HTTP/1.1 does: the method is reserved.
+/// What a client that speaks HTTP/2 begins with. No request of HTTP/1.1 does: the method is
+/// reserved.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Bytes that were read early and are to be read again.
@@ -30,7 +32,8 @@ impl Preface {
     }
 }
 
-/// Reads until it is clear whether the client speaks HTTP/2. The socket then gives all of it once more.
+/// Reads until it is clear whether the client speaks HTTP/2. The socket then gives all of it once
+/// more.
 pub(super) async fn read<S: AsyncRead + Unpin>(socket: &Socket<S>) -> io::Result<bool> {
     loop {
         let length = poll_fn(|context| {

@@ -1,4 +1,5 @@
-//! The limits of time that hold for a connection. Where it stands is looked at when a timer goes off, never at each poll.
+//! The limits of time that hold for a connection. Where it stands is looked at when a timer goes
+//! off, never at each poll.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -27,7 +28,14 @@ pub(super) struct Watch<'a, S, A> {
 impl<'a, S, A: Application> Watch<'a, S, A> {
     pub(super) fn new(socket: Socket<S>, limits: ConnectionLimits, application: &'a A) -> Self {
         let timer = Box::pin(tokio::time::sleep(limits.header_time));
-        Self { socket, limits, application, hurried: None, timer, is_armed: false }
+        Self {
+            socket,
+            limits,
+            application,
+            hurried: None,
+            timer,
+            is_armed: false,
+        }
     }
 
     /// From now on the client has little time for whatever it still has to do.
@@ -36,7 +44,10 @@ impl<'a, S, A: Application> Watch<'a, S, A> {
     }
 
     /// What becomes of `connection`, or an error when its time is up.
-    pub(super) async fn over<C: Future>(&mut self, mut connection: Pin<&mut C>) -> io::Result<C::Output> {
+    pub(super) async fn over<C: Future>(
+        &mut self,
+        mut connection: Pin<&mut C>,
+    ) -> io::Result<C::Output> {
         self.is_armed = false;
         poll_fn(|context| match connection.as_mut().poll(context) {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
@@ -48,9 +59,9 @@ impl<'a, S, A: Application> Watch<'a, S, A> {
         .await
     }
 
-    /// Ready when the time is up. Where the connection stands is looked at when the timer goes off: what has begun since
-    /// it was armed cannot be due before. What had begun before is due when it was, or later: a request has longer than
-    /// its head.
+    /// Ready when the time is up. Where the connection stands is looked at when the timer goes off:
+    /// what has begun since it was armed cannot be due before. What had begun before is due
+    /// when it was, or later: a request has longer than its head.
     fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Option<Limit>> {
         if self.is_armed && !self.timer.is_elapsed() && !self.is_flooded() {
             return Poll::Pending;
@@ -61,50 +72,90 @@ impl<'a, S, A: Application> Watch<'a, S, A> {
                 return Poll::Ready(limit);
             }
             let later = now + self.shortest();
-            self.timer.as_mut().reset(due.map_or(later, |(due, _)| due.min(later)));
+            self.timer
+                .as_mut()
+                .reset(due.map_or(later, |(due, _)| due.min(later)));
             self.is_armed = true;
-            // A task that has used up its turn would be told to come again, and the timer would not know whom to wake.
+            // A task that has used up its turn would be told to come again, and the timer would not
+            // know whom to wake.
             ready!(pin!(unconstrained(self.timer.as_mut())).poll(context));
         }
     }
 
     /// The shortest of the limits that may begin from now on.
     fn shortest(&self) -> Duration {
-        let ConnectionLimits { header_time, idle_time, request_time, write_time, .. } = self.limits;
+        let ConnectionLimits {
+            header_time,
+            idle_time,
+            request_time,
+            write_time,
+            ..
+        } = self.limits;
         let shortest = header_time.min(idle_time).min(request_time).min(write_time);
-        if self.hurried.is_some() { shortest.min(HURRY_TIME) } else { shortest }
+        if self.hurried.is_some() {
+            shortest.min(HURRY_TIME)
+        } else {
+            shortest
+        }
     }
 
     /// Whether more has come over HTTP/2 than a client has to say while no request is open.
     fn is_flooded(&self) -> bool {
         let noted = self.socket.0.borrow();
-        let window = self.limits.http2.map_or(0, |limits| limits.connection_window as usize);
+        let window = self
+            .limits
+            .http2
+            .map_or(0, |limits| limits.connection_window as usize);
         matches!(noted.phase, Phase::Quiet(_)) && noted.came > window + http2::UNASKED_MAX
     }
 
-    /// When the connection has had its time, as it stands now, and by which limit; none while it is hurried.
+    /// When the connection has had its time, as it stands now, and by which limit; none while it is
+    /// hurried.
     fn due(&self) -> Option<(Instant, Option<Limit>)> {
         let noted = self.socket.0.borrow();
-        let ConnectionLimits { idle_time, header_time, request_time, write_time, .. } = self.limits;
+        let ConnectionLimits {
+            idle_time,
+            header_time,
+            request_time,
+            write_time,
+            ..
+        } = self.limits;
         let client = match noted.phase {
-            // An answer that the client does not take has not had its last byte, whatever has come behind its request.
+            // An answer that the client does not take has not had its last byte, whatever has come
+            // behind its request.
             Phase::Idle(_) | Phase::Head(_) if noted.stalled.is_some() => {
                 Some((noted.request, request_time, Limit::RequestTime))
             }
             Phase::Answering => Some((noted.request, request_time, Limit::RequestTime)),
             Phase::Idle(since) | Phase::Quiet(since) => Some((since, idle_time, Limit::Idle)),
-            Phase::Head(since) | Phase::Silent(since) => Some((since, header_time, Limit::HeaderTime)),
+            Phase::Head(since) | Phase::Silent(since) => {
+                Some((since, header_time, Limit::HeaderTime))
+            }
             Phase::Streams => None,
         };
-        let hurried = self.hurried.filter(|_| !matches!(noted.phase, Phase::Answering));
+        let hurried = self
+            .hurried
+            .filter(|_| !matches!(noted.phase, Phase::Answering));
         let client = client.map(|(since, time, limit)| {
             let hurried = hurried.map(|hurried| (since.max(hurried) + HURRY_TIME, None));
-            hurried.filter(|(due, _)| *due < since + time).unwrap_or((since + time, Some(limit)))
+            hurried
+                .filter(|(due, _)| *due < since + time)
+                .unwrap_or((since + time, Some(limit)))
         });
-        let write = noted.stalled.map(|since| (since + write_time, Some(Limit::WriteTime)));
-        let abuse = || (Instant::now(), self.hurried.is_none().then_some(Limit::Http2Abuse));
+        let write = noted
+            .stalled
+            .map(|since| (since + write_time, Some(Limit::WriteTime)));
+        let abuse = || {
+            (
+                Instant::now(),
+                self.hurried.is_none().then_some(Limit::Http2Abuse),
+            )
+        };
         let unasked = self.is_flooded().then(abuse);
-        [client, write, unasked].into_iter().flatten().min_by_key(|(due, _)| *due)
+        [client, write, unasked]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(due, _)| *due)
     }
 }
 
@@ -141,7 +192,11 @@ mod tests {
     #[tokio::test]
     async fn a_limit_holds_though_the_task_had_used_up_its_turn_when_it_was_armed() {
         let (stream, _client) = tokio::io::duplex(1);
-        let mut watch = Watch::new(Socket::new(stream), limits(Duration::from_millis(50)), &Silent);
+        let mut watch = Watch::new(
+            Socket::new(stream),
+            limits(Duration::from_millis(50)),
+            &Silent,
+        );
         let mut is_first = true;
         let connection = pin!(poll_fn(|context| {
             while is_first && has_budget_remaining() {

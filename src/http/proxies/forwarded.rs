@@ -1,20 +1,27 @@
 //! `X-Forwarded-For`: each proxy adds, at the right, the address that it was reached from. Pure.
 //!
-//! So it is read from the right, for as long as it is proxies' own addresses that stand there: what stands left of the first
-//! other address, or of what is no address, has been written by nobody who is known.
+//! So it is read from the right, for as long as it is proxies' own addresses that stand there: what
+//! stands left of the first other address, or of what is no address, has been written by nobody who
+//! is known.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str;
 
-/// The address of the client whose request has come from the address `proxy`, by the header's lines in their order.
+/// The address of the client whose request has come from the address `proxy`, by the header's lines
+/// in their order.
 pub(super) fn client<'a>(
     proxy: IpAddr,
     lines: impl DoubleEndedIterator<Item = &'a [u8]>,
     is_proxy: impl Fn(IpAddr) -> bool,
 ) -> IpAddr {
     let mut client = proxy;
-    for entry in lines.rev().flat_map(|line| line.rsplit(|byte| *byte == b',')) {
-        let Some(address) = address(entry.trim_ascii()) else { break };
+    for entry in lines
+        .rev()
+        .flat_map(|line| line.rsplit(|byte| *byte == b','))
+    {
+        let Some(address) = address(entry.trim_ascii()) else {
+            break;
+        };
         client = address;
         if !is_proxy(address) {
             break;
@@ -26,7 +33,13 @@ pub(super) fn client<'a>(
 /// An address as proxies write it: alone or with a port, of IPv6 with or without brackets.
 fn address(entry: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(entry).ok()?;
-    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+    let bracketed = || {
+        text.strip_prefix('[')?
+            .strip_suffix(']')?
+            .parse::<Ipv6Addr>()
+            .ok()
+            .map(IpAddr::V6)
+    };
     let alone = text.parse().ok().or_else(bracketed);
     let address = alone.or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()));
     address.map(|address| address.to_canonical())
@@ -46,8 +59,13 @@ mod tests {
 
     /// Whose request it is, where `10.0.0.0/8` and `::1` are proxies and one of them has sent it.
     fn client_of(lines: &[&str]) -> IpAddr {
-        let is_proxy = |address: IpAddr| address == parse("::1") || address.to_string().starts_with("10.");
-        client(parse(PROXY), lines.iter().map(|line| line.as_bytes()), is_proxy)
+        let is_proxy =
+            |address: IpAddr| address == parse("::1") || address.to_string().starts_with("10.");
+        client(
+            parse(PROXY),
+            lines.iter().map(|line| line.as_bytes()),
+            is_proxy,
+        )
     }
 
     #[test]
@@ -101,7 +119,10 @@ mod tests {
             check(bad.to_owned(), PROXY);
             check(format!("192.0.2.9, {bad}"), PROXY);
             check(format!("192.0.2.9, {bad}, 10.1.1.1"), "10.1.1.1");
-            check(format!("192.0.2.9, {bad}, 192.0.2.1, 10.1.1.1"), "192.0.2.1");
+            check(
+                format!("192.0.2.9, {bad}, 192.0.2.1, 10.1.1.1"),
+                "192.0.2.1",
+            );
         }
     }
 

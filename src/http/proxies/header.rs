@@ -1,5 +1,6 @@
-//! Version 2 of the PROXY protocol (HAProxy's `proxy-protocol.txt`, section 2.2): what stands before a connection's first
-//! byte. Version 1, in text, is not taken. Of what is beside the addresses (TLVs) nothing is read.
+//! Version 2 of the PROXY protocol (HAProxy's `proxy-protocol.txt`, section 2.2): what stands
+//! before a connection's first byte. Version 1, in text, is not taken. Of what is beside the
+//! addresses (TLVs) nothing is read.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,7 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 const VERSION: u8 = 2;
-/// The addresses with TLVs. Balancers put identifiers into these, and a client's certificate at most.
+/// The addresses with TLVs. Balancers put identifiers into these, and a client's certificate at
+/// most.
 const REST_MAX: usize = 4096;
 
 /// What is wrong with a header.
@@ -41,7 +43,8 @@ enum Addresses {
     V6,
 }
 
-/// Takes the header off the stream, and nothing else. The client's address, where the header has one.
+/// Takes the header off the stream, and nothing else. The client's address, where the header has
+/// one.
 pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<SocketAddr>> {
     let bad = |malformed| io::Error::new(io::ErrorKind::InvalidData, malformed);
     let mut fixed = [0; 16];
@@ -66,7 +69,8 @@ impl Fixed {
         let addresses = match (family >> 4, family & 0x0f) {
             (1, 1) if !is_local => Addresses::V4,
             (2, 1) if !is_local => Addresses::V6,
-            // Of no family, or of no TCP: good, and nothing to be read (section 2.2, the fourteenth byte).
+            // Of no family, or of no TCP: good, and nothing to be read (section 2.2, the fourteenth
+            // byte).
             (0..=3, 0..=2) => Addresses::None,
             _ => return Err(Malformed::Unknown),
         };
@@ -79,8 +83,8 @@ impl Fixed {
 }
 
 impl Addresses {
-    /// The address and port that the client has connected from: source and destination address, source and destination
-    /// port, in the network's order.
+    /// The address and port that the client has connected from: source and destination address,
+    /// source and destination port, in the network's order.
     fn source(self, rest: &[u8]) -> Result<Option<SocketAddr>, Malformed> {
         match self {
             Self::None => Ok(None),
@@ -90,12 +94,18 @@ impl Addresses {
     }
 }
 
-fn source<const N: usize>(rest: &[u8], of: fn([u8; N]) -> IpAddr) -> Result<Option<SocketAddr>, Malformed> {
+fn source<const N: usize>(
+    rest: &[u8],
+    of: fn([u8; N]) -> IpAddr,
+) -> Result<Option<SocketAddr>, Malformed> {
     let (address, rest) = rest.split_first_chunk::<N>().ok_or(Malformed::TooShort)?;
     let (_, rest) = rest.split_first_chunk::<N>().ok_or(Malformed::TooShort)?;
     let (port, rest) = rest.split_first_chunk::<2>().ok_or(Malformed::TooShort)?;
     rest.split_first_chunk::<2>().ok_or(Malformed::TooShort)?;
-    Ok(Some(SocketAddr::new(of(*address).to_canonical(), u16::from_be_bytes(*port))))
+    Ok(Some(SocketAddr::new(
+        of(*address).to_canonical(),
+        u16::from_be_bytes(*port),
+    )))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Changes to the directory file. One editor at a time, comments and order kept, nothing written that would not be
-//! read: a running gateway sees the file before the change or after it.
+//! Changes to the directory file. One editor at a time, comments and order kept, nothing written
+//! that would not be read: a running gateway sees the file before the change or after it.
 
 mod document;
 
@@ -29,15 +29,16 @@ const HEADER: &str = "\
 
 ";
 
-/// Makes `change` to the directory file at `path`, and returns what `change` returns. Blocks, also while somebody
-/// else edits the file.
+/// Makes `change` to the directory file at `path`, and returns what `change` returns. Blocks, also
+/// while somebody else edits the file.
 pub fn edit<T>(
     path: &Path,
     missing: Missing,
     change: impl FnOnce(&mut Document) -> Result<T, Refusal>,
 ) -> Result<T, EditError> {
     if missing == Missing::Create {
-        fs::create_dir_all(private_file::folder(path)).map_err(|error| EditError::io(path, error))?;
+        fs::create_dir_all(private_file::folder(path))
+            .map_err(|error| EditError::io(path, error))?;
     }
     // A symbolic link stays one: the file it leads to is replaced.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -54,15 +55,20 @@ pub fn edit<T>(
     }
     let written = match old {
         Some(_) => private_file::replace(&path, after.as_bytes()),
-        None => private_file::create(&path, after.as_bytes())
-            .and_then(|created| if created { Ok(()) } else { Err(io::ErrorKind::AlreadyExists.into()) }),
+        None => private_file::create(&path, after.as_bytes()).and_then(|created| {
+            if created {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::AlreadyExists.into())
+            }
+        }),
     };
     written.map_err(|error| EditError::io(&path, error))?;
     Ok(done)
 }
 
-/// Makes `change` to the `text` of a directory file, and returns what `change` returns and the text that it gives; `path`
-/// is for the error alone.
+/// Makes `change` to the `text` of a directory file, and returns what `change` returns and the text
+/// that it gives; `path` is for the error alone.
 pub fn edit_text<T>(
     text: &str,
     path: &Path,
@@ -76,16 +82,21 @@ pub fn edit_text<T>(
     Ok((done, after))
 }
 
-/// Waits for, and holds, the lock beside the directory file. The lock ends with the process that holds it; the
-/// empty lock file stays.
+/// Waits for, and holds, the lock beside the directory file. The lock ends with the process that
+/// holds it; the empty lock file stays.
 fn lock(path: &Path) -> io::Result<File> {
-    let mut name = path.file_name().map_or_else(OsString::new, ToOwned::to_owned);
+    let mut name = path
+        .file_name()
+        .map_or_else(OsString::new, ToOwned::to_owned);
     name.push(".lock");
     let beside = path.with_file_name(name);
     let file = match File::open(&beside) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&beside)?
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&beside)?,
         opened => opened?,
     };
     file.lock()?;
@@ -118,7 +129,10 @@ pub enum EditError {
 
 impl EditError {
     fn io(path: &Path, error: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), error }
+        Self::Io {
+            path: path.to_owned(),
+            error,
+        }
     }
 }
 

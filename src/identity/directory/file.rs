@@ -1,7 +1,8 @@
 //! The directory file: TOML text to a [`Directory`], or what is wrong with it and on which line.
 //!
-//! Only this module knows how the file is written. Unknown keys are errors, and so is whatever could never work: an
-//! association with a customer that is not there, an email that HTTP Basic cannot carry.
+//! Only this module knows how the file is written. Unknown keys are errors, and so is whatever
+//! could never work: an association with a customer that is not there, an email that HTTP Basic
+//! cannot carry.
 
 mod parts;
 
@@ -37,18 +38,26 @@ impl Directory {
         if let Some(Ok(directory)) = parts::read(text).map(Written::check) {
             return Ok(directory);
         }
-        let checked = toml::from_str::<Written>(text)
-            .map_err(|error| Fault { span: error.span(), message: error.message().replace('\n', ", ") });
-        checked.and_then(Written::check).map_err(|Fault { span, message }| DirectoryError {
-            path: path.to_owned(),
-            line: span.map(|span| 1 + text[..span.start].matches('\n').count()),
-            message,
-        })
+        let checked = toml::from_str::<Written>(text).map_err(|error| Fault {
+            span: error.span(),
+            message: error.message().replace('\n', ", "),
+        });
+        checked
+            .and_then(Written::check)
+            .map_err(|Fault { span, message }| DirectoryError {
+                path: path.to_owned(),
+                line: span.map(|span| 1 + text[..span.start].matches('\n').count()),
+                message,
+            })
     }
 }
 
 pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> DirectoryError {
-    DirectoryError { path: path.to_owned(), line: None, message: format!("cannot be read: {error}") }
+    DirectoryError {
+        path: path.to_owned(),
+        line: None,
+        message: format!("cannot be read: {error}"),
+    }
 }
 
 #[derive(Deserialize)]
@@ -111,7 +120,8 @@ struct HashText(String);
 impl<'de> Deserialize<'de> for HashText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer);
-        text.map(Self).map_err(|_| serde::de::Error::custom("`password` must be a string: an argon2id hash"))
+        text.map(Self)
+            .map_err(|_| serde::de::Error::custom("`password` must be a string: an argon2id hash"))
     }
 }
 
@@ -125,7 +135,10 @@ struct Fault {
 }
 
 fn fault<T>(at: &Spanned<T>, message: String) -> Fault {
-    Fault { span: Some(at.span()), message }
+    Fault {
+        span: Some(at.span()),
+        message,
+    }
 }
 
 impl Written {
@@ -135,21 +148,35 @@ impl Written {
             check_integration(integration, &mut customers)?;
         }
         let customers: Vec<_> = customers.list.into_iter().map(Arc::new).collect();
-        let customers_by_id: HashMap<_, _> =
-            customers.iter().map(|customer| (Arc::clone(&customer.id), Arc::clone(customer))).collect();
+        let customers_by_id: HashMap<_, _> = customers
+            .iter()
+            .map(|customer| (Arc::clone(&customer.id), Arc::clone(customer)))
+            .collect();
 
         let mut users = Vec::with_capacity(self.user.len());
         let mut users_by_email = HashMap::with_capacity(self.user.len());
         for written in self.user {
             let email = written.email.clone();
             let user = Arc::new(check_user(written, &customers_by_id)?);
-            if users_by_email.insert(Arc::clone(&user.email), Arc::clone(&user)).is_some() {
-                return Err(fault(&email, format!("user {:?} is there twice", user.email)));
+            if users_by_email
+                .insert(Arc::clone(&user.email), Arc::clone(&user))
+                .is_some()
+            {
+                return Err(fault(
+                    &email,
+                    format!("user {:?} is there twice", user.email),
+                ));
             }
             users.push(user);
         }
         let cost = usual_cost(&users);
-        Ok(Directory { customers, users, customers_by_id, users_by_email, cost })
+        Ok(Directory {
+            customers,
+            users,
+            customers_by_id,
+            users_by_email,
+            cost,
+        })
     }
 }
 
@@ -161,25 +188,44 @@ struct Customers {
 fn check_customers(written: Vec<WrittenCustomer>) -> Result<Customers, Fault> {
     let mut list = Vec::with_capacity(written.len());
     let mut index = HashMap::with_capacity(written.len());
-    for WrittenCustomer { id: at, name, active, quota } in written {
+    for WrittenCustomer {
+        id: at,
+        name,
+        active,
+        quota,
+    } in written
+    {
         check_id("customer id", &at)?;
         let id: Arc<str> = at.get_ref().as_str().into();
         if index.insert(Arc::clone(&id), list.len()).is_some() {
             return Err(fault(&at, format!("customer {id:?} is there twice")));
         }
         let rates = check_quota(quota)?;
-        list.push(Customer { id, name, active, rates, integrations: HashMap::new() });
+        list.push(Customer {
+            id,
+            name,
+            active,
+            rates,
+            integrations: HashMap::new(),
+        });
     }
     Ok(Customers { list, index })
 }
 
 fn check_quota(WrittenQuota { records, bytes }: WrittenQuota) -> Result<OwnRates, Fault> {
     let bytes = bytes.map(|at| quota::bytes(at.get_ref()).map_err(|message| fault(&at, message)));
-    Ok(OwnRates { records, bytes: bytes.transpose()? })
+    Ok(OwnRates {
+        records,
+        bytes: bytes.transpose()?,
+    })
 }
 
 fn check_integration(written: WrittenIntegration, customers: &mut Customers) -> Result<(), Fault> {
-    let WrittenIntegration { customer, id: at, states } = written;
+    let WrittenIntegration {
+        customer,
+        id: at,
+        states,
+    } = written;
     check_id("integration id", &at)?;
     let Some(&index) = customers.index.get(customer.get_ref().as_str()) else {
         let message = format!(
@@ -190,14 +236,22 @@ fn check_integration(written: WrittenIntegration, customers: &mut Customers) -> 
         return Err(fault(&customer, message));
     };
     let states = match states {
-        None => DEFAULT_STATES.map(|(number, name)| (number, name.to_owned())).into(),
+        None => DEFAULT_STATES
+            .map(|(number, name)| (number, name.to_owned()))
+            .into(),
         Some(states) => check_states(states).map_err(|message| fault(&at, message))?,
     };
     let id = at.get_ref().clone();
     let integrations = &mut customers.list[index].integrations;
-    if integrations.insert(id.clone(), Arc::new(Integration { id, states })).is_some() {
-        let message =
-            format!("integration {:?} of customer {:?} is there twice", at.get_ref(), customer.get_ref());
+    if integrations
+        .insert(id.clone(), Arc::new(Integration { id, states }))
+        .is_some()
+    {
+        let message = format!(
+            "integration {:?} of customer {:?} is there twice",
+            at.get_ref(),
+            customer.get_ref()
+        );
         return Err(fault(&at, message));
     }
     Ok(())
@@ -207,7 +261,10 @@ fn check_states(written: BTreeMap<String, String>) -> Result<Vec<(i64, String)>,
     let mut states = Vec::with_capacity(written.len());
     for (text, name) in written {
         // `06` and `+6` would be second names of `6`.
-        let number = text.parse().ok().filter(|number: &i64| number.to_string() == text);
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number: &i64| number.to_string() == text);
         let number = number.ok_or_else(|| format!("state {text:?} is not an integer"))?;
         if name.is_empty() {
             return Err(format!("state {text} maps to an empty name"));
@@ -218,22 +275,42 @@ fn check_states(written: BTreeMap<String, String>) -> Result<Vec<(i64, String)>,
     Ok(states)
 }
 
-fn check_user(written: WrittenUser, known: &HashMap<Arc<str>, Arc<Customer>>) -> Result<User, Fault> {
-    let WrittenUser { email, name, password, superadmin, organization, enabled, customers: written } =
-        written;
+fn check_user(
+    written: WrittenUser,
+    known: &HashMap<Arc<str>, Arc<Customer>>,
+) -> Result<User, Fault> {
+    let WrittenUser {
+        email,
+        name,
+        password,
+        superadmin,
+        organization,
+        enabled,
+        customers: written,
+    } = written;
     check_id("email", &email)?;
     if email.get_ref().len() > EMAIL_BYTES_MAX {
-        return Err(fault(&email, format!("email is longer than {EMAIL_BYTES_MAX} bytes")));
+        return Err(fault(
+            &email,
+            format!("email is longer than {EMAIL_BYTES_MAX} bytes"),
+        ));
     }
     if email.get_ref().contains(':') {
         // RFC 7617, section 2: the first colon ends the user-id.
         return Err(fault(
             &email,
-            format!("email {:?} has a colon, which HTTP Basic cannot carry", email.get_ref()),
+            format!(
+                "email {:?} has a colon, which HTTP Basic cannot carry",
+                email.get_ref()
+            ),
         ));
     }
-    let hash = PasswordHash::parse(&password.get_ref().0)
-        .map_err(|error| fault(&password, format!("password of user {:?}: {error}", email.get_ref())))?;
+    let hash = PasswordHash::parse(&password.get_ref().0).map_err(|error| {
+        fault(
+            &password,
+            format!("password of user {:?}: {error}", email.get_ref()),
+        )
+    })?;
     let mut customers = Vec::with_capacity(written.len());
     for id in written {
         let Some((id, _)) = known.get_key_value(id.get_ref().as_str()) else {

@@ -1,4 +1,5 @@
-//! The directory of a first start: one customer, one integration and one API user, so that there is something to try.
+//! The directory of a first start: one customer, one integration and one API user, so that there is
+//! something to try.
 
 use std::io;
 use std::path::Path;
@@ -31,7 +32,8 @@ pub fn create_first(path: &Path) -> Result<Option<FirstUser>, EditError> {
         return Ok(None);
     }
     let password = random_password();
-    let hash = PasswordHash::new(&password, Cost::default()).map_err(|error| Refusal(error.to_string()))?;
+    let hash = PasswordHash::new(&password, Cost::default())
+        .map_err(|error| Refusal(error.to_string()))?;
     let made = edit(path, Missing::Create, |document| {
         // Another gateway may have been first while this one waited for the lock.
         if exists(path).unwrap_or(true) {
@@ -49,19 +51,32 @@ pub fn create_first(path: &Path) -> Result<Option<FirstUser>, EditError> {
         document.add_integration(CUSTOMER, INTEGRATION, &[])?;
         Ok(true)
     })?;
-    let first = FirstUser { email: EMAIL, password, customer: CUSTOMER, integration: INTEGRATION };
+    let first = FirstUser {
+        email: EMAIL,
+        password,
+        customer: CUSTOMER,
+        integration: INTEGRATION,
+    };
     Ok(made.then_some(first))
 }
 
 fn exists(path: &Path) -> Result<bool, EditError> {
-    path.try_exists().map_err(|error: io::Error| EditError::Io { path: path.to_owned(), error })
+    path.try_exists().map_err(|error: io::Error| EditError::Io {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 /// 26 characters of 32: 130 bits. None needs quoting in a shell, none is easily read as another.
 fn random_password() -> Password {
     const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let random = Zeroizing::new(rand::random::<[u8; 26]>());
-    Password::new(random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
+    Password::new(
+        random
+            .iter()
+            .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -78,13 +93,27 @@ mod tests {
         let directory = Directory::read(&path).unwrap();
         let user = directory.user(first.email).unwrap();
         assert!(user.password().verify(&first.password) && user.enabled && !user.organization);
-        assert!(user.names_customer(first.customer) && directory.customer(first.customer).unwrap().active);
-        assert!(directory.integration(first.customer, first.integration).is_some());
+        assert!(
+            user.names_customer(first.customer)
+                && directory.customer(first.customer).unwrap().active
+        );
+        assert!(
+            directory
+                .integration(first.customer, first.integration)
+                .is_some()
+        );
         let password = first.password.reveal();
         assert!(password.len() == 26 && password.bytes().all(|byte| byte.is_ascii_alphanumeric()));
 
         assert!(create_first(&path).unwrap().is_none());
-        assert_eq!(Directory::read(&path).unwrap().user(first.email).unwrap().stamp, user.stamp);
+        assert_eq!(
+            Directory::read(&path)
+                .unwrap()
+                .user(first.email)
+                .unwrap()
+                .stamp,
+            user.stamp
+        );
     }
 
     #[test]

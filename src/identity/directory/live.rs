@@ -1,4 +1,5 @@
-//! The directory as it holds now: read from its file, swapped whole, and never worse than the last good one.
+//! The directory as it holds now: read from its file, swapped whole, and never worse than the last
+//! good one.
 
 use std::fs::{self, File, Metadata};
 use std::io::Read;
@@ -16,9 +17,11 @@ use super::{Directory, DirectoryError};
 pub struct LiveDirectory {
     path: PathBuf,
     current: ArcSwap<Directory>,
-    /// Held while the file is read, for as long as that takes: what is read first is put in place first.
+    /// Held while the file is read, for as long as that takes: what is read first is put in place
+    /// first.
     reloading: Mutex<()>,
-    /// Never held while the file is read or looked at: a file system that hangs must not hold [`status`](Self::status).
+    /// Never held while the file is read or looked at: a file system that hangs must not hold
+    /// [`status`](Self::status).
     seen: Mutex<Seen>,
 }
 
@@ -68,8 +71,12 @@ impl LiveDirectory {
     pub fn open(path: &Path) -> Result<Self, DirectoryError> {
         let (look, contents) = read(path)?;
         let directory = parse(&contents, path)?;
-        let seen =
-            Seen { look, digest: Some(blake3::hash(&contents)), loaded_at: SystemTime::now(), error: None };
+        let seen = Seen {
+            look,
+            digest: Some(blake3::hash(&contents)),
+            loaded_at: SystemTime::now(),
+            error: None,
+        };
         Ok(Self {
             path: path.to_owned(),
             current: ArcSwap::from_pointee(directory),
@@ -83,15 +90,21 @@ impl LiveDirectory {
         self.current.load()
     }
 
-    /// Reads the file again, and swaps the snapshot if the file is another and holds. What does not hold is logged,
-    /// once, and returned each time; the last good snapshot stays. Blocks.
+    /// Reads the file again, and swaps the snapshot if the file is another and holds. What does not
+    /// hold is logged, once, and returned each time; the last good snapshot stays. Blocks.
     pub fn reload(&self) -> Result<(), DirectoryError> {
-        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self
+            .reloading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let (look, contents) = match read(&self.path) {
             Ok((look, contents)) => (look, Ok(contents)),
             Err(error) => (look_at(&self.path), Err(error)),
         };
-        let digest = contents.as_ref().ok().map(|contents| blake3::hash(contents));
+        let digest = contents
+            .as_ref()
+            .ok()
+            .map(|contents| blake3::hash(contents));
         // Nobody else writes this.
         let before = self.seen().digest;
         if digest.is_some() && digest == before {
@@ -171,7 +184,12 @@ fn look(metadata: &Metadata) -> Look {
 
 #[cfg(not(unix))]
 fn look(metadata: &Metadata) -> Look {
-    Look::File { modified: metadata.modified().ok(), changed: (0, 0), number: 0, length: metadata.len() }
+    Look::File {
+        modified: metadata.modified().ok(),
+        changed: (0, 0),
+        number: 0,
+        length: metadata.len(),
+    }
 }
 
 fn read(path: &Path) -> Result<(Look, Vec<u8>), DirectoryError> {
@@ -182,14 +200,23 @@ fn read(path: &Path) -> Result<(Look, Vec<u8>), DirectoryError> {
         file.read_to_end(&mut contents)?;
         let after = file.metadata()?;
         let settled = look(&before) == look(&after) && is_old(&after);
-        Ok((if settled { look(&after) } else { Look::Unsettled }, contents))
+        Ok((
+            if settled {
+                look(&after)
+            } else {
+                Look::Unsettled
+            },
+            contents,
+        ))
     };
     read().map_err(|error| unreadable(path, &error))
 }
 
 /// A modification time well in the past, or in the future by a clock that is not ours.
 fn is_old(metadata: &Metadata) -> bool {
-    let Ok(modified) = metadata.modified() else { return true };
+    let Ok(modified) = metadata.modified() else {
+        return true;
+    };
     match SystemTime::now().duration_since(modified) {
         Ok(age) => age > SETTLED_AFTER,
         Err(ahead) => ahead.duration() > SETTLED_AFTER,
@@ -199,7 +226,11 @@ fn is_old(metadata: &Metadata) -> bool {
 fn parse(contents: &[u8], path: &Path) -> Result<Directory, DirectoryError> {
     let text = std::str::from_utf8(contents).map_err(|error| DirectoryError {
         path: path.to_owned(),
-        line: Some(contents[..error.valid_up_to()].split(|byte| *byte == b'\n').count()),
+        line: Some(
+            contents[..error.valid_up_to()]
+                .split(|byte| *byte == b'\n')
+                .count(),
+        ),
         message: "not UTF-8 text".to_owned(),
     })?;
     Directory::parse(text, path)

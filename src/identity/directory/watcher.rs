@@ -1,7 +1,8 @@
 //! Follows the directory file: a plain thread that reloads it within a second of a change.
 //!
-//! The operating system's notice makes it quick; a look at the file each second makes it certain where there is no
-//! notice (network file systems, mounted configuration maps, a folder replaced as a whole).
+//! The operating system's notice makes it quick; a look at the file each second makes it certain
+//! where there is no notice (network file systems, mounted configuration maps, a folder replaced as
+//! a whole).
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
@@ -37,7 +38,8 @@ impl Watcher {
     /// Starts the thread.
     ///
     /// # Errors
-    /// The system gives no thread. Missing notices are no error: they are logged, and the looks remain.
+    /// The system gives no thread. Missing notices are no error: they are logged, and the looks
+    /// remain.
     pub fn start(directory: Arc<LiveDirectory>) -> std::io::Result<Self> {
         // One notice waiting is as good as many.
         let (bell, heard) = sync_channel(1);
@@ -46,17 +48,23 @@ impl Watcher {
             tracing::warn!(%error, "no notice of changes to the directory; looking each second");
         }
         let (end, ended) = channel();
-        thread::Builder::new().name("directory".to_owned()).spawn(move || {
-            let _end: Sender<()> = end;
-            follow(&directory, &heard);
-        })?;
-        Ok(Self { bell: Some(bell), notices: notices.ok(), ended: Mutex::new(ended) })
+        thread::Builder::new()
+            .name("directory".to_owned())
+            .spawn(move || {
+                let _end: Sender<()> = end;
+                follow(&directory, &heard);
+            })?;
+        Ok(Self {
+            bell: Some(bell),
+            notices: notices.ok(),
+            ended: Mutex::new(ended),
+        })
     }
 }
 
 impl Drop for Watcher {
-    /// The thread ends when every sender of its channel is gone. One that hangs in a read is left behind: it holds
-    /// nothing that the rest of the process needs.
+    /// The thread ends when every sender of its channel is gone. One that hangs in a read is left
+    /// behind: it holds nothing that the rest of the process needs.
     fn drop(&mut self) {
         self.notices = None;
         self.bell = None;
@@ -67,12 +75,17 @@ impl Drop for Watcher {
     }
 }
 
-/// A rename is seen only by watching the folder. What the notice says is not needed: the file itself is looked at.
+/// A rename is seen only by watching the folder. What the notice says is not needed: the file
+/// itself is looked at.
 fn subscribe(path: &Path, bell: SyncSender<()>) -> notify::Result<RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |_| {
         let _ = bell.try_send(());
     })?;
-    notify::Watcher::watch(&mut watcher, private_file::folder(path), RecursiveMode::NonRecursive)?;
+    notify::Watcher::watch(
+        &mut watcher,
+        private_file::folder(path),
+        RecursiveMode::NonRecursive,
+    )?;
     Ok(watcher)
 }
 

@@ -6,11 +6,17 @@ use super::*;
 
 fn limits() -> (LoginLimits<FakeRelativeClock>, FakeRelativeClock) {
     let clock = FakeRelativeClock::default();
-    (LoginLimits::new(FailuresPerMinute::default(), &clock), clock)
+    (
+        LoginLimits::new(FailuresPerMinute::default(), &clock),
+        clock,
+    )
 }
 
 fn origin(user: u8, peer: &str) -> Origin {
-    Origin { user: [user; 32], peer: peer.parse::<IpAddr>().unwrap().into() }
+    Origin {
+        user: [user; 32],
+        peer: peer.parse::<IpAddr>().unwrap().into(),
+    }
 }
 
 fn fail(limits: &LoginLimits<FakeRelativeClock>, origin: &Origin, times: usize) {
@@ -26,8 +32,16 @@ fn ten_failures_of_a_pair_bound_that_pair_alone() {
     let bounded = origin(1, "192.0.2.1");
     fail(&limits, &bounded, 10);
     assert_eq!(limits.check(&bounded), Err(Duration::from_secs(6)));
-    assert_eq!(limits.check(&origin(1, "192.0.2.2")), Ok(()), "the same user elsewhere");
-    assert_eq!(limits.check(&origin(2, "192.0.2.1")), Ok(()), "another user there");
+    assert_eq!(
+        limits.check(&origin(1, "192.0.2.2")),
+        Ok(()),
+        "the same user elsewhere"
+    );
+    assert_eq!(
+        limits.check(&origin(2, "192.0.2.1")),
+        Ok(()),
+        "another user there"
+    );
     assert_eq!(limits.failures(), 10);
 }
 
@@ -60,7 +74,10 @@ fn a_hundred_failures_bound_the_peer_for_every_user() {
     for user in 0..10 {
         fail(&limits, &origin(user, "192.0.2.1"), 10);
     }
-    assert_eq!(limits.check(&origin(99, "192.0.2.1")), Err(Duration::from_millis(600)));
+    assert_eq!(
+        limits.check(&origin(99, "192.0.2.1")),
+        Err(Duration::from_millis(600))
+    );
     assert_eq!(limits.check(&origin(99, "192.0.2.2")), Ok(()));
     clock.advance(Duration::from_millis(600));
     assert_eq!(limits.check(&origin(99, "192.0.2.1")), Ok(()));

@@ -1,4 +1,5 @@
-//! The key that tokens are signed with, and its file: hexadecimal or base64 text, made on first start.
+//! The key that tokens are signed with, and its file: hexadecimal or base64 text, made on first
+//! start.
 
 use std::fmt::{self, Write};
 use std::fs::{self, File};
@@ -20,14 +21,21 @@ const FILE_BYTES_MAX: u64 = 4096;
 pub struct SigningKey(Zeroizing<Vec<u8>>);
 
 impl SigningKey {
-    /// Reads the key file, or makes one with a random key and mode 0600 where there is none. Two gateways that start
-    /// at once on one file end up with the same key.
+    /// Reads the key file, or makes one with a random key and mode 0600 where there is none. Two
+    /// gateways that start at once on one file end up with the same key.
     ///
     /// # Errors
-    /// The file cannot be read or made, is neither hexadecimal nor base64, is too short, or others may read it.
+    /// The file cannot be read or made, is neither hexadecimal nor base64, is too short, or others
+    /// may read it.
     pub fn open(path: &Path) -> Result<Self, KeyError> {
-        let fail = |problem| KeyError { path: path.to_owned(), problem };
-        if !path.try_exists().map_err(|error| fail(Problem::Read(error)))? {
+        let fail = |problem| KeyError {
+            path: path.to_owned(),
+            problem,
+        };
+        if !path
+            .try_exists()
+            .map_err(|error| fail(Problem::Read(error)))?
+        {
             create(path).map_err(|error| fail(Problem::Create(error)))?;
         }
         read(path).map(Self).map_err(fail)
@@ -69,24 +77,37 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let file = File::open(path).map_err(Problem::Read)?;
     check_private(&file)?;
     let mut text = Zeroizing::new(String::new());
-    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => Problem::Malformed,
-        _ => Problem::Read(error),
-    })?;
+    file.take(FILE_BYTES_MAX)
+        .read_to_string(&mut text)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => Problem::Malformed,
+            _ => Problem::Read(error),
+        })?;
     let key = decode(text.trim()).ok_or(Problem::Malformed)?;
-    if key.len() < BYTES_MIN { Err(Problem::TooShort(key.len())) } else { Ok(key) }
+    if key.len() < BYTES_MIN {
+        Err(Problem::TooShort(key.len()))
+    } else {
+        Ok(key)
+    }
 }
 
-/// What `openssl rand -hex 32` writes, or `openssl rand -base64 32`. Text of hexadecimal digits alone is hexadecimal.
+/// What `openssl rand -hex 32` writes, or `openssl rand -base64 32`. Text of hexadecimal digits
+/// alone is hexadecimal.
 fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let pairs = text.as_bytes().chunks(2);
     let hexadecimal: Option<Vec<u8>> = pairs.map(hexadecimal_byte).collect();
-    hexadecimal.or_else(|| STANDARD.decode(text).ok()).map(Zeroizing::new)
+    hexadecimal
+        .or_else(|| STANDARD.decode(text).ok())
+        .map(Zeroizing::new)
 }
 
 fn hexadecimal_byte(pair: &[u8]) -> Option<u8> {
     let [high, low] = pair else { return None };
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit = |byte: &u8| {
+        char::from(*byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     Some(digit(high)? << 4 | digit(low)?)
 }
 
@@ -95,7 +116,11 @@ fn check_private(file: &File) -> Result<(), Problem> {
     use std::os::unix::fs::PermissionsExt;
     let mode = file.metadata().map_err(Problem::Read)?.permissions().mode() & 0o7777;
     let others = mode & 0o077;
-    if others == 0 { Ok(()) } else { Err(Problem::Shared(mode)) }
+    if others == 0 {
+        Ok(())
+    } else {
+        Err(Problem::Shared(mode))
+    }
 }
 
 #[cfg(not(unix))]
@@ -119,7 +144,9 @@ enum Problem {
     Create(io::Error),
     #[error("neither hexadecimal nor base64 text; `openssl rand -hex 32` makes a key")]
     Malformed,
-    #[error("a key of {0} bytes is too short, at least 32 are needed; `openssl rand -hex 32` makes one")]
+    #[error(
+        "a key of {0} bytes is too short, at least 32 are needed; `openssl rand -hex 32` makes one"
+    )]
     TooShort(usize),
     #[error("others than its owner may use it (mode {0:04o}); `chmod 600` it")]
     Shared(u32),
@@ -146,8 +173,14 @@ mod tests {
         let path = folder.path().join("new/token.key");
         let made = SigningKey::open(&path).unwrap();
         let read = SigningKey::open(&path).unwrap();
-        assert_eq!((made.as_bytes(), made.as_bytes().len()), (read.as_bytes(), BYTES_MIN));
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            (made.as_bytes(), made.as_bytes().len()),
+            (read.as_bytes(), BYTES_MIN)
+        );
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let other = SigningKey::open(&folder.path().join("other.key")).unwrap();
         assert_ne!(made.as_bytes(), other.as_bytes());
     }
@@ -157,8 +190,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token.key");
         let keys: Vec<_> = std::thread::scope(|scope| {
-            let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| SigningKey::open(&path).unwrap())).collect();
-            starts.into_iter().map(|start| start.join().unwrap()).collect()
+            let starts: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| SigningKey::open(&path).unwrap()))
+                .collect();
+            starts
+                .into_iter()
+                .map(|start| start.join().unwrap())
+                .collect()
         });
         assert!(keys.iter().all(|key| key.as_bytes() == keys[0].as_bytes()));
     }
@@ -166,17 +204,30 @@ mod tests {
     #[test]
     fn both_ways_of_writing_a_key_are_read() {
         let check = |text: &str, expected: &[u8]| {
-            assert_eq!(open(text.as_bytes(), 0o400).unwrap().as_bytes(), expected, "{text}");
+            assert_eq!(
+                open(text.as_bytes(), 0o400).unwrap().as_bytes(),
+                expected,
+                "{text}"
+            );
         };
-        check(&format!("{}\n", "0aF".repeat(22)), &[0x0a, 0xf0, 0xaf].repeat(11));
-        check("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\r\n", &(0..32).collect::<Vec<u8>>());
+        check(
+            &format!("{}\n", "0aF".repeat(22)),
+            &[0x0a, 0xf0, 0xaf].repeat(11),
+        );
+        check(
+            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\r\n",
+            &(0..32).collect::<Vec<u8>>(),
+        );
     }
 
     #[test]
     fn bad_keys_are_refused_with_a_reason() {
         let check = |contents: &[u8], mode: u32, reason: &str| {
             let error = open(contents, mode).unwrap_err();
-            assert!(error.contains("token.key: ") && error.contains(reason), "{error}");
+            assert!(
+                error.contains("token.key: ") && error.contains(reason),
+                "{error}"
+            );
         };
         check(b"", 0o600, "a key of 0 bytes is too short");
         check(&b"ab".repeat(31), 0o600, "a key of 31 bytes is too short");

@@ -18,7 +18,9 @@ fn at(seconds: u64) -> SystemTime {
 }
 
 fn issue(key: [u8; 32]) -> TokenPair {
-    tokens(key).issue(&example::user("nifi@example.com"), at(1000)).unwrap()
+    tokens(key)
+        .issue(&example::user("nifi@example.com"), at(1000))
+        .unwrap()
 }
 
 fn verify(token: &str, usage: Use, now_s: u64) -> Result<Claims, TokenError> {
@@ -38,7 +40,10 @@ fn forge(header: &Value, claims: &Value) -> String {
 fn a_token_says_who_it_was_issued_to() {
     let claims = verify(&issue(KEY).access, Use::Access, 1000).unwrap();
     let user = example::user("nifi@example.com");
-    assert_eq!((claims.email.as_str(), claims.stamp), (&*user.email, user.stamp));
+    assert_eq!(
+        (claims.email.as_str(), claims.stamp),
+        (&*user.email, user.stamp)
+    );
     assert_eq!((claims.issued_at_s, claims.expires_at_s), (1000, 4600));
 }
 
@@ -52,7 +57,11 @@ fn no_two_tokens_are_equal() {
 fn expiry_has_no_leeway_and_comes_last() {
     let TokenPair { access, refresh } = issue(KEY);
     let check = |token: &str, usage: Use, now_s: u64, expected: Result<(), TokenError>| {
-        assert_eq!(verify(token, usage, now_s).map(|_| ()), expected, "{usage:?} at {now_s}");
+        assert_eq!(
+            verify(token, usage, now_s).map(|_| ()),
+            expected,
+            "{usage:?} at {now_s}"
+        );
     };
     check(&access, Use::Access, 4599, Ok(()));
     check(&access, Use::Access, 4600, Err(TokenError::Expired));
@@ -60,21 +69,36 @@ fn expiry_has_no_leeway_and_comes_last() {
     check(&refresh, Use::Refresh, 87_399, Ok(()));
     check(&refresh, Use::Refresh, 87_400, Err(TokenError::Expired));
     check(&refresh, Use::Access, 87_400, Err(TokenError::Invalid));
-    check(&issue([8; 32]).access, Use::Access, 9999, Err(TokenError::Invalid));
+    check(
+        &issue([8; 32]).access,
+        Use::Access,
+        9999,
+        Err(TokenError::Invalid),
+    );
 }
 
 #[test]
 fn one_use_never_passes_for_the_other() {
     let TokenPair { access, refresh } = issue(KEY);
-    assert_eq!(verify(&refresh, Use::Access, 1000), Err(TokenError::Invalid));
-    assert_eq!(verify(&access, Use::Refresh, 1000), Err(TokenError::Invalid));
+    assert_eq!(
+        verify(&refresh, Use::Access, 1000),
+        Err(TokenError::Invalid)
+    );
+    assert_eq!(
+        verify(&access, Use::Refresh, 1000),
+        Err(TokenError::Invalid)
+    );
 }
 
 #[test]
 fn hostile_tokens_are_invalid() {
-    let claims = serde_json::to_value(verify(&issue(KEY).access, Use::Access, 1000).unwrap()).unwrap();
+    let claims =
+        serde_json::to_value(verify(&issue(KEY).access, Use::Access, 1000).unwrap()).unwrap();
     let hs256 = json!({"alg": "HS256", "typ": "JWT"});
-    assert!(verify(&forge(&hs256, &claims), Use::Access, 1000).is_ok(), "the forge works");
+    assert!(
+        verify(&forge(&hs256, &claims), Use::Access, 1000).is_ok(),
+        "the forge works"
+    );
 
     let without = |name: &str| {
         let mut claims = claims.clone();
@@ -91,9 +115,15 @@ fn hostile_tokens_are_invalid() {
         token[..=token.rfind('.').unwrap()].to_owned()
     };
     let check = |token: String| {
-        assert_eq!(verify(&token, Use::Access, 1000), Err(TokenError::Invalid), "{token}");
+        assert_eq!(
+            verify(&token, Use::Access, 1000),
+            Err(TokenError::Invalid),
+            "{token}"
+        );
     };
-    for alg in ["none", "None", "HS384", "HS512", "RS256", "ES256", "EdDSA", "", "hs256"] {
+    for alg in [
+        "none", "None", "HS384", "HS512", "RS256", "ES256", "EdDSA", "", "hs256",
+    ] {
         check(unsigned(&json!({ "alg": alg })));
         check(forge(&json!({ "alg": alg }), &claims));
     }
@@ -110,11 +140,25 @@ fn hostile_tokens_are_invalid() {
     check(with("use", json!("ACCESS")));
     check(with("stamp", json!("")));
     check(forge(&hs256, &json!("nifi@example.com")));
-    for text in ["", ".", "..", "...", "a.b.c", "=.=.=", "\u{0}.\u{0}.\u{0}", "é.é.é"] {
+    for text in [
+        "",
+        ".",
+        "..",
+        "...",
+        "a.b.c",
+        "=.=.=",
+        "\u{0}.\u{0}.\u{0}",
+        "é.é.é",
+    ] {
         check(text.to_owned());
     }
     check("a".repeat(1 << 20));
-    check(format!("{}.{}.{}", "W".repeat(1300), "W".repeat(1300), "W".repeat(1300)));
+    check(format!(
+        "{}.{}.{}",
+        "W".repeat(1300),
+        "W".repeat(1300),
+        "W".repeat(1300)
+    ));
 }
 
 #[test]
@@ -122,7 +166,10 @@ fn a_cut_or_changed_token_is_invalid() {
     let token = issue(KEY).access;
     let tokens = tokens(KEY);
     let check = |bytes: &[u8]| {
-        assert_eq!(tokens.verify(bytes, Use::Access, at(1000)), Err(TokenError::Invalid));
+        assert_eq!(
+            tokens.verify(bytes, Use::Access, at(1000)),
+            Err(TokenError::Invalid)
+        );
     };
     for cut in 0..token.len() {
         check(&token.as_bytes()[..cut]);

@@ -1,4 +1,5 @@
-//! Splitting against `serde_json`, which reads an array's elements as raw values, on generated bodies and their ruins.
+//! Splitting against `serde_json`, which reads an array's elements as raw values, on generated
+//! bodies and their ruins.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,7 +20,9 @@ fn slices(body: &[u8], form: Form) -> Option<Vec<&str>> {
             Some(array.into_iter().map(RawValue::get).collect())
         }
         Form::Lines => {
-            let lines = text.split('\n').filter(|line| !trimmed(line.as_bytes()).is_empty());
+            let lines = text
+                .split('\n')
+                .filter(|line| !trimmed(line.as_bytes()).is_empty());
             lines.map(values).collect::<Result<_, _>>().ok()
         }
     }
@@ -37,7 +40,10 @@ fn agree(body: &[u8], form: Form) -> Result<(), TestCaseError> {
         if let (Form::Json, Ok(_), Err(BodyFault::Malformed { record, malformed })) =
             (form, str::from_utf8(&body), &found)
         {
-            prop_assert_eq!(text::elements(&body, MAX), Err((*record, malformed.clone())));
+            prop_assert_eq!(
+                text::elements(&body, MAX),
+                Err((*record, malformed.clone()))
+            );
         }
         let refused = match &found {
             Err(BodyFault::Malformed { malformed, .. }) => malformed.is_of_syntax(),
@@ -47,20 +53,32 @@ fn agree(body: &[u8], form: Form) -> Result<(), TestCaseError> {
         prop_assert!(refused, "{:?}", found);
         return Ok(());
     };
-    let parsed: Vec<_> = slices.iter().map(|slice| parse(slice.as_bytes(), &key_fields)).collect();
+    let parsed: Vec<_> = slices
+        .iter()
+        .map(|slice| parse(slice.as_bytes(), &key_fields))
+        .collect();
     let expected = match parsed.iter().position(Result::is_err) {
         _ if slices.len() > MAX => Err(BodyFault::TooMany),
-        _ if slices.is_empty() => Err(BodyFault::Malformed { record: None, malformed: Malformed::NoRecord }),
+        _ if slices.is_empty() => Err(BodyFault::Malformed {
+            record: None,
+            malformed: Malformed::NoRecord,
+        }),
         Some(bad) => {
             let malformed = parsed[bad].clone().expect_err("bad");
-            Err(BodyFault::Malformed { record: Some(bad), malformed })
+            Err(BodyFault::Malformed {
+                record: Some(bad),
+                malformed,
+            })
         }
         None => {
             let record = |(slice, parsed): (&&str, Result<Parsed, _>)| ParsedRecord {
                 parsed: parsed.expect("good"),
                 data: Bytes::copy_from_slice(slice.as_bytes()),
             };
-            Ok(ParsedBody { records: slices.iter().zip(parsed).map(record).collect(), indexed: true })
+            Ok(ParsedBody {
+                records: slices.iter().zip(parsed).map(record).collect(),
+                indexed: true,
+            })
         }
     };
     prop_assert_eq!(found, expected);
@@ -69,8 +87,12 @@ fn agree(body: &[u8], form: Form) -> Result<(), TestCaseError> {
 
 /// What stands in a body for a record: mostly one.
 fn element() -> impl Strategy<Value = String> {
-    let record = object()
-        .prop_map(|object| object.trim().replacen('{', r#"{"envcustomerid":1,"#, 1).replace(",}", "}"));
+    let record = object().prop_map(|object| {
+        object
+            .trim()
+            .replacen('{', r#"{"envcustomerid":1,"#, 1)
+            .replace(",}", "}")
+    });
     prop_oneof![8 => record, 2 => object().prop_map(|object| object.trim().to_owned()), 1 => value()]
 }
 
@@ -85,20 +107,34 @@ fn array_of(
 ) -> impl Strategy<Value = String> {
     let elements = vec((space(), element, space()), 0..=MAX + 1);
     (elements, space(), between).prop_map(|(elements, space, between)| {
-        let elements = elements.into_iter().map(|(before, element, behind)| before + &element + &behind);
-        format!("{space}[{}]{space}", elements.collect::<Vec<_>>().join(between))
+        let elements = elements
+            .into_iter()
+            .map(|(before, element, behind)| before + &element + &behind);
+        format!(
+            "{space}[{}]{space}",
+            elements.collect::<Vec<_>>().join(between)
+        )
     })
 }
 
 fn lines() -> impl Strategy<Value = String> {
-    (vec((space(), element(), space()), 0..=MAX + 1), any::<bool>()).prop_map(|(elements, ended)| {
-        let line = |(before, element, behind): (String, String, String)| {
-            // A line holds no line feed: white space is all that there is of them in valid JSON.
-            before + &element.replace('\n', " ") + &behind
-        };
-        let lines = elements.into_iter().map(line).collect::<Vec<_>>().join("\n");
-        if ended { lines + "\n" } else { lines }
-    })
+    (
+        vec((space(), element(), space()), 0..=MAX + 1),
+        any::<bool>(),
+    )
+        .prop_map(|(elements, ended)| {
+            let line = |(before, element, behind): (String, String, String)| {
+                // A line holds no line feed: white space is all that there is of them in valid
+                // JSON.
+                before + &element.replace('\n', " ") + &behind
+            };
+            let lines = elements
+                .into_iter()
+                .map(line)
+                .collect::<Vec<_>>()
+                .join("\n");
+            if ended { lines + "\n" } else { lines }
+        })
 }
 
 proptest! {

@@ -33,18 +33,24 @@ impl<'de> Deserialize<'de> for Whole {
     }
 }
 
-/// Whether `body` is one JSON object by `serde_json`'s grammar, which refuses no number and no lone surrogate as long
-/// as nothing is converted.
+/// Whether `body` is one JSON object by `serde_json`'s grammar, which refuses no number and no lone
+/// surrogate as long as nothing is converted.
 fn is_object(body: &[u8]) -> bool {
     let object = body.trim_ascii_start().starts_with(b"{");
-    std::str::from_utf8(body).is_ok() && object && serde_json::from_slice::<IgnoredAny>(body).is_ok()
+    std::str::from_utf8(body).is_ok()
+        && object
+        && serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
-/// The customer by the contract, out of a whole reading. `None` where it has none, or more than one.
+/// The customer by the contract, out of a whole reading. `None` where it has none, or more than
+/// one.
 fn customer_of(entries: &[(String, Value)]) -> Option<String> {
     let mut named = None;
     for field in customer::FIELDS {
-        let mut values = entries.iter().filter(|(name, _)| name == field).map(|(_, value)| value);
+        let mut values = entries
+            .iter()
+            .filter(|(name, _)| name == field)
+            .map(|(_, value)| value);
         let Some(value) = values.next() else { continue };
         let text = match value {
             Value::String(text) if !text.is_empty() => text.clone(),
@@ -63,7 +69,9 @@ fn agree(body: &[u8]) -> Result<(), TestCaseError> {
     let key_fields = KeyFields::from_iter(["splitby", "entityid"]);
     let found = parse(body, &key_fields);
     prop_assert_eq!(&found, &parse_by_text(body, &key_fields));
-    if let Err(Malformed::Syntax { at, .. } | Malformed::Encoding { at } | Malformed::Several { at }) = found
+    if let Err(
+        Malformed::Syntax { at, .. } | Malformed::Encoding { at } | Malformed::Several { at },
+    ) = found
     {
         prop_assert!(at < body.len(), "{:?}", &found);
     }
@@ -76,12 +84,17 @@ fn agree(body: &[u8]) -> Result<(), TestCaseError> {
                 | Malformed::CustomerContradicted)
     );
     prop_assert_eq!(by_grammar, is_object(body), "{:?}", &found);
-    // A whole reading refuses some valid JSON: numbers out of range, lone surrogates, deep nesting. An integer beyond
-    // 64 bits is a float to it.
+    // A whole reading refuses some valid JSON: numbers out of range, lone surrogates, deep nesting.
+    // An integer beyond 64 bits is a float to it.
     if let Ok(Whole(entries)) = serde_json::from_slice(body)
-        && !entries.iter().any(|(name, value)| customer::FIELDS.contains(&&**name) && value.is_f64())
+        && !entries
+            .iter()
+            .any(|(name, value)| customer::FIELDS.contains(&&**name) && value.is_f64())
     {
-        prop_assert_eq!(found.ok().map(|parsed| parsed.customer().to_owned()), customer_of(&entries));
+        prop_assert_eq!(
+            found.ok().map(|parsed| parsed.customer().to_owned()),
+            customer_of(&entries)
+        );
     }
     Ok(())
 }
@@ -125,10 +138,13 @@ pub(in crate::record) fn space() -> impl Strategy<Value = String> {
 
 pub(in crate::record) fn value() -> impl Strategy<Value = String> {
     scalar().prop_recursive(4, 24, 4, |inner| {
-        let entry = (string(".{0,4}"), inner.clone()).prop_map(|(name, value)| format!("{name}:{value}"));
+        let entry =
+            (string(".{0,4}"), inner.clone()).prop_map(|(name, value)| format!("{name}:{value}"));
         prop_oneof![
-            (vec(inner, 0..4), space()).prop_map(|(all, space)| format!("[{space}{}]", all.join(","))),
-            (vec(entry, 0..4), space()).prop_map(|(all, space)| format!("{{{}{space}}}", all.join(","))),
+            (vec(inner, 0..4), space())
+                .prop_map(|(all, space)| format!("[{space}{}]", all.join(","))),
+            (vec(entry, 0..4), space())
+                .prop_map(|(all, space)| format!("{{{}{space}}}", all.join(","))),
         ]
     })
 }
@@ -142,19 +158,28 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 pub(in crate::record) fn object() -> impl Strategy<Value = String> {
-    let entry =
-        (space(), name(), space(), value()).prop_map(|(a, name, b, value)| format!("{a}{name}{b}:{value}"));
+    let entry = (space(), name(), space(), value())
+        .prop_map(|(a, name, b, value)| format!("{a}{name}{b}:{value}"));
     (space(), vec(entry, 0..5), space())
         .prop_map(|(before, all, behind)| format!("{before}{{{}}}{behind}", all.join(",")))
 }
 
 /// A body with some bytes changed, and that cut off somewhere.
-pub(in crate::record) fn changed(body: impl Strategy<Value = String>) -> impl Strategy<Value = [Vec<u8>; 2]> {
-    let byte = prop_oneof![any::<u8>(), prop::sample::select(&b"\"\\{}[]:,-0e.\0u\n"[..])];
+pub(in crate::record) fn changed(
+    body: impl Strategy<Value = String>,
+) -> impl Strategy<Value = [Vec<u8>; 2]> {
+    let byte = prop_oneof![
+        any::<u8>(),
+        prop::sample::select(&b"\"\\{}[]:,-0e.\0u\n"[..])
+    ];
     let changes = vec((any::<prop::sample::Index>(), byte), 1..4);
     (body, changes, any::<prop::sample::Index>()).prop_map(|(body, changes, cut)| {
         let mut body = body.into_bytes();
-        for (at, byte) in changes.into_iter().filter(|_| !body.is_empty()).collect::<Vec<_>>() {
+        for (at, byte) in changes
+            .into_iter()
+            .filter(|_| !body.is_empty())
+            .collect::<Vec<_>>()
+        {
             let at = at.index(body.len());
             body[at] = byte;
         }

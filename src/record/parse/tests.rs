@@ -2,16 +2,27 @@ use super::*;
 
 const KEY: [&str; 2] = ["splitby", "entityid"];
 
-/// Reads `body` by both ways, which must agree, and compares the customer and the key's value, or the message.
+/// Reads `body` by both ways, which must agree, and compares the customer and the key's value, or
+/// the message.
 #[track_caller]
 fn check(body: impl AsRef<[u8]>, expected: Result<(&str, Option<&str>), &str>) {
     let (body, key_fields) = (body.as_ref(), KeyFields::from(&KEY[..]));
     let found = parse(body, &key_fields);
-    assert_eq!(found, parse_by_text(body, &key_fields), "{}", body.escape_ascii());
+    assert_eq!(
+        found,
+        parse_by_text(body, &key_fields),
+        "{}",
+        body.escape_ascii()
+    );
     let found = found.map_err(|error| error.to_string());
     match (&found, expected) {
         (Ok(parsed), Ok(expected)) => {
-            assert_eq!((parsed.customer(), parsed.key_value()), expected, "{}", body.escape_ascii());
+            assert_eq!(
+                (parsed.customer(), parsed.key_value()),
+                expected,
+                "{}",
+                body.escape_ascii()
+            );
         }
         (Err(message), Err(expected)) => assert_eq!(message, expected, "{}", body.escape_ascii()),
         _ => panic!("{found:?}, expected {expected:?}: {}", body.escape_ascii()),
@@ -35,7 +46,10 @@ fn customer_is_a_string_or_digits_in_either_spelling() {
             ("18446744073709551616", "18446744073709551616"),
             (&long, &long),
         ] {
-            check(format!(r#"{{"a":1,"{field}":{value}}}"#), Ok((expected, None)));
+            check(
+                format!(r#"{{"a":1,"{field}":{value}}}"#),
+                Ok((expected, None)),
+            );
         }
     }
 }
@@ -43,7 +57,8 @@ fn customer_is_a_string_or_digits_in_either_spelling() {
 #[test]
 fn customer_is_nothing_else() {
     for field in customer::FIELDS {
-        let expected = format!("`{field}` must be a non-empty string or an integer of digits alone");
+        let expected =
+            format!("`{field}` must be a non-empty string or an integer of digits alone");
         for value in [
             "null",
             "true",
@@ -64,14 +79,18 @@ fn customer_is_nothing_else() {
             r#""acme\udc00""#,
             r#""\ud800\ud800""#,
         ] {
-            check(format!(r#"{{"{field}":{value},"splitby":"a"}}"#), Err(&expected));
+            check(
+                format!(r#"{{"{field}":{value},"splitby":"a"}}"#),
+                Err(&expected),
+            );
         }
     }
 }
 
 #[test]
 fn customer_is_there() {
-    let expected = "the customer is missing: neither `envcustomerid` nor `envcustomer_id` is in the record";
+    let expected =
+        "the customer is missing: neither `envcustomerid` nor `envcustomer_id` is in the record";
     for body in [
         "{}",
         r#"{"a":{"envcustomerid":"acme"}}"#,
@@ -88,11 +107,19 @@ fn one_spelling_twice_is_refused_even_if_equal() {
     for field in customer::FIELDS {
         let expected = format!("`{field}` is in the record more than once");
         let escaped = field.replacen('c', r"\u0063", 1);
-        let all_escaped = field.bytes().fold(String::new(), |name, byte| name + &format!("\\u{byte:04X}"));
+        let all_escaped = field
+            .bytes()
+            .fold(String::new(), |name, byte| name + &format!("\\u{byte:04X}"));
         for other in [field, &escaped, &all_escaped] {
             for value in [r#""acme""#, r#""other""#, "null", "1.5", r#"{"a":[1,{}]}"#] {
-                check(format!(r#"{{"{field}":"acme","a":[{{}}],"{other}":{value}}}"#), Err(&expected));
-                check(format!(r#"{{"{other}":{value},"{field}":"acme"}}"#), Err(&expected));
+                check(
+                    format!(r#"{{"{field}":"acme","a":[{{}}],"{other}":{value}}}"#),
+                    Err(&expected),
+                );
+                check(
+                    format!(r#"{{"{other}":{value},"{field}":"acme"}}"#),
+                    Err(&expected),
+                );
             }
         }
     }
@@ -100,13 +127,25 @@ fn one_spelling_twice_is_refused_even_if_equal() {
 
 #[test]
 fn both_spellings_agree_or_are_refused() {
-    check(r#"{"envcustomerid":"1001","envcustomer_id":1001}"#, Ok(("1001", None)));
-    check(r#"{"envcustomer_id":"acme","envcustomerid":"\u0061cme"}"#, Ok(("acme", None)));
+    check(
+        r#"{"envcustomerid":"1001","envcustomer_id":1001}"#,
+        Ok(("1001", None)),
+    );
+    check(
+        r#"{"envcustomer_id":"acme","envcustomerid":"\u0061cme"}"#,
+        Ok(("acme", None)),
+    );
     let differ = "`envcustomerid` and `envcustomer_id` differ";
-    check(r#"{"envcustomerid":"acme","envcustomer_id":"Acme"}"#, Err(differ));
+    check(
+        r#"{"envcustomerid":"acme","envcustomer_id":"Acme"}"#,
+        Err(differ),
+    );
     check(r#"{"envcustomerid":"01","envcustomer_id":1}"#, Err(differ));
     let invalid = "`envcustomer_id` must be a non-empty string or an integer of digits alone";
-    check(r#"{"envcustomerid":"acme","envcustomer_id":null}"#, Err(invalid));
+    check(
+        r#"{"envcustomerid":"acme","envcustomer_id":null}"#,
+        Err(invalid),
+    );
 }
 
 #[test]
@@ -124,13 +163,19 @@ fn key_is_the_first_field_with_a_string_or_a_number() {
         (r#""splitby":-0"#, Some("-0")),
         (r#""splitby":-12"#, Some("-12")),
         (r#""splitby":1E+400"#, Some("1E+400")),
-        (r#""splitby":184467440737095516150000"#, Some("184467440737095516150000")),
+        (
+            r#""splitby":184467440737095516150000"#,
+            Some("184467440737095516150000"),
+        ),
         (r#""splitby":"\u00e4/\n""#, Some("ä/\n")),
         (r#""split\u0062y":"a""#, Some("a")),
         (r#""splitby":false"#, None),
         (r#""a":{"splitby":"a","entityid":"b"}"#, None),
     ] {
-        check(format!(r#"{{{fields},"envcustomerid":"acme"}}"#), Ok(("acme", expected)));
+        check(
+            format!(r#"{{{fields},"envcustomerid":"acme"}}"#),
+            Ok(("acme", expected)),
+        );
     }
 }
 
@@ -142,7 +187,10 @@ fn of_a_key_field_given_twice_the_last_counts() {
         (r#""splitby":"a","splitb\u0079":2.0"#, Some("2.0")),
         (r#""splitby":"a","entityid":"c","splitby":null"#, Some("c")),
     ] {
-        check(format!(r#"{{{fields},"envcustomerid":"acme"}}"#), Ok(("acme", expected)));
+        check(
+            format!(r#"{{{fields},"envcustomerid":"acme"}}"#),
+            Ok(("acme", expected)),
+        );
     }
 }
 
@@ -152,14 +200,22 @@ fn a_customer_field_may_be_a_key_field() {
     let parsed = parse(br#"{"envcustomerid":"acme"}"#, &key_fields).expect("valid");
     assert_eq!(&*parsed.into_key(), "acme/acme");
     assert_eq!(KeyFields::from_iter([""; 0]).names().count(), 0);
-    let parsed = parse(br#"{"envcustomerid":"acme"}"#, &KeyFields::from_iter([""; 0])).expect("valid");
+    let parsed = parse(
+        br#"{"envcustomerid":"acme"}"#,
+        &KeyFields::from_iter([""; 0]),
+    )
+    .expect("valid");
     assert_eq!(&*parsed.into_key(), "acme");
 }
 
 #[test]
 fn what_rfc_8259_allows_passes() {
-    let numbers =
-        format!("[-0,0.0,1e-999,1E+400,{},-1.{}e{}]", "7".repeat(400), "3".repeat(400), "9".repeat(400));
+    let numbers = format!(
+        "[-0,0.0,1e-999,1E+400,{},-1.{}e{}]",
+        "7".repeat(400),
+        "3".repeat(400),
+        "9".repeat(400)
+    );
     for value in [
         &*numbers,
         r#""\ud800""#,
@@ -168,8 +224,17 @@ fn what_rfc_8259_allows_passes() {
         "\"\u{7f}\u{2028}\u{feff}\u{10ffff}\"",
         "\t[ \r\n{ } ,\t[ ] ]",
     ] {
-        check(format!("\r\n {{ \"a\" : {value} ,\t\"envcustomerid\":\"acme\"}} \n\n"), Ok(("acme", None)));
-        check(format!(r#"{{"{}":{value},"\udfff":1,"envcustomerid":1}}"#, r"\ud800"), Ok(("1", None)));
+        check(
+            format!("\r\n {{ \"a\" : {value} ,\t\"envcustomerid\":\"acme\"}} \n\n"),
+            Ok(("acme", None)),
+        );
+        check(
+            format!(
+                r#"{{"{}":{value},"\udfff":1,"envcustomerid":1}}"#,
+                r"\ud800"
+            ),
+            Ok(("1", None)),
+        );
     }
 }
 
@@ -213,19 +278,40 @@ fn several_values_are_told_of_ndjson() {
 fn errors_name_the_byte() {
     for (body, expected) in [
         (r#"{"a" 1}"#, "invalid JSON at byte 5: expected `:`"),
-        (r#"{"a":1 "b":2}"#, "invalid JSON at byte 7: expected `,` or `}`"),
-        ("{\n\"a\":1,\n\n\"b\":tru}", "invalid JSON at byte 17: expected `true`, `false` or `null`"),
+        (
+            r#"{"a":1 "b":2}"#,
+            "invalid JSON at byte 7: expected `,` or `}`",
+        ),
+        (
+            "{\n\"a\":1,\n\n\"b\":tru}",
+            "invalid JSON at byte 17: expected `true`, `false` or `null`",
+        ),
         (r#"{"a":1,}"#, "invalid JSON at byte 7: trailing comma"),
         ("{1:1}", "invalid JSON at byte 1: key must be a string"),
         (r#"{"a":01}"#, "invalid JSON at byte 6: invalid number"),
         (r#"{"a":"\x"}"#, "invalid JSON at byte 7: invalid escape"),
-        ("{\"a\":\"\n\"}", "invalid JSON at byte 6: control character in a string"),
-        ("{\n\"\x01\":1}", "invalid JSON at byte 3: control character in a string"),
+        (
+            "{\"a\":\"\n\"}",
+            "invalid JSON at byte 6: control character in a string",
+        ),
+        (
+            "{\n\"\x01\":1}",
+            "invalid JSON at byte 3: control character in a string",
+        ),
         (r#"{"a":-}"#, "invalid JSON at byte 6: invalid number"),
-        (r#"{"a":nul}"#, "invalid JSON at byte 8: expected `true`, `false` or `null`"),
+        (
+            r#"{"a":nul}"#,
+            "invalid JSON at byte 8: expected `true`, `false` or `null`",
+        ),
         (r#"{"a":[1}"#, "invalid JSON at byte 7: expected `,` or `]`"),
-        (r#"{"envcustomerid":"acme"},"#, "invalid JSON at byte 24: only white space may follow"),
-        ("{\"envcustomerid\":\"acme\"}\n\0", "invalid JSON at byte 25: only white space may follow"),
+        (
+            r#"{"envcustomerid":"acme"},"#,
+            "invalid JSON at byte 24: only white space may follow",
+        ),
+        (
+            "{\"envcustomerid\":\"acme\"}\n\0",
+            "invalid JSON at byte 25: only white space may follow",
+        ),
         (r#"{"a":1"#, "invalid JSON: cut off at byte 6"),
         ("{\n", "invalid JSON: cut off at byte 2"),
     ] {
@@ -289,9 +375,17 @@ fn what_rfc_8259_forbids_is_refused() {
     ] {
         let body = format!(r#"{{"envcustomerid":"acme","a":{value}}}"#);
         let found = parse(body.as_bytes(), &key_fields);
-        assert_eq!(found, parse_by_text(body.as_bytes(), &key_fields), "{}", body.escape_debug());
+        assert_eq!(
+            found,
+            parse_by_text(body.as_bytes(), &key_fields),
+            "{}",
+            body.escape_debug()
+        );
         assert!(
-            matches!(found, Err(Malformed::Syntax { .. } | Malformed::Incomplete { .. })),
+            matches!(
+                found,
+                Err(Malformed::Syntax { .. } | Malformed::Incomplete { .. })
+            ),
             "{found:?}: {}",
             body.escape_debug()
         );
@@ -300,7 +394,10 @@ fn what_rfc_8259_forbids_is_refused() {
 
 #[test]
 fn grammar_is_judged_before_fields() {
-    check(r#"{"envcustomerid":null,"a":}"#, Err("invalid JSON at byte 26: expected value"));
+    check(
+        r#"{"envcustomerid":null,"a":}"#,
+        Err("invalid JSON at byte 26: expected value"),
+    );
 }
 
 #[test]
@@ -309,10 +406,16 @@ fn nesting_is_bounded_by_the_body_alone() {
     for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
         for depth in [100, 1023, 1024, 5000, DEPTH] {
             let (opened, closed) = (open.repeat(depth), close.repeat(depth));
-            check(format!(r#"{{"a":{opened}1{closed},"envcustomerid":"acme"}}"#), Ok(("acme", None)));
+            check(
+                format!(r#"{{"a":{opened}1{closed},"envcustomerid":"acme"}}"#),
+                Ok(("acme", None)),
+            );
             let unclosed = format!(r#"{{"a":{opened}"#);
             let at = unclosed.len();
-            check(unclosed, Err(&format!("invalid JSON: cut off at byte {at}")));
+            check(
+                unclosed,
+                Err(&format!("invalid JSON: cut off at byte {at}")),
+            );
         }
     }
     check("[".repeat(1024 * 1024), Err("a JSON object is expected"));
@@ -322,17 +425,26 @@ fn nesting_is_bounded_by_the_body_alone() {
 fn long_bodies_are_read_alike() {
     for len in (65_400..65_700).chain([1024 * 1024]) {
         let filler = "x".repeat(len);
-        check(format!(r#"{{"envcustomerid":"acme","a":"{filler}","splitby":7}}"#), Ok(("acme", Some("7"))));
+        check(
+            format!(r#"{{"envcustomerid":"acme","a":"{filler}","splitby":7}}"#),
+            Ok(("acme", Some("7"))),
+        );
     }
     let fields = r#""a":1,"#.repeat(200_000);
-    check(format!(r#"{{{fields}"envcustomerid":"acme"}}"#), Ok(("acme", None)));
+    check(
+        format!(r#"{{{fields}"envcustomerid":"acme"}}"#),
+        Ok(("acme", None)),
+    );
 }
 
 #[test]
 fn a_refused_body_leaves_nothing_behind() {
     let key_fields = KeyFields::from(&KEY[..]);
     for _ in 0..3 {
-        check(r#"{"envcustomerid":"first","splitby":"first""#, Err("invalid JSON: cut off at byte 42"));
+        check(
+            r#"{"envcustomerid":"first","splitby":"first""#,
+            Err("invalid JSON: cut off at byte 42"),
+        );
         check(r#"{"envcustomerid":"second"}"#, Ok(("second", None)));
         assert_eq!(parse(b"{}", &key_fields), Err(Malformed::CustomerMissing));
     }
@@ -362,5 +474,8 @@ fn one_byte_order_mark_is_taken_off() {
     assert_eq!(taken("\u{feff}\u{feff}{}"), "\u{feff}{}");
     assert_eq!(taken("{}\u{feff}"), "{}\u{feff}");
     assert_eq!(taken(""), "");
-    assert_eq!(without_bom(Bytes::from_static(b"\xef\xbb")), &b"\xef\xbb"[..]);
+    assert_eq!(
+        without_bom(Bytes::from_static(b"\xef\xbb")),
+        &b"\xef\xbb"[..]
+    );
 }

@@ -1,7 +1,7 @@
 //! A real Apache Kafka, one broker or three, on loopback.
 //!
-//! Brokers are their own controllers (`KRaft`). Faults are those of a process: stopped, killed, started again. Topics are
-//! made in so many words: auto-creation is off.
+//! Brokers are their own controllers (`KRaft`). Faults are those of a process: stopped, killed,
+//! started again. Topics are made in so many words: auto-creation is off.
 
 mod broker;
 mod certificates;
@@ -18,8 +18,8 @@ use broker::{Broker, Site};
 pub use install::VERSION;
 pub use topics::Message;
 
-/// A user that the SASL listeners know, by any mechanism; its password is [`PASSWORD`]. With OAUTHBEARER brokers believe
-/// any unsigned token.
+/// A user that the SASL listeners know, by any mechanism; its password is [`PASSWORD`]. With
+/// OAUTHBEARER brokers believe any unsigned token.
 pub const USER: &str = "gateway";
 /// The password of [`USER`] and of [`POWERLESS`].
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -33,8 +33,8 @@ pub struct Options {
     pub brokers: usize,
     /// Settings of the brokers, over those that the cluster needs.
     pub properties: Vec<(&'static str, &'static str)>,
-    /// Whether topics are only for those who may write them: anonymous clients and [`USER`] may everything,
-    /// [`POWERLESS`] nothing.
+    /// Whether topics are only for those who may write them: anonymous clients and [`USER`] may
+    /// everything, [`POWERLESS`] nothing.
     pub authorizer: bool,
     /// Whether the brokers are to be measured: they start slower and run faster.
     pub for_load: bool,
@@ -42,7 +42,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { brokers: 1, properties: Vec::new(), authorizer: false, for_load: false }
+        Self {
+            brokers: 1,
+            properties: Vec::new(),
+            authorizer: false,
+            for_load: false,
+        }
     }
 }
 
@@ -59,20 +64,33 @@ impl Kafka {
     /// One broker for all tests of this binary. Nobody stops it; topics have names of their own.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Kafka> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(&Options { authorizer: true, ..Options::default() }))
+        SHARED.get_or_init(|| {
+            Self::start(&Options {
+                authorizer: true,
+                ..Options::default()
+            })
+        })
     }
 
     /// Starts a cluster and waits until all its brokers serve.
     ///
     /// # Panics
-    /// Where it does not start, with the end of a broker's log; where Java or Maven is missing, with the command that
-    /// installs them.
+    /// Where it does not start, with the end of a broker's log; where Java or Maven is missing,
+    /// with the command that installs them.
     pub fn start(options: &Options) -> Self {
         let folder = Folder::new("iem-kafka-");
         certificates::make(folder.path());
         let sites = Site::plan(options, folder.path());
-        let brokers = sites.iter().map(|site| Mutex::new(Broker::start(site, options))).collect();
-        let kafka = Self { brokers, sites, options: options.clone(), folder };
+        let brokers = sites
+            .iter()
+            .map(|site| Mutex::new(Broker::start(site, options)))
+            .collect();
+        let kafka = Self {
+            brokers,
+            sites,
+            options: options.clone(),
+            folder,
+        };
         kafka.wait_for_brokers();
         kafka
     }
@@ -95,7 +113,8 @@ impl Kafka {
         servers.join(",")
     }
 
-    /// Where clients connect, without a login, to brokers that are [`ONE_WAY`](crate::proxy::ONE_WAY) away.
+    /// Where clients connect, without a login, to brokers that are
+    /// [`ONE_WAY`](crate::proxy::ONE_WAY) away.
     pub fn bootstrap_far(&self) -> String {
         let servers: Vec<String> = self.sites.iter().map(Site::far).collect();
         servers.join(",")
@@ -138,7 +157,9 @@ impl Kafka {
     }
 
     fn broker(&self, index: usize) -> MutexGuard<'_, Broker> {
-        self.brokers[index].lock().unwrap_or_else(PoisonError::into_inner)
+        self.brokers[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wait_for_brokers(&self) {
@@ -146,9 +167,17 @@ impl Kafka {
         while topics::brokers(&self.bootstrap()) < self.sites.len() {
             for (broker, site) in self.brokers.iter().zip(&self.sites) {
                 let broker = broker.lock().unwrap_or_else(PoisonError::into_inner);
-                assert!(broker.process.is_running(), "a broker has ended:\n{}", site.log_tail());
+                assert!(
+                    broker.process.is_running(),
+                    "a broker has ended:\n{}",
+                    site.log_tail()
+                );
             }
-            assert!(Instant::now() < end, "brokers do not serve:\n{}", self.sites[0].log_tail());
+            assert!(
+                Instant::now() < end,
+                "brokers do not serve:\n{}",
+                self.sites[0].log_tail()
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }

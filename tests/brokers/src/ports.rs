@@ -1,5 +1,5 @@
-//! Ports for servers that take a while to bind theirs: above the range that systems give to outgoing connections, so that
-//! no client beside takes one meanwhile.
+//! Ports for servers that take a while to bind theirs: above the range that systems give to
+//! outgoing connections, so that no client beside takes one meanwhile.
 
 use std::net::TcpListener;
 use std::ops::RangeInclusive;
@@ -18,5 +18,8 @@ pub(crate) fn free(count: usize) -> Vec<u16> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         RANGE.start() + offset.wrapping_add(number) % size
     });
-    ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).take(count).collect()
+    ports
+        .filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .take(count)
+        .collect()
 }

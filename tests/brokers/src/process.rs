@@ -1,6 +1,6 @@
-//! A child that ends when its parent does. A guard's `drop` runs neither when a test process is killed nor for a
-//! static, so a small shell stands between: it holds the child, reads a pipe that only the parent has open for writing,
-//! and kills the child when that pipe closes.
+//! A child that ends when its parent does. A guard's `drop` runs neither when a test process is
+//! killed nor for a static, so a small shell stands between: it holds the child, reads a pipe that
+//! only the parent has open for writing, and kills the child when that pipe closes.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Prints the child's process id, then waits for the end of the pipe. `$0` is the log, the rest is the command.
-const KEEPER: &str =
-    r#""$@" </dev/null >>"$0" 2>&1 & echo $!; exec >&-; read -r _; kill -9 $! 2>/dev/null; wait $!"#;
+/// Prints the child's process id, then waits for the end of the pipe. `$0` is the log, the rest is
+/// the command.
+const KEEPER: &str = r#""$@" </dev/null >>"$0" 2>&1 & echo $!; exec >&-; read -r _; kill -9 $! 2>/dev/null; wait $!"#;
 
 /// Removes the folder `$0` when the pipe ends and its users had time to die.
 const SWEEPER: &str = r#"read -r _; sleep 1; rm -rf "$0""#;
@@ -37,8 +37,15 @@ impl Guarded {
             .unwrap_or_else(|error| panic!("sh does not start: {error}"));
         let stdout = keeper.stdout.take().expect("it is piped");
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).expect("the shell says a process id");
-        let pid = line.trim().parse().ok().and_then(Pid::from_raw).expect("a process id");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("the shell says a process id");
+        let pid = line
+            .trim()
+            .parse()
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a process id");
         Self { keeper, pid }
     }
 
@@ -66,8 +73,12 @@ impl Guarded {
     }
 
     fn is_stopped(&self) -> bool {
-        let Ok(threads) = fs::read_dir(self.folder().join("task")) else { return true };
-        threads.flatten().all(|thread| state(&thread.path()).is_none_or(|state| matches!(state, 'T' | 'Z')))
+        let Ok(threads) = fs::read_dir(self.folder().join("task")) else {
+            return true;
+        };
+        threads
+            .flatten()
+            .all(|thread| state(&thread.path()).is_none_or(|state| matches!(state, 'T' | 'Z')))
     }
 
     /// Where Linux tells of the child.
@@ -107,9 +118,18 @@ impl Folder {
     /// # Panics
     /// Where it cannot be made.
     pub fn new(prefix: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix(prefix).tempdir().expect("a temporary folder");
-        let sweeper = shell(SWEEPER, folder.path()).stdout(Stdio::null()).spawn().expect("sh starts");
-        Self { folder, _sweeper: sweeper }
+        let folder = tempfile::Builder::new()
+            .prefix(prefix)
+            .tempdir()
+            .expect("a temporary folder");
+        let sweeper = shell(SWEEPER, folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("sh starts");
+        Self {
+            folder,
+            _sweeper: sweeper,
+        }
     }
 
     /// Where it is.
@@ -126,13 +146,20 @@ fn state(folder: &Path) -> Option<char> {
 
 fn shell(script: &str, zeroth: &Path) -> Command {
     let mut shell = Command::new("sh");
-    shell.arg("-c").arg(script).arg(zeroth).stdin(Stdio::piped()).stderr(Stdio::null());
+    shell
+        .arg("-c")
+        .arg(script)
+        .arg(zeroth)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null());
     shell
 }
 
 /// The end of a log, for the message of a panic.
 pub(crate) fn tail(log: &Path) -> String {
-    let Ok(file) = File::open(log) else { return String::new() };
+    let Ok(file) = File::open(log) else {
+        return String::new();
+    };
     let lines: Vec<String> = BufReader::new(file).lines().map_while(Result::ok).collect();
     lines[lines.len().saturating_sub(25)..].join("\n")
 }

@@ -18,17 +18,21 @@ pub struct DelayingProxy {
 type Chunk = (Instant, Vec<u8>);
 
 impl DelayingProxy {
-    /// Takes connections at once; `target` may come up later. Its threads end with their connections; the one that
-    /// accepts ends with the process.
+    /// Takes connections at once; `target` may come up later. Its threads end with their
+    /// connections; the one that accepts ends with the process.
     pub fn start(target: &str, delay: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let target: SocketAddr = target.parse().expect("an address and a port");
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let Ok(server) = TcpStream::connect(target) else { continue };
+                let Ok(server) = TcpStream::connect(target) else {
+                    continue;
+                };
                 for (from, to) in [(&client, &server), (&server, &client)] {
-                    let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else { continue };
+                    let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else {
+                        continue;
+                    };
                     let _ = to.set_nodelay(true);
                     let (sender, receiver) = channel();
                     thread::spawn(move || read(from, &sender, delay));
@@ -48,7 +52,10 @@ impl DelayingProxy {
 fn read(mut from: TcpStream, sender: &Sender<Chunk>, delay: Duration) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
-        if sender.send((Instant::now() + delay, buffer[..count].to_vec())).is_err() {
+        if sender
+            .send((Instant::now() + delay, buffer[..count].to_vec()))
+            .is_err()
+        {
             return;
         }
     }

@@ -1,8 +1,9 @@
-//! Google's Pub/Sub emulator on loopback, spoken to over REST: neither administration nor reading goes through the
-//! client that is under test.
+//! Google's Pub/Sub emulator on loopback, spoken to over REST: neither administration nor reading
+//! goes through the client that is under test.
 //!
-//! The emulator keeps topics and messages in memory: what [`PubSub::restart`] starts is empty. Unlike the real service
-//! it knows no permissions, accepts attributes that are too long, and accepts requests of a little over 10 MB.
+//! The emulator keeps topics and messages in memory: what [`PubSub::restart`] starts is empty.
+//! Unlike the real service it knows no permissions, accepts attributes that are too long, and
+//! accepts requests of a little over 10 MB.
 
 mod emulator;
 mod jar;
@@ -26,13 +27,15 @@ pub const PROJECT: &str = "iem-test";
 /// The most messages that one pull returns.
 const PULL_MESSAGES: usize = 100;
 
-/// Ready sooner and light on a machine that runs tests: compiled once, one thread to collect garbage.
+/// Ready sooner and light on a machine that runs tests: compiled once, one thread to collect
+/// garbage.
 const LIGHT: &[&str] = &["-Xmx2g", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
 
 /// As fast as it gets.
 const FAST: &[&str] = &["-Xmx3g"];
 
-/// A running emulator; ended when dropped, and when the process that started it ends, however that happens.
+/// A running emulator; ended when dropped, and when the process that started it ends, however that
+/// happens.
 pub struct PubSub {
     jar: PathBuf,
     java: &'static [&'static str],
@@ -115,26 +118,39 @@ impl PubSub {
 
     /// Lets the emulator hang (SIGSTOP): connections stay open, nothing is answered.
     pub fn pause(&self) {
-        self.emulator().as_ref().expect("the emulator runs").process.pause();
+        self.emulator()
+            .as_ref()
+            .expect("the emulator runs")
+            .process
+            .pause();
     }
 
     /// Lets a paused emulator go on (SIGCONT).
     pub fn resume(&self) {
-        self.emulator().as_ref().expect("the emulator runs").process.resume();
+        self.emulator()
+            .as_ref()
+            .expect("the emulator runs")
+            .process
+            .resume();
     }
 
-    /// Makes a topic, and a subscription of the same name that keeps what is published from now on, in order by key.
+    /// Makes a topic, and a subscription of the same name that keeps what is published from now on,
+    /// in order by key.
     pub fn create_topic(&self, name: &str) {
         self.create_topic_with(name, &json!({}));
     }
 
-    /// As [`create_topic`](Self::create_topic), for a topic that takes only JSON of this Avro schema; any other message
-    /// is refused as an invalid argument, together with all others of its request.
+    /// As [`create_topic`](Self::create_topic), for a topic that takes only JSON of this Avro
+    /// schema; any other message is refused as an invalid argument, together with all others of
+    /// its request.
     pub fn create_topic_with_schema(&self, name: &str, avro: &Value) {
         let schema = json!({ "type": "AVRO", "definition": avro.to_string() });
         self.expect("POST", &format!("schemas?schemaId={name}"), Some(&schema));
         let schema = format!("projects/{PROJECT}/schemas/{name}");
-        self.create_topic_with(name, &json!({ "schemaSettings": { "schema": schema, "encoding": "JSON" } }));
+        self.create_topic_with(
+            name,
+            &json!({ "schemaSettings": { "schema": schema, "encoding": "JSON" } }),
+        );
     }
 
     fn create_topic_with(&self, name: &str, topic: &Value) {
@@ -157,15 +173,19 @@ impl PubSub {
         self.expect("DELETE", &format!("subscriptions/{name}"), None);
     }
 
-    /// Takes all that the topic's subscription holds, in the order in which it is handed out. A second call returns only
-    /// what has been published since.
+    /// Takes all that the topic's subscription holds, in the order in which it is handed out. A
+    /// second call returns only what has been published since.
     pub fn read_all(&self, topic: &str) -> Vec<Message> {
         let mut messages = Vec::new();
         let mut empty_pulls = 0;
         // A pull may come back empty although there is more.
         while empty_pulls < 3 {
             let pulled = self.pull(topic);
-            empty_pulls = if pulled.is_empty() { empty_pulls + 1 } else { 0 };
+            empty_pulls = if pulled.is_empty() {
+                empty_pulls + 1
+            } else {
+                0
+            };
             messages.extend(pulled);
         }
         messages
@@ -175,10 +195,19 @@ impl PubSub {
         let path = format!("subscriptions/{subscription}");
         let request = json!({ "maxMessages": PULL_MESSAGES, "returnImmediately": true });
         let pulled = self.expect("POST", &format!("{path}:pull"), Some(&request));
-        let Some(received) = pulled["receivedMessages"].as_array() else { return Vec::new() };
+        let Some(received) = pulled["receivedMessages"].as_array() else {
+            return Vec::new();
+        };
         let ids: Vec<&Value> = received.iter().map(|received| &received["ackId"]).collect();
-        self.expect("POST", &format!("{path}:acknowledge"), Some(&json!({ "ackIds": ids })));
-        received.iter().map(|received| message(&received["message"])).collect()
+        self.expect(
+            "POST",
+            &format!("{path}:acknowledge"),
+            Some(&json!({ "ackIds": ids })),
+        );
+        received
+            .iter()
+            .map(|received| message(&received["message"]))
+            .collect()
     }
 
     /// # Panics
@@ -187,13 +216,30 @@ impl PubSub {
         let url = format!("{}/v1/projects/{PROJECT}/{path}", self.endpoint());
         let request = ureq::http::Request::builder().method(method).uri(&url);
         let request = request.header("content-type", "application/json");
-        let request = request.body(body.map(Value::to_string).unwrap_or_default()).expect("a request");
-        let mut response = self.agent.run(request).unwrap_or_else(|error| panic!("{method} {url}: {error}"));
+        let request = request
+            .body(body.map(Value::to_string).unwrap_or_default())
+            .expect("a request");
+        let mut response = self
+            .agent
+            .run(request)
+            .unwrap_or_else(|error| panic!("{method} {url}: {error}"));
         // Pulls hold up to 100 messages of up to 10 MB.
-        let text =
-            response.body_mut().with_config().limit(2 << 30).read_to_string().expect("an answer in UTF-8");
-        assert!(response.status().is_success(), "{method} {url}: {} {text}", response.status());
-        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("an answer in JSON") }
+        let text = response
+            .body_mut()
+            .with_config()
+            .limit(2 << 30)
+            .read_to_string()
+            .expect("an answer in UTF-8");
+        assert!(
+            response.status().is_success(),
+            "{method} {url}: {} {text}",
+            response.status()
+        );
+        if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).expect("an answer in JSON")
+        }
     }
 
     fn emulator(&self) -> MutexGuard<'_, Option<Emulator>> {
@@ -205,8 +251,12 @@ fn message(json: &Value) -> Message {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let attributes = json["attributes"].as_object().into_iter().flatten();
     Message {
-        attributes: attributes.map(|(name, value)| (name.clone(), text(value))).collect(),
+        attributes: attributes
+            .map(|(name, value)| (name.clone(), text(value)))
+            .collect(),
         ordering_key: text(&json["orderingKey"]),
-        data: BASE64_STANDARD.decode(text(&json["data"])).expect("data in base64"),
+        data: BASE64_STANDARD
+            .decode(text(&json["data"]))
+            .expect("data in base64"),
     }
 }

@@ -20,17 +20,29 @@ impl Answer {
         let mut lines = head.split("\r\n");
         let mut status_line = lines.next().expect("a status line").splitn(3, ' ');
         let version = status_line.next().expect("a version").to_owned();
-        let status = status_line.next().and_then(|code| code.parse().ok()).expect("a status code");
+        let status = status_line
+            .next()
+            .and_then(|code| code.parse().ok())
+            .expect("a status code");
         let headers = lines
             .map(|line| line.split_once(':').expect("a header has a colon"))
             .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
             .collect();
-        Self { version, status, headers, body: Vec::new(), interim: 0 }
+        Self {
+            version,
+            status,
+            headers,
+            body: Vec::new(),
+            interim: 0,
+        }
     }
 
     /// The first header of this name, in whatever case it was sent.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(sent, _)| sent.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(sent, _)| sent.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -44,7 +56,10 @@ impl Answer {
 
     /// The body's `message`.
     pub(crate) fn message(&self) -> String {
-        self.json()["message"].as_str().unwrap_or_else(|| panic!("no message in {self:?}")).to_owned()
+        self.json()["message"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no message in {self:?}"))
+            .to_owned()
     }
 
     /// The access token that a token answer carries.
@@ -58,7 +73,10 @@ impl Answer {
     }
 
     fn token(&self, name: &str) -> String {
-        self.json()["data"][name].as_str().unwrap_or_else(|| panic!("no {name} in {self:?}")).to_owned()
+        self.json()["data"][name]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {name} in {self:?}"))
+            .to_owned()
     }
 
     /// Fails the test, showing the answer, unless this is its status.
@@ -80,7 +98,10 @@ impl Answer {
     pub(crate) fn says_when_to_retry(self) -> Self {
         let retry = self.headers.iter().find(|(name, _)| name == "Retry-After");
         let seconds = retry.and_then(|(_, value)| value.parse::<u32>().ok());
-        assert!(seconds.is_some_and(|seconds| seconds >= 1), "no usable Retry-After in {self:?}");
+        assert!(
+            seconds.is_some_and(|seconds| seconds >= 1),
+            "no usable Retry-After in {self:?}"
+        );
         self
     }
 }

@@ -1,4 +1,5 @@
-//! Homes whose topics are at a real Kafka or Pub/Sub, and what readers that are not ours find there.
+//! Homes whose topics are at a real Kafka or Pub/Sub, and what readers that are not ours find
+//! there.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,14 @@ use super::home::Home;
 use super::records::Line;
 
 /// The topics, by the names that the configuration has for them.
-pub(crate) const TOPICS: [&str; 6] = ["events", "metrics", "entities", "services", "healthchecks", "tickets"];
+pub(crate) const TOPICS: [&str; 6] = [
+    "events",
+    "metrics",
+    "entities",
+    "services",
+    "healthchecks",
+    "tickets",
+];
 
 impl Home {
     /// Fills in the tables of all sinks. Which one is used is still to be said.
@@ -22,7 +30,8 @@ impl Home {
 
     /// Events alone go to Kafka, to this topic; all else stays in files.
     pub(crate) fn events_at_kafka(self, bootstrap: &str, name: &str) -> Self {
-        self.set("sink.kafka.bootstrap_servers", bootstrap).topic_at("events", "kafka", name)
+        self.set("sink.kafka.bootstrap_servers", bootstrap)
+            .topic_at("events", "kafka", name)
     }
 
     /// Sets a property of the Kafka client.
@@ -39,14 +48,16 @@ impl Home {
 
     /// One topic goes to this sink, under this name.
     pub(crate) fn topic_at(self, topic: &str, sink: &str, name: &str) -> Self {
-        self.set(&format!("topics.{topic}.sink"), sink).set(&format!("topics.{topic}.name"), name)
+        self.set(&format!("topics.{topic}.sink"), sink)
+            .set(&format!("topics.{topic}.name"), name)
     }
 }
 
 /// A record as a reader finds it, whatever the sink.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Arrived {
-    /// The ordering key, where the backend takes one: Kafka's key, Pub/Sub's ordering key, a line's subject.
+    /// The ordering key, where the backend takes one: Kafka's key, Pub/Sub's ordering key, a
+    /// line's subject.
     pub(crate) key: String,
     /// By their `CloudEvents` names.
     pub(crate) attributes: BTreeMap<String, String>,
@@ -57,8 +68,12 @@ pub(crate) struct Arrived {
 impl Arrived {
     /// The `test_id` that a test put into its record.
     pub(crate) fn test_id(&self) -> String {
-        let record: Value = serde_json::from_slice(&self.data).expect("a record that the tests can read");
-        record["test_id"].as_str().expect("the record's own id").to_owned()
+        let record: Value =
+            serde_json::from_slice(&self.data).expect("a record that the tests can read");
+        record["test_id"]
+            .as_str()
+            .expect("the record's own id")
+            .to_owned()
     }
 }
 
@@ -66,21 +81,31 @@ impl Arrived {
 impl From<kafka::Message> for Arrived {
     fn from(message: kafka::Message) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("a key and headers in UTF-8");
-        let attribute =
-            |(name, value): (String, Vec<u8>)| (attribute(&name, "ce_", "content-type"), text(value));
+        let attribute = |(name, value): (String, Vec<u8>)| {
+            (attribute(&name, "ce_", "content-type"), text(value))
+        };
         let count = message.headers.len();
         let attributes: BTreeMap<_, _> = message.headers.into_iter().map(attribute).collect();
         assert_eq!(attributes.len(), count, "no header twice");
-        Self { key: text(message.key.expect("a key")), attributes, data: message.payload }
+        Self {
+            key: text(message.key.expect("a key")),
+            attributes,
+            data: message.payload,
+        }
     }
 }
 
 /// A reader of the `CloudEvents` Pub/Sub binding, binary mode.
 impl From<pubsub::Message> for Arrived {
     fn from(message: pubsub::Message) -> Self {
-        let attribute = |(name, value): (String, String)| (attribute(&name, "ce-", "Content-Type"), value);
+        let attribute =
+            |(name, value): (String, String)| (attribute(&name, "ce-", "Content-Type"), value);
         let attributes = message.attributes.into_iter().map(attribute).collect();
-        Self { key: message.ordering_key, attributes, data: message.data }
+        Self {
+            key: message.ordering_key,
+            attributes,
+            data: message.data,
+        }
     }
 }
 
@@ -89,8 +114,16 @@ impl From<Line> for Arrived {
     fn from(line: Line) -> Self {
         let text = |value: Value| value.as_str().expect("attributes are texts").to_owned();
         let key = line.attribute("subject").to_owned();
-        let attributes = line.attributes.into_iter().map(|(name, value)| (name, text(value))).collect();
-        Self { key, attributes, data: line.data }
+        let attributes = line
+            .attributes
+            .into_iter()
+            .map(|(name, value)| (name, text(value)))
+            .collect();
+        Self {
+            key,
+            attributes,
+            data: line.data,
+        }
     }
 }
 
@@ -99,17 +132,28 @@ fn attribute(name: &str, prefix: &str, content_type: &str) -> String {
     if name == content_type {
         return "datacontenttype".to_owned();
     }
-    name.strip_prefix(prefix).unwrap_or_else(|| panic!("no attribute of a CloudEvent: {name}")).to_owned()
+    name.strip_prefix(prefix)
+        .unwrap_or_else(|| panic!("no attribute of a CloudEvent: {name}"))
+        .to_owned()
 }
 
 /// All that a Kafka topic holds: partition by partition, oldest first.
 pub(crate) fn read_kafka(kafka: &Kafka, topic: &str) -> Vec<Arrived> {
-    kafka.read_all(topic).into_iter().map(Arrived::from).collect()
+    kafka
+        .read_all(topic)
+        .into_iter()
+        .map(Arrived::from)
+        .collect()
 }
 
-/// What a Pub/Sub topic holds that has not been read before, in the order in which it is handed out.
+/// What a Pub/Sub topic holds that has not been read before, in the order in which it is handed
+/// out.
 pub(crate) fn read_pubsub(pubsub: &PubSub, topic: &str) -> Vec<Arrived> {
-    pubsub.read_all(topic).into_iter().map(Arrived::from).collect()
+    pubsub
+        .read_all(topic)
+        .into_iter()
+        .map(Arrived::from)
+        .collect()
 }
 
 /// The tests' own ids of records.

@@ -12,11 +12,13 @@
 //! {"message":"Data published successfully"}
 //! ```
 //!
-//! Text before the first `###` is commentary. The request is sent as it stands, its head's lines ended by CR LF, with
-//! `Host` and `Content-Length` added where it does not say them. `--- 413 closed` expects the connection to end after
-//! the answer, `either` lets it; with neither word it has to serve another request. Below the status stand headers: `Name: value` exact,
-//! `Name` alone any value, `!Name` absent. The expected body is exact, but for `json: {…}`, compared as JSON with `*`
-//! for any text that is not empty and arrays in any order, and `message: …`, an object whose `message` contains these words in any case.
+//! Text before the first `###` is commentary. The request is sent as it stands, its head's lines
+//! ended by CR LF, with `Host` and `Content-Length` added where it does not say them. `--- 413
+//! closed` expects the connection to end after the answer, `either` lets it; with neither word it
+//! has to serve another request. Below the status stand headers: `Name: value` exact, `Name` alone
+//! any value, `!Name` absent. The expected body is exact, but for `json: {…}`, compared as JSON
+//! with `*` for any text that is not empty and arrays in any order, and `message: …`, an object
+//! whose `message` contains these words in any case.
 
 use std::fmt::Write;
 
@@ -49,7 +51,9 @@ impl Case {
 
     fn parse(text: &str) -> Self {
         let (name, rest) = text.split_once('\n').expect("a case has a request");
-        let (request, answer) = rest.split_once("\n--- ").unwrap_or_else(|| panic!("{name}: no answer"));
+        let (request, answer) = rest
+            .split_once("\n--- ")
+            .unwrap_or_else(|| panic!("{name}: no answer"));
         let (head, body) = request.split_once("\n\n").unwrap_or((request, ""));
         let (status_line, rest) = answer.split_once('\n').unwrap_or((answer, ""));
         let (status, mode) = status_line.split_once(' ').unwrap_or((status_line, "open"));
@@ -67,19 +71,34 @@ impl Case {
             name: name.to_owned(),
             head: head.trim_end().to_owned(),
             body: body.to_owned(),
-            status: status.parse().unwrap_or_else(|_| panic!("{name}: no status")),
+            status: status
+                .parse()
+                .unwrap_or_else(|_| panic!("{name}: no status")),
             after,
-            headers: headers.lines().map(str::to_owned).filter(|line| !line.is_empty()).collect(),
+            headers: headers
+                .lines()
+                .map(str::to_owned)
+                .filter(|line| !line.is_empty())
+                .collect(),
             expected: expected.trim_end().to_owned(),
         }
     }
 
-    /// The request's bytes for each form of its path: as written, and with the trailing slash added or taken away.
+    /// The request's bytes for each form of its path: as written, and with the trailing slash added
+    /// or taken away.
     pub(crate) fn requests(&self, expand: impl Fn(&str) -> Vec<u8>) -> Vec<Vec<u8>> {
         let body = expand(&self.body);
         let (line, headers) = self.head.split_once('\n').unwrap_or((&self.head, ""));
-        let mut head = headers.lines().map(|line| format!("{line}\r\n")).collect::<Vec<_>>().concat();
-        let says = |name: &str| headers.lines().any(|line| line.to_lowercase().starts_with(name));
+        let mut head = headers
+            .lines()
+            .map(|line| format!("{line}\r\n"))
+            .collect::<Vec<_>>()
+            .concat();
+        let says = |name: &str| {
+            headers
+                .lines()
+                .any(|line| line.to_lowercase().starts_with(name))
+        };
         if !says("host:") {
             head.push_str("Host: gateway\r\n");
         }
@@ -109,30 +128,50 @@ impl Case {
                 faults.push(what);
             }
         };
-        fault(answer.status == self.status, format!("status {} instead of {}", answer.status, self.status));
+        fault(
+            answer.status == self.status,
+            format!("status {} instead of {}", answer.status, self.status),
+        );
         for name in ["Set-Cookie", "Location"] {
-            fault(answer.header(name).is_none(), format!("{name} is never sent"));
+            fault(
+                answer.header(name).is_none(),
+                format!("{name} is never sent"),
+            );
         }
         for line in &self.headers {
-            fault(header_holds(answer, line), format!("header does not hold: {line}"));
+            fault(
+                header_holds(answer, line),
+                format!("header does not hold: {line}"),
+            );
         }
         if !self.is_head() {
             fault(
                 answer.header("content-type") == Some("application/json"),
                 "not application/json".to_owned(),
             );
-            fault(self.body_holds(answer), format!("body is not: {}", self.expected));
+            fault(
+                self.body_holds(answer),
+                format!("body is not: {}", self.expected),
+            );
         }
         faults
     }
 
     fn body_holds(&self, answer: &Answer) -> bool {
-        let Ok(actual) = serde_json::from_slice::<Value>(&answer.body) else { return false };
+        let Ok(actual) = serde_json::from_slice::<Value>(&answer.body) else {
+            return false;
+        };
         if let Some(json) = self.expected.strip_prefix("json: ") {
-            return alike(&serde_json::from_str(json).expect("an expected body is JSON"), &actual);
+            return alike(
+                &serde_json::from_str(json).expect("an expected body is JSON"),
+                &actual,
+            );
         }
         if let Some(words) = self.expected.strip_prefix("message:") {
-            let message = actual["message"].as_str().unwrap_or_default().to_lowercase();
+            let message = actual["message"]
+                .as_str()
+                .unwrap_or_default()
+                .to_lowercase();
             return !message.is_empty() && message.contains(words.trim().to_lowercase().as_str());
         }
         answer.text() == self.expected
@@ -163,7 +202,9 @@ fn alike(expected: &Value, actual: &Value) -> bool {
         }
         (Value::Object(expected), Value::Object(actual)) => {
             expected.len() == actual.len()
-                && expected.iter().all(|(key, one)| actual.get(key).is_some_and(|other| alike(one, other)))
+                && expected
+                    .iter()
+                    .all(|(key, one)| actual.get(key).is_some_and(|other| alike(one, other)))
         }
         _ => expected == actual,
     }
@@ -172,11 +213,15 @@ fn alike(expected: &Value, actual: &Value) -> bool {
 /// A request line whose path has the trailing slash that it did not have, or the other way round.
 fn other_path_form(line: &str) -> String {
     let mut parts = line.split(' ');
-    let (Some(method), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
+    let (Some(method), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next())
+    else {
         panic!("not a request line: {line}")
     };
-    let (path, query) =
-        target.split_once('?').map_or((target, String::new()), |(path, query)| (path, format!("?{query}")));
+    let (path, query) = target
+        .split_once('?')
+        .map_or((target, String::new()), |(path, query)| {
+            (path, format!("?{query}"))
+        });
     let path = match path.strip_suffix('/') {
         Some("") => path.to_owned(),
         Some(bare) => bare.to_owned(),

@@ -1,5 +1,5 @@
-//! One TCP connection as a client of the field holds it: sends exact bytes, reads one answer at a time. It never
-//! repairs, repeats or reorders what a test sends.
+//! One TCP connection as a client of the field holds it: sends exact bytes, reads one answer at a
+//! time. It never repairs, repeats or reorders what a test sends.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -9,7 +9,8 @@ use socket2::{Domain, Socket, Type};
 
 use super::answer::Answer;
 
-/// Longer than any deadline in the tests' configurations, so that hitting it means that no answer was coming.
+/// Longer than any deadline in the tests' configurations, so that hitting it means that no answer
+/// was coming.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Connection {
@@ -29,9 +30,14 @@ impl Connection {
 
     /// A connection whose peer address, as the gateway sees it, is `peer`: any of 127.0.0.0/8.
     pub(crate) fn from_peer(address: SocketAddr, peer: IpAddr) -> Self {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::new(peer, 0).into()).expect("a loopback address to call from");
-        socket.connect(&address.into()).expect("the gateway accepts a connection");
+        let socket =
+            Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
+        socket
+            .bind(&SocketAddr::new(peer, 0).into())
+            .expect("a loopback address to call from");
+        socket
+            .connect(&address.into())
+            .expect("the gateway accepts a connection");
         Self::with_stream(socket.into()).expect("a socket takes its options")
     }
 
@@ -49,11 +55,15 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, unread: Vec::new() })
+        Ok(Self {
+            stream,
+            unread: Vec::new(),
+        })
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
-        self.try_send(bytes).expect("the gateway reads what is sent");
+        self.try_send(bytes)
+            .expect("the gateway reads what is sent");
         self
     }
 
@@ -63,7 +73,9 @@ impl Connection {
 
     /// Reads the next final answer; interim ones (1xx) are counted in it.
     pub(crate) fn answer(&mut self) -> Answer {
-        self.try_answer().expect("an answer").expect("an answer, not the end of the connection")
+        self.try_answer()
+            .expect("an answer")
+            .expect("an answer, not the end of the connection")
     }
 
     /// The next answer to a HEAD request, whose body is not sent whatever its headers say.
@@ -75,7 +87,9 @@ impl Connection {
 
     /// `None` where the gateway ended the connection before an answer began.
     pub(crate) fn try_answer(&mut self) -> io::Result<Option<Answer>> {
-        let Some((mut answer, interim)) = self.head()? else { return Ok(None) };
+        let Some((mut answer, interim)) = self.head()? else {
+            return Ok(None);
+        };
         answer.interim = interim;
         answer.body = self.body(&answer)?;
         Ok(Some(answer))
@@ -88,7 +102,11 @@ impl Connection {
                     break at;
                 }
                 if self.fill()? == 0 {
-                    return if self.unread.is_empty() { Ok(None) } else { Err(torn("in an answer's head")) };
+                    return if self.unread.is_empty() {
+                        Ok(None)
+                    } else {
+                        Err(torn("in an answer's head"))
+                    };
                 }
             };
             let head: Vec<u8> = self.unread.drain(..end + 4).collect();
@@ -118,7 +136,8 @@ impl Connection {
         let mut body = Vec::new();
         loop {
             let line = self.line()?;
-            let size = usize::from_str_radix(line.trim(), 16).expect("a chunk's size is hexadecimal");
+            let size =
+                usize::from_str_radix(line.trim(), 16).expect("a chunk's size is hexadecimal");
             body.extend(self.take(size)?);
             self.line()?;
             if size == 0 {
@@ -162,54 +181,82 @@ impl Connection {
             && matches!(self.try_answer(), Ok(Some(answer)) if answer.status == 200)
     }
 
-    /// Whether the gateway ends the connection in order (no reset, no further byte) before `within` is over.
+    /// Whether the gateway ends the connection in order (no reset, no further byte) before `within`
+    /// is over.
     pub(crate) fn ends(&mut self, within: Duration) -> bool {
-        self.stream.set_read_timeout(Some(within)).expect("a socket takes its options");
+        self.stream
+            .set_read_timeout(Some(within))
+            .expect("a socket takes its options");
         let ended = self.unread.is_empty() && matches!(self.fill(), Ok(0));
-        self.stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes its options");
+        self.stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a socket takes its options");
         ended
     }
 
     /// Whether any byte has come, an interim answer's for one. Takes none away.
     pub(crate) fn has_begun_to_answer(&self) -> bool {
-        self.stream.set_nonblocking(true).expect("a socket takes its options");
+        self.stream
+            .set_nonblocking(true)
+            .expect("a socket takes its options");
         let begun = !self.unread.is_empty() || matches!(self.stream.peek(&mut [0]), Ok(1));
-        self.stream.set_nonblocking(false).expect("a socket takes its options");
+        self.stream
+            .set_nonblocking(false)
+            .expect("a socket takes its options");
         begun
     }
 
     /// Whether nothing has come, neither a byte nor an end. Takes nothing away.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.stream.set_nonblocking(true).expect("a socket takes its options");
+        self.stream
+            .set_nonblocking(true)
+            .expect("a socket takes its options");
         let peeked = self.stream.peek(&mut [0]).map_err(|error| error.kind());
-        self.stream.set_nonblocking(false).expect("a socket takes its options");
+        self.stream
+            .set_nonblocking(false)
+            .expect("a socket takes its options");
         self.unread.is_empty() && peeked == Err(io::ErrorKind::WouldBlock)
     }
 
     /// How long sending and reading may take from now on.
     pub(crate) fn set_patience(&mut self, patience: Duration) {
-        self.stream.set_read_timeout(Some(patience)).expect("a socket takes its options");
-        self.stream.set_write_timeout(Some(patience)).expect("a socket takes its options");
+        self.stream
+            .set_read_timeout(Some(patience))
+            .expect("a socket takes its options");
+        self.stream
+            .set_write_timeout(Some(patience))
+            .expect("a socket takes its options");
     }
 
     /// Says that nothing more will be sent, and goes on reading.
     pub(crate) fn finish_sending(&mut self) {
-        self.stream.shutdown(std::net::Shutdown::Write).expect("the connection stands");
+        self.stream
+            .shutdown(std::net::Shutdown::Write)
+            .expect("the connection stands");
     }
 }
 
 /// A socket with the smallest window that the system gives.
 pub(crate) fn narrow(address: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
-    socket.set_recv_buffer_size(1).expect("a socket takes its options");
-    socket.connect(&address.into()).expect("the gateway accepts a connection");
+    socket
+        .set_recv_buffer_size(1)
+        .expect("a socket takes its options");
+    socket
+        .connect(&address.into())
+        .expect("the gateway accepts a connection");
     socket.into()
 }
 
 fn torn(place: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, format!("the connection ended {place}"))
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        format!("the connection ended {place}"),
+    )
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
 }

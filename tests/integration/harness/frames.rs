@@ -1,4 +1,5 @@
-//! HTTP/2 by hand (RFC 9113): frames as a test writes them, whatever the rules say, and the frames that come back.
+//! HTTP/2 by hand (RFC 9113): frames as a test writes them, whatever the rules say, and the frames
+//! that come back.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -28,19 +29,32 @@ pub(crate) struct Frame {
 
 impl Frame {
     pub(crate) fn new(kind: u8, flags: u8, stream: u32, payload: impl Into<Vec<u8>>) -> Self {
-        Self { kind, flags, stream, payload: payload.into() }
+        Self {
+            kind,
+            flags,
+            stream,
+            payload: payload.into(),
+        }
     }
 
     /// The whole head of a request.
     pub(crate) fn headers(stream: u32, fields: &[(&str, &str)], end: bool) -> Self {
-        let flags = if end { END_HEADERS | END_STREAM } else { END_HEADERS };
+        let flags = if end {
+            END_HEADERS | END_STREAM
+        } else {
+            END_HEADERS
+        };
         Self::new(HEADERS, flags, stream, header_block(fields))
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let length = u32::try_from(self.payload.len()).expect("a short payload");
-        let head =
-            [&length.to_be_bytes()[1..], &[self.kind, self.flags], &self.stream.to_be_bytes()].concat();
+        let head = [
+            &length.to_be_bytes()[1..],
+            &[self.kind, self.flags],
+            &self.stream.to_be_bytes(),
+        ]
+        .concat();
         [&head, &*self.payload].concat()
     }
 
@@ -96,8 +110,10 @@ impl Frames {
             .iter()
             .flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat())
             .collect();
-        self.send_bytes(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("the gateway reads");
-        self.send(&Frame::new(SETTINGS, 0, 0, payload)).expect("the gateway reads");
+        self.send_bytes(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            .expect("the gateway reads");
+        self.send(&Frame::new(SETTINGS, 0, 0, payload))
+            .expect("the gateway reads");
         self
     }
 
@@ -107,7 +123,9 @@ impl Frames {
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
         stream.set_write_timeout(Some(PATIENCE)).ok()?;
         let mut frames = Self(stream);
-        frames.send_bytes(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").ok()?;
+        frames
+            .send_bytes(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            .ok()?;
         frames.send(&Frame::new(SETTINGS, 0, 0, [])).ok()?;
         Some(frames)
     }
@@ -118,9 +136,15 @@ impl Frames {
     }
 
     fn with_stream(stream: TcpStream) -> Self {
-        stream.set_nodelay(true).expect("a socket takes its options");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes its options");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a socket takes its options");
+        stream
+            .set_nodelay(true)
+            .expect("a socket takes its options");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a socket takes its options");
+        stream
+            .set_write_timeout(Some(PATIENCE))
+            .expect("a socket takes its options");
         Self(stream)
     }
 
@@ -140,14 +164,21 @@ impl Frames {
         let mut payload = vec![0; length as usize];
         self.0.read_exact(&mut payload)?;
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        Ok(Frame { kind: head[3], flags: head[4], stream, payload })
+        Ok(Frame {
+            kind: head[3],
+            flags: head[4],
+            stream,
+            payload,
+        })
     }
 
     /// The next frame of this kind, others passed over.
     #[track_caller]
     pub(crate) fn find(&mut self, kind: u8) -> Frame {
         loop {
-            let frame = self.next().unwrap_or_else(|error| panic!("no frame of kind {kind}: {error}"));
+            let frame = self
+                .next()
+                .unwrap_or_else(|error| panic!("no frame of kind {kind}: {error}"));
             if frame.kind == kind {
                 return frame;
             }
@@ -176,14 +207,22 @@ impl Frames {
 
     /// How long sending and reading may take from now on.
     pub(crate) fn set_patience(&mut self, patience: Duration) {
-        self.0.set_read_timeout(Some(patience)).expect("a socket takes its options");
-        self.0.set_write_timeout(Some(patience)).expect("a socket takes its options");
+        self.0
+            .set_read_timeout(Some(patience))
+            .expect("a socket takes its options");
+        self.0
+            .set_write_timeout(Some(patience))
+            .expect("a socket takes its options");
     }
 
-    /// Reads to the connection's end, or for as long as something comes; the error codes of the GOAWAY frames.
+    /// Reads to the connection's end, or for as long as something comes; the error codes of the
+    /// GOAWAY frames.
     pub(crate) fn codes(&mut self) -> Vec<u32> {
         let frames = std::iter::from_fn(|| self.next().ok());
-        frames.filter(|frame| frame.kind == GOAWAY).map(|frame| frame.error_code()).collect()
+        frames
+            .filter(|frame| frame.kind == GOAWAY)
+            .map(|frame| frame.error_code())
+            .collect()
     }
 
     /// A second handle, to read while the first one writes.

@@ -1,5 +1,5 @@
-//! A running gateway: inside this process, where only its answers matter, or as the real program, where its exit,
-//! its signals or its death do. Dropping it ends it, in a test that panics too.
+//! A running gateway: inside this process, where only its answers matter, or as the real program,
+//! where its exit, its signals or its death do. Dropping it ends it, in a test that panics too.
 
 use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -54,14 +54,22 @@ impl Home {
 
     /// As `start`, with every topic on a sink that does as the test says.
     pub(crate) fn start_with(&self, sink: &ScriptedSink) -> Gateway {
-        let backend = Arc::new(Backend { name: "file", sink: Box::new(sink.clone()) });
+        let backend = Arc::new(Backend {
+            name: "file",
+            sink: Box::new(sink.clone()),
+        });
         let backends = Backends::from([(SinkKind::File, backend)]);
-        self.run_inside(iem_gateway::Gateway::open_with_sinks(&self.load(), backends))
+        self.run_inside(iem_gateway::Gateway::open_with_sinks(
+            &self.load(),
+            backends,
+        ))
     }
 
     fn load(&self) -> Config {
         let loaded = config::load(Some(&self.config()), None);
-        loaded.unwrap_or_else(|error| panic!("no configuration: {error}")).config
+        loaded
+            .unwrap_or_else(|error| panic!("no configuration: {error}"))
+            .config
     }
 
     fn run_inside(&self, opened: Result<iem_gateway::Gateway, StartError>) -> Gateway {
@@ -75,8 +83,18 @@ impl Home {
                 let _ = stopped.await;
             })
         });
-        let running = Running::Inside { stop: Some(stop), thread: Some(thread), reload };
-        Gateway { home: self.clone(), address, admin, running, alice: OnceLock::new() }
+        let running = Running::Inside {
+            stop: Some(stop),
+            thread: Some(thread),
+            reload,
+        };
+        Gateway {
+            home: self.clone(),
+            address,
+            admin,
+            running,
+            alice: OnceLock::new(),
+        }
     }
 
     /// Starts the real program, and waits until it answers.
@@ -95,14 +113,16 @@ impl Home {
         gateway
     }
 
-    /// Starts the real program, and waits for nothing: a test that does by itself speaks to it as only it can.
+    /// Starts the real program, and waits for nothing: a test that does by itself speaks to it as
+    /// only it can.
     pub(crate) fn spawn_without_waiting(&self) -> Gateway {
         let mut command = self.program();
         command.arg("serve");
         self.launch_configured(command)
     }
 
-    /// As `spawn`, by a command which ends in running the program; `--config FILE` is added to its arguments.
+    /// As `spawn`, by a command which ends in running the program; `--config FILE` is added to its
+    /// arguments.
     pub(crate) fn spawn_by(&self, command: Command) -> Gateway {
         let mut gateway = self.launch_configured(command);
         gateway.wait_until(answers);
@@ -111,13 +131,16 @@ impl Home {
 
     fn launch_configured(&self, mut command: Command) -> Gateway {
         let (address, admin) = (free_address(), free_address());
-        let home =
-            self.clone().set("server.listen", address.to_string()).set("admin.listen", admin.to_string());
+        let home = self
+            .clone()
+            .set("server.listen", address.to_string())
+            .set("admin.listen", admin.to_string());
         command.arg("--config").arg(home.config());
         home.launch(command, address, admin)
     }
 
-    /// Starts the real program without a configuration file; only its addresses are other than the defaults.
+    /// Starts the real program without a configuration file; only its addresses are other than the
+    /// defaults.
     pub(crate) fn spawn_on_defaults(&self) -> Gateway {
         let (address, admin) = (free_address(), free_address());
         let mut command = self.program();
@@ -129,12 +152,26 @@ impl Home {
     }
 
     fn launch(&self, mut command: Command, address: SocketAddr, admin: SocketAddr) -> Gateway {
-        let log = File::options().create(true).append(true).open(self.path("log")).expect("a log file");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("log"))
+            .expect("a log file");
         let output = log.try_clone().expect("a file's handle");
-        let child =
-            command.stdin(Stdio::null()).stdout(output).stderr(log).spawn().expect("the program starts");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(log)
+            .spawn()
+            .expect("the program starts");
         let running = Running::Program(child);
-        Gateway { home: self.clone(), address, admin, running, alice: OnceLock::new() }
+        Gateway {
+            home: self.clone(),
+            address,
+            admin,
+            running,
+            alice: OnceLock::new(),
+        }
     }
 }
 
@@ -143,7 +180,11 @@ impl Gateway {
         let late = Instant::now() + PATIENCE;
         while !started(self.address) {
             let ended = self.child().try_wait().expect("a child's state");
-            assert!(ended.is_none() && Instant::now() < late, "no start ({ended:?}):\n{}", self.log());
+            assert!(
+                ended.is_none() && Instant::now() < late,
+                "no start ({ended:?}):\n{}",
+                self.log()
+            );
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -158,7 +199,9 @@ impl Gateway {
     }
 
     pub(crate) fn send_from(&self, peer: [u8; 4], request: &Request) -> Answer {
-        Connection::from_peer(self.address, IpAddr::from(peer)).send(request.bytes()).answer()
+        Connection::from_peer(self.address, IpAddr::from(peer))
+            .send(request.bytes())
+            .answer()
     }
 
     pub(crate) fn log_in(&self, email: &str, password: &str) -> Answer {
@@ -167,7 +210,9 @@ impl Gateway {
 
     /// An access token of a user of the tests' directory, by the part of the email before the `@`.
     pub(crate) fn token(&self, user: &str) -> String {
-        self.log_in(email(user), &format!("{user}-password")).expect(200).access_token()
+        self.log_in(email(user), &format!("{user}-password"))
+            .expect(200)
+            .access_token()
     }
 
     /// Publishes as alice, who belongs to the customer `acme`.
@@ -183,7 +228,9 @@ impl Gateway {
 
     /// An answer of the admin listener.
     pub(crate) fn admin(&self, path: &str) -> Answer {
-        Connection::open(self.admin).send(super::request::get(path).bytes()).answer()
+        Connection::open(self.admin)
+            .send(super::request::get(path).bytes())
+            .answer()
     }
 
     /// The sum of a metric's samples whose labels contain all of `labels`.
@@ -201,10 +248,15 @@ impl Gateway {
     pub(crate) fn reached(&self, limit: &str) -> u64 {
         let label = format!("limit=\"{limit}\"");
         let page = self.admin("/metrics").text();
-        let line =
-            page.lines().find(|line| line.starts_with("iem_gateway_limits_total") && line.contains(&label));
-        let count = line.and_then(|line| line.rsplit_once(' ')).map(|(_, count)| count.parse());
-        count.unwrap_or_else(|| panic!("no {limit} among the limits")).expect("a count")
+        let line = page
+            .lines()
+            .find(|line| line.starts_with("iem_gateway_limits_total") && line.contains(&label));
+        let count = line
+            .and_then(|line| line.rsplit_once(' '))
+            .map(|(_, count)| count.parse());
+        count
+            .unwrap_or_else(|| panic!("no {limit} among the limits"))
+            .expect("a count")
     }
 
     /// Waits until clients have reached a limit so often.
@@ -218,7 +270,12 @@ impl Gateway {
     #[track_caller]
     pub(crate) fn await_answers(&self, status: u16, count: u32) {
         let label = format!("status=\"{status}\"");
-        let answers = || self.metric("iem_gateway_requests_total", &["endpoint=\"events\"", &label]);
+        let answers = || {
+            self.metric(
+                "iem_gateway_requests_total",
+                &["endpoint=\"events\"", &label],
+            )
+        };
         let goal = answers() + f64::from(count);
         eventually(AMPLE, "so many answers", || answers() >= goal);
     }
@@ -252,20 +309,29 @@ impl Gateway {
             if let Some(status) = self.child().try_wait().expect("a child's state") {
                 return status;
             }
-            assert!(Instant::now() < late, "the program does not end:\n{}", self.log());
+            assert!(
+                Instant::now() < late,
+                "the program does not end:\n{}",
+                self.log()
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// Has a gateway inside this process read the directory again: when this returns, what is in the file holds.
+    /// Has a gateway inside this process read the directory again: when this returns, what is in
+    /// the file holds.
     pub(crate) fn reload(&self) {
-        let Running::Inside { reload, .. } = &self.running else { panic!("this gateway is a program") };
+        let Running::Inside { reload, .. } = &self.running else {
+            panic!("this gateway is a program")
+        };
         reload.lock().expect("no reload has panicked")();
     }
 
     /// Tells a gateway inside this process to stop, and does not wait for it.
     pub(crate) fn begin_stop(&mut self) {
-        let Running::Inside { stop, .. } = &mut self.running else { panic!("this gateway is a program") };
+        let Running::Inside { stop, .. } = &mut self.running else {
+            panic!("this gateway is a program")
+        };
         drop(stop.take());
     }
 
@@ -289,9 +355,17 @@ impl Gateway {
 
     /// The most memory that the program has held resident, in bytes.
     pub(crate) fn peak_memory(&mut self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the process stands");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak of memory");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a size in kB") * 1024
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the process stands");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .expect("a peak of memory");
+        line.trim()
+            .trim_end_matches(" kB")
+            .parse::<u64>()
+            .expect("a size in kB")
+            * 1024
     }
 }
 
@@ -332,8 +406,8 @@ pub(crate) fn email(user: &str) -> &'static str {
     }
 }
 
-/// An address for the program to listen on. Ports below the system's ephemeral range, so that no test's outgoing
-/// connection takes one between this look and the program's start.
+/// An address for the program to listen on. Ports below the system's ephemeral range, so that no
+/// test's outgoing connection takes one between this look and the program's start.
 pub(crate) fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let offset = u16::try_from(std::process::id() % 10_000).expect("below 10,000");

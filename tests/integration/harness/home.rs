@@ -1,5 +1,5 @@
-//! A gateway's folder: its configuration, directory, keys and data, all under a folder of its own that goes away
-//! with the last handle. Nothing in it is shared with another test.
+//! A gateway's folder: its configuration, directory, keys and data, all under a folder of its own
+//! that goes away with the last handle. Nothing in it is shared with another test.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +29,8 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// A folder with the tests' directory and a configuration which writes to files under it, and has any free ports.
+    /// A folder with the tests' directory and a configuration which writes to files under it, and
+    /// has any free ports.
     pub(crate) fn new() -> Self {
         let home = Self::empty()
             .set("server.listen", "127.0.0.1:0")
@@ -46,7 +47,8 @@ impl Home {
     /// Serves HTTPS with this certificate.
     pub(crate) fn with_tls(self, identity: &Identity) -> Self {
         self.write_identity("tls", identity);
-        self.set("server.tls.certificate", "tls.pem").set("server.tls.key", "tls.key")
+        self.set("server.tls.certificate", "tls.pem")
+            .set("server.tls.key", "tls.key")
     }
 
     /// Writes a certificate and its key as `name.pem` and `name.key`.
@@ -57,25 +59,45 @@ impl Home {
 
     /// A folder with nothing in it.
     pub(crate) fn empty() -> Self {
-        let folder =
-            tempfile::Builder::new().prefix("iem-gateway-test-").tempdir().expect("a temporary folder");
-        Self { folder: Arc::new(folder), settings: BTreeMap::new() }
+        let folder = tempfile::Builder::new()
+            .prefix("iem-gateway-test-")
+            .tempdir()
+            .expect("a temporary folder");
+        Self {
+            folder: Arc::new(folder),
+            settings: BTreeMap::new(),
+        }
     }
 
     /// Sets one configuration key, `section.key`, and writes the configuration anew.
     pub(crate) fn set(mut self, key: &str, value: impl Into<toml::Value>) -> Self {
         self.settings.insert(key.to_owned(), value.into());
-        let lines = self.settings.iter().map(|(key, value)| format!("{key} = {value}\n"));
+        let lines = self
+            .settings
+            .iter()
+            .map(|(key, value)| format!("{key} = {value}\n"));
         self.write("gateway.toml", lines.collect::<Vec<_>>().concat());
         self
     }
 
     /// All that a request waits for takes so little that its whole time can be 8 s.
     pub(crate) fn with_short_times(self) -> Self {
-        let topics = ["events", "metrics", "entities", "services", "healthchecks", "tickets"];
+        let topics = [
+            "events",
+            "metrics",
+            "entities",
+            "services",
+            "healthchecks",
+            "tickets",
+        ];
         let deadline = |home: Self, topic| home.set(&format!("topics.{topic}.deadline"), "1s");
-        let home = self.set("server.header_timeout", "1s").set("server.body_timeout", "1s");
-        topics.into_iter().fold(home, deadline).set("server.request_timeout", "8s")
+        let home = self
+            .set("server.header_timeout", "1s")
+            .set("server.body_timeout", "1s");
+        topics
+            .into_iter()
+            .fold(home, deadline)
+            .set("server.request_timeout", "8s")
     }
 
     /// Changes the directory file before the start, or behind a running gateway's back.
@@ -112,7 +134,8 @@ impl Home {
             .mode(0o600)
             .open(self.path(name))
             .expect("a new file");
-        file.write_all(bytes).expect("a file in the test's own folder");
+        file.write_all(bytes)
+            .expect("a file in the test's own folder");
     }
 
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
@@ -155,7 +178,11 @@ impl Home {
             .spawn()
             .expect("the program starts");
         // A program which reads no input may have closed it already.
-        let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+        let _ = child
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(input.as_bytes());
         child.wait_with_output().expect("the program ends")
     }
 
@@ -173,5 +200,9 @@ fn hash(password: &str) -> String {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into(password.as_bytes(), salt, &mut hash)
         .expect("a hash");
-    format!("$argon2id$v=19$m=8,t=1,p=1${}${}", STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash))
+    format!(
+        "$argon2id$v=19$m=8,t=1,p=1${}${}",
+        STANDARD_NO_PAD.encode(salt),
+        STANDARD_NO_PAD.encode(hash)
+    )
 }

@@ -1,4 +1,5 @@
-//! A client that keeps the rules of HTTP/2: the requests that the tests write for HTTP/1.1, said in HTTP/2.
+//! A client that keeps the rules of HTTP/2: the requests that the tests write for HTTP/1.1, said in
+//! HTTP/2.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,9 +26,14 @@ pub(crate) struct Http2 {
 
 impl Http2 {
     pub(crate) fn open(address: SocketAddr) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let sender = runtime.block_on(async {
-            let stream = TcpStream::connect(address).await.expect("the gateway accepts a connection");
+            let stream = TcpStream::connect(address)
+                .await
+                .expect("the gateway accepts a connection");
             let (sender, connection) = h2::client::handshake(stream).await.expect("a preface");
             tokio::spawn(connection);
             sender
@@ -38,7 +44,9 @@ impl Http2 {
     /// Sends a request that is written for HTTP/1.1, and reads its answer.
     #[track_caller]
     pub(crate) fn send(&self, request: impl AsRef<[u8]>) -> Answer {
-        self.try_send(request.as_ref()).expect("it can be said in HTTP/2").expect("an answer")
+        self.try_send(request.as_ref())
+            .expect("it can be said in HTTP/2")
+            .expect("an answer")
     }
 
     /// As `send`; none where the request cannot be said in HTTP/2.
@@ -59,9 +67,14 @@ impl Http2 {
             let (request, body) = translate(request).expect("it can be said in HTTP/2");
             self.exchange(request, body)
         });
-        let all = async { tokio::time::timeout(PATIENCE, futures_util::future::join_all(exchanges)).await };
+        let all = async {
+            tokio::time::timeout(PATIENCE, futures_util::future::join_all(exchanges)).await
+        };
         let answers = self.runtime.block_on(all).expect("answers in time");
-        answers.into_iter().map(|answer| answer.expect("an answer")).collect()
+        answers
+            .into_iter()
+            .map(|answer| answer.expect("an answer"))
+            .collect()
     }
 
     async fn exchange(&self, request: Request<()>, body: Bytes) -> Result<Answer, h2::Error> {
@@ -79,22 +92,38 @@ impl Http2 {
             body.extend_from_slice(&chunk);
         }
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-        Ok(Answer { version: "HTTP/2".to_owned(), status: head.status.as_u16(), headers, body, interim: 0 })
+        let headers = head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), text(value)))
+            .collect();
+        Ok(Answer {
+            version: "HTTP/2".to_owned(),
+            status: head.status.as_u16(),
+            headers,
+            body,
+            interim: 0,
+        })
     }
 }
 
 /// A request in HTTP/2; none where its framing or its target is of HTTP/1.1 alone.
 fn translate(request: &[u8]) -> Option<(Request<()>, Bytes)> {
-    let end = request.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let end = request
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")?;
     let (head, body) = (&request[..end], &request[end + 4..]);
-    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut lines = head
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let mut first = std::str::from_utf8(lines.next()?).ok()?.split(' ');
     let (method, target) = (first.next()?, first.next()?);
     if !target.starts_with('/') {
         return None;
     }
-    let mut builder = Request::builder().method(method).uri(format!("http://gateway{target}"));
+    let mut builder = Request::builder()
+        .method(method)
+        .uri(format!("http://gateway{target}"));
     for line in lines {
         let colon = line.iter().position(|byte| *byte == b':')?;
         let name = HeaderName::from_bytes(&line[..colon]).ok()?;

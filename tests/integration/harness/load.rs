@@ -1,4 +1,5 @@
-//! Clients that publish without pause, each record with an id of its own, and keep account of what was answered.
+//! Clients that publish without pause, each record with an id of its own, and keep account of what
+//! was answered.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
@@ -36,8 +37,8 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Lets `clients` publish events of `padding` bytes and some to `address`, with ids that begin with `label`. The
-    /// records of one client share an ordering key, and their ids rise.
+    /// Lets `clients` publish events of `padding` bytes and some to `address`, with ids that begin
+    /// with `label`. The records of one client share an ordering key, and their ids rise.
     pub(crate) fn start(
         address: SocketAddr,
         token: &str,
@@ -48,8 +49,8 @@ impl Load {
         Self::start_with_pauses(address, token, label, clients, padding, Duration::ZERO)
     }
 
-    /// As [`start`](Self::start), with a pause of every client after each answer, so that it is not the clients that
-    /// keep the machine busy.
+    /// As [`start`](Self::start), with a pause of every client after each answer, so that it is not
+    /// the clients that keep the machine busy.
     pub(crate) fn start_with_pauses(
         address: SocketAddr,
         token: &str,
@@ -61,7 +62,11 @@ impl Load {
         let stop = Arc::new(AtomicBool::new(false));
         let clients = (0..clients)
             .map(|client| {
-                let (stop, token, name) = (Arc::clone(&stop), token.to_owned(), format!("{label}-{client}"));
+                let (stop, token, name) = (
+                    Arc::clone(&stop),
+                    token.to_owned(),
+                    format!("{label}-{client}"),
+                );
                 thread::spawn(move || publish(address, &token, &name, padding, pause, &stop))
             })
             .collect();
@@ -124,7 +129,10 @@ fn publish(
         } else {
             thread::sleep(pause.max(PAUSE_REFUSED));
         }
-        if answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+        if answer
+            .header("connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        {
             connection = None;
         }
     }
@@ -141,8 +149,8 @@ impl Ledger {
         }
     }
 
-    /// Fails the test unless every record answered 200 is among `lines`, none stands there twice, and each client's
-    /// stand in the order in which it sent them.
+    /// Fails the test unless every record answered 200 is among `lines`, none stands there twice,
+    /// and each client's stand in the order in which it sent them.
     pub(crate) fn check_against(&self, lines: &[Line]) {
         let ids: Vec<_> = lines.iter().map(Line::test_id).collect();
         self.all_there(&ids);
@@ -153,21 +161,38 @@ impl Ledger {
     /// Fails the test unless every record answered 200 is among `ids`.
     pub(crate) fn all_there(&self, ids: &[String]) {
         let there: HashSet<_> = ids.iter().collect();
-        let lost: Vec<_> = self.published.iter().filter(|id| !there.contains(id)).collect();
+        let lost: Vec<_> = self
+            .published
+            .iter()
+            .filter(|id| !there.contains(id))
+            .collect();
         let (count, of) = (lost.len(), self.published.len());
-        assert!(lost.is_empty(), "{count} of {of} answered 200 are lost: {lost:?}");
+        assert!(
+            lost.is_empty(),
+            "{count} of {of} answered 200 are lost: {lost:?}"
+        );
     }
 
-    /// Fails the test unless each client's records answered 200 stand in the order in which it sent them. Where one
-    /// stands several times, its first place counts: before it is answered, nothing later of its client is sent.
+    /// Fails the test unless each client's records answered 200 stand in the order in which it sent
+    /// them. Where one stands several times, its first place counts: before it is answered,
+    /// nothing later of its client is sent.
     pub(crate) fn in_order(&self, ids: &[String]) {
         let mut places = HashMap::new();
         for (place, id) in ids.iter().enumerate() {
             places.entry(id).or_insert(place);
         }
-        for pair in self.published.windows(2).filter(|pair| client(&pair[0]) == client(&pair[1])) {
+        for pair in self
+            .published
+            .windows(2)
+            .filter(|pair| client(&pair[0]) == client(&pair[1]))
+        {
             let (first, second) = (places.get(&pair[0]), places.get(&pair[1]));
-            assert!(first < second, "{} stands at {first:?}, {} at {second:?}", pair[0], pair[1]);
+            assert!(
+                first < second,
+                "{} stands at {first:?}, {} at {second:?}",
+                pair[0],
+                pair[1]
+            );
         }
     }
 
@@ -175,15 +200,29 @@ impl Ledger {
     pub(crate) fn none_twice(&self, ids: &[String]) {
         let mut seen = HashSet::new();
         let twice: Vec<_> = ids.iter().filter(|id| !seen.insert(*id)).collect();
-        assert!(twice.is_empty(), "{} answered 200; found more than once: {twice:?}", self.published.len());
+        assert!(
+            twice.is_empty(),
+            "{} answered 200; found more than once: {twice:?}",
+            self.published.len()
+        );
     }
 
-    /// Fails the test unless each record was answered, 200 or 503, within `deadline` and some grace.
+    /// Fails the test unless each record was answered, 200 or 503, within `deadline` and some
+    /// grace.
     pub(crate) fn answered_within(&self, deadline: Duration) {
         assert_eq!(self.unanswered, 0, "{:?}", self.answers);
-        assert!(self.answers.keys().all(|status| matches!(status, 200 | 503)), "{:?}", self.answers);
+        assert!(
+            self.answers
+                .keys()
+                .all(|status| matches!(status, 200 | 503)),
+            "{:?}",
+            self.answers
+        );
         let slowest = self.waits.iter().max();
-        assert!(slowest < Some(&(deadline + GRACE)), "{slowest:?} of {deadline:?}");
+        assert!(
+            slowest < Some(&(deadline + GRACE)),
+            "{slowest:?} of {deadline:?}"
+        );
     }
 
     /// What half of the answers took at most.

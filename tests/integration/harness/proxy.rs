@@ -13,7 +13,11 @@ pub(crate) fn proxy_header(client: &str) -> Vec<u8> {
         IpAddr::V4(address) => (0x11, [address.octets(), [192, 0, 2, 255]].concat()),
         IpAddr::V6(address) => (0x21, [address.octets(), [0xfe; 16]].concat()),
     };
-    header(0x21, family, &[&addresses[..], &client.port().to_be_bytes(), &[1, 187]].concat())
+    header(
+        0x21,
+        family,
+        &[&addresses[..], &client.port().to_be_bytes(), &[1, 187]].concat(),
+    )
 }
 
 /// What a proxy begins a connection of its own with.
@@ -23,11 +27,17 @@ pub(crate) fn proxy_header_local() -> Vec<u8> {
 
 fn header(version: u8, family: u8, rest: &[u8]) -> Vec<u8> {
     let length = u16::try_from(rest.len()).expect("16 bits");
-    [b"\r\n\r\n\0\r\nQUIT\n", &[version, family][..], &length.to_be_bytes(), rest].concat()
+    [
+        b"\r\n\r\n\0\r\nQUIT\n",
+        &[version, family][..],
+        &length.to_be_bytes(),
+        rest,
+    ]
+    .concat()
 }
 
-/// Forwards connections to `gateway` from the address `own`, each begun with `header`. Its threads end with their
-/// connections; the one that accepts ends with the process.
+/// Forwards connections to `gateway` from the address `own`, each begun with `header`. Its threads
+/// end with their connections; the one that accepts ends with the process.
 pub(crate) fn start_proxy(gateway: SocketAddr, own: IpAddr, header: Vec<u8>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("a bound address");
@@ -37,7 +47,10 @@ pub(crate) fn start_proxy(gateway: SocketAddr, own: IpAddr, header: Vec<u8>) -> 
             server.send(&header);
             let server = server.into_stream();
             for (from, to) in [(&client, &server), (&server, &client)] {
-                let (from, to) = (from.try_clone().expect("a handle"), to.try_clone().expect("a handle"));
+                let (from, to) = (
+                    from.try_clone().expect("a handle"),
+                    to.try_clone().expect("a handle"),
+                );
                 thread::spawn(move || forward(from, to));
             }
         }

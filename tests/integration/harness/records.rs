@@ -1,5 +1,6 @@
-//! Reads a topic's files as any reader would, by the rule of the file sink's layout, and nothing of the sink's own
-//! code: all `*.ndjson` and `*.ndjson.zst` in name order; where both names of one stem stand, the plain one.
+//! Reads a topic's files as any reader would, by the rule of the file sink's layout, and nothing of
+//! the sink's own code: all `*.ndjson` and `*.ndjson.zst` in name order; where both names of one
+//! stem stand, the plain one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,14 +23,27 @@ pub(crate) struct Line {
 
 impl Line {
     fn parse(line: &[u8], path: &Path) -> Self {
-        let members: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(line).unwrap_or_else(|error| {
-            panic!("a torn line in {} ({error}): {}", path.display(), String::from_utf8_lossy(line))
-        });
-        let data = members.get("data").expect("a line has data").get().as_bytes().to_vec();
+        let members: BTreeMap<String, Box<RawValue>> =
+            serde_json::from_slice(line).unwrap_or_else(|error| {
+                panic!(
+                    "a torn line in {} ({error}): {}",
+                    path.display(),
+                    String::from_utf8_lossy(line)
+                )
+            });
+        let data = members
+            .get("data")
+            .expect("a line has data")
+            .get()
+            .as_bytes()
+            .to_vec();
         let attributes = members.into_iter().filter(|(name, _)| name != "data");
-        let attributes =
-            attributes.map(|(name, raw)| (name, serde_json::from_str(raw.get()).expect("an attribute")));
-        Self { attributes: attributes.collect(), data }
+        let attributes = attributes
+            .map(|(name, raw)| (name, serde_json::from_str(raw.get()).expect("an attribute")));
+        Self {
+            attributes: attributes.collect(),
+            data,
+        }
     }
 
     /// The record, parsed. Fails on what `serde_json` cannot hold, such as numbers beyond an `f64`.
@@ -40,7 +54,8 @@ impl Line {
     /// An attribute's text.
     #[track_caller]
     pub(crate) fn attribute(&self, name: &str) -> &str {
-        self.optional(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.attributes))
+        self.optional(name)
+            .unwrap_or_else(|| panic!("no {name} in {:?}", self.attributes))
     }
 
     pub(crate) fn optional(&self, name: &str) -> Option<&str> {
@@ -49,7 +64,10 @@ impl Line {
 
     /// The `test_id` that a test put into its record.
     pub(crate) fn test_id(&self) -> String {
-        self.record()["test_id"].as_str().expect("the record's own id").to_owned()
+        self.record()["test_id"]
+            .as_str()
+            .expect("the record's own id")
+            .to_owned()
     }
 }
 
@@ -64,19 +82,40 @@ pub(crate) fn read(folder: &Path) -> Vec<Line> {
 pub(crate) fn for_each_line(folder: &Path, mut each: impl FnMut(&[u8])) {
     for path in files(folder) {
         let bytes = contents(&path);
-        assert!(bytes.is_empty() || bytes.ends_with(b"\n"), "a torn tail in {}", path.display());
-        bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).for_each(&mut each);
+        assert!(
+            bytes.is_empty() || bytes.ends_with(b"\n"),
+            "a torn tail in {}",
+            path.display()
+        );
+        bytes
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .for_each(&mut each);
     }
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let names: BTreeSet<String> =
-        entries.filter_map(|entry| entry.expect("a folder's entry").file_name().into_string().ok()).collect();
-    let stem = |name: &str| name.strip_suffix(".ndjson.zst").map(|stem| format!("{stem}.ndjson"));
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let names: BTreeSet<String> = entries
+        .filter_map(|entry| {
+            entry
+                .expect("a folder's entry")
+                .file_name()
+                .into_string()
+                .ok()
+        })
+        .collect();
+    let stem = |name: &str| {
+        name.strip_suffix(".ndjson.zst")
+            .map(|stem| format!("{stem}.ndjson"))
+    };
     names
         .iter()
-        .filter(|name| name.ends_with(".ndjson") || stem(name).is_some_and(|plain| !names.contains(&plain)))
+        .filter(|name| {
+            name.ends_with(".ndjson") || stem(name).is_some_and(|plain| !names.contains(&plain))
+        })
         .map(|name| folder.join(name))
         .collect()
 }
@@ -87,7 +126,9 @@ fn contents(path: &Path) -> Vec<u8> {
     }
     match fs::read(path) {
         // Compressed since the folder was listed.
-        Err(error) if error.kind() == ErrorKind::NotFound => decompressed(&path.with_added_extension("zst")),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            decompressed(&path.with_added_extension("zst"))
+        }
         read => read.expect("a topic's file"),
     }
 }
@@ -95,7 +136,8 @@ fn contents(path: &Path) -> Vec<u8> {
 fn decompressed(path: &Path) -> Vec<u8> {
     let file = fs::File::open(path).expect("a topic's file");
     let mut bytes = Vec::new();
-    let read = zstd::Decoder::new(file).and_then(|whole| whole.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
+    let read = zstd::Decoder::new(file)
+        .and_then(|whole| whole.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
     read.unwrap_or_else(|error| panic!("{} is torn: {error}", path.display()));
     bytes
 }

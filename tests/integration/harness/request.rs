@@ -16,12 +16,18 @@ pub(crate) fn get(target: &str) -> Request {
 }
 
 pub(crate) fn post(target: &str, body: impl Into<Vec<u8>>) -> Request {
-    Request { body: body.into(), ..Request::new("POST", target) }
+    Request {
+        body: body.into(),
+        ..Request::new("POST", target)
+    }
 }
 
 impl Request {
     fn new(method: &str, target: &str) -> Self {
-        Self { head: format!("{method} {target} HTTP/1.1\r\nHost: gateway\r\n"), body: Vec::new() }
+        Self {
+            head: format!("{method} {target} HTTP/1.1\r\nHost: gateway\r\n"),
+            body: Vec::new(),
+        }
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {

@@ -1,4 +1,5 @@
-//! A client's side of TLS, in the test's own hands: it sends what a test says, and reads only when told to.
+//! A client's side of TLS, in the test's own hands: it sends what a test says, and reads only when
+//! told to.
 
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -18,7 +19,11 @@ impl Secure {
     pub(crate) fn over(stream: TcpStream, authority: &Authority) -> Self {
         let mut secure = Self(StreamOwned::new(session(authority), stream));
         while secure.0.conn.is_handshaking() {
-            secure.0.conn.complete_io(&mut secure.0.sock).expect("a handshake");
+            secure
+                .0
+                .conn
+                .complete_io(&mut secure.0.sock)
+                .expect("a handshake");
         }
         secure
     }
@@ -29,14 +34,19 @@ impl Secure {
     }
 
     pub(crate) fn set_patience(&mut self, patience: Duration) {
-        self.0.sock.set_write_timeout(Some(patience)).expect("a socket takes its options");
+        self.0
+            .sock
+            .set_write_timeout(Some(patience))
+            .expect("a socket takes its options");
     }
 }
 
 /// The first message of a handshake.
 pub(crate) fn client_hello(authority: &Authority) -> Vec<u8> {
     let mut hello = Vec::new();
-    session(authority).write_tls(&mut hello).expect("memory takes all");
+    session(authority)
+        .write_tls(&mut hello)
+        .expect("memory takes all");
     hello
 }
 
@@ -45,8 +55,12 @@ fn session(authority: &Authority) -> ClientConnection {
     let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).expect("a certificate");
     roots.add(root).expect("an authority's certificate");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = versions.expect("versions").with_root_certificates(roots).with_no_client_auth();
+    let versions =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = versions
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     let name = ServerName::try_from("127.0.0.1").expect("an address");
     ClientConnection::new(Arc::new(config), name).expect("a session")
 }

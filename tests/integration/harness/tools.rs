@@ -16,8 +16,18 @@ impl Curl {
     /// `ca` is the file, in the folder, of the authority that the gateway's certificate leads to.
     pub(crate) fn new(home: &Home, ca: &str) -> Self {
         let mut command = home.command("curl");
-        command.args(["--silent", "--show-error", "--max-time", "30", "--cacert", ca]);
-        command.args(["--write-out", &format!("{STATUS_MARK}%{{http_version}} %{{http_code}}")]);
+        command.args([
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "30",
+            "--cacert",
+            ca,
+        ]);
+        command.args([
+            "--write-out",
+            &format!("{STATUS_MARK}%{{http_version}} %{{http_code}}"),
+        ]);
         Self(command)
     }
 
@@ -32,7 +42,9 @@ impl Curl {
     }
 
     pub(crate) fn run(mut self) -> Output {
-        self.0.output().unwrap_or_else(|error| panic!("curl does not run ({error}): apt-get install curl"))
+        self.0
+            .output()
+            .unwrap_or_else(|error| panic!("curl does not run ({error}): apt-get install curl"))
     }
 
     /// The answer, or what curl says of there being none. Headers are not kept.
@@ -55,7 +67,8 @@ impl Curl {
 
     #[track_caller]
     pub(crate) fn answer(self) -> Answer {
-        self.try_answer().unwrap_or_else(|error| panic!("curl has no answer: {error}"))
+        self.try_answer()
+            .unwrap_or_else(|error| panic!("curl has no answer: {error}"))
     }
 }
 
@@ -65,17 +78,33 @@ pub(crate) struct SecureClient(Child);
 impl SecureClient {
     pub(crate) fn open(home: &Home, address: SocketAddr, ca: &str, arguments: &[&str]) -> Self {
         let mut command = home.command("openssl");
-        command.args(["s_client", "-quiet", "-verify_return_error", "-CAfile", ca, "-connect"]);
+        command.args([
+            "s_client",
+            "-quiet",
+            "-verify_return_error",
+            "-CAfile",
+            ca,
+            "-connect",
+        ]);
         command.arg(address.to_string()).args(arguments);
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        Self(child.unwrap_or_else(|error| panic!("openssl does not run ({error}): apt-get install openssl")))
+        let child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        Self(child.unwrap_or_else(|error| {
+            panic!("openssl does not run ({error}): apt-get install openssl")
+        }))
     }
 
     /// Sends a request, and reads until the answer's body ends in these words.
     #[track_caller]
     pub(crate) fn exchange(&mut self, request: &[u8], words: &str) -> String {
         let input = self.0.stdin.as_mut().expect("a pipe");
-        input.write_all(request).and_then(|()| input.flush()).expect("openssl reads");
+        input
+            .write_all(request)
+            .and_then(|()| input.flush())
+            .expect("openssl reads");
         let output = self.0.stdout.as_mut().expect("a pipe");
         let (mut text, mut chunk) = (String::new(), [0; 4096]);
         while !text.ends_with(words) {
@@ -91,7 +120,12 @@ impl SecureClient {
         // openssl ends when its input does, so that is kept open.
         let input = self.0.stdin.take();
         let mut said = String::new();
-        self.0.stderr.take().expect("a pipe").read_to_string(&mut said).expect("openssl's words");
+        self.0
+            .stderr
+            .take()
+            .expect("a pipe")
+            .read_to_string(&mut said)
+            .expect("openssl's words");
         drop(input);
         said
     }

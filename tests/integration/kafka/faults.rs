@@ -14,29 +14,42 @@ pub(crate) fn spare() -> (&'static Kafka, MutexGuard<'static, ()>) {
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let kafka = SPARE.get_or_init(|| {
-        let reauthenticate = ("listener.name.sasl.scram-sha-256.connections.max.reauth.ms", "1000");
-        Kafka::start(&Options { properties: vec![reauthenticate], ..Options::default() })
+        let reauthenticate = (
+            "listener.name.sasl.scram-sha-256.connections.max.reauth.ms",
+            "1000",
+        );
+        Kafka::start(&Options {
+            properties: vec![reauthenticate],
+            ..Options::default()
+        })
     });
     // A test that failed may have left it stopped.
     kafka.resume(0);
     (kafka, turn)
 }
 
-/// Publishes while `begin` breaks the broker, until the gateway answers 503 and says that it is not ready, and through
-/// `end`, which mends it, until service is back; then holds the answers against the topic.
+/// Publishes while `begin` breaks the broker, until the gateway answers 503 and says that it is not
+/// ready, and through `end`, which mends it, until service is back; then holds the answers against
+/// the topic.
 fn survive(kafka: &Kafka, topic: &str, begin: impl FnOnce(), end: impl FnOnce()) {
     kafka.create_topic(topic, 2, 1, &[]);
-    let gateway =
-        home(kafka, topic).set("topics.events.deadline", "2s").set("topics.events.workers", 2).start();
+    let gateway = home(kafka, topic)
+        .set("topics.events.deadline", "2s")
+        .set("topics.events.workers", 2)
+        .start();
     let load = Load::start(gateway.address, &gateway.token("alice"), "load", 16, 300);
     gateway.await_answers(200, 100);
     begin();
     gateway.await_answers(503, 32);
-    eventually(AMPLE, "not ready", || gateway.admin("/readyz").status == 503);
+    eventually(AMPLE, "not ready", || {
+        gateway.admin("/readyz").status == 503
+    });
     gateway.publish("/publish/metrics/", RECORD).expect(200);
     end();
     gateway.await_answers(200, 100);
-    eventually(AMPLE, "ready again", || gateway.admin("/readyz").status == 200);
+    eventually(AMPLE, "ready again", || {
+        gateway.admin("/readyz").status == 200
+    });
     let ledger = load.stop();
 
     ledger.answered_within(DEADLINE);
@@ -69,14 +82,21 @@ fn a_topic_that_is_deleted_and_made_again() {
         assert!(matches!(answer.status, 200 | 503), "{answer:?}");
         answer.status == 503
     });
-    gateway.publish(EVENTS, RECORD).expect(503).says_when_to_retry();
+    gateway
+        .publish(EVENTS, RECORD)
+        .expect(503)
+        .says_when_to_retry();
     eventually(AMPLE, "readiness names the topic", || {
         let answer = gateway.admin("/readyz");
         answer.status == 503 && answer.text().contains("--create --topic deleted")
     });
 
     kafka.create_topic("deleted", 1, 1, &[]);
-    eventually(AMPLE, "service returns with the topic", || gateway.publish(EVENTS, RECORD).status == 200);
-    eventually(AMPLE, "ready again", || gateway.admin("/readyz").status == 200);
+    eventually(AMPLE, "service returns with the topic", || {
+        gateway.publish(EVENTS, RECORD).status == 200
+    });
+    eventually(AMPLE, "ready again", || {
+        gateway.admin("/readyz").status == 200
+    });
     assert!(!read_kafka(kafka, "deleted").is_empty());
 }

@@ -34,9 +34,14 @@ fn a_wrong_password_refuses_to_start_and_says_what_to_look_at() {
 fn a_password_refused_while_running_is_503_until_it_holds_again() {
     let (kafka, _turn) = spare();
     kafka.create_topic("relocked", 1, 1, &[]);
-    let gateway = home_with_login(&kafka.bootstrap_sasl(), "relocked", "SCRAM-SHA-256", PASSWORD)
-        .set("topics.events.deadline", "3s")
-        .start();
+    let gateway = home_with_login(
+        &kafka.bootstrap_sasl(),
+        "relocked",
+        "SCRAM-SHA-256",
+        PASSWORD,
+    )
+    .set("topics.events.deadline", "3s")
+    .start();
     gateway.publish(EVENTS, RECORD).expect(200);
 
     kafka.set_password(USER, "another one");
@@ -46,10 +51,17 @@ fn a_password_refused_while_running_is_503_until_it_holds_again() {
         answer.status == 503
     });
     eventually(AMPLE, "readiness says why", || {
-        gateway.admin("/readyz").text().contains("the brokers refuse the login")
+        gateway
+            .admin("/readyz")
+            .text()
+            .contains("the brokers refuse the login")
     });
 
     kafka.set_password(USER, PASSWORD);
-    eventually(AMPLE, "service returns with the password", || gateway.publish(EVENTS, RECORD).status == 200);
-    eventually(AMPLE, "ready again", || gateway.admin("/readyz").status == 200);
+    eventually(AMPLE, "service returns with the password", || {
+        gateway.publish(EVENTS, RECORD).status == 200
+    });
+    eventually(AMPLE, "ready again", || {
+        gateway.admin("/readyz").status == 200
+    });
 }

@@ -46,25 +46,41 @@ pub(crate) struct Record {
 impl From<&iem_sink::Record> for Record {
     fn from(record: &iem_sink::Record) -> Self {
         let mut attributes = BTreeMap::new();
-        record.for_each_attribute(|name, value| drop(attributes.insert(name.to_owned(), value.to_owned())));
-        Self { attributes, data: record.data.to_vec() }
+        record.for_each_attribute(|name, value| {
+            drop(attributes.insert(name.to_owned(), value.to_owned()))
+        });
+        Self {
+            attributes,
+            data: record.data.to_vec(),
+        }
     }
 }
 
 impl From<&Line> for Record {
     fn from(line: &Line) -> Self {
         let text = |(name, value): (&String, &serde_json::Value)| {
-            (name.clone(), value.as_str().unwrap_or("not a string").to_owned())
+            (
+                name.clone(),
+                value.as_str().unwrap_or("not a string").to_owned(),
+            )
         };
-        let attributes = line.attributes.iter().filter(|(name, _)| *name != "datacontenttype");
-        Self { attributes: attributes.map(text).collect(), data: line.data.clone() }
+        let attributes = line
+            .attributes
+            .iter()
+            .filter(|(name, _)| *name != "datacontenttype");
+        Self {
+            attributes: attributes.map(text).collect(),
+            data: line.data.clone(),
+        }
     }
 }
 
 impl Record {
     fn id(&self) -> &str {
         let text = std::str::from_utf8(&self.data).unwrap_or_default();
-        let rest = text.split_once(r#""test_id":""#).map_or("", |(_, rest)| rest);
+        let rest = text
+            .split_once(r#""test_id":""#)
+            .map_or("", |(_, rest)| rest);
         rest.split('"').next().unwrap_or_default()
     }
 }
@@ -90,7 +106,12 @@ impl Books {
 
     /// How many must be there, may be there, and must not.
     pub(crate) fn counts(&self) -> [usize; 3] {
-        let of = |there| self.entries.values().filter(|entry| entry.there == there).count();
+        let of = |there| {
+            self.entries
+                .values()
+                .filter(|entry| entry.there == there)
+                .count()
+        };
         [of(There::Once), of(There::Perhaps), of(There::Never)]
     }
 
@@ -101,9 +122,11 @@ impl Books {
         for record in records {
             let topic = kind.topic();
             let entry = self.entries.get(record.id());
-            let entry =
-                entry.ok_or_else(|| format!("{topic} holds what nobody sent: {}", text(&record.data)))?;
-            entry.is(kind, record, bytes).map_err(|fault| format!("{} at {topic}: {fault}", entry.id))?;
+            let entry = entry
+                .ok_or_else(|| format!("{topic} holds what nobody sent: {}", text(&record.data)))?;
+            entry
+                .is(kind, record, bytes)
+                .map_err(|fault| format!("{} at {topic}: {fault}", entry.id))?;
             if !seen.insert(&entry.id) {
                 return Err(format!("{} stands in {topic} twice", entry.id));
             }
@@ -112,18 +135,26 @@ impl Books {
             }
             if entry.there == There::Once {
                 let key = &record.attributes["subject"];
-                let before = last.insert(key, entry).filter(|before| entry.comes_before(before));
+                let before = last
+                    .insert(key, entry)
+                    .filter(|before| entry.comes_before(before));
                 if let Some(before) = before {
-                    return Err(format!("{} stands behind {}, both of key {key}", entry.id, before.id));
+                    return Err(format!(
+                        "{} stands behind {}, both of key {key}",
+                        entry.id, before.id
+                    ));
                 }
             }
         }
-        let missing =
-            |entry: &&Entry| entry.kind == kind && entry.there == There::Once && !seen.contains(&entry.id);
+        let missing = |entry: &&Entry| {
+            entry.kind == kind && entry.there == There::Once && !seen.contains(&entry.id)
+        };
         match self.entries.values().find(missing) {
-            Some(entry) => {
-                Err(format!("{} was answered 200 and is not there: {}", entry.id, text(&entry.data)))
-            }
+            Some(entry) => Err(format!(
+                "{} was answered 200 and is not there: {}",
+                entry.id,
+                text(&entry.data)
+            )),
             None => Ok(()),
         }
     }
@@ -149,7 +180,11 @@ impl Entry {
             Bytes::Tokens => tokens(&self.data) == tokens(&record.data),
         };
         if !same {
-            return Err(format!("sent {}, there {}", text(&self.data), text(&record.data)));
+            return Err(format!(
+                "sent {}, there {}",
+                text(&self.data),
+                text(&record.data)
+            ));
         }
         let mut attributes = record.attributes.clone();
         let expected = [
@@ -174,14 +209,21 @@ impl Entry {
             return Err(format!("its id is no UUIDv7: {id}"));
         }
         self.is_the_time(&attributes.remove("time").unwrap_or_default())?;
-        if attributes.is_empty() { Ok(()) } else { Err(format!("it has more: {attributes:?}")) }
+        if attributes.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("it has more: {attributes:?}"))
+        }
     }
 
     fn is_the_time(&self, text: &str) -> Result<(), String> {
-        let time = humantime::parse_rfc3339(text).map_err(|error| format!("its time {text:?}: {error}"))?;
+        let time = humantime::parse_rfc3339(text)
+            .map_err(|error| format!("its time {text:?}: {error}"))?;
         // Told in whole milliseconds.
         let in_time = time + Duration::from_millis(1) >= self.sent && time <= self.answered;
-        in_time.then_some(()).ok_or_else(|| format!("its time {text} is not when it was sent"))
+        in_time
+            .then_some(())
+            .ok_or_else(|| format!("its time {text} is not when it was sent"))
     }
 }
 

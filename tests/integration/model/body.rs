@@ -5,8 +5,8 @@ use std::fmt::Write;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::words::{
-    Auth, Authorization, Body, Coding, CookieStyle, Form, Odd, Password, Publish, Query, Ticket, TicketBody,
-    Token, Trace, User, Via,
+    Auth, Authorization, Body, Coding, CookieStyle, Form, Odd, Password, Publish, Query, Ticket,
+    TicketBody, Token, Trace, User, Via,
 };
 use crate::harness::{basic, encoded};
 
@@ -40,8 +40,22 @@ struct Style {
 fn style(form: Form, number: usize) -> Style {
     let of = |options: &[&'static str], shift: usize| options[(number >> shift) % options.len()];
     let content_type = match form {
-        Form::Lines => Some(of(&["application/x-ndjson", "Application/X-NDJSON; charset=utf-8"], 2)),
-        _ => Some(of(&["", "application/json", "text/plain", "application/x-www-form-urlencoded"], 2)),
+        Form::Lines => Some(of(
+            &[
+                "application/x-ndjson",
+                "Application/X-NDJSON; charset=utf-8",
+            ],
+            2,
+        )),
+        _ => Some(of(
+            &[
+                "",
+                "application/json",
+                "text/plain",
+                "application/x-www-form-urlencoded",
+            ],
+            2,
+        )),
     };
     Style {
         before: of(&["", "\n ", "\r\n\t"], 0),
@@ -55,8 +69,16 @@ fn style(form: Form, number: usize) -> Style {
 impl Publish {
     /// The body, with ids of their own for its records.
     pub(crate) fn render(&self, mut next_id: impl FnMut() -> String) -> Rendered {
-        let Body::Records { form, records, coding, style: number } = &self.body else {
-            let Body::Odd(odd) = self.body else { unreachable!("two kinds of bodies") };
+        let Body::Records {
+            form,
+            records,
+            coding,
+            style: number,
+        } = &self.body
+        else {
+            let Body::Odd(odd) = self.body else {
+                unreachable!("two kinds of bodies")
+            };
             return self.render_odd(odd, next_id());
         };
         let style = style(*form, *number);
@@ -74,21 +96,49 @@ impl Publish {
             Form::One => [before, texts[0], between].concat(),
             Form::Array => {
                 let comma = [between, b",", between].concat();
-                [before, b"[", between, &texts.join(&comma[..]), between, b"]", before].concat()
+                [
+                    before,
+                    b"[",
+                    between,
+                    &texts.join(&comma[..]),
+                    between,
+                    b"]",
+                    before,
+                ]
+                .concat()
             }
             Form::Lines => {
                 let end = style.line_end.as_bytes();
-                [texts.join(end), if number.is_multiple_of(2) { end.to_vec() } else { Vec::new() }].concat()
+                [
+                    texts.join(end),
+                    if number.is_multiple_of(2) {
+                        end.to_vec()
+                    } else {
+                        Vec::new()
+                    },
+                ]
+                .concat()
             }
         };
         if *form == Form::One {
             written[0].data.clone_from(&plain);
         }
-        let plain = if style.mark { [b"\xef\xbb\xbf", &plain[..]].concat() } else { plain };
-        let mut headers: Vec<_> =
-            style.content_type.map(|value| ("Content-Type", value)).into_iter().collect();
+        let plain = if style.mark {
+            [b"\xef\xbb\xbf", &plain[..]].concat()
+        } else {
+            plain
+        };
+        let mut headers: Vec<_> = style
+            .content_type
+            .map(|value| ("Content-Type", value))
+            .into_iter()
+            .collect();
         let bytes = coded(*coding, plain, &mut headers);
-        Rendered { bytes, records: written, headers }
+        Rendered {
+            bytes,
+            records: written,
+            headers,
+        }
     }
 
     fn render_odd(&self, odd: Odd, id: String) -> Rendered {
@@ -115,17 +165,32 @@ impl Publish {
             _ => Vec::new(),
         };
         let data = record.into_bytes();
-        Rendered { bytes: plain.into_bytes(), records: vec![Written { id, data }], headers }
+        Rendered {
+            bytes: plain.into_bytes(),
+            records: vec![Written { id, data }],
+            headers,
+        }
     }
 }
 
 fn gzipped(plain: &str, id: String) -> Rendered {
     let headers = vec![("Content-Encoding", "gzip")];
-    let records = vec![Written { id, data: plain.as_bytes().to_vec() }];
-    Rendered { bytes: encoded("gzip", plain.as_bytes()), records, headers }
+    let records = vec![Written {
+        id,
+        data: plain.as_bytes().to_vec(),
+    }];
+    Rendered {
+        bytes: encoded("gzip", plain.as_bytes()),
+        records,
+        headers,
+    }
 }
 
-fn coded(coding: Coding, plain: Vec<u8>, headers: &mut Vec<(&'static str, &'static str)>) -> Vec<u8> {
+fn coded(
+    coding: Coding,
+    plain: Vec<u8>,
+    headers: &mut Vec<(&'static str, &'static str)>,
+) -> Vec<u8> {
     let (way, name) = match coding {
         Coding::Plain => return plain,
         Coding::Gzip => ("gzip", "gzip"),
@@ -141,7 +206,9 @@ impl Ticket {
     pub(crate) fn target(&self) -> String {
         let escaped = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let customer = if self.escaped {
-            self.customer.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02x}"))
+            self.customer
+                .bytes()
+                .fold(String::new(), |text, byte| text + &format!("%{byte:02x}"))
         } else {
             self.customer.to_owned()
         };
@@ -150,7 +217,11 @@ impl Ticket {
             Query::Empty => "?integrationid=".to_owned(),
             Query::Integration(id) => format!("?a=b&integrationid={}&c", escaped(id)),
             Query::Twice(first, second) => {
-                format!("?integrationid={}&integrationid={}", escaped(first), escaped(second))
+                format!(
+                    "?integrationid={}&integrationid={}",
+                    escaped(first),
+                    escaped(second)
+                )
             }
         };
         format!("/gbp/push/{customer}{query}")
@@ -166,17 +237,26 @@ impl Ticket {
         let data = plain.clone().into_bytes();
         let mut headers = Vec::new();
         let bytes = coded(self.coding, plain.into_bytes(), &mut headers);
-        Rendered { bytes, records: vec![Written { id, data }], headers }
+        Rendered {
+            bytes,
+            records: vec![Written { id, data }],
+            headers,
+        }
     }
 }
 
 impl Rendered {
     pub(crate) fn of(body: String) -> Self {
-        Self { bytes: body.into_bytes(), records: Vec::new(), headers: Vec::new() }
+        Self {
+            bytes: body.into_bytes(),
+            records: Vec::new(),
+            headers: Vec::new(),
+        }
     }
 }
 
-/// Credentials as header lines; `token` says what stands for a token, `password` for a user's email and password.
+/// Credentials as header lines; `token` says what stands for a token, `password` for a user's email
+/// and password.
 pub(crate) fn auth_lines(
     auth: &Auth,
     token: impl Fn(Token) -> String,
@@ -188,8 +268,12 @@ pub(crate) fn auth_lines(
         let line = match style {
             CookieStyle::Plain => format!("Cookie: access_token={value}"),
             CookieStyle::Quoted => format!("Cookie: access_token=\"{value}\""),
-            CookieStyle::AmongOthers => format!("cookie: a=access_token=b; access_token={value};c=d"),
-            CookieStyle::InTheSecondHeader => format!("Cookie: a=b\r\nCookie: access_token={value}"),
+            CookieStyle::AmongOthers => {
+                format!("cookie: a=access_token=b; access_token={value};c=d")
+            }
+            CookieStyle::InTheSecondHeader => {
+                format!("Cookie: a=b\r\nCookie: access_token={value}")
+            }
             CookieStyle::Empty => "Cookie: access_token=".to_owned(),
         };
         lines += &line;

@@ -1,5 +1,5 @@
-//! Whoever calls, with the credentials that they would have: passwords by what the directory was last told, tokens as new
-//! as they could get.
+//! Whoever calls, with the credentials that they would have: passwords by what the directory was
+//! last told, tokens as new as they could get.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +18,16 @@ pub(crate) struct Callers {
 
 impl Callers {
     pub(crate) fn new() -> Self {
-        let pair = |user| (cases::issued("token", user), cases::issued("token-refresh", user));
-        Self { held: Held::new(), tokens: USERS.into_iter().map(|user| (user, pair(user))).collect() }
+        let pair = |user| {
+            (
+                cases::issued("token", user),
+                cases::issued("token-refresh", user),
+            )
+        };
+        Self {
+            held: Held::new(),
+            tokens: USERS.into_iter().map(|user| (user, pair(user))).collect(),
+        }
     }
 
     pub(crate) fn held(&self) -> &Held {
@@ -43,8 +51,12 @@ impl Callers {
         };
         let cookie = request.auth.cookie.map(|(token, _)| token);
         for token in [cookie, bearer, refresh].into_iter().flatten() {
-            let (Token::Newest(user) | Token::Refresh(user)) = token else { continue };
-            let Some(password) = contract.may_log_in(user) else { continue };
+            let (Token::Newest(user) | Token::Refresh(user)) = token else {
+                continue;
+            };
+            let Some(password) = contract.may_log_in(user) else {
+                continue;
+            };
             if self.held.get(user).copied().unwrap_or_default() != password {
                 let answer = gateway.log_in(email(user), &password_text(user, password));
                 if answer.status != 200 {
@@ -66,7 +78,8 @@ impl Callers {
     }
 
     fn keep_pair(&mut self, user: User, answer: &Answer, password: usize) {
-        self.tokens.insert(user, (answer.access_token(), answer.refresh_token()));
+        self.tokens
+            .insert(user, (answer.access_token(), answer.refresh_token()));
         self.held.insert(user, password);
     }
 
@@ -101,10 +114,14 @@ impl Callers {
             format!("{}:{text}", email(user))
         };
         let auth = match call {
-            Call::LogIn(user, password) => {
-                Auth { cookie: None, authorization: Some(Authorization::Basic(user, *password)) }
-            }
-            Call::Refresh(_) | Call::Running => Auth { cookie: None, authorization: None },
+            Call::LogIn(user, password) => Auth {
+                cookie: None,
+                authorization: Some(Authorization::Basic(user, *password)),
+            },
+            Call::Refresh(_) | Call::Running => Auth {
+                cookie: None,
+                authorization: None,
+            },
             Call::Publish(_) | Call::Ticket(_) => *auth,
         };
         auth_lines(&auth, |token| self.token(token), credentials)

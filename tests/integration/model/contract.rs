@@ -1,12 +1,13 @@
-//! The contract as a small pure model: a directory, what a request is answered, and what of it reaches the sink. It is
-//! written from the contract's text alone and shares no code with the gateway.
+//! The contract as a small pure model: a directory, what a request is answered, and what of it
+//! reaches the sink. It is written from the contract's text alone and shares no code with the
+//! gateway.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::Found;
 use super::words::{
-    Auth, Authorization, Body, Call, Change, CookieStyle, Customer, Form, Integration, Kind, Odd, Password,
-    Publish, Query, Ticket, TicketBody, Token, User,
+    Auth, Authorization, Body, Call, Change, CookieStyle, Customer, Form, Integration, Kind, Odd,
+    Password, Publish, Query, Ticket, TicketBody, Token, User,
 };
 
 /// What may be answered.
@@ -43,7 +44,13 @@ pub(crate) enum Index {
 
 impl Verdict {
     pub(crate) fn of(status: u16, says: Says) -> Self {
-        Self { status, says, record: Index::None, failed: Vec::new(), rejected: Vec::new() }
+        Self {
+            status,
+            says,
+            record: Index::None,
+            failed: Vec::new(),
+            rejected: Vec::new(),
+        }
     }
 
     fn message(status: u16, message: &'static str) -> Self {
@@ -51,7 +58,11 @@ impl Verdict {
     }
 
     fn at(mut self, form: Form, index: usize) -> Self {
-        self.record = if form == Form::One { Index::None } else { Index::Is(index) };
+        self.record = if form == Form::One {
+            Index::None
+        } else {
+            Index::Is(index)
+        };
         self
     }
 }
@@ -126,9 +137,17 @@ impl Contract {
                 ("org", account(true, &["acme"])),
                 ("off", account(false, &["acme"])),
             ]),
-            customers: BTreeMap::from([("acme", true), ("globex", true), ("1001", true), ("closed", false)]),
+            customers: BTreeMap::from([
+                ("acme", true),
+                ("globex", true),
+                ("1001", true),
+                ("closed", false),
+            ]),
             integrations: BTreeMap::from([
-                (("acme", "servicenow-1"), BTreeMap::from([(6, "resolved"), (7, "closed")])),
+                (
+                    ("acme", "servicenow-1"),
+                    BTreeMap::from([(6, "resolved"), (7, "closed")]),
+                ),
                 (("acme", "jira 2"), BTreeMap::from([(10, "resolved")])),
                 (("globex", "globex-only"), BTreeMap::from([(6, "resolved")])),
             ]),
@@ -148,13 +167,22 @@ impl Contract {
             }
             Change::RemoveUser(user) => drop(self.users.remove(user).ok_or(())?),
             Change::AddUser(user, customers) => {
-                let known = customers.iter().all(|customer| self.customers.contains_key(customer));
+                let known = customers
+                    .iter()
+                    .all(|customer| self.customers.contains_key(customer));
                 if !known || self.users.contains_key(user) {
                     return Err(());
                 }
                 let password = self.next_password(user);
                 let customers = customers.iter().copied().collect();
-                self.users.insert(user, Account { enabled: true, customers, password });
+                self.users.insert(
+                    user,
+                    Account {
+                        enabled: true,
+                        customers,
+                        password,
+                    },
+                );
             }
             Change::Grant(user, customer) => {
                 self.customers.get(customer).ok_or(())?;
@@ -181,14 +209,22 @@ impl Contract {
             Change::AddIntegration(customer, integration, states) => {
                 self.customers.get(customer).ok_or(())?;
                 let default = || BTreeMap::from([(6, "resolved"), (7, "closed")]);
-                let states = if states.is_empty() { default() } else { states.iter().copied().collect() };
+                let states = if states.is_empty() {
+                    default()
+                } else {
+                    states.iter().copied().collect()
+                };
                 if self.integrations.contains_key(&(*customer, *integration)) {
                     return Err(());
                 }
                 self.integrations.insert((customer, integration), states);
             }
             Change::RemoveIntegration(customer, integration) => {
-                drop(self.integrations.remove(&(*customer, *integration)).ok_or(())?);
+                drop(
+                    self.integrations
+                        .remove(&(*customer, *integration))
+                        .ok_or(())?,
+                );
             }
         }
         Ok(())
@@ -223,16 +259,22 @@ impl Contract {
     /// The customers that a token answer lists, and whether each is active.
     pub(crate) fn associations(&self, user: User) -> Vec<(Customer, bool)> {
         let own = self.users.get(user).map(|account| &account.customers);
-        let is_own =
-            |customer: &Customer| is_superadmin(user) || own.is_some_and(|own| own.contains(customer));
-        let all = self.customers.iter().map(|(customer, active)| (*customer, *active));
+        let is_own = |customer: &Customer| {
+            is_superadmin(user) || own.is_some_and(|own| own.contains(customer))
+        };
+        let all = self
+            .customers
+            .iter()
+            .map(|(customer, active)| (*customer, *active));
         all.filter(|(customer, _)| is_own(customer)).collect()
     }
 
     pub(crate) fn judge(&self, auth: &Auth, call: &Call, held: &Held) -> Judged {
         match call {
             Call::Publish(publish) => self.publish(auth, publish, held),
-            Call::Ticket(ticket) => self.ticket(auth, ticket, held).map(|delivery| vec![delivery]),
+            Call::Ticket(ticket) => self
+                .ticket(auth, ticket, held)
+                .map(|delivery| vec![delivery]),
             Call::LogIn(user, password) => Err(self.log_in(user, *password)),
             Call::Refresh(token) => Err(self.refresh(*token, held)),
             Call::Running => Err(Verdict::message(200, "API is running")),
@@ -241,12 +283,17 @@ impl Contract {
 
     /// Sections 2 and 3, check by check.
     fn publish(&self, auth: &Auth, publish: &Publish, held: &Held) -> Judged {
-        let token = auth.token().ok_or(Verdict::message(401, "Missing access token"))?;
+        let token = auth
+            .token()
+            .ok_or(Verdict::message(401, "Missing access token"))?;
         let user = self.holder(token, held)?;
         let (form, found) = match &publish.body {
             Body::Odd(odd) => return Err(odd_body(*odd)),
             Body::Records { form, records, .. } => {
-                let found: Vec<_> = records.iter().map(|record| record.found(publish.kind)).collect();
+                let found: Vec<_> = records
+                    .iter()
+                    .map(|record| record.found(publish.kind))
+                    .collect();
                 (*form, found)
             }
         };
@@ -258,11 +305,23 @@ impl Contract {
         }
         let mut deliveries = Vec::new();
         for (index, found) in found.into_iter().enumerate() {
-            let Found::Record(customer, key) = found else { unreachable!("no fault was found") };
-            self.associated(user, customer).map_err(|verdict| verdict.at(form, index))?;
-            let Body::Records { records, .. } = &publish.body else { unreachable!("a body of records") };
+            let Found::Record(customer, key) = found else {
+                unreachable!("no fault was found")
+            };
+            self.associated(user, customer)
+                .map_err(|verdict| verdict.at(form, index))?;
+            let Body::Records { records, .. } = &publish.body else {
+                unreachable!("a body of records")
+            };
             let never = records[index].never;
-            deliveries.push(Delivery { user, customer, key, integration: None, state: None, never });
+            deliveries.push(Delivery {
+                user,
+                customer,
+                key,
+                integration: None,
+                state: None,
+                never,
+            });
         }
         Ok(deliveries)
     }
@@ -300,7 +359,11 @@ impl Contract {
                 if !self.is_right(user, password) {
                     return Err(wrong);
                 }
-                if is_organization(user) { Err(Verdict::message(403, DENIED)) } else { Ok(user) }
+                if is_organization(user) {
+                    Err(Verdict::message(403, DENIED))
+                } else {
+                    Ok(user)
+                }
             }
             Some(Authorization::BasicOfNobody | Authorization::BasicMalformed) => Err(wrong),
             _ => Err(Verdict::message(403, DENIED)),
@@ -317,16 +380,24 @@ impl Contract {
             Token::Expired(user) => Signed::Expired(user),
         };
         let user = match signed {
-            Signed::Expired(user) if self.holds(user, 0) => return Err(Verdict::message(401, EXPIRED)),
+            Signed::Expired(user) if self.holds(user, 0) => {
+                return Err(Verdict::message(401, EXPIRED));
+            }
             Signed::By(user, password) if self.holds(user, password) => user,
             Signed::Not | Signed::By(..) | Signed::Expired(_) => return Err(invalid),
         };
-        if is_organization(user) { Err(Verdict::message(403, DENIED)) } else { Ok(user) }
+        if is_organization(user) {
+            Err(Verdict::message(403, DENIED))
+        } else {
+            Ok(user)
+        }
     }
 
     /// Whether a token that was made when this password of the user held is still one of ours.
     fn holds(&self, user: User, password: usize) -> bool {
-        self.users.get(user).is_some_and(|account| account.enabled && account.password == password)
+        self.users
+            .get(user)
+            .is_some_and(|account| account.enabled && account.password == password)
     }
 
     fn is_right(&self, user: User, password: Password) -> bool {
@@ -387,7 +458,10 @@ fn odd_body(odd: Odd) -> Verdict {
         _ => Verdict::of(400, Says::Something),
     };
     let within = matches!(odd, Odd::OpenArray | Odd::CommaTooMany);
-    Verdict { record: if within { Index::Any } else { Index::None }, ..verdict }
+    Verdict {
+        record: if within { Index::Any } else { Index::None },
+        ..verdict
+    }
 }
 
 impl Auth {

@@ -1,4 +1,5 @@
-//! Random sequences: mostly good requests, so that sequences get somewhere, and every fault often enough.
+//! Random sequences: mostly good requests, so that sequences get somewhere, and every fault often
+//! enough.
 
 use proptest::collection::vec;
 use proptest::option::weighted;
@@ -6,13 +7,13 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::record::{
-    CustomerField, EXTRAS, Fault, KEYS, KeyField, NO_CUSTOMERS, NO_KEYS, NO_MEMBERS, NO_OBJECTS, NUMBERS,
-    Space, Spec, Way,
+    CustomerField, EXTRAS, Fault, KEYS, KeyField, NO_CUSTOMERS, NO_KEYS, NO_MEMBERS, NO_OBJECTS,
+    NUMBERS, Space, Spec, Way,
 };
 use super::words::{
-    Act, Auth, Authorization, Body, CUSTOMERS, Call, Change, Coding, CookieStyle, Customer, End, Form,
-    INTEGRATIONS, Integration, Kind, Odd, Password, Plan, Publish, Query, Request, Sequence, Setup, Step,
-    Ticket, TicketBody, Token, Trace, USERS, User, Via,
+    Act, Auth, Authorization, Body, CUSTOMERS, Call, Change, Coding, CookieStyle, Customer, End,
+    Form, INTEGRATIONS, Integration, Kind, Odd, Password, Plan, Publish, Query, Request, Sequence,
+    Setup, Step, Ticket, TicketBody, Token, Trace, USERS, User, Via,
 };
 
 /// Which sink a sequence is for.
@@ -25,7 +26,11 @@ pub(crate) enum For {
 pub(crate) fn sequence(target: For) -> impl Strategy<Value = Sequence> {
     let setup = (1..3i64, any::<bool>(), select(vec![1, 3i64]));
     setup.prop_flat_map(move |(threads, linger, workers)| {
-        let setup = Setup { threads, linger, workers };
+        let setup = Setup {
+            threads,
+            linger,
+            workers,
+        };
         vec(step(target, setup), 5..40).prop_map(move |steps| Sequence { setup, steps })
     })
 }
@@ -55,24 +60,42 @@ fn request() -> impl Strategy<Value = Request> {
         1 => prop_oneof![user().prop_map(Token::Refresh), token()].prop_map(Call::Refresh),
         1 => Just(Call::Running),
     ];
-    let via = select(vec![Via::Kept, Via::Kept, Via::Fresh, Via::Chunked, Via::Http2]);
-    let trace = prop_oneof![8 => Just(Trace::None), 1 => Just(Trace::Valid), 1 => Just(Trace::Invalid)];
+    let via = select(vec![
+        Via::Kept,
+        Via::Kept,
+        Via::Fresh,
+        Via::Chunked,
+        Via::Http2,
+    ]);
+    let trace =
+        prop_oneof![8 => Just(Trace::None), 1 => Just(Trace::Valid), 1 => Just(Trace::Invalid)];
     (call, via, trace).prop_flat_map(|(call, via, trace)| {
         let is_ticket = matches!(call, Call::Ticket(_));
-        auth(is_ticket).prop_map(move |auth| Request { auth, call: call.clone(), via, trace })
+        auth(is_ticket).prop_map(move |auth| Request {
+            auth,
+            call: call.clone(),
+            via,
+            trace,
+        })
     })
 }
 
 fn auth(is_ticket: bool) -> BoxedStrategy<Auth> {
-    let caller = || select(vec!["alice", "bob", "carol", "carol", "root", "root", "root", "root"]);
+    let caller = || {
+        select(vec![
+            "alice", "bob", "carol", "carol", "root", "root", "root", "root",
+        ])
+    };
     let style = select(vec![
         CookieStyle::Plain,
         CookieStyle::Quoted,
         CookieStyle::AmongOthers,
         CookieStyle::InTheSecondHeader,
     ]);
-    let cookie = (caller(), style.clone())
-        .prop_map(|(user, style)| Auth { cookie: Some((Token::Newest(user), style)), authorization: None });
+    let cookie = (caller(), style.clone()).prop_map(|(user, style)| Auth {
+        cookie: Some((Token::Newest(user), style)),
+        authorization: None,
+    });
     let bearer = caller().prop_map(|user| Auth {
         cookie: None,
         authorization: Some(Authorization::Bearer(Token::Newest(user))),
@@ -82,8 +105,14 @@ fn auth(is_ticket: bool) -> BoxedStrategy<Auth> {
         authorization: Some(Authorization::Basic(user, Password::Right)),
     });
     let style = prop_oneof![4 => style, 1 => Just(CookieStyle::Empty)];
-    let any = (weighted(0.6, (token(), style)), weighted(0.5, authorization()))
-        .prop_map(|(cookie, authorization)| Auth { cookie, authorization });
+    let any = (
+        weighted(0.6, (token(), style)),
+        weighted(0.5, authorization()),
+    )
+        .prop_map(|(cookie, authorization)| Auth {
+            cookie,
+            authorization,
+        });
     prop_oneof![14 => cookie, 5 => bearer, u32::from(is_ticket) * 10 + 1 => basic, 4 => any].boxed()
 }
 
@@ -114,7 +143,12 @@ fn user() -> impl Strategy<Value = User> {
 }
 
 fn password() -> impl Strategy<Value = Password> {
-    select(vec![Password::Right, Password::Right, Password::First, Password::Wrong])
+    select(vec![
+        Password::Right,
+        Password::Right,
+        Password::First,
+        Password::Wrong,
+    ])
 }
 
 fn customer() -> impl Strategy<Value = Customer> {
@@ -127,7 +161,10 @@ fn customer() -> impl Strategy<Value = Customer> {
 }
 
 fn publish() -> impl Strategy<Value = Publish> {
-    let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Ticket).collect::<Vec<_>>();
+    let kinds = Kind::ALL
+        .into_iter()
+        .filter(|kind| *kind != Kind::Ticket)
+        .collect::<Vec<_>>();
     let body = prop_oneof![
         12 => records(),
         1 => select(vec![
@@ -186,20 +223,44 @@ fn spec() -> impl Strategy<Value = Spec> {
         (0..NO_MEMBERS.len()).prop_map(Fault::Member),
     ];
     let space = select(vec![Space::None, Space::Some, Space::Lines]);
-    (field, key, 0..EXTRAS.len(), proptest::bool::weighted(0.15), space, weighted(0.03, fault)).prop_map(
-        |(customer, key, extra, never, space, fault)| Spec { customer, key, extra, never, space, fault },
+    (
+        field,
+        key,
+        0..EXTRAS.len(),
+        proptest::bool::weighted(0.15),
+        space,
+        weighted(0.03, fault),
     )
+        .prop_map(|(customer, key, extra, never, space, fault)| Spec {
+            customer,
+            key,
+            extra,
+            never,
+            space,
+            fault,
+        })
 }
 
 fn ticket() -> impl Strategy<Value = Ticket> {
-    let of_acme = (Just("acme"), select(vec!["servicenow-1", "jira 2"]).prop_map(Query::Integration));
+    let of_acme = (
+        Just("acme"),
+        select(vec!["servicenow-1", "jira 2"]).prop_map(Query::Integration),
+    );
     let query = prop_oneof![
         Just(Query::None),
         Just(Query::Empty),
         integration().prop_map(Query::Integration),
         (integration(), integration()).prop_map(|(first, second)| Query::Twice(first, second)),
     ];
-    let states = vec![("6", 6), ("7", 7), ("10", 10), (r#""6""#, 6), ("-1", -1), (r#""7""#, 7), ("99", 99)];
+    let states = vec![
+        ("6", 6),
+        ("7", 7),
+        ("10", 10),
+        (r#""6""#, 6),
+        ("-1", -1),
+        (r#""7""#, 7),
+        ("99", 99),
+    ];
     let good = (select(states), select(vec!["a", "b", "9d385017c611"]))
         .prop_map(|((text, state), sysid)| TicketBody::Good(text, state, sysid));
     let bad = select(vec![
@@ -217,9 +278,19 @@ fn ticket() -> impl Strategy<Value = Ticket> {
     ])
     .prop_map(TicketBody::Bad);
     let target = prop_oneof![2 => of_acme, 1 => (customer(), query)];
-    (target, prop_oneof![5 => good, 1 => bad], coding(), any::<bool>()).prop_map(
-        |((customer, query), body, coding, escaped)| Ticket { customer, query, body, coding, escaped },
+    (
+        target,
+        prop_oneof![5 => good, 1 => bad],
+        coding(),
+        any::<bool>(),
     )
+        .prop_map(|((customer, query), body, coding, escaped)| Ticket {
+            customer,
+            query,
+            body,
+            coding,
+            escaped,
+        })
 }
 
 fn integration() -> impl Strategy<Value = Integration> {
@@ -228,7 +299,11 @@ fn integration() -> impl Strategy<Value = Integration> {
 
 fn change() -> impl Strategy<Value = Change> {
     let any_customer = || select(CUSTOMERS[..5].to_vec());
-    let states = select(vec![vec![], vec![(6, "done")], vec![(10, "resolved"), (-1, "lost")]]);
+    let states = select(vec![
+        vec![],
+        vec![(6, "done")],
+        vec![(10, "resolved"), (-1, "lost")],
+    ]);
     prop_oneof![
         3 => user().prop_map(Change::Enable),
         2 => user().prop_map(Change::Disable),
@@ -251,7 +326,8 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// With several workers nobody knows which of them meets what happens once, so that is then the same for all.
+/// With several workers nobody knows which of them meets what happens once, so that is then the
+/// same for all.
 fn plan(setup: Setup) -> BoxedStrategy<Step> {
     let passing = vec![Act::Transient, Act::Panic];
     let once = vec![
@@ -277,7 +353,14 @@ fn plan(setup: Setup) -> BoxedStrategy<Step> {
     select(Kind::ALL.to_vec())
         .prop_flat_map(move |kind| {
             let shared = kind == Kind::Metric && setup.workers > 1;
-            let once = vec(select(if shared { passing.clone() } else { once.clone() }), 0..3);
+            let once = vec(
+                select(if shared {
+                    passing.clone()
+                } else {
+                    once.clone()
+                }),
+                0..3,
+            );
             (once, then()).prop_map(move |(once, then)| Step::Plan(kind, Plan { once, then }))
         })
         .boxed()

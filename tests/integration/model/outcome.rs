@@ -1,4 +1,5 @@
-//! What a topic's planned sink does with the records of one request: a pure model of retries until the deadline.
+//! What a topic's planned sink does with the records of one request: a pure model of retries until
+//! the deadline.
 
 use std::collections::VecDeque;
 
@@ -26,13 +27,19 @@ pub(crate) struct Standing {
 
 impl Default for Standing {
     fn default() -> Self {
-        Self { next: VecDeque::new(), then: Act::Deliver }
+        Self {
+            next: VecDeque::new(),
+            then: Act::Deliver,
+        }
     }
 }
 
 impl From<&Plan> for Standing {
     fn from(plan: &Plan) -> Self {
-        Self { next: plan.once.iter().copied().collect(), then: plan.then }
+        Self {
+            next: plan.once.iter().copied().collect(),
+            then: plan.then,
+        }
     }
 }
 
@@ -54,7 +61,11 @@ impl Standing {
                 Some(act) => (act, true),
                 None => (self.then, false),
             };
-            for (fate, delivery) in fates.iter_mut().zip(deliveries).filter(|(fate, _)| fate.is_none()) {
+            for (fate, delivery) in fates
+                .iter_mut()
+                .zip(deliveries)
+                .filter(|(fate, _)| fate.is_none())
+            {
                 *fate = match act {
                     Act::Deliver | Act::Slow => Some(Fate::Delivered),
                     Act::Permanent | Act::Late | Act::PastDeadline => Some(Fate::Failed),
@@ -66,7 +77,10 @@ impl Standing {
             let open = fates.contains(&None);
             if !open || !again {
                 // What the standing act leaves open it leaves open until the deadline.
-                let fates = fates.into_iter().map(|fate| fate.unwrap_or(Fate::Failed)).collect();
+                let fates = fates
+                    .into_iter()
+                    .map(|fate| fate.unwrap_or(Fate::Failed))
+                    .collect();
                 return (fates, act == Act::PastDeadline);
             }
         }
@@ -88,7 +102,11 @@ pub(crate) fn mark(record: &Record) -> Outcome {
     let never = br#""fate":"never""#;
     if record.key.ends_with(LATE) {
         Outcome::Retryable
-    } else if record.data.windows(never.len()).any(|window| window == never) {
+    } else if record
+        .data
+        .windows(never.len())
+        .any(|window| window == never)
+    {
         Outcome::Rejected(iem_sink::Reason::TooLarge { limit: 1 })
     } else {
         Outcome::Delivered
@@ -97,10 +115,21 @@ pub(crate) fn mark(record: &Record) -> Outcome {
 
 /// What a client is told of its records.
 pub(crate) fn verdict(kind: Kind, fates: &[Fate]) -> Verdict {
-    let of = |fate| fates.iter().enumerate().filter(|(_, it)| **it == fate).map(|(index, _)| index).collect();
+    let of = |fate| {
+        fates
+            .iter()
+            .enumerate()
+            .filter(|(_, it)| **it == fate)
+            .map(|(index, _)| index)
+            .collect()
+    };
     let (mut failed, rejected): (Vec<usize>, Vec<usize>) = (of(Fate::Failed), of(Fate::Rejected));
     if failed.is_empty() && rejected.is_empty() {
-        let message = if kind == Kind::Ticket { SUCCESS } else { PUBLISHED };
+        let message = if kind == Kind::Ticket {
+            SUCCESS
+        } else {
+            PUBLISHED
+        };
         return Verdict::of(200, Says::Message(message));
     }
     let status = if failed.is_empty() { 413 } else { 503 };
@@ -108,5 +137,9 @@ pub(crate) fn verdict(kind: Kind, fates: &[Fate]) -> Verdict {
     if failed.len() == fates.len() {
         failed.clear();
     }
-    Verdict { failed, rejected, ..Verdict::of(status, Says::Something) }
+    Verdict {
+        failed,
+        rejected,
+        ..Verdict::of(status, Says::Something)
+    }
 }

@@ -1,4 +1,5 @@
-//! One record of a body: what is said of it, the text that says it, and what a reader of the contract takes from it.
+//! One record of a body: what is said of it, the text that says it, and what a reader of the
+//! contract takes from it.
 
 use std::fmt;
 
@@ -20,7 +21,11 @@ pub(crate) struct Spec {
 /// Without what is as usual.
 impl fmt::Debug for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{{{:?} {:?} extra {}", self.customer, self.key, self.extra)?;
+        write!(
+            f,
+            "{{{:?} {:?} extra {}",
+            self.customer, self.key, self.extra
+        )?;
         if self.never {
             f.write_str(" never")?;
         }
@@ -89,8 +94,8 @@ pub(crate) enum Fault {
     Member(usize),
 }
 
-/// A key's text in JSON and what it says. With the last two the scripted sink leaves a record open, when it looks: by
-/// key, for no later record of a key may pass one that is left.
+/// A key's text in JSON and what it says. With the last two the scripted sink leaves a record open,
+/// when it looks: by key, for no later record of a key may pass one that is left.
 pub(crate) const KEYS: [(&str, &str); 6] = [
     (r#""a""#, "a"),
     (r#""b""#, "b"),
@@ -106,13 +111,31 @@ pub(crate) const NUMBERS: [&str; 4] = ["7", "1.50", "-1e3", "1234567890123456789
 /// Values of a key field that do not count.
 pub(crate) const NO_KEYS: [&str; 5] = [r#""""#, "null", "true", r#"{"a":"b"}"#, r#"["a"]"#];
 
-pub(crate) const NO_CUSTOMERS: [&str; 11] =
-    [r#""""#, "null", "true", "1001.0", "1e3", "-1", "[\"acme\"]", r#"{"a":1}"#, "{}", "0.1", r#""\ud800""#];
+pub(crate) const NO_CUSTOMERS: [&str; 11] = [
+    r#""""#,
+    "null",
+    "true",
+    "1001.0",
+    "1e3",
+    "-1",
+    "[\"acme\"]",
+    r#"{"a":1}"#,
+    "{}",
+    "0.1",
+    r#""\ud800""#,
+];
 
 pub(crate) const NO_OBJECTS: [&str; 4] = ["5", "null", "true", r#""acme""#];
 
-pub(crate) const NO_MEMBERS: [&[u8]; 7] =
-    [b"\"x\":nul", b"\"x\":01", b"\"x\":\"\xff\"", b"\"x\":\"\x01\"", b"\"x\":\"\\q\"", b"x:1", b"\"x\":1,"];
+pub(crate) const NO_MEMBERS: [&[u8]; 7] = [
+    b"\"x\":nul",
+    b"\"x\":01",
+    b"\"x\":\"\xff\"",
+    b"\"x\":\"\x01\"",
+    b"\"x\":\"\\q\"",
+    b"x:1",
+    b"\"x\":1,",
+];
 
 pub(crate) const EXTRAS: [&str; 10] = [
     r#""n":12345678901234567890.1230"#,
@@ -151,7 +174,9 @@ impl Spec {
         match self.customer {
             CustomerField::Own(customer, _)
             | CustomerField::Other(customer, _)
-            | CustomerField::Both(customer, ..) => Found::Record(customer, self.key(kind, customer)),
+            | CustomerField::Both(customer, ..) => {
+                Found::Record(customer, self.key(kind, customer))
+            }
             CustomerField::Missing
             | CustomerField::Wrong(_)
             | CustomerField::Twice(_)
@@ -170,7 +195,10 @@ impl Spec {
             KeyField::Number(digits) => Some(digits.to_owned()),
             KeyField::Long => Some(cut(&long_key())),
         };
-        value.map_or_else(|| customer.to_owned(), |value| format!("{customer}/{value}"))
+        value.map_or_else(
+            || customer.to_owned(),
+            |value| format!("{customer}/{value}"),
+        )
     }
 
     /// The record's text, with an id of its own where it is an object.
@@ -181,7 +209,11 @@ impl Spec {
         let mut members: Vec<Vec<u8>> = Vec::new();
         members.extend(self.key_members(kind).into_iter().map(String::into_bytes));
         members.push(format!(r#""test_id":"{id}""#).into_bytes());
-        members.extend(self.customer_members(kind).into_iter().map(String::into_bytes));
+        members.extend(
+            self.customer_members(kind)
+                .into_iter()
+                .map(String::into_bytes),
+        );
         members.push(EXTRAS[self.extra].as_bytes().to_vec());
         if self.never {
             members.push(br#""fate":"never""#.to_vec());
@@ -194,7 +226,11 @@ impl Spec {
             Space::None => (b"{", b",", b"}"),
             Space::Some | Space::Lines => (b"{ ", b" , ", b"\t}"),
         };
-        let close = if self.fault == Some(Fault::Cut) { b"" } else { close };
+        let close = if self.fault == Some(Fault::Cut) {
+            b""
+        } else {
+            close
+        };
         [open, &members.join(comma), close].concat()
     }
 
@@ -204,15 +240,24 @@ impl Spec {
             CustomerField::Own(customer, way) => vec![member(own, customer, way)],
             CustomerField::Other(customer, way) => vec![member(other, customer, way)],
             CustomerField::Both(customer, first, second) => {
-                vec![member(own, customer, first), member(other, customer, second)]
+                vec![
+                    member(own, customer, first),
+                    member(other, customer, second),
+                ]
             }
             CustomerField::Missing => Vec::new(),
             CustomerField::Wrong(index) => vec![format!(r#""{own}":{}"#, NO_CUSTOMERS[index])],
             CustomerField::Twice(customer) => {
-                vec![member(own, customer, Way::Text), member(own, customer, Way::Escaped)]
+                vec![
+                    member(own, customer, Way::Text),
+                    member(own, customer, Way::Escaped),
+                ]
             }
             CustomerField::Contradicted => {
-                vec![member(own, "acme", Way::Text), member(other, "globex", Way::Text)]
+                vec![
+                    member(own, "acme", Way::Text),
+                    member(other, "globex", Way::Text),
+                ]
             }
         }
     }
@@ -225,11 +270,17 @@ impl Spec {
             KeyField::First(key) => vec![format!(r#""{first}":{}"#, KEYS[key].0)],
             KeyField::Number(digits) => vec![format!(r#""{first}":{digits}"#)],
             KeyField::Twice(before, key) => {
-                vec![format!(r#""{first}":{}"#, KEYS[before].0), format!(r#""{first}":{}"#, KEYS[key].0)]
+                vec![
+                    format!(r#""{first}":{}"#, KEYS[before].0),
+                    format!(r#""{first}":{}"#, KEYS[key].0),
+                ]
             }
             KeyField::Second(before, key) => {
                 let second = fields.get(1).unwrap_or(&"no_key_of_this_kind");
-                vec![format!(r#""{second}":{}"#, KEYS[key].0), format!(r#""{first}":{}"#, NO_KEYS[before])]
+                vec![
+                    format!(r#""{second}":{}"#, KEYS[key].0),
+                    format!(r#""{first}":{}"#, NO_KEYS[before]),
+                ]
             }
             KeyField::Long => vec![format!(r#""{first}":"{}""#, long_key())],
         }
@@ -243,7 +294,8 @@ fn member(field: &str, customer: Customer, way: Way) -> String {
         }
         Way::Text | Way::Digits => format!(r#""{field}":"{customer}""#),
         Way::Escaped => {
-            let escape = |text: &str| format!("\\u{:04x}{}", u32::from(text.as_bytes()[0]), &text[1..]);
+            let escape =
+                |text: &str| format!("\\u{:04x}{}", u32::from(text.as_bytes()[0]), &text[1..]);
             format!(r#""{}":"{}""#, escape(field), escape(customer))
         }
     }

@@ -1,5 +1,5 @@
-//! The gateway that a sequence is tried on: a configuration with short deadlines and small bounds, and how the scripted sink
-//! does what a plan says.
+//! The gateway that a sequence is tried on: a configuration with short deadlines and small bounds,
+//! and how the scripted sink does what a plan says.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +28,14 @@ pub(crate) fn home(setup: Setup) -> Home {
         home = home
             .set(&key("deadline"), format!("{} ms", DEADLINE.as_millis()))
             .set(&key("linger"), if setup.linger { "2ms" } else { "0ms" })
-            .set(&key("queue_records"), i64::try_from(QUEUE_RECORDS).expect("a small number"))
-            .set(&key("batch_records"), if kind == Kind::Entity { 2 } else { 16 });
+            .set(
+                &key("queue_records"),
+                i64::try_from(QUEUE_RECORDS).expect("a small number"),
+            )
+            .set(
+                &key("batch_records"),
+                if kind == Kind::Entity { 2 } else { 16 },
+            );
     }
     home
 }

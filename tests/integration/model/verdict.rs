@@ -1,4 +1,5 @@
-//! Whether an answer is the one that the contract asks for: status, headers, and every byte of the body that it states.
+//! Whether an answer is the one that the contract asks for: status, headers, and every byte of the
+//! body that it states.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,8 @@ impl Verdict {
         if answer.status != self.status {
             return fault("another status");
         }
-        if answer.header("content-type") != Some("application/json") || answer.header("set-cookie").is_some()
+        if answer.header("content-type") != Some("application/json")
+            || answer.header("set-cookie").is_some()
         {
             return fault("other headers");
         }
@@ -26,7 +28,11 @@ impl Verdict {
             return fault("Retry-After");
         }
         let of_token = matches!(self.says, Says::Detail(_) | Says::Pair(_));
-        let challenge = if of_token { r#"Basic realm="IEM""# } else { "Bearer" };
+        let challenge = if of_token {
+            r#"Basic realm="IEM""#
+        } else {
+            "Bearer"
+        };
         if answer.header("www-authenticate") != (self.status == 401).then_some(challenge) {
             return fault("WWW-Authenticate");
         }
@@ -42,8 +48,12 @@ impl Verdict {
     }
 
     fn is_message(&self, answer: &Answer) -> bool {
-        let Ok(Value::Object(mut body)) = serde_json::from_slice(&answer.body) else { return false };
-        let Some(Value::String(message)) = body.remove("message") else { return false };
+        let Ok(Value::Object(mut body)) = serde_json::from_slice(&answer.body) else {
+            return false;
+        };
+        let Some(Value::String(message)) = body.remove("message") else {
+            return false;
+        };
         let said = match self.says {
             Says::Message(expected) => message == expected,
             Says::Naming(words) => message.contains(words),
@@ -66,15 +76,31 @@ impl Verdict {
 }
 
 fn is_pair(body: &Value, user: User, contract: &Contract) -> bool {
-    let Some(data) = body["data"].as_object() else { return false };
+    let Some(data) = body["data"].as_object() else {
+        return false;
+    };
     let whole = json!({ "status_code": 200, "data": data, "msg": "" });
-    let token = |name: &str| data.get(name).and_then(Value::as_str).is_some_and(|token| token.len() > 20);
-    let known =
-        ["email", "name", "is_superadmin", "access_token", "refresh_token", "associated_with_customers"];
-    let list = data.get("associated_with_customers").and_then(Value::as_array);
+    let token = |name: &str| {
+        data.get(name)
+            .and_then(Value::as_str)
+            .is_some_and(|token| token.len() > 20)
+    };
+    let known = [
+        "email",
+        "name",
+        "is_superadmin",
+        "access_token",
+        "refresh_token",
+        "associated_with_customers",
+    ];
+    let list = data
+        .get("associated_with_customers")
+        .and_then(Value::as_array);
     let found: Option<BTreeMap<&str, bool>> = list.into_iter().flatten().map(association).collect();
     let found = found.map(|found| {
-        let real = found.into_iter().filter(|(customer, _)| !customer.starts_with(MARKERS));
+        let real = found
+            .into_iter()
+            .filter(|(customer, _)| !customer.starts_with(MARKERS));
         real.collect::<Vec<_>>()
     });
     *body == whole
@@ -90,5 +116,8 @@ fn is_pair(body: &Value, user: User, contract: &Contract) -> bool {
 fn association(listed: &Value) -> Option<(&str, bool)> {
     let name = listed["customer_name"].as_str()?;
     (listed.as_object()?.len() == 3 && !name.is_empty()).then_some(())?;
-    Some((listed["customer_id"].as_str()?, listed["is_active"].as_bool()?))
+    Some((
+        listed["customer_id"].as_str()?,
+        listed["is_active"].as_bool()?,
+    ))
 }

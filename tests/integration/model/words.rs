@@ -1,4 +1,5 @@
-//! What a sequence may say: its steps and what they are made of. Nothing here knows what the gateway does with them.
+//! What a sequence may say: its steps and what they are made of. Nothing here knows what the
+//! gateway does with them.
 
 use std::fmt;
 
@@ -11,8 +12,10 @@ pub(crate) type Integration = &'static str;
 
 pub(crate) const USERS: [User; 6] = ["alice", "bob", "carol", "root", "org", "off"];
 /// The first four are in the tests' directory, the last is never added.
-pub(crate) const CUSTOMERS: [Customer; 6] = ["acme", "globex", "1001", "closed", "initech", "nobody"];
-pub(crate) const INTEGRATIONS: [Integration; 4] = ["servicenow-1", "jira 2", "globex-only", "new&one"];
+pub(crate) const CUSTOMERS: [Customer; 6] =
+    ["acme", "globex", "1001", "closed", "initech", "nobody"];
+pub(crate) const INTEGRATIONS: [Integration; 4] =
+    ["servicenow-1", "jira 2", "globex-only", "new&one"];
 
 /// A configuration and the steps that a gateway with it goes through.
 #[derive(Clone)]
@@ -78,7 +81,11 @@ impl fmt::Debug for Request {
         if let Some(authorization) = &self.auth.authorization {
             write!(f, ", {authorization:?}")?;
         }
-        if self.trace == Trace::None { Ok(()) } else { write!(f, ", trace {:?}", self.trace) }
+        if self.trace == Trace::None {
+            Ok(())
+        } else {
+            write!(f, ", trace {:?}", self.trace)
+        }
     }
 }
 
@@ -172,8 +179,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Event, Self::Metric, Self::Entity, Self::Service, Self::Healthcheck, Self::Ticket];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Event,
+        Self::Metric,
+        Self::Entity,
+        Self::Service,
+        Self::Healthcheck,
+        Self::Ticket,
+    ];
 
     pub(crate) fn topic(self) -> &'static str {
         match self {
@@ -229,7 +242,11 @@ pub(crate) struct Publish {
 impl Publish {
     pub(crate) fn path(&self) -> &'static str {
         let paths: &[&str] = match self.kind {
-            Kind::Event => &["/publish/allevents/", "/publish/allevnts/", "/publish/allevents"],
+            Kind::Event => &[
+                "/publish/allevents/",
+                "/publish/allevnts/",
+                "/publish/allevents",
+            ],
             Kind::Metric => &["/publish/metrics/", "/publish/metrics"],
             Kind::Entity => &["/publish/entity/", "/publish/entity"],
             Kind::Service => &["/publish/service/", "/publish/service"],

@@ -14,7 +14,9 @@ use super::contract::{Contract, Judged};
 use super::outcome::{Fate, Standing, verdict};
 use super::setup::{DEADLINE, behaviour, home};
 use super::verdict::MARKERS;
-use super::words::{Act, Call, Change, End, Kind, Plan, Request, Sequence, Setup, Step, Trace, Via};
+use super::words::{
+    Act, Call, Change, End, Kind, Plan, Request, Sequence, Setup, Step, Trace, Via,
+};
 use crate::harness::{AMPLE, Answer, Connection, Gateway, Home, Http2, eventually};
 
 /// What takes the records.
@@ -73,7 +75,9 @@ impl World {
     }
 
     pub(crate) fn with_files(setup: Setup) -> Self {
-        let home = home(setup).set("sink.file.rotate_size", "4 KiB").set("sink.file.compress", "zstd");
+        let home = home(setup)
+            .set("sink.file.rotate_size", "4 KiB")
+            .set("sink.file.compress", "zstd");
         let gateway = home.spawn();
         Self::new(home, gateway, Sink::Files)
     }
@@ -102,12 +106,20 @@ impl World {
     pub(crate) fn run(mut self, sequence: &Sequence) -> Result<Run, String> {
         for (number, step) in sequence.steps.iter().enumerate() {
             self.step = number;
-            self.take(step).map_err(|fault| format!("step {number}, {step:?}:\n{fault}"))?;
+            self.take(step)
+                .map_err(|fault| format!("step {number}, {step:?}:\n{fault}"))?;
         }
         self.step = sequence.steps.len();
-        self.restart(End::Drain, &[]).map_err(|fault| format!("at the end: {fault}"))?;
-        self.check(&Kind::ALL).map_err(|fault| format!("at the end: {fault}"))?;
-        Ok(Run { steps: self.step, answers: self.answers, records: self.books.counts(), late: self.late })
+        self.restart(End::Drain, &[])
+            .map_err(|fault| format!("at the end: {fault}"))?;
+        self.check(&Kind::ALL)
+            .map_err(|fault| format!("at the end: {fault}"))?;
+        Ok(Run {
+            steps: self.step,
+            answers: self.answers,
+            records: self.books.counts(),
+            late: self.late,
+        })
     }
 
     fn take(&mut self, step: &Step) -> Result<(), String> {
@@ -132,13 +144,20 @@ impl World {
         let (sent, began) = (SystemTime::now(), Instant::now());
         let answer = self.exchange(&ready)?;
         let took = began.elapsed();
-        self.settle(&ready, &Outcome { answer: Some(answer), sent, took })?;
+        self.settle(
+            &ready,
+            &Outcome {
+                answer: Some(answer),
+                sent,
+                took,
+            },
+        )?;
         self.await_quiet();
         self.check(request.call.kind().as_slice())
     }
 
-    /// Sends all, ends the gateway if it is told to, and reads the answers. A gateway that ends owes none to whom it has
-    /// not heard.
+    /// Sends all, ends the gateway if it is told to, and reads the answers. A gateway that ends
+    /// owes none to whom it has not heard.
     fn send_together(&mut self, requests: &[Request], end: Option<End>) -> Result<(), String> {
         self.settle_plans();
         let numbered = requests.iter().enumerate();
@@ -157,13 +176,23 @@ impl World {
             if answer.is_none() && end.is_none() {
                 return Err(format!("no answer to {:?}", ready.request));
             }
-            self.settle(ready, &Outcome { answer, sent, took: began.elapsed() })?;
+            self.settle(
+                ready,
+                &Outcome {
+                    answer,
+                    sent,
+                    took: began.elapsed(),
+                },
+            )?;
         }
         if end.is_some() {
             return Ok(());
         }
         self.await_quiet();
-        let kinds: Vec<_> = requests.iter().filter_map(|request| request.call.kind()).collect();
+        let kinds: Vec<_> = requests
+            .iter()
+            .filter_map(|request| request.call.kind())
+            .collect();
         self.check(&kinds)
     }
 
@@ -171,10 +200,19 @@ impl World {
     fn prepare<'r>(&mut self, request: &'r Request, number: usize) -> Result<Ready<'r>, String> {
         let gateway = self.gateway.as_ref().expect("a gateway runs");
         self.callers.freshen(request, &self.contract, gateway)?;
-        let Request { auth, call, via, trace } = request;
+        let Request {
+            auth,
+            call,
+            via,
+            trace,
+        } = request;
         let judged = self.contract.judge(auth, call, self.callers.held());
         let (body, target) = self.render(call);
-        let method = if matches!(call, Call::Running) { "GET" } else { "POST" };
+        let method = if matches!(call, Call::Running) {
+            "GET"
+        } else {
+            "POST"
+        };
         let bytes = request_bytes(
             method,
             &target,
@@ -187,7 +225,15 @@ impl World {
             (Ok(deliveries), Some(kind)) => self.plans.entry(kind).or_default().take(deliveries),
             _ => (Vec::new(), false),
         };
-        Ok(Ready { request, bytes, body, judged, fates, lingers, number })
+        Ok(Ready {
+            request,
+            bytes,
+            body,
+            judged,
+            fates,
+            lingers,
+            number,
+        })
     }
 
     fn render(&mut self, call: &Call) -> (Rendered, String) {
@@ -204,7 +250,10 @@ impl World {
                 let body = serde_json::json!({ "refresh_token": token }).to_string();
                 (Rendered::of(body), "/api/v1/user/token/refresh".to_owned())
             }
-            Call::Running => (Rendered::of(String::new()), "/publish/healthcheck/".to_owned()),
+            Call::Running => (
+                Rendered::of(String::new()),
+                "/publish/healthcheck/".to_owned(),
+            ),
         }
     }
 
@@ -214,11 +263,17 @@ impl World {
             Via::Http2 => {
                 let address = self.gateway().address;
                 let http2 = self.http2.get_or_insert_with(|| Http2::open(address));
-                http2.try_send(&ready.bytes).expect("it can be said in HTTP/2").map_err(no_answer)
+                http2
+                    .try_send(&ready.bytes)
+                    .expect("it can be said in HTTP/2")
+                    .map_err(no_answer)
             }
             Via::Kept => {
                 let mut connection = self.kept.take().unwrap_or_else(|| self.gateway().connect());
-                let answer = connection.send(&ready.bytes).try_answer().map_err(no_answer)?;
+                let answer = connection
+                    .send(&ready.bytes)
+                    .try_answer()
+                    .map_err(no_answer)?;
                 let answer = answer.ok_or("the connection ended without an answer")?;
                 if answer.header("connection").is_none() {
                     self.kept = Some(connection);
@@ -226,7 +281,12 @@ impl World {
                 Ok(answer)
             }
             Via::Fresh | Via::Chunked => {
-                let answer = self.gateway().connect().send(&ready.bytes).try_answer().map_err(no_answer)?;
+                let answer = self
+                    .gateway()
+                    .connect()
+                    .send(&ready.bytes)
+                    .try_answer()
+                    .map_err(no_answer)?;
                 answer.ok_or_else(|| "the connection ended without an answer".to_owned())
             }
         }
@@ -240,7 +300,8 @@ impl World {
         if let Err(verdict) = &ready.judged {
             if let Some(answer) = &outcome.answer {
                 verdict.check(answer, &self.contract)?;
-                self.callers.keep(&ready.request.call, answer, &self.contract);
+                self.callers
+                    .keep(&ready.request.call, answer, &self.contract);
             }
             self.book(ready, outcome, |_| There::Never);
             return Ok(());
@@ -270,30 +331,44 @@ impl World {
         Ok(())
     }
 
-    /// Waits until no topic has anything left in hand. What its sink has done of a plan nobody knows where an answer was
-    /// late: so it begins a new one.
+    /// Waits until no topic has anything left in hand. What its sink has done of a plan nobody
+    /// knows where an answer was late: so it begins a new one.
     fn await_quiet(&mut self) {
         for (kind, is_as_planned) in std::mem::take(&mut self.unsettled) {
             if !is_as_planned {
-                self.plan(kind, &Plan { once: Vec::new(), then: Act::Deliver });
+                self.plan(
+                    kind,
+                    &Plan {
+                        once: Vec::new(),
+                        then: Act::Deliver,
+                    },
+                );
             } else if let Sink::Scripted(sink) = &self.sink {
                 sink.release(kind.topic());
             }
             let topic = format!("topic=\"{}\"", kind.topic());
             eventually(AMPLE, "the topic has nothing in hand", || {
-                self.gateway().metric("iem_gateway_queue_records", &[&topic]) < 0.5
+                self.gateway()
+                    .metric("iem_gateway_queue_records", &[&topic])
+                    < 0.5
             });
         }
     }
 
     fn book(&mut self, ready: &Ready, outcome: &Outcome, there: impl Fn(usize) -> There) {
-        let Some(kind) = ready.request.call.kind() else { return };
+        let Some(kind) = ready.request.call.kind() else {
+            return;
+        };
         for (index, written) in ready.body.records.iter().enumerate() {
             self.books.add(Entry {
                 id: written.id.clone(),
                 kind,
                 data: written.data.clone(),
-                delivery: ready.judged.as_ref().ok().map(|deliveries| deliveries[index].clone()),
+                delivery: ready
+                    .judged
+                    .as_ref()
+                    .ok()
+                    .map(|deliveries| deliveries[index].clone()),
                 trace: (ready.request.trace == Trace::Valid).then_some(TRACE),
                 there: there(index),
                 sent: outcome.sent,
@@ -315,8 +390,15 @@ impl World {
         let path = self.home.path("directory.toml");
         let is_program = matches!(self.sink, Sink::Files);
         // Two, so that there are more customers than before even where one is removed.
-        let markers = if is_program { self.markers..self.markers + 2 } else { 0..0 };
-        let names: Vec<_> = markers.clone().map(|number| format!("{MARKERS}{number}")).collect();
+        let markers = if is_program {
+            self.markers..self.markers + 2
+        } else {
+            0..0
+        };
+        let names: Vec<_> = markers
+            .clone()
+            .map(|number| format!("{MARKERS}{number}"))
+            .collect();
         if change::make(&path, change, password, &names) != fits {
             return Err(format!("the change fits: {fits}"));
         }
@@ -329,16 +411,21 @@ impl World {
             return Ok(());
         }
         self.markers = markers.end;
-        let count = u32::try_from(self.contract.customers() + self.markers).expect("a small number");
+        let count =
+            u32::try_from(self.contract.customers() + self.markers).expect("a small number");
         eventually(AMPLE, "the change holds", || {
-            let found = self.gateway().metric("iem_gateway_directory_customers", &[]);
+            let found = self
+                .gateway()
+                .metric("iem_gateway_directory_customers", &[]);
             (found - f64::from(count)).abs() < 0.5
         });
         Ok(())
     }
 
     fn plan(&mut self, kind: Kind, plan: &Plan) {
-        let Sink::Scripted(sink) = &self.sink else { return };
+        let Sink::Scripted(sink) = &self.sink else {
+            return;
+        };
         self.plans.insert(kind, plan.into());
         sink.set(kind.topic(), behaviour(plan.then));
         for act in &plan.once {
@@ -348,7 +435,9 @@ impl World {
 
     /// Which of several requests meets what happens once, nobody knows: so nothing does.
     fn settle_plans(&mut self) {
-        let Sink::Scripted(sink) = &self.sink else { return };
+        let Sink::Scripted(sink) = &self.sink else {
+            return;
+        };
         for (kind, plan) in &mut self.plans {
             plan.settle();
             sink.set(kind.topic(), behaviour(plan.then()));
@@ -388,17 +477,28 @@ impl World {
         }
     }
 
-    /// Compares what the sink holds with what it must. Files are looked at only once the gateway has ended in order.
+    /// Compares what the sink holds with what it must. Files are looked at only once the gateway
+    /// has ended in order.
     fn check(&self, kinds: &[Kind]) -> Result<(), String> {
         for kind in kinds {
             let (records, bytes): (Vec<Record>, _) = match &self.sink {
-                Sink::Scripted(sink) => {
-                    (sink.log(kind.topic()).delivered.iter().map(Into::into).collect(), Bytes::Exact)
-                }
+                Sink::Scripted(sink) => (
+                    sink.log(kind.topic())
+                        .delivered
+                        .iter()
+                        .map(Into::into)
+                        .collect(),
+                    Bytes::Exact,
+                ),
                 Sink::Files if self.gateway.is_some() => return Ok(()),
-                Sink::Files => {
-                    (self.home.records(kind.topic()).iter().map(Into::into).collect(), Bytes::Tokens)
-                }
+                Sink::Files => (
+                    self.home
+                        .records(kind.topic())
+                        .iter()
+                        .map(Into::into)
+                        .collect(),
+                    Bytes::Tokens,
+                ),
             };
             self.books.check(*kind, &records, bytes)?;
         }

@@ -13,7 +13,11 @@ fn lengths() {
         ("zeros in front", of("00040"), Whole(200)),
         ("the same twice", of("40\r\nContent-Length: 40"), Whole(200)),
         ("two that differ", of("40\r\nContent-Length: 41"), Refused),
-        ("two that differ, the longer first", of("400\r\nContent-Length: 40"), Refused),
+        (
+            "two that differ, the longer first",
+            of("400\r\nContent-Length: 40"),
+            Refused,
+        ),
         ("two in one", of("40, 40"), Refused),
         ("a plus", of("+40"), Refused),
         ("a minus", of("-40"), Refused),
@@ -26,8 +30,16 @@ fn lengths() {
         ("beyond 64 bits", of("18446744073709551656"), Refused),
         ("the most of 64 bits", of("18446744073709551615"), Refused),
         ("more than is taken", of("9223372036854775807"), Last(413)),
-        ("a space before the colon", event("Content-Length : 40\r\n", "{own}"), Refused),
-        ("a name that is not quite it", event("Content_Length: 40\r\n", "{own}"), Refused),
+        (
+            "a space before the colon",
+            event("Content-Length : 40\r\n", "{own}"),
+            Refused,
+        ),
+        (
+            "a name that is not quite it",
+            event("Content_Length: 40\r\n", "{own}"),
+            Refused,
+        ),
         ("none", event("", ""), Whole(400)),
     ]);
 }
@@ -37,9 +49,21 @@ fn a_length_beside_a_transfer_coding() {
     let own = |headers: &str| event(headers, CHUNKED);
     let hides = |headers: &str| event(headers, "0\r\n\r\n{hidden}");
     Scene::new().check(vec![
-        ("the length first", own("Content-Length: 40\r\nTransfer-Encoding: chunked\r\n"), Last(200)),
-        ("the coding first", own("Transfer-Encoding: chunked\r\nContent-Length: 40\r\n"), Last(200)),
-        ("a length of 0", own("Transfer-Encoding: chunked\r\nContent-Length: 0\r\n"), Last(200)),
+        (
+            "the length first",
+            own("Content-Length: 40\r\nTransfer-Encoding: chunked\r\n"),
+            Last(200),
+        ),
+        (
+            "the coding first",
+            own("Transfer-Encoding: chunked\r\nContent-Length: 40\r\n"),
+            Last(200),
+        ),
+        (
+            "a length of 0",
+            own("Transfer-Encoding: chunked\r\nContent-Length: 0\r\n"),
+            Last(200),
+        ),
         (
             "a body to who reads the length, a request to who reads chunks",
             hides("Content-Length: {hidden length}\r\nTransfer-Encoding: chunked\r\n"),
@@ -50,8 +74,16 @@ fn a_length_beside_a_transfer_coding() {
             hides("Transfer-Encoding: chunked\r\nContent-Length: {hidden length}\r\n"),
             Last(400),
         ),
-        ("a bad length first", own("Content-Length: x\r\nTransfer-Encoding: chunked\r\n"), Refused),
-        ("a bad length behind", own("Transfer-Encoding: chunked\r\nContent-Length: x\r\n"), Last(200)),
+        (
+            "a bad length first",
+            own("Content-Length: x\r\nTransfer-Encoding: chunked\r\n"),
+            Refused,
+        ),
+        (
+            "a bad length behind",
+            own("Transfer-Encoding: chunked\r\nContent-Length: x\r\n"),
+            Last(200),
+        ),
         (
             "a coding hidden behind a line feed",
             own("X: a\nTransfer-Encoding: chunked\r\nContent-Length: 40\r\n"),
@@ -71,7 +103,11 @@ fn transfer_codings() {
     let line = |line: &str| event(&format!("{line}\r\n"), CHUNKED);
     Scene::new().check(vec![
         ("as it should be", of("chunked"), Whole(200)),
-        ("in upper case", line("TRANSFER-ENCODING: CHUNKED"), Whole(200)),
+        (
+            "in upper case",
+            line("TRANSFER-ENCODING: CHUNKED"),
+            Whole(200),
+        ),
         ("white space around it", of("\t chunked \t"), Whole(200)),
         ("no space", line("Transfer-Encoding:chunked"), Whole(200)),
         ("another behind it", of("chunked, identity"), Refused),
@@ -88,18 +124,58 @@ fn transfer_codings() {
         ("empty", of(""), Refused),
         ("a vertical tab", of("\x0bchunked"), Refused),
         ("a NUL", of("chunked\0"), Refused),
-        ("twice", of("chunked\r\nTransfer-Encoding: chunked"), Refused),
-        ("twice, another behind it", of("chunked\r\nTransfer-Encoding: identity"), Refused),
-        ("twice, another before it", of("identity\r\nTransfer-Encoding: chunked"), Refused),
-        ("a space before the colon", line("Transfer-Encoding : chunked"), Refused),
-        ("a tab before the colon", line("Transfer-Encoding\t: chunked"), Refused),
-        ("a space in the name", line("Transfer Encoding: chunked"), Refused),
-        ("a name that is not quite it", line("Transfer_Encoding: chunked"), Refused),
-        ("on a folded line", line("Transfer-Encoding:\r\n chunked"), Refused),
-        ("folded into another", line("X: a\r\n Transfer-Encoding: chunked"), Refused),
+        (
+            "twice",
+            of("chunked\r\nTransfer-Encoding: chunked"),
+            Refused,
+        ),
+        (
+            "twice, another behind it",
+            of("chunked\r\nTransfer-Encoding: identity"),
+            Refused,
+        ),
+        (
+            "twice, another before it",
+            of("identity\r\nTransfer-Encoding: chunked"),
+            Refused,
+        ),
+        (
+            "a space before the colon",
+            line("Transfer-Encoding : chunked"),
+            Refused,
+        ),
+        (
+            "a tab before the colon",
+            line("Transfer-Encoding\t: chunked"),
+            Refused,
+        ),
+        (
+            "a space in the name",
+            line("Transfer Encoding: chunked"),
+            Refused,
+        ),
+        (
+            "a name that is not quite it",
+            line("Transfer_Encoding: chunked"),
+            Refused,
+        ),
+        (
+            "on a folded line",
+            line("Transfer-Encoding:\r\n chunked"),
+            Refused,
+        ),
+        (
+            "folded into another",
+            line("X: a\r\n Transfer-Encoding: chunked"),
+            Refused,
+        ),
         (
             "with HTTP/1.0",
-            request("POST /publish/allevents/ HTTP/1.0", "Transfer-Encoding: chunked\r\n", CHUNKED),
+            request(
+                "POST /publish/allevents/ HTTP/1.0",
+                "Transfer-Encoding: chunked\r\n",
+                CHUNKED,
+            ),
             Refused,
         ),
         (
@@ -119,21 +195,37 @@ fn lines_names_and_values() {
     let of = |line: &str| event(&format!("{line}\r\nContent-Length: 40\r\n"), "{own}");
     Scene::new().check(vec![
         // RFC 9112, section 2.2: the one reading that is in use, where it is not refused.
-        ("lines that end in a line feed alone", of("X: a").replace("\r\n", "\n"), Whole(200)),
+        (
+            "lines that end in a line feed alone",
+            of("X: a").replace("\r\n", "\n"),
+            Whole(200),
+        ),
         ("one line that does", of("X: a\nY: b"), Whole(200)),
         ("a head that does", event("X: a\n\n", ""), Whole(400)),
         ("a carriage return alone", of("X: a\rY: b"), Refused),
-        ("a carriage return before the line's end", of("X: a\r"), Refused),
+        (
+            "a carriage return before the line's end",
+            of("X: a\r"),
+            Refused,
+        ),
         (
             "a carriage return in the request line",
-            request("POST /publish/allevents/ HTTP/1.1\r", "Content-Length: 40\r\n", "{own}"),
+            request(
+                "POST /publish/allevents/ HTTP/1.1\r",
+                "Content-Length: 40\r\n",
+                "{own}",
+            ),
             Refused,
         ),
         ("a folded line", of("X: a\r\n b"), Refused),
         ("a line folded by a tab", of("X: a\r\n\tb"), Refused),
         (
             "a folded first line",
-            request("POST /publish/allevents/ HTTP/1.1\r\n X: a", "Content-Length: 40\r\n", "{own}"),
+            request(
+                "POST /publish/allevents/ HTTP/1.1\r\n X: a",
+                "Content-Length: 40\r\n",
+                "{own}",
+            ),
             Refused,
         ),
         ("a NUL in a value", of("X: a\0b"), Refused),
@@ -143,15 +235,27 @@ fn lines_names_and_values() {
         ("a form feed in a value", of("X: a\x0cb"), Refused),
         ("DEL in a value", of("X: a\x7fb"), Refused),
         ("a tab in a value", of("X: a\tb"), Whole(200)),
-        ("bytes beyond ASCII in a value", of("X: \u{e4}\u{20ac}"), Whole(200)),
+        (
+            "bytes beyond ASCII in a value",
+            of("X: \u{e4}\u{20ac}"),
+            Whole(200),
+        ),
         ("bytes beyond ASCII in a name", of("\u{e4}: a"), Refused),
         ("a space in a name", of("X Y: a"), Refused),
         ("a space before the colon", of("X : a"), Refused),
         ("a bracket in a name", of("X[: a"), Refused),
         ("no name", of(": a"), Refused),
         ("no colon", of("X"), Refused),
-        ("more lines than are taken", of(&"X: a\r\n".repeat(200)), Refused),
-        ("what is named as belonging to the connection", of("Connection: Content-Length"), Whole(200)),
+        (
+            "more lines than are taken",
+            of(&"X: a\r\n".repeat(200)),
+            Refused,
+        ),
+        (
+            "what is named as belonging to the connection",
+            of("Connection: Content-Length"),
+            Whole(200),
+        ),
     ]);
 }
 
@@ -164,33 +268,112 @@ fn request_lines() {
             format!("\r\n\r\n{}", line("POST /publish/allevents/ HTTP/1.1")),
             Whole(200),
         ),
-        ("a fragment", line("POST /publish/allevents/#more HTTP/1.1"), Whole(200)),
-        ("a query", line("POST /publish/allevents/?a=b HTTP/1.1"), Whole(200)),
-        ("two slashes", line("POST //publish/allevents/ HTTP/1.1"), Whole(404)),
-        ("dots", line("POST /publish/../publish/allevents/ HTTP/1.1"), Whole(404)),
-        ("a method in lower case", line("post /publish/allevents/ HTTP/1.1"), Whole(405)),
-        ("a space in front", line(" POST /publish/allevents/ HTTP/1.1"), Refused),
-        ("two spaces before the target", line("POST  /publish/allevents/ HTTP/1.1"), Refused),
-        ("two spaces behind the target", line("POST /publish/allevents/  HTTP/1.1"), Refused),
-        ("a space at the end", line("POST /publish/allevents/ HTTP/1.1 "), Refused),
-        ("a space in the target", line("POST /publish/all events/ HTTP/1.1"), Refused),
-        ("tabs", line("POST\t/publish/allevents/\tHTTP/1.1"), Refused),
-        ("a NUL in the target", line("POST /publish/allevents/\0 HTTP/1.1"), Refused),
-        ("a control byte in the target", line("POST /publish/allevents/\x7f HTTP/1.1"), Refused),
-        ("no slash", line("POST publish/allevents/ HTTP/1.1"), Refused),
-        ("no target", line("POST HTTP/1.1"), Refused),
-        ("no version", line("POST /publish/allevents/"), Refused),
-        ("a version in lower case", line("POST /publish/allevents/ http/1.1"), Refused),
-        ("a version of one more digit", line("POST /publish/allevents/ HTTP/1.10"), Refused),
-        ("a version that is not served", line("POST /publish/allevents/ HTTP/2.0"), Refused),
-        ("a version to come", line("POST /publish/allevents/ HTTP/1.2"), Refused),
-        ("a colon in the method", line("POST: /publish/allevents/ HTTP/1.1"), Refused),
         (
-            "a very long method",
-            line(&format!("{} /publish/allevents/ HTTP/1.1", "X".repeat(1 << 17))),
+            "a fragment",
+            line("POST /publish/allevents/#more HTTP/1.1"),
+            Whole(200),
+        ),
+        (
+            "a query",
+            line("POST /publish/allevents/?a=b HTTP/1.1"),
+            Whole(200),
+        ),
+        (
+            "two slashes",
+            line("POST //publish/allevents/ HTTP/1.1"),
+            Whole(404),
+        ),
+        (
+            "dots",
+            line("POST /publish/../publish/allevents/ HTTP/1.1"),
+            Whole(404),
+        ),
+        (
+            "a method in lower case",
+            line("post /publish/allevents/ HTTP/1.1"),
+            Whole(405),
+        ),
+        (
+            "a space in front",
+            line(" POST /publish/allevents/ HTTP/1.1"),
             Refused,
         ),
-        ("a very long target", line(&format!("POST /{} HTTP/1.1", "x".repeat(1 << 17))), Refused),
+        (
+            "two spaces before the target",
+            line("POST  /publish/allevents/ HTTP/1.1"),
+            Refused,
+        ),
+        (
+            "two spaces behind the target",
+            line("POST /publish/allevents/  HTTP/1.1"),
+            Refused,
+        ),
+        (
+            "a space at the end",
+            line("POST /publish/allevents/ HTTP/1.1 "),
+            Refused,
+        ),
+        (
+            "a space in the target",
+            line("POST /publish/all events/ HTTP/1.1"),
+            Refused,
+        ),
+        ("tabs", line("POST\t/publish/allevents/\tHTTP/1.1"), Refused),
+        (
+            "a NUL in the target",
+            line("POST /publish/allevents/\0 HTTP/1.1"),
+            Refused,
+        ),
+        (
+            "a control byte in the target",
+            line("POST /publish/allevents/\x7f HTTP/1.1"),
+            Refused,
+        ),
+        (
+            "no slash",
+            line("POST publish/allevents/ HTTP/1.1"),
+            Refused,
+        ),
+        ("no target", line("POST HTTP/1.1"), Refused),
+        ("no version", line("POST /publish/allevents/"), Refused),
+        (
+            "a version in lower case",
+            line("POST /publish/allevents/ http/1.1"),
+            Refused,
+        ),
+        (
+            "a version of one more digit",
+            line("POST /publish/allevents/ HTTP/1.10"),
+            Refused,
+        ),
+        (
+            "a version that is not served",
+            line("POST /publish/allevents/ HTTP/2.0"),
+            Refused,
+        ),
+        (
+            "a version to come",
+            line("POST /publish/allevents/ HTTP/1.2"),
+            Refused,
+        ),
+        (
+            "a colon in the method",
+            line("POST: /publish/allevents/ HTTP/1.1"),
+            Refused,
+        ),
+        (
+            "a very long method",
+            line(&format!(
+                "{} /publish/allevents/ HTTP/1.1",
+                "X".repeat(1 << 17)
+            )),
+            Refused,
+        ),
+        (
+            "a very long target",
+            line(&format!("POST /{} HTTP/1.1", "x".repeat(1 << 17))),
+            Refused,
+        ),
     ]);
 }
 
@@ -198,7 +381,9 @@ fn request_lines() {
 fn hosts() {
     let of = |hosts: &str| {
         let target = |line: &str| {
-            format!("{line}\r\n{hosts}Cookie: access_token={{token}}\r\nContent-Length: 40\r\n\r\n{{own}}")
+            format!(
+                "{line}\r\n{hosts}Cookie: access_token={{token}}\r\nContent-Length: 40\r\n\r\n{{own}}"
+            )
         };
         [
             target("POST /publish/allevents/ HTTP/1.1"),

@@ -1,4 +1,5 @@
-//! Clients that run into the limits, each again and again until the soak is over. Each notes what it was told.
+//! Clients that run into the limits, each again and again until the soak is over. Each notes what
+//! it was told.
 
 use std::net::Ipv4Addr;
 use std::thread;
@@ -37,14 +38,20 @@ fn send(site: &Site, request: &[u8]) -> Option<Reply> {
 fn refused(site: &Site, request: &[u8], status: u16, limit: &'static str) {
     let reply = send(site, request);
     site.tally.answered(reply.as_ref());
-    site.tally.hit_if(limit, reply.is_some_and(|reply| reply.status == status));
+    site.tally
+        .hit_if(limit, reply.is_some_and(|reply| reply.status == status));
 }
 
 /// Bodies and heads that are too large in one way or another.
 pub(super) fn oversized(site: &Site) {
     let post = |body: Vec<u8>| post(EVENTS, body).cookie(&site.token);
     let large = vec![b' '; BODY_BYTES_MAX + 1];
-    refused(site, &post(large.clone()).bytes(), 413, limits::BODY_DECLARED);
+    refused(
+        site,
+        &post(large.clone()).bytes(),
+        413,
+        limits::BODY_DECLARED,
+    );
 
     let head = format!(
         "POST {EVENTS} HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={}\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n",
@@ -55,28 +62,57 @@ pub(super) fn oversized(site: &Site) {
     refused(site, &chunked, 413, limits::BODY_SENT);
 
     let bomb = encoded("gzip", &vec![b' '; 8 << 20]);
-    refused(site, &post(bomb).header("Content-Encoding", "gzip").bytes(), 413, limits::BODY_DECODED);
+    refused(
+        site,
+        &post(bomb).header("Content-Encoding", "gzip").bytes(),
+        413,
+        limits::BODY_DECODED,
+    );
 
     let (texts, _) = records(&site.tally, QUEUE_RECORDS + 1, 0);
-    refused(site, &post(format!("[{}]", texts.join(",")).into_bytes()).bytes(), 413, limits::RECORDS);
+    refused(
+        site,
+        &post(format!("[{}]", texts.join(",")).into_bytes()).bytes(),
+        413,
+        limits::RECORDS,
+    );
 
     let wide = wide(record(site.tally.next_id(), 0).as_bytes());
-    refused(site, &post(wide).header("Content-Encoding", "zstd").bytes(), 400, limits::WINDOW);
+    refused(
+        site,
+        &post(wide).header("Content-Encoding", "zstd").bytes(),
+        400,
+        limits::WINDOW,
+    );
 
     let members = encoded("gzip", b"").repeat(4_200);
-    refused(site, &post(members).header("Content-Encoding", "gzip").bytes(), 400, limits::MEMBERS);
+    refused(
+        site,
+        &post(members).header("Content-Encoding", "gzip").bytes(),
+        400,
+        limits::MEMBERS,
+    );
 
-    let long = post(Vec::new()).header("X-Long", &"x".repeat(100_000)).bytes();
+    let long = post(Vec::new())
+        .header("X-Long", &"x".repeat(100_000))
+        .bytes();
     refused(site, &long, 431, limits::HEAD_SIZE);
-    let many = (0..120).fold(post(Vec::new()), |request, number| request.header(&format!("X-{number}"), "x"));
+    let many = (0..120).fold(post(Vec::new()), |request, number| {
+        request.header(&format!("X-{number}"), "x")
+    });
     refused(site, &many.bytes(), 431, limits::HEAD_COUNT);
 }
 
 /// As zstd with a window of 16 MiB.
 fn wide(plain: &[u8]) -> Vec<u8> {
     let mut encoder = zstd::Encoder::new(Vec::new(), 1).expect("an encoder");
-    encoder.window_log(24).and_then(|()| encoder.include_contentsize(false)).expect("a window");
-    std::io::Write::write_all(&mut encoder, plain).and_then(|()| encoder.finish()).expect("memory takes all")
+    encoder
+        .window_log(24)
+        .and_then(|()| encoder.include_contentsize(false))
+        .expect("a window");
+    std::io::Write::write_all(&mut encoder, plain)
+        .and_then(|()| encoder.finish())
+        .expect("memory takes all")
 }
 
 fn begin_of_body(site: &Site, path: &str, length: usize) -> String {
@@ -89,8 +125,10 @@ fn begin_of_body(site: &Site, path: &str, length: usize) -> String {
 /// Heads and bodies that do not come.
 pub(super) fn slow(site: &Site) {
     let open = || site.door.open().ok();
-    let (mut heads, mut bodies): (Vec<Client>, Vec<Client>) =
-        ((0..3).filter_map(|_| open()).collect(), (0..3).filter_map(|_| open()).collect());
+    let (mut heads, mut bodies): (Vec<Client>, Vec<Client>) = (
+        (0..3).filter_map(|_| open()).collect(),
+        (0..3).filter_map(|_| open()).collect(),
+    );
     for head in &mut heads {
         let _ = head.send(b"POST /publish/allevents/ HTTP/1.1\r\nHost: gate");
     }
@@ -115,7 +153,11 @@ pub(super) fn hog(site: &Site) {
     let mut held: Vec<Client> = (0..16).filter_map(|_| site.door.open().ok()).collect();
     let part = vec![b' '; BODY_BYTES_MAX * 3 / 4];
     for body in &mut held {
-        let begin = begin_of_body(site, "/gbp/push/acme?integrationid=servicenow-1", BODY_BYTES_MAX);
+        let begin = begin_of_body(
+            site,
+            "/gbp/push/acme?integrationid=servicenow-1",
+            BODY_BYTES_MAX,
+        );
         let _ = body.send(begin.as_bytes()).and_then(|()| body.send(&part));
     }
     for body in &mut held {
@@ -128,8 +170,9 @@ pub(super) fn hog(site: &Site) {
 
 /// More connections than are served. What the others do meanwhile is refused too.
 pub(super) fn crowd(site: &Site) {
-    let mut crowd: Vec<Client> =
-        (0..CONNECTIONS_MAX + 8).filter_map(|_| site.door.open_silently().ok()).collect();
+    let mut crowd: Vec<Client> = (0..CONNECTIONS_MAX + 8)
+        .filter_map(|_| site.door.open_silently().ok())
+        .collect();
     thread::sleep(Duration::from_millis(100));
     if let Some(client) = crowd.pop() {
         client.reset();
@@ -161,18 +204,23 @@ pub(super) fn resets(site: &Site) {
 pub(super) fn guess(site: &Site) {
     let request = post("/api/v1/user/token", "").basic(email("alice"), "guess");
     let mut client = site.door.open_from(Ipv4Addr::new(127, 0, 0, 9)).ok();
-    let reply = client.as_mut().and_then(|client| client.exchange(&request.bytes()));
+    let reply = client
+        .as_mut()
+        .and_then(|client| client.exchange(&request.bytes()));
     site.tally.answered(reply.as_ref());
 }
 
 /// Sends more than its customer's quota.
 pub(super) fn flood(site: &Site) {
-    let Ok(mut client) = site.door.open() else { return };
+    let Ok(mut client) = site.door.open() else {
+        return;
+    };
     while site.tally.goes_on() {
         let ids: Vec<u64> = (0..20).map(|_| site.tally.next_id()).collect();
         let text = |id| format!(r#"{{"envcustomer_id":"globex","test_id":"{id}"}}"#);
         let body = ids.iter().map(text).collect::<Vec<_>>().join("\n");
-        let request = post("/publish/healthcheck/", body).header("Content-Type", "application/x-ndjson");
+        let request =
+            post("/publish/healthcheck/", body).header("Content-Type", "application/x-ndjson");
         let reply = client.exchange(&request.cookie(&site.bounded_token).bytes());
         site.tally.settle(&ids, reply.as_ref());
         if reply.is_none_or(|reply| reply.closes) {
@@ -184,24 +232,32 @@ pub(super) fn flood(site: &Site) {
 
 /// Changes the directory, and has it read at once every other time.
 pub(super) fn reload_directory(site: &Site) {
-    let added =
-        edit(&site.directory(), Missing::Refuse, |document| document.add_customer("passing", "Passing"));
+    let added = edit(&site.directory(), Missing::Refuse, |document| {
+        document.add_customer("passing", "Passing")
+    });
     hang_up(site);
     thread::sleep(Duration::from_millis(200));
-    let removed = edit(&site.directory(), Missing::Refuse, |document| document.remove_customer("passing"));
+    let removed = edit(&site.directory(), Missing::Refuse, |document| {
+        document.remove_customer("passing")
+    });
     assert!(added.is_ok() && removed.is_ok(), "{added:?} {removed:?}");
 }
 
 /// Another certificate of the same authority.
 pub(super) fn reload_certificate(site: &Site) {
     if let Some(authority) = &site.authority {
-        site.gateway.home.write_identity("tls", &authority.gateway());
+        site.gateway
+            .home
+            .write_identity("tls", &authority.gateway());
         hang_up(site);
     }
 }
 
 fn hang_up(site: &Site) {
-    let pid = i32::try_from(site.pid).ok().and_then(Pid::from_raw).expect("a process");
+    let pid = i32::try_from(site.pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a process");
     kill_process(pid, Signal::HUP).expect("the program takes a signal");
 }
 
@@ -218,19 +274,34 @@ pub(super) fn abuse_http2(site: &Site) {
         let cancel = Frame::new(RST_STREAM, 0, stream, 8u32.to_be_bytes());
         [Frame::headers(stream, &GET, true).bytes(), cancel.bytes()].concat()
     };
-    let Some(mut frames) = Frames::try_open(site.door.address) else { return };
+    let Some(mut frames) = Frames::try_open(site.door.address) else {
+        return;
+    };
     let _ = frames.send_bytes(&(0..500).flat_map(pair).collect::<Vec<u8>>());
-    site.tally.hit_if(limits::RESETS, frames.codes().contains(&11));
+    site.tally
+        .hit_if(limits::RESETS, frames.codes().contains(&11));
 
-    let Some(mut frames) = Frames::try_open(site.door.address) else { return };
+    let Some(mut frames) = Frames::try_open(site.door.address) else {
+        return;
+    };
     let cookie = format!("access_token={}", site.token);
     let open = |number: u32| {
-        let head = [(":method", "POST"), (":scheme", "http"), (":path", EVENTS), ("cookie", &cookie)];
+        let head = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", EVENTS),
+            ("cookie", &cookie),
+        ];
         let stream = 2 * number + 1;
-        [Frame::headers(stream, &head, false).bytes(), Frame::new(DATA, 0, stream, *b"{").bytes()].concat()
+        [
+            Frame::headers(stream, &head, false).bytes(),
+            Frame::new(DATA, 0, stream, *b"{").bytes(),
+        ]
+        .concat()
     };
     let _ = frames.send_bytes(&(0..40).flat_map(open).collect::<Vec<u8>>());
-    // Refused streams are reset with REFUSED_STREAM; the others are answered as bodies that do not come.
+    // Refused streams are reset with REFUSED_STREAM; the others are answered as bodies that do not
+    // come.
     let mut refused = 0;
     while let Ok(frame) = frames.next() {
         refused += usize::from(frame.kind == RST_STREAM && frame.error_code() == 7);

@@ -1,4 +1,5 @@
-//! A client of the soak, over plain HTTP/1.1 or TLS. It says what came, and never fails the test by itself.
+//! A client of the soak, over plain HTTP/1.1 or TLS. It says what came, and never fails the test by
+//! itself.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -48,8 +49,12 @@ pub(super) fn trusting(authority: &str, alpn: &[&[u8]]) -> Arc<ClientConfig> {
     let root = CertificateDer::from_pem_slice(authority.as_bytes()).expect("a certificate in PEM");
     roots.add(root).expect("an authority");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let mut config = builder.expect("versions of TLS").with_root_certificates(roots).with_no_client_auth();
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config = builder
+        .expect("versions of TLS")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     Arc::new(config)
 }
@@ -84,12 +89,20 @@ impl Door {
                 Box::new(StreamOwned::new(connection, handle))
             }
         };
-        Ok(Client { wire, socket, unread: Vec::new() })
+        Ok(Client {
+            wire,
+            socket,
+            unread: Vec::new(),
+        })
     }
 
     /// A connection on which nothing has been said, not even a handshake.
     pub(super) fn open_silently(&self) -> io::Result<Client> {
-        Self { address: self.address, tls: None }.open()
+        Self {
+            address: self.address,
+            tls: None,
+        }
+        .open()
     }
 }
 
@@ -112,13 +125,21 @@ impl Client {
         let status = head.split(' ').nth(1)?.parse().ok()?;
         let header = |name: &str| {
             let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-            lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+            lines
+                .find(|(found, _)| found.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.to_owned())
         };
         let closes = header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
-        let length = header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
+        let length = header("content-length")
+            .and_then(|value| value.parse().ok())
+            .unwrap_or(0);
         self.fill_until(|unread| (unread.len() >= length).then_some(0))?;
         let body = self.unread.drain(..length).collect();
-        Some(Reply { status, body, closes })
+        Some(Reply {
+            status,
+            body,
+            closes,
+        })
     }
 
     fn fill_until(&mut self, found: impl Fn(&[u8]) -> Option<usize>) -> Option<usize> {
@@ -136,10 +157,15 @@ impl Client {
 
     /// Whether the gateway has ended the connection; waits for no more than a moment.
     pub(super) fn has_ended(&mut self) -> bool {
-        let _ = self.socket.set_read_timeout(Some(Duration::from_millis(10)));
+        let _ = self
+            .socket
+            .set_read_timeout(Some(Duration::from_millis(10)));
         let ended = match self.wire.read(&mut [0; 1]) {
             Ok(length) => length == 0,
-            Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
+            Err(error) => !matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+            ),
         };
         let _ = self.socket.set_read_timeout(Some(PATIENCE));
         ended

@@ -35,18 +35,27 @@ pub(super) struct Figures {
 impl Sample {
     pub(super) fn of(site: &Site, at: Duration) -> Self {
         let (resident_kb, threads) = (site.status("VmRSS"), site.status("Threads"));
-        Self { at, resident_kb, threads, descriptors: site.descriptors() }
+        Self {
+            at,
+            resident_kb,
+            threads,
+            descriptors: site.descriptors(),
+        }
     }
 }
 
 impl Figures {
-    /// Looks at the process each second, and at the metrics ten times a row, until the soak is over.
+    /// Looks at the process each second, and at the metrics ten times a row, until the soak is
+    /// over.
     pub(super) fn watch(&self, site: &Site, row: Duration, seconds: u64) {
         let begin = Instant::now();
         let (mut next_row, mut next_metrics) = (row, Duration::ZERO);
         while site.tally.goes_on() {
             let at = begin.elapsed();
-            self.samples.lock().expect("no sampler has panicked").push(Sample::of(site, at));
+            self.samples
+                .lock()
+                .expect("no sampler has panicked")
+                .push(Sample::of(site, at));
             if at >= next_metrics {
                 // As a scraper does. Where it is refused, the row says so.
                 let _ = site.gateway.admin("/metrics");
@@ -62,7 +71,9 @@ impl Figures {
     }
 
     fn add_row(&self, site: &Site, at: Duration, seconds: u64) {
-        let hit = LIMITS.iter().filter(|limit| limit.is_of(site, seconds) && limit.hits(site) > 0);
+        let hit = LIMITS
+            .iter()
+            .filter(|limit| limit.is_of(site, seconds) && limit.hits(site) > 0);
         let row = Row {
             at,
             answers: site.tally.counts().answers,
@@ -73,7 +84,10 @@ impl Figures {
     }
 
     pub(super) fn samples(&self) -> Vec<Sample> {
-        self.samples.lock().expect("no sampler has panicked").clone()
+        self.samples
+            .lock()
+            .expect("no sampler has panicked")
+            .clone()
     }
 
     /// The rows, what each adds to the one before.
@@ -86,12 +100,18 @@ impl Figures {
         );
         let (mut before, mut answers, mut connections) = (Duration::ZERO, BTreeMap::new(), 0.0);
         for row in rows.iter() {
-            let within = || samples.iter().filter(|sample| sample.at > before && sample.at <= row.at);
+            let within = || {
+                samples
+                    .iter()
+                    .filter(|sample| sample.at > before && sample.at <= row.at)
+            };
             let most = |figure: fn(&Sample) -> u64| within().map(figure).max().unwrap_or_default();
             let added: Vec<String> = row
                 .answers
                 .iter()
-                .map(|(status, count)| format!("{status}: {}", count - answers.get(status).unwrap_or(&0)))
+                .map(|(status, count)| {
+                    format!("{status}: {}", count - answers.get(status).unwrap_or(&0))
+                })
                 .collect();
             writeln!(
                 text,
@@ -118,7 +138,9 @@ pub(super) fn mebibytes(kilobytes: u64) -> f64 {
 
 /// The middle one of what the process held resident between two moments.
 pub(super) fn median_resident_kb(samples: &[Sample], from: Duration, to: Duration) -> u64 {
-    let within = samples.iter().filter(|sample| sample.at >= from && sample.at < to);
+    let within = samples
+        .iter()
+        .filter(|sample| sample.at >= from && sample.at < to);
     let mut sizes: Vec<u64> = within.map(|sample| sample.resident_kb).collect();
     sizes.sort_unstable();
     sizes.get(sizes.len() / 2).copied().unwrap_or_default()

@@ -1,5 +1,5 @@
-//! Clients that publish as they should, without pause: single records, arrays, lines, compressed, over both versions of
-//! HTTP. A refusal makes them wait a moment.
+//! Clients that publish as they should, without pause: single records, arrays, lines, compressed,
+//! over both versions of HTTP. A refusal makes them wait a moment.
 
 use std::thread;
 use std::time::Duration;
@@ -18,12 +18,20 @@ use crate::harness::{encoded, post};
 const PADDING: usize = 400;
 const PAUSE: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(15);
-const PATHS: [&str; 4] =
-    ["/publish/allevents/", "/publish/metrics/", "/publish/entity/", "/publish/service/"];
+const PATHS: [&str; 4] = [
+    "/publish/allevents/",
+    "/publish/metrics/",
+    "/publish/entity/",
+    "/publish/service/",
+];
 
 /// One record of a customer that has no quota.
 pub(super) fn record(id: u64, client: usize) -> String {
-    let customer = if id.is_multiple_of(10) { "1001" } else { "acme" };
+    let customer = if id.is_multiple_of(10) {
+        "1001"
+    } else {
+        "acme"
+    };
     let padding = "x".repeat(PADDING);
     format!(
         r#"{{"envcustomerid":"{customer}","splitby":"{client}","entityid":"{client}","test_id":"{id}","padding":"{padding}"}}"#
@@ -67,7 +75,8 @@ pub(super) fn publish(site: &Site, shape: Shape, client: usize) {
 }
 
 fn note(tally: &Tally, reply: Option<&Reply>) {
-    let unconfirmed = reply.is_some_and(|reply| reply.status == 503 && reply.says("not confirmed in time"));
+    let unconfirmed =
+        reply.is_some_and(|reply| reply.status == 503 && reply.says("not confirmed in time"));
     tally.hit_if(super::limits::DEADLINE, unconfirmed);
 }
 
@@ -82,7 +91,9 @@ fn request(tally: &Tally, token: &str, shape: Shape, client: usize) -> (Vec<u8>,
     let request = match shape {
         Shape::Single => post(path, texts[0].clone()),
         Shape::Array(_) => post(path, array()),
-        Shape::Lines(_) => post(path, texts.join("\n")).header("Content-Type", "application/x-ndjson"),
+        Shape::Lines(_) => {
+            post(path, texts.join("\n")).header("Content-Type", "application/x-ndjson")
+        }
         Shape::Compressed(way, _) => {
             let name = if way == "zlib" { "deflate" } else { way };
             post(path, encoded(way, array().as_bytes())).header("Content-Encoding", name)
@@ -93,16 +104,24 @@ fn request(tally: &Tally, token: &str, shape: Shape, client: usize) -> (Vec<u8>,
 
 /// Publishes over HTTP/2, `at_once` requests at a time, until the soak is over.
 pub(super) fn publish_over_http2(site: &Site, at_once: usize, client: usize) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     while site.tally.goes_on() {
         // A connection that fails has settled what was under way; the next one begins anew.
-        let _ = runtime
-            .block_on(async { tokio::time::timeout(4 * PATIENCE, connection(site, at_once, client)).await });
+        let _ = runtime.block_on(async {
+            tokio::time::timeout(4 * PATIENCE, connection(site, at_once, client)).await
+        });
         thread::sleep(PAUSE);
     }
 }
 
-async fn connection(site: &Site, at_once: usize, client: usize) -> Result<(), Box<dyn std::error::Error>> {
+async fn connection(
+    site: &Site,
+    at_once: usize,
+    client: usize,
+) -> Result<(), Box<dyn std::error::Error>> {
     let Door { address, tls } = &site.door2;
     let stream = TcpStream::connect(address).await?;
     match tls {
@@ -114,7 +133,9 @@ async fn connection(site: &Site, at_once: usize, client: usize) -> Result<(), Bo
             rounds
         }
         Some(config) => {
-            let stream = TlsConnector::from(config.clone()).connect(name(), stream).await?;
+            let stream = TlsConnector::from(config.clone())
+                .connect(name(), stream)
+                .await?;
             let (sender, connection) = h2::client::handshake(stream).await?;
             let driver = tokio::spawn(connection);
             let rounds = rounds(site, sender, at_once, client).await;
@@ -137,7 +158,10 @@ async fn rounds(
         let exchanges = (0..at_once).map(|_| async {
             let (texts, ids) = records(&site.tally, 1, client);
             let exchange = exchange(sender.clone(), &site.token, texts[0].clone());
-            let reply = tokio::time::timeout(PATIENCE, exchange).await.ok().and_then(Result::ok);
+            let reply = tokio::time::timeout(PATIENCE, exchange)
+                .await
+                .ok()
+                .and_then(Result::ok);
             site.tally.settle(&ids, reply.as_ref());
             reply.is_some()
         });
@@ -165,5 +189,9 @@ async fn exchange(
     while let Some(chunk) = incoming.data().await {
         body.extend_from_slice(&chunk?);
     }
-    Ok(Reply { status: head.status.as_u16(), body, closes: false })
+    Ok(Reply {
+        status: head.status.as_u16(),
+        body,
+        closes: false,
+    })
 }

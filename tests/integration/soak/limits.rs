@@ -1,10 +1,12 @@
-//! Every limit that the soak runs into, and how it is seen to hold. A limit that is added to the gateway is added here.
+//! Every limit that the soak runs into, and how it is seen to hold. A limit that is added to the
+//! gateway is added here.
 
 use super::site::{IDLE_SECONDS, Site};
 
 /// How a limit is seen to hold.
 pub(super) enum Seen {
-    /// A client was told, or cut off: one of the soak's clients notes it under the limit's own name.
+    /// A client was told, or cut off: one of the soak's clients notes it under the limit's own
+    /// name.
     ByClients,
     /// A counter of the gateway has risen: its name, and labels that its series has.
     Counted(&'static str, &'static [&'static str]),
@@ -64,15 +66,35 @@ pub(super) const LIMITS: &[Limit] = &[
     limit(IDLE, ByClients, Both),
     limit(MEMORY, ByClients, Both),
     limit(DEADLINE, ByClients, Both),
-    limit("queue of a topic", Counted("iem_gateway_records_total", &["full"]), Both),
+    limit(
+        "queue of a topic",
+        Counted("iem_gateway_records_total", &["full"]),
+        Both,
+    ),
     limit("connections", Counted(REACHED, &["\"connections\""]), Both),
     limit("failed logins", Counted(REACHED, &["\"logins\""]), Both),
-    limit("quota", Counted("iem_gateway_over_quota_records_total", &[]), Both),
-    limit("series of customers", Counted("iem_gateway_other_customers_records_total", &[]), Both),
-    limit("HTTP/2, requests in all", Counted(REACHED, &["\"http2_requests\""]), Both),
+    limit(
+        "quota",
+        Counted("iem_gateway_over_quota_records_total", &[]),
+        Both,
+    ),
+    limit(
+        "series of customers",
+        Counted("iem_gateway_other_customers_records_total", &[]),
+        Both,
+    ),
+    limit(
+        "HTTP/2, requests in all",
+        Counted(REACHED, &["\"http2_requests\""]),
+        Both,
+    ),
     limit(STREAMS, ByClients, Plain),
     limit(RESETS, ByClients, Plain),
-    limit("TLS handshake, time", Counted("iem_gateway_tls_handshakes_failed_total", &[]), Secured),
+    limit(
+        "TLS handshake, time",
+        Counted("iem_gateway_tls_handshakes_failed_total", &[]),
+        Secured,
+    ),
 ];
 
 impl Limit {
@@ -89,9 +111,19 @@ impl Limit {
     /// How often it was seen to hold.
     pub(super) fn hits(&self, site: &Site) -> u64 {
         match self.seen {
-            ByClients => site.tally.counts().hits.get(self.name).copied().unwrap_or_default(),
+            ByClients => site
+                .tally
+                .counts()
+                .hits
+                .get(self.name)
+                .copied()
+                .unwrap_or_default(),
             Counted(name, labels) => {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a count"
+                )]
                 let count = site.gateway.metric(name, labels) as u64;
                 count
             }

@@ -1,4 +1,5 @@
-//! One gateway under soak: the real program with small limits, and what its clients need to know of it.
+//! One gateway under soak: the real program with small limits, and what its clients need to know of
+//! it.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -24,7 +25,8 @@ pub(super) struct Site {
     /// Clients that speak HTTP/2.
     pub(super) door2: Door,
     pub(super) authority: Option<Authority>,
-    /// Of a user who may send for all customers without a quota, and of one whose customer has one.
+    /// Of a user who may send for all customers without a quota, and of one whose customer has
+    /// one.
     pub(super) token: String,
     pub(super) bounded_token: String,
     pub(super) tally: Arc<Tally>,
@@ -46,18 +48,31 @@ impl Site {
         let (pid, address) = (gateway.pid(), gateway.address);
         let door = |alpn: &[u8]| Door {
             address,
-            tls: authority.as_ref().map(|authority| trusting(&authority.pem(), &[alpn])),
+            tls: authority
+                .as_ref()
+                .map(|authority| trusting(&authority.pem(), &[alpn])),
         };
         let (door, door2) = (door(b"http/1.1"), door(b"h2"));
         let tally = Arc::default();
         let (token, bounded_token) = (log_in(&door, "carol"), log_in(&door, "bob"));
-        Self { label, gateway, pid, door, door2, authority, token, bounded_token, tally }
+        Self {
+            label,
+            gateway,
+            pid,
+            door,
+            door2,
+            authority,
+            token,
+            bounded_token,
+            tally,
+        }
     }
 
     /// What `check` says the memory may come to.
     pub(super) fn ceiling(&self) -> u64 {
         let output = self.gateway.home.run(&["check", "--json"]);
-        let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a report in JSON");
+        let report: serde_json::Value =
+            serde_json::from_slice(&output.stdout).expect("a report in JSON");
         report["memory"]["bytes"].as_u64().expect("a sum")
     }
 
@@ -73,24 +88,35 @@ impl Site {
     /// A figure of the program's status: kilobytes, or a count.
     pub(super) fn status(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+            .unwrap_or(0)
     }
 }
 
 fn log_in(door: &Door, user: &str) -> String {
     let request = post("/api/v1/user/token", "").basic(email(user), &format!("{user}-password"));
-    let mut client = door.open_from(Ipv4Addr::LOCALHOST).expect("the gateway accepts a connection");
+    let mut client = door
+        .open_from(Ipv4Addr::LOCALHOST)
+        .expect("the gateway accepts a connection");
     let reply = client.exchange(&request.bytes()).expect("an answer");
     let body: serde_json::Value = serde_json::from_slice(&reply.body).expect("a body in JSON");
-    body["data"]["access_token"].as_str().expect("a token").to_owned()
+    body["data"]["access_token"]
+        .as_str()
+        .expect("a token")
+        .to_owned()
 }
 
 fn home() -> Home {
     let mut home = Home::new()
         .set("logging.level", "warn")
         .set("server.threads", 2)
-        .set("server.max_connections", i64::try_from(CONNECTIONS_MAX).expect("small"))
+        .set(
+            "server.max_connections",
+            i64::try_from(CONNECTIONS_MAX).expect("small"),
+        )
         .set("server.max_body", "128 KiB")
         .set("server.memory", "1 MiB")
         .set("server.header_timeout", "1s")
@@ -104,14 +130,27 @@ fn home() -> Home {
         .set("sink.file.rotate_size", "256 KiB")
         .set("sink.file.rotate_age", "2s")
         .set("sink.file.compress", "zstd");
-    for topic in ["events", "metrics", "entities", "services", "healthchecks", "tickets"] {
+    for topic in [
+        "events",
+        "metrics",
+        "entities",
+        "services",
+        "healthchecks",
+        "tickets",
+    ] {
         let key = |name: &str| format!("topics.{topic}.{name}");
         home = home
-            .set(&key("queue_records"), i64::try_from(QUEUE_RECORDS).expect("small"))
+            .set(
+                &key("queue_records"),
+                i64::try_from(QUEUE_RECORDS).expect("small"),
+            )
             .set(&key("queue_bytes"), "128 KiB")
             .set(&key("batch_records"), 16)
             .set(&key("batch_bytes"), "64 KiB")
-            .set(&key("deadline"), if topic == "services" { "10ms" } else { "3s" });
+            .set(
+                &key("deadline"),
+                if topic == "services" { "10ms" } else { "3s" },
+            );
     }
     let quota = "id = \"globex\"\nquota = { records = 50 }\n";
     home.edit_directory(|text| text.replace("id = \"globex\"\n", quota))

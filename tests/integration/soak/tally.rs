@@ -1,4 +1,5 @@
-//! What the soak's clients have met: answers by status, limits by name, and what became of every record.
+//! What the soak's clients have met: answers by status, limits by name, and what became of every
+//! record.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -58,7 +59,10 @@ impl Tally {
     }
 
     pub(super) fn answered(&self, reply: Option<&Reply>) {
-        *lock(&self.counts).answers.entry(reply.map_or(0, |reply| reply.status)).or_default() += 1;
+        *lock(&self.counts)
+            .answers
+            .entry(reply.map_or(0, |reply| reply.status))
+            .or_default() += 1;
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -76,7 +80,9 @@ impl Tally {
         match reply {
             Some(Reply { status: 200, .. }) => ledger.published.extend(ids),
             // What is not listed as failed is published, where something is listed.
-            Some(Reply { status: 503, body, .. }) => match failed(body) {
+            Some(Reply {
+                status: 503, body, ..
+            }) => match failed(body) {
                 Some(failed) => {
                     for (index, id) in ids.iter().enumerate() {
                         if failed.contains(&index) {
@@ -97,7 +103,11 @@ impl Tally {
 fn failed(body: &[u8]) -> Option<HashSet<usize>> {
     let body: serde_json::Value = serde_json::from_slice(body).ok()?;
     let list = body.get("failed")?.as_array()?;
-    Some(list.iter().filter_map(|index| usize::try_from(index.as_u64()?).ok()).collect())
+    Some(
+        list.iter()
+            .filter_map(|index| usize::try_from(index.as_u64()?).ok())
+            .collect(),
+    )
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

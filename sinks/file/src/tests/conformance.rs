@@ -28,11 +28,18 @@ impl Backend for Files {
         let stored = |line: &String| {
             let mut attributes = members(line);
             let data = attributes.remove("data").unwrap().get().into();
-            let plain =
-                |(name, value): (String, Box<RawValue>)| (name, serde_json::from_str(value.get()).unwrap());
-            Stored { attributes: attributes.into_iter().map(plain).collect(), data }
+            let plain = |(name, value): (String, Box<RawValue>)| {
+                (name, serde_json::from_str(value.get()).unwrap())
+            };
+            Stored {
+                attributes: attributes.into_iter().map(plain).collect(),
+                data,
+            }
         };
-        read_topic(&self.config.path, topic).iter().map(stored).collect()
+        read_topic(&self.config.path, topic)
+            .iter()
+            .map(stored)
+            .collect()
     }
 
     fn joins_lines(&self) -> bool {
@@ -50,7 +57,11 @@ fn conforms(change: impl FnOnce(&mut FileConfig), fault: Operation) {
     let folder = TempDir::new().unwrap();
     let mut config = config(&folder);
     change(&mut config);
-    conformance(&Files { config, root: RefCell::default(), fault });
+    conformance(&Files {
+        config,
+        root: RefCell::default(),
+        fault,
+    });
 }
 
 #[test]

@@ -12,7 +12,11 @@ fn fail_once(fault: Operation) -> (Vec<String>, SinkError) {
     write(&mut *writer, &records[..3]).unwrap();
     sink.root.disk.faults.fail(fault, 1);
     let error = write(&mut *writer, &records[3..]).unwrap_err();
-    assert_eq!(read_ids(folder.path()), ids(&records[..3]), "the failed batch is taken off again");
+    assert_eq!(
+        read_ids(folder.path()),
+        ids(&records[..3]),
+        "the failed batch is taken off again"
+    );
     write(&mut *writer, &records[3..]).unwrap();
     assert_eq!(read_ids(folder.path()), ids(&records));
     (file_names(folder.path()), error)
@@ -88,12 +92,17 @@ fn nothing_is_taken_until_a_failed_batch_is_off_the_file() {
 #[test]
 fn an_idle_writers_damage_is_repaired_in_the_background() {
     let folder = TempDir::new().unwrap();
-    let sink = open(&FileConfig { rotate_age: Duration::from_millis(10), ..config(&folder) });
+    let sink = open(&FileConfig {
+        rotate_age: Duration::from_millis(10),
+        ..config(&folder)
+    });
     let mut writer = writer(&sink);
     sink.root.disk.faults.fail(Operation::Write, 1);
     sink.root.disk.faults.fail(Operation::Remove, 1);
     write(&mut *writer, &numbered(0..3)).unwrap_err();
-    wait_until("the torn file is removed", || file_names(folder.path()).is_empty());
+    wait_until("the torn file is removed", || {
+        file_names(folder.path()).is_empty()
+    });
 }
 
 #[test]
@@ -103,7 +112,13 @@ fn a_file_that_is_removed_while_it_is_open_takes_nothing_more() {
     let mut writer = writer(&sink);
     let records = numbered(0..6);
     write(&mut *writer, &records[..3]).unwrap();
-    fs::remove_file(folder.path().join(TOPIC).join(&file_names(folder.path())[0])).unwrap();
+    fs::remove_file(
+        folder
+            .path()
+            .join(TOPIC)
+            .join(&file_names(folder.path())[0]),
+    )
+    .unwrap();
     write(&mut *writer, &records[3..]).unwrap_err();
     write(&mut *writer, &records[3..]).unwrap();
     assert_eq!(read_ids(folder.path()), ids(&records[3..]));
@@ -116,7 +131,10 @@ fn a_missing_topic_folder_is_named() {
     let mut writer = writer(&sink);
     fs::remove_dir(folder.path().join(TOPIC)).unwrap();
     let error = write(&mut *writer, &numbered(0..1)).unwrap_err();
-    assert!(error.message.contains(TOPIC) && error.message.contains("No such file"), "{error}");
+    assert!(
+        error.message.contains(TOPIC) && error.message.contains("No such file"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -125,8 +143,10 @@ fn a_check_leaves_nothing_behind() {
     let sink = open(&config(&folder));
     assert_eq!(sink.check(soon()), Ok(()));
     assert!(sink.check(Instant::now()).is_err());
-    let names: Vec<_> =
-        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(names, [".lock"]);
     sink.root.disk.faults.fail(Operation::Sync, 1);
     assert!(sink.check(soon()).is_err());

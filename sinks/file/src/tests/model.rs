@@ -1,5 +1,5 @@
-//! Random sequences of batches, faults, rotations, compressions, crashes and restarts, against a model of what a reader
-//! must find.
+//! Random sequences of batches, faults, rotations, compressions, crashes and restarts, against a
+//! model of what a reader must find.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -39,7 +39,8 @@ enum Event {
     SetBack(u64),
     /// The process ends in good order and starts again.
     Restart,
-    /// The process ends while a worker writes a batch of which only a part reached the file. Then it starts again.
+    /// The process ends while a worker writes a batch of which only a part reached the file. Then
+    /// it starts again.
     Crash {
         worker: usize,
         records: usize,
@@ -47,8 +48,8 @@ enum Event {
     },
 }
 
-/// What a file system has of a write when the machine stops: a part of its length, and of that a part of its data, either
-/// the beginning or the end. In 1/255.
+/// What a file system has of a write when the machine stops: a part of its length, and of that a
+/// part of its data, either the beginning or the end. In 1/255.
 #[derive(Clone, Copy, Debug)]
 struct Tear {
     length: u8,
@@ -58,7 +59,9 @@ struct Tear {
 
 fn event() -> impl Strategy<Value = Event> {
     use Operation::{Create, Remove, Rename, SetLen, Sync, SyncFolder, Write};
-    let operation = prop::sample::select(vec![Create, Write, Sync, SyncFolder, SetLen, Rename, Remove]);
+    let operation = prop::sample::select(vec![
+        Create, Write, Sync, SyncFolder, SetLen, Rename, Remove,
+    ]);
     let worker = 0..WORKERS;
     prop_oneof![
         8 => (worker.clone(), 1..4usize).prop_map(|(worker, records)| Event::Write { worker, records }),
@@ -97,7 +100,13 @@ impl Process {
         for chain in &chains {
             keeper.take(Note::Watch(Arc::downgrade(chain)));
         }
-        Self { root, topic, chains, keeper, notes }
+        Self {
+            root,
+            topic,
+            chains,
+            keeper,
+            notes,
+        }
     }
 
     fn rounds(&mut self, now: Instant, rounds: usize) {
@@ -110,7 +119,9 @@ impl Process {
     }
 
     fn is_damaged(&self) -> bool {
-        self.chains.iter().any(|chain| chain.lock().unwrap().is_damaged())
+        self.chains
+            .iter()
+            .any(|chain| chain.lock().unwrap().is_damaged())
     }
 }
 
@@ -170,7 +181,11 @@ impl World {
             }
             Event::SetBack(seconds) => self.clock -= Duration::from_secs(seconds),
             Event::Restart => self.restart(),
-            Event::Crash { worker, records, tear } => self.crash(worker, records, tear),
+            Event::Crash {
+                worker,
+                records,
+                tear,
+            } => self.crash(worker, records, tear),
         }
         // Until a failed batch is off its file, a reader may see a part of it.
         if !self.process().is_damaged() {
@@ -183,7 +198,10 @@ impl World {
         let mut batch = std::mem::take(&mut self.workers[worker].left);
         for _ in 0..records {
             let mut one = record(&format!("1001/{worker}"), "{\n\"text\": \"é\\u0000\"\n}");
-            let context = iem_sink::Context { time: self.clock, ..iem_sink::Context::clone(&one.context) };
+            let context = iem_sink::Context {
+                time: self.clock,
+                ..iem_sink::Context::clone(&one.context)
+            };
             one.context = Arc::new(context);
             batch.push(one);
         }
@@ -193,7 +211,10 @@ impl World {
     fn write(&mut self, worker: usize, records: usize) {
         let batch = self.batch(worker, records);
         let chain = self.process().chains[worker].clone();
-        let result = chain.lock().unwrap().append(&lines(&batch), batch[0].context.time, self.now);
+        let result = chain
+            .lock()
+            .unwrap()
+            .append(&lines(&batch), batch[0].context.time, self.now);
         match result {
             Ok(()) => self.workers[worker].delivered.extend(ids(&batch)),
             Err(_) => self.workers[worker].left = batch,
@@ -215,19 +236,33 @@ impl World {
         // A damaged chain takes no batch: then the crash meets no write.
         if !chain.is_damaged() {
             let path = chain.open_path().map_or_else(
-                || process.topic.create_segment(first, now).map(|segment| segment.path().to_owned()),
+                || {
+                    process
+                        .topic
+                        .create_segment(first, now)
+                        .map(|segment| segment.path().to_owned())
+                },
                 |path| Ok(path.to_owned()),
             );
             if let Ok(path) = path {
                 let torn = tear.of(lines(&batch));
-                fs::File::options().append(true).open(path).unwrap().write_all(&torn).unwrap();
+                fs::File::options()
+                    .append(true)
+                    .open(path)
+                    .unwrap()
+                    .write_all(&torn)
+                    .unwrap();
             }
         }
         drop(chain);
         self.workers[worker].left = batch;
         self.give_up_what_is_left();
         for chain in process.chains.drain(..) {
-            Arc::into_inner(chain).unwrap().into_inner().unwrap().crash();
+            Arc::into_inner(chain)
+                .unwrap()
+                .into_inner()
+                .unwrap()
+                .crash();
         }
         drop(process);
         self.process = Some(Process::start(&self.config));
@@ -242,34 +277,69 @@ impl World {
     /// A name that was not there before is above all that were.
     fn expect_rising_names(&mut self) {
         let stem = |name: String| name.split(".ndjson").next().unwrap().to_owned();
-        let stems: BTreeSet<String> = file_names(&self.config.path).into_iter().map(stem).collect();
+        let stems: BTreeSet<String> = file_names(&self.config.path)
+            .into_iter()
+            .map(stem)
+            .collect();
         let new: BTreeSet<String> = stems.difference(&self.stems).cloned().collect();
-        assert!(new.is_empty() || self.stems.last() < new.first(), "{new:?} after {:?}", self.stems.last());
+        assert!(
+            new.is_empty() || self.stems.last() < new.first(),
+            "{new:?} after {:?}",
+            self.stems.last()
+        );
         self.stems.extend(new);
     }
 
-    /// Every delivered record is there once, in its worker's order, and no other one unless a crash left it.
+    /// Every delivered record is there once, in its worker's order, and no other one unless a crash
+    /// left it.
     fn expect_records(&self) {
         let found = read_ids(&self.config.path);
         let distinct: BTreeSet<_> = found.iter().cloned().collect();
         assert_eq!(distinct.len(), found.len(), "no record is there twice");
         for worker in &self.workers {
-            let own: Vec<_> = found.iter().filter(|id| worker.delivered.contains(id)).cloned().collect();
-            assert_eq!(own, worker.delivered, "what is delivered is there, in order");
+            let own: Vec<_> = found
+                .iter()
+                .filter(|id| worker.delivered.contains(id))
+                .cloned()
+                .collect();
+            assert_eq!(
+                own, worker.delivered,
+                "what is delivered is there, in order"
+            );
         }
-        let known = |id: &String| self.workers.iter().any(|worker| worker.delivered.contains(id));
-        let others: Vec<_> = found.iter().filter(|id| !known(id) && !self.perhaps.contains(*id)).collect();
-        assert_eq!(others, Vec::<&String>::new(), "what is not delivered is not there");
+        let known = |id: &String| {
+            self.workers
+                .iter()
+                .any(|worker| worker.delivered.contains(id))
+        };
+        let others: Vec<_> = found
+            .iter()
+            .filter(|id| !known(id) && !self.perhaps.contains(*id))
+            .collect();
+        assert_eq!(
+            others,
+            Vec::<&String>::new(),
+            "what is not delivered is not there"
+        );
     }
 
     /// Once nothing fails any more, all is put right and compressed.
     fn settle(&mut self) {
         self.take(&Event::Heal);
-        self.take(&Event::Pass { seconds: 60, rounds: 100 });
+        self.take(&Event::Pass {
+            seconds: 60,
+            rounds: 100,
+        });
         assert!(!self.process().is_damaged());
-        self.take(&Event::Pass { seconds: 60, rounds: 100 });
+        self.take(&Event::Pass {
+            seconds: 60,
+            rounds: 100,
+        });
         let names = file_names(&self.config.path);
-        assert!(names.iter().all(|name| name.ends_with(".ndjson.zst")), "{names:?}");
+        assert!(
+            names.iter().all(|name| name.ends_with(".ndjson.zst")),
+            "{names:?}"
+        );
     }
 }
 
@@ -281,7 +351,11 @@ impl Tear {
     fn of(self, mut lines: Vec<u8>) -> Vec<u8> {
         lines.truncate(lines.len() * usize::from(self.length) / 255);
         let written = lines.len() * usize::from(self.data) / 255;
-        let lost = if self.end { 0..lines.len() - written } else { written..lines.len() };
+        let lost = if self.end {
+            0..lines.len() - written
+        } else {
+            written..lines.len()
+        };
         lines[lost].fill(0);
         lines
     }

@@ -13,7 +13,10 @@ fn earlier_run() -> (TempDir, std::path::PathBuf, Vec<String>) {
     let sink = open(&config(&folder));
     write(&mut *writer(&sink), &records).unwrap();
     close(sink);
-    let path = folder.path().join(TOPIC).join(&file_names(folder.path())[0]);
+    let path = folder
+        .path()
+        .join(TOPIC)
+        .join(&file_names(folder.path())[0]);
     (folder, path, ids(&records))
 }
 
@@ -42,9 +45,18 @@ fn a_torn_tail_is_cut_off() {
     for tail in tails {
         let (folder, path, ids) = earlier_run();
         let good = fs::read(&path).unwrap();
-        fs::File::options().append(true).open(&path).unwrap().write_all(tail).unwrap();
+        fs::File::options()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .write_all(tail)
+            .unwrap();
         repair(&folder);
-        assert!(fs::read(&path).unwrap() == good, "{:?} is cut off", &tail[..tail.len().min(20)]);
+        assert!(
+            fs::read(&path).unwrap() == good,
+            "{:?} is cut off",
+            &tail[..tail.len().min(20)]
+        );
         assert_eq!(read_ids(folder.path()), ids);
     }
 }
@@ -62,7 +74,13 @@ fn crashed_run() -> (TempDir, std::path::PathBuf, Vec<String>) {
 /// The path of a file that is open when its writer crashes.
 fn append_and_crash(sink: &FileSink, records: &[Record]) -> std::path::PathBuf {
     let mut chain = Chain::new(sink.topic(TOPIC).unwrap());
-    chain.append(Lines::of(records).bytes(), records[0].context.time, Instant::now()).unwrap();
+    chain
+        .append(
+            Lines::of(records).bytes(),
+            records[0].context.time,
+            Instant::now(),
+        )
+        .unwrap();
     let path = chain.open_path().unwrap().to_owned();
     chain.crash();
     path
@@ -71,19 +89,30 @@ fn append_and_crash(sink: &FileSink, records: &[Record]) -> std::path::PathBuf {
 /// Puts `torn` before each line of a file.
 fn tear_each_line(path: &Path, torn: &str) {
     let text = fs::read_to_string(path).unwrap();
-    let lines = text.split_inclusive('\n').map(|line| format!("{torn}{line}"));
+    let lines = text
+        .split_inclusive('\n')
+        .map(|line| format!("{torn}{line}"));
     fs::write(path, lines.collect::<String>()).unwrap();
 }
 
 #[test]
 fn after_a_loss_of_power_no_torn_line_stays_before_good_ones() {
     let nul = "\0".repeat(300_000);
-    for torn in [format!("{nul}\n"), format!("{nul}\"a\":1}}\n"), "{\"id\":\n".to_owned(), "\n".to_owned()] {
+    for torn in [
+        format!("{nul}\n"),
+        format!("{nul}\"a\":1}}\n"),
+        "{\"id\":\n".to_owned(),
+        "\n".to_owned(),
+    ] {
         let (folder, path, expected) = crashed_run();
         let good = fs::read(&path).unwrap();
         tear_each_line(&path, &torn);
         repair(&folder);
-        assert!(fs::read(&path).unwrap() == good, "torn by {:?}", &torn[torn.len() - 1..]);
+        assert!(
+            fs::read(&path).unwrap() == good,
+            "torn by {:?}",
+            &torn[torn.len() - 1..]
+        );
         assert_eq!(read_ids(folder.path()), expected);
         assert_eq!(file_names(folder.path()).len(), 1);
     }
@@ -105,18 +134,28 @@ fn a_file_that_stayed_open_while_newer_ones_were_closed_is_repaired_as_well() {
 #[test]
 fn what_was_written_without_sync_is_repaired_once_there_is_sync() {
     let folder = TempDir::new().unwrap();
-    let without = FileConfig { sync: false, ..config(&folder) };
+    let without = FileConfig {
+        sync: false,
+        ..config(&folder)
+    };
     let sink = open(&without);
     let records = numbered(0..3);
     write(&mut *writer(&sink), &records).unwrap();
     close(sink);
-    let path = folder.path().join(TOPIC).join(&file_names(folder.path())[0]);
+    let path = folder
+        .path()
+        .join(TOPIC)
+        .join(&file_names(folder.path())[0]);
     tear_each_line(&path, "\0\n");
     let torn = fs::read(&path).unwrap();
     let sink = open(&without);
     drop(writer(&sink));
     close(sink);
-    assert_eq!(fs::read(&path).unwrap(), torn, "without sync, only ends are looked at");
+    assert_eq!(
+        fs::read(&path).unwrap(),
+        torn,
+        "without sync, only ends are looked at"
+    );
     repair(&folder);
     assert_eq!(read_ids(folder.path()), ids(&records));
 }
@@ -169,10 +208,17 @@ fn of_twins_the_archive_stays_where_a_crash_brought_back_a_part_of_its_source() 
     let archive = archive(&path, &bytes);
     assert_eq!(read_ids(folder.path()), ids, "a reader takes one of them");
     let half = bytes.len() / 2;
-    for source in [&bytes[..], &bytes[..half], &[&bytes[..half], &vec![0; half]].concat()] {
+    for source in [
+        &bytes[..],
+        &bytes[..half],
+        &[&bytes[..half], &vec![0; half]].concat(),
+    ] {
         fs::write(&path, source).unwrap();
         repair(&folder);
-        assert_eq!(file_names(folder.path()), [archive.file_name().unwrap().to_str().unwrap()]);
+        assert_eq!(
+            file_names(folder.path()),
+            [archive.file_name().unwrap().to_str().unwrap()]
+        );
         assert_eq!(read_ids(folder.path()), ids);
     }
 }
@@ -189,7 +235,10 @@ fn of_twins_the_uncompressed_one_stays_where_the_archive_is_not_whole() {
     for broken in [&whole[..whole.len() - 1], &wrong, &less, b"", b"foreign"] {
         fs::write(path.with_extension("ndjson.zst"), broken).unwrap();
         repair(&folder);
-        assert_eq!(file_names(folder.path()), [path.file_name().unwrap().to_str().unwrap()]);
+        assert_eq!(
+            file_names(folder.path()),
+            [path.file_name().unwrap().to_str().unwrap()]
+        );
         assert_eq!(read_ids(folder.path()), ids);
     }
 }
@@ -206,14 +255,22 @@ fn an_archive_stays_where_its_twin_holds_nothing() {
 #[test]
 fn foreign_files_are_left_alone() {
     let (folder, path, ids) = earlier_run();
-    let foreign = ["notes.txt", "copy.ndjson", "20261122T182840.123Z-1.ndjson", "x.ndjson.zst.tmp"];
+    let foreign = [
+        "notes.txt",
+        "copy.ndjson",
+        "20261122T182840.123Z-1.ndjson",
+        "x.ndjson.zst.tmp",
+    ];
     for name in foreign {
         fs::write(path.with_file_name(name), "torn").unwrap();
     }
     fs::create_dir(path.with_file_name("20261122T182840.123Z-0000000009.ndjson")).unwrap();
     repair(&folder);
     for name in foreign {
-        assert_eq!(fs::read_to_string(path.with_file_name(name)).unwrap(), "torn");
+        assert_eq!(
+            fs::read_to_string(path.with_file_name(name)).unwrap(),
+            "torn"
+        );
     }
     fs::remove_dir(path.with_file_name("20261122T182840.123Z-0000000009.ndjson")).unwrap();
     assert_eq!(read_ids(folder.path()), ids);
@@ -227,7 +284,10 @@ fn names_go_on_after_those_of_earlier_runs() {
     let records = numbered(0..3);
     let sink = open(&config(&folder));
     write(&mut *writer(&sink), &records).unwrap();
-    assert_eq!(file_names(folder.path())[1], "29991231T235959.999Z-0000000778.ndjson");
+    assert_eq!(
+        file_names(folder.path())[1],
+        "29991231T235959.999Z-0000000778.ndjson"
+    );
     expected.extend(ids(&records));
     assert_eq!(read_ids(folder.path()), expected);
 }

@@ -10,7 +10,10 @@ use crate::root::Root;
 #[test]
 fn a_file_is_closed_when_it_has_reached_its_size() {
     let folder = TempDir::new().unwrap();
-    let sink = open(&FileConfig { rotate_size: 1000, ..config(&folder) });
+    let sink = open(&FileConfig {
+        rotate_size: 1000,
+        ..config(&folder)
+    });
     let mut writer = writer(&sink);
     let records = numbered(0..20);
     for one in records.chunks(1) {
@@ -20,7 +23,9 @@ fn a_file_is_closed_when_it_has_reached_its_size() {
     let names = file_names(folder.path());
     assert!(names.len() > 1);
     for name in names {
-        let bytes = fs::metadata(folder.path().join(TOPIC).join(name)).unwrap().len();
+        let bytes = fs::metadata(folder.path().join(TOPIC).join(name))
+            .unwrap()
+            .len();
         assert!(bytes < 1000 + 500, "a file of {bytes} bytes was not closed");
     }
 }
@@ -51,7 +56,10 @@ fn closed_files_of_an_earlier_run_are_compressed_after_the_start() {
     let sink = open(&config(&folder));
     write(&mut *writer(&sink), &records[..10]).unwrap();
     close(sink);
-    let sink = open(&FileConfig { compression: Compression::Zstd, ..config(&folder) });
+    let sink = open(&FileConfig {
+        compression: Compression::Zstd,
+        ..config(&folder)
+    });
     let mut writer = writer(&sink);
     write(&mut *writer, &records[10..]).unwrap();
     wait_until("the first file is compressed", || {
@@ -64,7 +72,11 @@ fn closed_files_of_an_earlier_run_are_compressed_after_the_start() {
 #[test]
 fn a_reader_finds_every_record_while_files_are_written_and_compressed() {
     let folder = TempDir::new().unwrap();
-    let sink = open(&FileConfig { rotate_size: 1, compression: Compression::Zstd, ..config(&folder) });
+    let sink = open(&FileConfig {
+        rotate_size: 1,
+        compression: Compression::Zstd,
+        ..config(&folder)
+    });
     let mut writer = writer(&sink);
     let records = numbered(0..200);
     for (n, batch) in records.chunks(5).enumerate() {
@@ -82,7 +94,12 @@ fn closed_file(folder: &TempDir) -> (Arc<Root>, Archive, Vec<String>) {
     close(sink);
     let root = Arc::new(Root::open(config(folder)).unwrap());
     let mut archive = Archive::new(root.clone());
-    archive.push(folder.path().join(TOPIC).join(&file_names(folder.path())[0]));
+    archive.push(
+        folder
+            .path()
+            .join(TOPIC)
+            .join(&file_names(folder.path())[0]),
+    );
     (root, archive, ids(&records))
 }
 
@@ -100,8 +117,14 @@ fn a_failed_compression_leaves_the_file_and_is_tried_again_later() {
         }
         assert!(archive.is_idle(now));
         let names = file_names(folder.path());
-        assert!(names.iter().any(|name| name.ends_with(".ndjson")), "{names:?} after {fault:?}");
-        assert!(!names.iter().any(|name| name.ends_with(".zst.tmp")), "{names:?} after {fault:?}");
+        assert!(
+            names.iter().any(|name| name.ends_with(".ndjson")),
+            "{names:?} after {fault:?}"
+        );
+        assert!(
+            !names.iter().any(|name| name.ends_with(".zst.tmp")),
+            "{names:?} after {fault:?}"
+        );
 
         let later = now + RETRY_AFTER;
         assert!(!archive.is_idle(later));
@@ -109,7 +132,10 @@ fn a_failed_compression_leaves_the_file_and_is_tried_again_later() {
             archive.step(later);
         }
         let names = file_names(folder.path());
-        assert!(names.len() == 1 && names[0].ends_with(".ndjson.zst"), "{names:?} after {fault:?}");
+        assert!(
+            names.len() == 1 && names[0].ends_with(".ndjson.zst"),
+            "{names:?} after {fault:?}"
+        );
         assert_eq!(read_ids(folder.path()), expected);
     }
 }
@@ -130,7 +156,13 @@ fn an_abandoned_compression_leaves_the_file_alone() {
 fn a_file_that_was_taken_away_is_forgotten() {
     let folder = TempDir::new().unwrap();
     let (_root, mut archive, _) = closed_file(&folder);
-    fs::remove_file(folder.path().join(TOPIC).join(&file_names(folder.path())[0])).unwrap();
+    fs::remove_file(
+        folder
+            .path()
+            .join(TOPIC)
+            .join(&file_names(folder.path())[0]),
+    )
+    .unwrap();
     let now = Instant::now();
     archive.step(now);
     assert!(archive.is_idle(now + RETRY_AFTER));
@@ -144,8 +176,18 @@ fn a_file_that_is_taken_away_during_its_compression_does_not_come_back() {
     let now = Instant::now();
     archive.step(now);
     archive.step(now);
-    assert_eq!(file_names(folder.path()).len(), 2, "half of it is compressed");
-    fs::remove_file(folder.path().join(TOPIC).join(&file_names(folder.path())[0])).unwrap();
+    assert_eq!(
+        file_names(folder.path()).len(),
+        2,
+        "half of it is compressed"
+    );
+    fs::remove_file(
+        folder
+            .path()
+            .join(TOPIC)
+            .join(&file_names(folder.path())[0]),
+    )
+    .unwrap();
     for _ in 0..100 {
         archive.step(now);
     }

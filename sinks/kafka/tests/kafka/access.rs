@@ -43,14 +43,22 @@ fn a_wrong_password_is_said_and_not_shown() {
 fn who_may_not_use_a_topic_is_told_so() {
     let kafka = Kafka::shared();
     kafka.create_topic("forbidden", 1, 1, &[]);
-    let sink = sink(&kafka.bootstrap_sasl(), DEADLINE, &login(POWERLESS, PASSWORD));
+    let sink = sink(
+        &kafka.bootstrap_sasl(),
+        DEADLINE,
+        &login(POWERLESS, PASSWORD),
+    );
     let error = sink.writer(&topic("forbidden")).err().unwrap();
     assert_eq!(error.kind, SinkErrorKind::Permanent, "{error}");
-    assert!(error.message.contains("forbidden") && error.message.contains("kafka-acls.sh"), "{error}");
+    assert!(
+        error.message.contains("forbidden") && error.message.contains("kafka-acls.sh"),
+        "{error}"
+    );
     close(sink);
 }
 
-/// Rights that are taken away while the gateway runs: the write says so at once, and service returns with them.
+/// Rights that are taken away while the gateway runs: the write says so at once, and service
+/// returns with them.
 #[test]
 fn rights_come_and_go() {
     let kafka = Kafka::shared();
@@ -59,11 +67,19 @@ fn rights_come_and_go() {
     let acl = |change: &[&str], operations: &[&str]| {
         let mut arguments = change.to_vec();
         arguments.extend(["--allow-principal", &user, "--topic", "rights"]);
-        arguments.extend(operations.iter().flat_map(|operation| ["--operation", operation]));
+        arguments.extend(
+            operations
+                .iter()
+                .flat_map(|operation| ["--operation", operation]),
+        );
         kafka.run_tool("org.apache.kafka.tools.AclCommand", &arguments);
     };
     acl(&["--add"], &["Describe", "DescribeConfigs", "Write"]);
-    let sink = sink(&kafka.bootstrap_sasl(), DEADLINE, &login(POWERLESS, PASSWORD));
+    let sink = sink(
+        &kafka.bootstrap_sasl(),
+        DEADLINE,
+        &login(POWERLESS, PASSWORD),
+    );
     let mut writer = writer(&sink, "rights");
     deliver(&mut *writer, &[record("1001/a", "{}")]);
 
@@ -71,7 +87,11 @@ fn rights_come_and_go() {
     let began = Instant::now();
     let refused = loop {
         let mut outcomes = [Outcome::default()];
-        let result = writer.write(&[record("1001/a", "{}")], &mut outcomes, Instant::now() + DEADLINE);
+        let result = writer.write(
+            &[record("1001/a", "{}")],
+            &mut outcomes,
+            Instant::now() + DEADLINE,
+        );
         if let Err(error) = result {
             break error;
         }
@@ -81,7 +101,9 @@ fn rights_come_and_go() {
     assert!(refused.message.contains("kafka-acls.sh"), "{refused}");
     let findings = sink.inspect(&[topic("rights")], Instant::now() + AMPLE);
     assert!(
-        findings.iter().any(|one| one.level == Level::Bad && one.text.contains("kafka-acls.sh")),
+        findings
+            .iter()
+            .any(|one| one.level == Level::Bad && one.text.contains("kafka-acls.sh")),
         "{findings:?}"
     );
 
@@ -89,11 +111,18 @@ fn rights_come_and_go() {
     let began = Instant::now();
     loop {
         let mut outcomes = [Outcome::default()];
-        let result = writer.write(&[record("1001/a", "{}")], &mut outcomes, Instant::now() + DEADLINE);
+        let result = writer.write(
+            &[record("1001/a", "{}")],
+            &mut outcomes,
+            Instant::now() + DEADLINE,
+        );
         if result.is_ok() {
             break;
         }
-        assert!(began.elapsed() < AMPLE, "a right that is back is noticed: {result:?}");
+        assert!(
+            began.elapsed() < AMPLE,
+            "a right that is back is noticed: {result:?}"
+        );
         std::thread::sleep(Duration::from_millis(100));
     }
     drop(writer);

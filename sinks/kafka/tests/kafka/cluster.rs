@@ -10,7 +10,10 @@ use crate::rig::{AMPLE, close, sink};
 
 #[test]
 fn one_broker_may_go_and_two_may_not() {
-    let kafka = Kafka::start(&Options { brokers: 3, ..Options::default() });
+    let kafka = Kafka::start(&Options {
+        brokers: 3,
+        ..Options::default()
+    });
     kafka.create_topic("replicated", 3, 3, &[("min.insync.replicas", "2")]);
     let deadline = Duration::from_secs(15);
     let sink = sink(&kafka.bootstrap(), deadline, &[]);
@@ -20,9 +23,13 @@ fn one_broker_may_go_and_two_may_not() {
         std::thread::sleep(Duration::from_secs(5));
     });
     let (delivered, lost) = tally(&runs);
-    assert_eq!(lost, 0, "of three brokers one may go: {delivered} delivered");
+    assert_eq!(
+        lost, 0,
+        "of three brokers one may go: {delivered} delivered"
+    );
 
-    // The two that are left are a majority of the controllers, but one alone is too few replicas, and no majority.
+    // The two that are left are a majority of the controllers, but one alone is too few replicas,
+    // and no majority.
     let deadline = Duration::from_secs(3);
     let runs = survive(&kafka, &sink, "replicated", deadline, || {
         kafka.kill(1);
@@ -31,7 +38,10 @@ fn one_broker_may_go_and_two_may_not() {
         kafka.restart(2);
     });
     let (delivered, lost) = tally(&runs);
-    assert!(delivered > 0 && lost > 0, "{delivered} delivered, {lost} lost");
+    assert!(
+        delivered > 0 && lost > 0,
+        "{delivered} delivered, {lost} lost"
+    );
     let end = Instant::now() + AMPLE;
     while let Err(error) = sink.check(end) {
         assert!(Instant::now() < end, "{error}");

@@ -23,7 +23,8 @@ impl Backend for Broker<'_> {
 
     fn read(&self, topic: &str) -> Vec<Stored> {
         let mut messages = self.0.read_all(topic);
-        // Partition by partition tells nothing of the order over all; the suite asks for the order of each key alone.
+        // Partition by partition tells nothing of the order over all; the suite asks for the order
+        // of each key alone.
         messages.sort_by_key(|message| message.offset);
         messages
             .into_iter()
@@ -35,14 +36,21 @@ impl Backend for Broker<'_> {
                         "content-type" => "datacontenttype",
                         other => other.strip_prefix("ce_").unwrap(),
                     };
-                    assert_eq!(attributes.insert(name.to_owned(), text(value)), None, "{name} once");
+                    assert_eq!(
+                        attributes.insert(name.to_owned(), text(value)),
+                        None,
+                        "{name} once"
+                    );
                 }
                 assert_eq!(
                     attributes.get("subject"),
                     message.key.map(text).as_ref(),
                     "the key is the ordering key"
                 );
-                Stored { attributes, data: message.payload }
+                Stored {
+                    attributes,
+                    data: message.payload,
+                }
             })
             .collect()
     }

@@ -24,13 +24,18 @@ fn a_broker_that_hangs_for_longer_than_the_deadline() {
         settle();
         kafka.pause(0);
         std::thread::sleep(DEADLINE * 3);
-        let error = sink.check(Instant::now() + Duration::from_secs(1)).unwrap_err();
+        let error = sink
+            .check(Instant::now() + Duration::from_secs(1))
+            .unwrap_err();
         assert_eq!(error.kind, SinkErrorKind::Transient);
         kafka.resume(0);
         settle();
     });
     let (delivered, lost) = tally(&runs);
-    assert!(delivered > 0 && lost > 0, "{delivered} delivered, {lost} lost");
+    assert!(
+        delivered > 0 && lost > 0,
+        "{delivered} delivered, {lost} lost"
+    );
     sink.check(Instant::now() + AMPLE).unwrap();
     close(sink);
 }
@@ -47,7 +52,10 @@ fn a_broker_that_is_killed_and_started_again() {
         kafka.restart(0);
     });
     let (delivered, lost) = tally(&runs);
-    assert!(delivered > 0 && lost > 0, "{delivered} delivered, {lost} lost");
+    assert!(
+        delivered > 0 && lost > 0,
+        "{delivered} delivered, {lost} lost"
+    );
     close(sink);
 }
 
@@ -70,8 +78,8 @@ fn a_broker_that_hangs_for_a_moment() {
     close(sink);
 }
 
-/// Short calls into a broker that hangs, as the pipeline makes them when requests fall due one by one: each record
-/// travels once all the same.
+/// Short calls into a broker that hangs, as the pipeline makes them when requests fall due one by
+/// one: each record travels once all the same.
 #[test]
 fn a_record_that_is_written_again_while_it_is_on_its_way_is_stored_once() {
     let (kafka, _turn) = breakable();
@@ -80,10 +88,17 @@ fn a_record_that_is_written_again_while_it_is_on_its_way_is_stored_once() {
     let mut writer = writer(&sink, "again");
     deliver(&mut *writer, &[record("1001/a", "{}")]);
     kafka.pause(0);
-    let mut records: Vec<_> = (0..50).map(|n| record("1001/a", format!(r#"{{"n":{n}}}"#))).collect();
+    let mut records: Vec<_> = (0..50)
+        .map(|n| record("1001/a", format!(r#"{{"n":{n}}}"#)))
+        .collect();
     for count in [10, 20, 30, 50] {
         let (outcomes, result) = write(&mut *writer, &records[..count], Duration::from_millis(50));
-        assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Retryable), "{result:?}");
+        assert!(
+            outcomes
+                .iter()
+                .all(|outcome| *outcome == Outcome::Retryable),
+            "{result:?}"
+        );
     }
     // The first ones fall due, and are not asked after any more.
     records.drain(..5);
@@ -93,13 +108,20 @@ fn a_record_that_is_written_again_while_it_is_on_its_way_is_stored_once() {
     close(sink);
     let stored = kafka.read_all("again");
     assert_eq!(stored.len(), 51);
-    let numbers: Vec<_> =
-        stored[1..].iter().map(|message| String::from_utf8_lossy(&message.payload)).collect();
-    assert_eq!(numbers, (0..50).map(|n| format!(r#"{{"n":{n}}}"#)).collect::<Vec<_>>());
+    let numbers: Vec<_> = stored[1..]
+        .iter()
+        .map(|message| String::from_utf8_lossy(&message.payload))
+        .collect();
+    assert_eq!(
+        numbers,
+        (0..50)
+            .map(|n| format!(r#"{{"n":{n}}}"#))
+            .collect::<Vec<_>>()
+    );
 }
 
-/// What piles up in the client while a broker hangs is bounded by the topic's batches, whatever is given up and replaced
-/// by new records meanwhile.
+/// What piles up in the client while a broker hangs is bounded by the topic's batches, whatever is
+/// given up and replaced by new records meanwhile.
 #[test]
 fn a_broker_that_hangs_does_not_fill_the_memory() {
     let (kafka, _turn) = breakable();
@@ -113,7 +135,12 @@ fn a_broker_that_hangs_does_not_fill_the_memory() {
     kafka.pause(0);
     for _ in 0..10 {
         let (outcomes, result) = write(&mut *writer, &batch(), Duration::from_millis(20));
-        assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Retryable), "{result:?}");
+        assert!(
+            outcomes
+                .iter()
+                .all(|outcome| *outcome == Outcome::Retryable),
+            "{result:?}"
+        );
     }
     kafka.resume(0);
     let mut left = batch();
@@ -149,18 +176,32 @@ fn a_topic_that_is_deleted_and_made_again() {
             _ => {}
         }
     };
-    assert!(error.message.contains("--create --topic deleted"), "{error}");
+    assert!(
+        error.message.contains("--create --topic deleted"),
+        "{error}"
+    );
     let error = sink.check(Instant::now() + AMPLE).unwrap_err();
-    assert!(error.kind == SinkErrorKind::Permanent && error.message.contains("deleted"), "{error}");
+    assert!(
+        error.kind == SinkErrorKind::Permanent && error.message.contains("deleted"),
+        "{error}"
+    );
 
     kafka.create_topic("deleted", 1, 1, &[]);
     let began = Instant::now();
-    while write(&mut *writer, &[record("1001/b", "{}")], deadline).1.is_err() {
+    while write(&mut *writer, &[record("1001/b", "{}")], deadline)
+        .1
+        .is_err()
+    {
         assert!(began.elapsed() < AMPLE, "service returns with the topic");
         std::thread::sleep(Duration::from_millis(100));
     }
     sink.check(Instant::now() + AMPLE).unwrap();
     drop(writer);
     close(sink);
-    assert!(kafka.read_all("deleted").iter().any(|message| message.key.as_deref() == Some(b"1001/b")));
+    assert!(
+        kafka
+            .read_all("deleted")
+            .iter()
+            .any(|message| message.key.as_deref() == Some(b"1001/b"))
+    );
 }

@@ -1,4 +1,5 @@
-//! Writers under load as the pipeline drives them, and the oracle: what was called delivered is there, in order.
+//! Writers under load as the pipeline drives them, and the oracle: what was called delivered is
+//! there, in order.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,8 +26,8 @@ pub struct Run {
     pub permanent: usize,
 }
 
-/// Runs `workers` writers of one topic, with keys of their own, while `meanwhile` does its worst; then makes sure that
-/// service is back, and checks what the topic holds.
+/// Runs `workers` writers of one topic, with keys of their own, while `meanwhile` does its worst;
+/// then makes sure that service is back, and checks what the topic holds.
 pub fn survive(
     kafka: &Kafka,
     sink: &KafkaSink,
@@ -48,13 +49,17 @@ pub fn survive(
             .collect();
         meanwhile();
         stop.store(true, Ordering::Relaxed);
-        workers.into_iter().map(|worker| worker.join().unwrap()).collect::<Vec<_>>()
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .collect::<Vec<_>>()
     });
     expect(kafka, topic, &runs);
     runs
 }
 
-/// Writes batches until it is told to stop, and then until one is delivered whole: service has come back.
+/// Writes batches until it is told to stop, and then until one is delivered whole: service has come
+/// back.
 fn drive(writer: &mut dyn Writer, worker: usize, deadline: Duration, stop: &AtomicBool) -> Run {
     let mut run = Run::default();
     let mut number = 0;
@@ -64,7 +69,10 @@ fn drive(writer: &mut dyn Writer, worker: usize, deadline: Duration, stop: &Atom
         let batch: Vec<Record> = (0..BATCH)
             .map(|_| {
                 number += 1;
-                record(&format!("1001/{worker}-{}", number % KEYS), format!(r#"{{"n":{number}}}"#))
+                record(
+                    &format!("1001/{worker}-{}", number % KEYS),
+                    format!(r#"{{"n":{number}}}"#),
+                )
             })
             .collect();
         let whole = write_until_due(writer, &batch, deadline, &mut run);
@@ -78,20 +86,40 @@ fn drive(writer: &mut dyn Writer, worker: usize, deadline: Duration, stop: &Atom
     }
 }
 
-/// As the pipeline does: what is left open is written again, ahead of anything new, until it is due.
-fn write_until_due(writer: &mut dyn Writer, batch: &[Record], deadline: Duration, run: &mut Run) -> bool {
+/// As the pipeline does: what is left open is written again, ahead of anything new, until it is
+/// due.
+fn write_until_due(
+    writer: &mut dyn Writer,
+    batch: &[Record],
+    deadline: Duration,
+    run: &mut Run,
+) -> bool {
     let due = Instant::now() + deadline;
     let mut delivered: Vec<Record> = Vec::new();
     let mut left = batch.to_owned();
     while !left.is_empty() && Instant::now() < due {
         let mut outcomes = vec![Outcome::default(); left.len()];
         let result = writer.write(&left, &mut outcomes, due);
-        assert!(Instant::now() < due + SLACK, "a call returns by its deadline: {result:?}");
-        assert_eq!(result.is_err(), outcomes.contains(&Outcome::Retryable), "{result:?}");
+        assert!(
+            Instant::now() < due + SLACK,
+            "a call returns by its deadline: {result:?}"
+        );
+        assert_eq!(
+            result.is_err(),
+            outcomes.contains(&Outcome::Retryable),
+            "{result:?}"
+        );
         let marked = left.iter().zip(&outcomes);
-        delivered.extend(marked.filter(|(_, o)| **o == Outcome::Delivered).map(|(r, _)| r.clone()));
+        delivered.extend(
+            marked
+                .filter(|(_, o)| **o == Outcome::Delivered)
+                .map(|(r, _)| r.clone()),
+        );
         let marked = left.iter().zip(&outcomes);
-        left = marked.filter(|(_, o)| **o == Outcome::Retryable).map(|(r, _)| r.clone()).collect();
+        left = marked
+            .filter(|(_, o)| **o == Outcome::Retryable)
+            .map(|(r, _)| r.clone())
+            .collect();
         if result.is_err_and(|error| error.kind == SinkErrorKind::Permanent) {
             run.permanent += left.len();
             break;
@@ -107,25 +135,36 @@ fn write_until_due(writer: &mut dyn Writer, batch: &[Record], deadline: Duration
     left.is_empty()
 }
 
-/// Every record that was called delivered is in the topic; of each key in the order of their sending, by where they
-/// stand first.
+/// Every record that was called delivered is in the topic; of each key in the order of their
+/// sending, by where they stand first.
 pub fn expect(kafka: &Kafka, topic: &str, runs: &[Run]) {
     let mut found: HashMap<String, (i32, i64)> = HashMap::new();
     for message in kafka.read_all(topic) {
         let id = message.header("ce_id").unwrap().to_owned();
-        found.entry(id).or_insert((message.partition, message.offset));
+        found
+            .entry(id)
+            .or_insert((message.partition, message.offset));
     }
     let mut last: BTreeMap<&str, (i32, i64)> = BTreeMap::new();
     for record in runs.iter().flat_map(|run| &run.delivered) {
-        let place = *found.get(&record.id.to_string()).expect("a delivered record is in the topic");
+        let place = *found
+            .get(&record.id.to_string())
+            .expect("a delivered record is in the topic");
         if let Some((partition, offset)) = last.insert(&record.key, place) {
             assert_eq!(partition, place.0, "one key, one partition");
-            assert!(offset < place.1, "records of {} are out of order", record.key);
+            assert!(
+                offset < place.1,
+                "records of {} are out of order",
+                record.key
+            );
         }
     }
 }
 
 /// How many records were delivered, and how many were not.
 pub fn tally(runs: &[Run]) -> (usize, usize) {
-    (runs.iter().map(|run| run.delivered.len()).sum(), runs.iter().map(|run| run.lost).sum())
+    (
+        runs.iter().map(|run| run.delivered.len()).sum(),
+        runs.iter().map(|run| run.lost).sum(),
+    )
 }

@@ -18,7 +18,10 @@ fn kafkas_console_consumer_reads_headers_key_and_value() {
     kafka.create_topic("console", 1, 1, &[]);
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
     let record = record("1001/router 7", r#"{ "n": 1.50, "ü": "\u0041" }"#);
-    deliver(&mut *writer(&sink, "console"), std::slice::from_ref(&record));
+    deliver(
+        &mut *writer(&sink, "console"),
+        std::slice::from_ref(&record),
+    );
     close(sink);
     let mut expected = "content-type:application/json".to_owned();
     record.for_each_attribute(|name, value| write!(expected, ",ce_{name}:{value}").unwrap());
@@ -26,7 +29,8 @@ fn kafkas_console_consumer_reads_headers_key_and_value() {
     assert_eq!(kafka.console_consumer("console", 1), expected);
 }
 
-/// The partition of a key is the one that Kafka's own clients choose, so that others may write the topic too.
+/// The partition of a key is the one that Kafka's own clients choose, so that others may write the
+/// topic too.
 #[test]
 fn keys_are_partitioned_as_java_clients_do() {
     let kafka = Kafka::shared();
@@ -39,8 +43,15 @@ fn keys_are_partitioned_as_java_clients_do() {
     let found = kafka.read_all("partitions");
     for record in records {
         let key = &*record.key;
-        let message = found.iter().find(|message| message.key.as_deref() == Some(key.as_bytes())).unwrap();
-        assert_eq!(i64::from(message.partition), i64::from(record.key_hash() % 5), "{key}");
+        let message = found
+            .iter()
+            .find(|message| message.key.as_deref() == Some(key.as_bytes()))
+            .unwrap();
+        assert_eq!(
+            i64::from(message.partition),
+            i64::from(record.key_hash() % 5),
+            "{key}"
+        );
     }
 }
 
@@ -69,22 +80,36 @@ fn too_large_records_are_rejected_one_by_one() {
     let sizes = [9000, 19_000, 21_000, 9000, 1_500_000, 19_000, 9000, 9000];
     let (outcomes, result) = write(&mut *small, &sized(&sizes), AMPLE);
     let rejected = Outcome::Rejected(Reason::TooLarge { limit: 20_000 });
-    let expected = sizes.map(|size| if size > 20_000 { rejected } else { Outcome::Delivered });
+    let expected = sizes.map(|size| {
+        if size > 20_000 {
+            rejected
+        } else {
+            Outcome::Delivered
+        }
+    });
     assert_eq!((outcomes, result), (expected.to_vec(), Ok(())));
 
     let sizes = [2_900_000, 3_000_000, 100, 1_500_000];
     let (outcomes, result) = write(&mut *large, &sized(&sizes), AMPLE);
     let rejected = Outcome::Rejected(Reason::TooLarge { limit: 3_000_000 });
-    let expected = [Outcome::Delivered, rejected, Outcome::Delivered, Outcome::Delivered];
+    let expected = [
+        Outcome::Delivered,
+        rejected,
+        Outcome::Delivered,
+        Outcome::Delivered,
+    ];
     assert_eq!((outcomes, result), (expected.to_vec(), Ok(())));
 
     drop((small, large));
     close(sink);
-    assert_eq!((kafka.read_all("small").len(), kafka.read_all("large").len()), (6, 3));
+    assert_eq!(
+        (kafka.read_all("small").len(), kafka.read_all("large").len()),
+        (6, 3)
+    );
 }
 
-/// The topic's limit is lowered under a running writer: batches are made smaller until they fit, and only what can never
-/// fit is rejected.
+/// The topic's limit is lowered under a running writer: batches are made smaller until they fit,
+/// and only what can never fit is rejected.
 #[test]
 fn a_limit_that_is_lowered_rejects_no_record_that_fits() {
     let kafka = Kafka::shared();
@@ -92,14 +117,23 @@ fn a_limit_that_is_lowered_rejects_no_record_that_fits() {
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
     let mut writer = writer(&sink, "lowered");
     deliver(&mut *writer, &sized(&[9000, 9000]));
-    let alter = ["--alter", "--topic", "lowered", "--add-config", "max.message.bytes=100000"];
+    let alter = [
+        "--alter",
+        "--topic",
+        "lowered",
+        "--add-config",
+        "max.message.bytes=100000",
+    ];
     kafka.run_tool("kafka.admin.ConfigCommand", &alter);
     let mut left = sized(&[9000; 100]);
     left.insert(50, sized(&[600_000]).remove(0));
     let mut rejected = 0;
     for _ in 0..20 {
         let (outcomes, _) = write(&mut *writer, &left, AMPLE);
-        rejected += outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Rejected(_))).count();
+        rejected += outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Outcome::Rejected(_)))
+            .count();
         let mut marks = outcomes.iter();
         left.retain(|_| marks.next() == Some(&Outcome::Retryable));
     }
@@ -110,7 +144,10 @@ fn a_limit_that_is_lowered_rejects_no_record_that_fits() {
 
 /// Records whose data has these sizes.
 fn sized(sizes: &[usize]) -> Vec<Record> {
-    sizes.iter().map(|size| record("1001/a", vec![b'x'; *size])).collect()
+    sizes
+        .iter()
+        .map(|size| record("1001/a", vec![b'x'; *size]))
+        .collect()
 }
 
 #[test]
@@ -119,10 +156,19 @@ fn figures_follow_what_the_client_does() {
     kafka.create_topic("figures", 1, 1, &[]);
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
     deliver(&mut *writer(&sink, "figures"), &sized(&[100]));
-    let figure = |name| sink.figures().into_iter().find(|(found, _)| *found == name).unwrap().1;
+    let figure = |name| {
+        sink.figures()
+            .into_iter()
+            .find(|(found, _)| *found == name)
+            .unwrap()
+            .1
+    };
     let end = std::time::Instant::now() + AMPLE;
     while figure("requests_total") < 1.0 || figure("round_trip_seconds") <= 0.0 {
-        assert!(std::time::Instant::now() < end, "statistics come every five seconds");
+        assert!(
+            std::time::Instant::now() < end,
+            "statistics come every five seconds"
+        );
         deliver(&mut *writer(&sink, "figures"), &sized(&[100]));
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -21,11 +21,17 @@ fn cluster() -> (Cluster, KafkaSink) {
 }
 
 fn batch() -> Vec<Record> {
-    (0..10).map(|n| record("1001/a", format!(r#"{{"n":{n}}}"#))).collect()
+    (0..10)
+        .map(|n| record("1001/a", format!(r#"{{"n":{n}}}"#)))
+        .collect()
 }
 
 fn figure(sink: &KafkaSink, name: &str) -> f64 {
-    sink.figures().into_iter().find(|(found, _)| *found == name).unwrap().1
+    sink.figures()
+        .into_iter()
+        .find(|(found, _)| *found == name)
+        .unwrap()
+        .1
 }
 
 #[test]
@@ -44,8 +50,8 @@ fn errors_that_pass_are_got_over_within_one_call() {
     close(sink);
 }
 
-/// An error that an idempotent producer cannot order records around ends it. What was on its way is left open, and
-/// delivered by the producer that takes its place.
+/// An error that an idempotent producer cannot order records around ends it. What was on its way is
+/// left open, and delivered by the producer that takes its place.
 #[test]
 fn a_dead_producer_is_made_anew() {
     let (cluster, sink) = cluster();
@@ -55,7 +61,12 @@ fn a_dead_producer_is_made_anew() {
     cluster.request_errors(RDKafkaApiKey::Produce, &[dying]);
     let records = batch();
     let (outcomes, result) = write(&mut *writer, &records, AMPLE);
-    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Retryable), "{result:?}");
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| *outcome == Outcome::Retryable),
+        "{result:?}"
+    );
     let error = result.unwrap_err();
     assert!(error.message.contains("made anew"), "{error}");
     let end = Instant::now() + AMPLE;
@@ -96,6 +107,10 @@ fn far_away_brokers_are_kept_busy() {
         began
     });
     let one_after_the_other = ROUND_TRIP * u32::try_from(WORKERS * WRITES).unwrap();
-    assert!(began.elapsed() < one_after_the_other / 2, "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < one_after_the_other / 2,
+        "{:?}",
+        began.elapsed()
+    );
     close(sink);
 }

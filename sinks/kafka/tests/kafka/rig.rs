@@ -52,7 +52,12 @@ pub fn write(
 /// Writes what brokers without faults take at once.
 pub fn deliver(writer: &mut dyn Writer, records: &[Record]) {
     let (outcomes, result) = write(writer, records, AMPLE);
-    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Delivered), "{outcomes:?}: {result:?}");
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| *outcome == Outcome::Delivered),
+        "{outcomes:?}: {result:?}"
+    );
 }
 
 /// One broker for the tests that break it, one after the other.

@@ -51,7 +51,10 @@ fn brokers_that_nobody_trusted_vouches_for_are_refused() {
     ];
     let sink = sink(&kafka.bootstrap_sasl_tls(), DEADLINE, &properties);
     let error = sink.writer(&topic("distrusted")).err().unwrap();
-    assert!(error.message.contains("certificate verify failed"), "{error}");
+    assert!(
+        error.message.contains("certificate verify failed"),
+        "{error}"
+    );
     assert!(error.message.contains("ssl.ca.location"), "{error}");
     close(sink);
 }
@@ -61,7 +64,10 @@ fn an_authority_that_is_no_file_is_told() {
     let config = crate::rig::config(
         "127.0.0.1:1",
         DEADLINE,
-        &[("security.protocol", "SSL"), ("ssl.ca.location", "/nonexistent/ca.pem")],
+        &[
+            ("security.protocol", "SSL"),
+            ("ssl.ca.location", "/nonexistent/ca.pem"),
+        ],
     );
     let error = iem_sink_kafka::KafkaSink::open(config).err().unwrap();
     assert_eq!(error.kind, SinkErrorKind::Permanent);
@@ -72,7 +78,10 @@ fn an_authority_that_is_no_file_is_told() {
 #[test]
 fn a_token_from_a_file_delivers() {
     let kafka = Kafka::shared();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
     let claims = format!(r#"{{"sub":"{USER}","iat":{now},"exp":{}}}"#, now + 600);
     let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
     let token = format!("{}.{}.", part(r#"{"alg":"none"}"#), part(&claims));

@@ -18,9 +18,13 @@ fn a_missing_topic_is_refused_by_name_and_not_made() {
     for _ in 0..2 {
         let error = sink.writer(&topic("nowhere")).err().unwrap();
         assert_eq!(error.kind, SinkErrorKind::Permanent, "{error}");
-        assert!(error.message.contains("topic nowhere does not exist"), "{error}");
         assert!(
-            error.message.contains("kafka-topics.sh") && error.message.contains("--create --topic nowhere")
+            error.message.contains("topic nowhere does not exist"),
+            "{error}"
+        );
+        assert!(
+            error.message.contains("kafka-topics.sh")
+                && error.message.contains("--create --topic nowhere")
         );
     }
     sink.check(Instant::now() + AMPLE).unwrap();
@@ -34,7 +38,10 @@ fn brokers_that_are_not_there_are_named() {
     config.deadline = DEADLINE;
     let error = sink.writer(&config).err().unwrap();
     assert_eq!(error.kind, SinkErrorKind::Transient);
-    assert!(error.message.contains("127.0.0.1:1") && error.message.contains("refused"), "{error}");
+    assert!(
+        error.message.contains("127.0.0.1:1") && error.message.contains("refused"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -48,7 +55,9 @@ fn a_close_look_finds_what_is_there_and_what_is_missing() {
     let found = |level, topic: &str, text: &str| {
         let mut findings = findings.iter();
         assert!(
-            findings.any(|one| one.level == level && one.what.ends_with(topic) && one.text.contains(text)),
+            findings.any(|one| one.level == level
+                && one.what.ends_with(topic)
+                && one.text.contains(text)),
             "{level:?} {topic}: {text} in {findings:?}"
         );
     };
@@ -56,9 +65,19 @@ fn a_close_look_finds_what_is_there_and_what_is_missing() {
     found(Level::Good, "inspected", "up to 50000 bytes");
     found(Level::Good, "inspected", "may be written");
     found(Level::Weak, "inspected", "one replica");
-    found(Level::Weak, "inspected", "--alter --topic inspected --partitions 4");
+    found(
+        Level::Weak,
+        "inspected",
+        "--alter --topic inspected --partitions 4",
+    );
     found(Level::Bad, "uninspected", "--create --topic uninspected");
-    assert_eq!(findings.iter().filter(|finding| finding.level == Level::Bad).count(), 1);
+    assert_eq!(
+        findings
+            .iter()
+            .filter(|finding| finding.level == Level::Bad)
+            .count(),
+        1
+    );
     assert_eq!(kafka.read_all("inspected"), [], "looking writes nothing");
     close(sink);
 }

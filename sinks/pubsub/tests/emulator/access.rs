@@ -20,7 +20,11 @@ fn a_missing_topic_is_named_with_the_command_that_makes_it() {
         "topic projects/iem-test/topics/not-there does not exist; to change that: \
          gcloud pubsub topics create not-there --project=iem-test"
     );
-    assert_eq!(sink.check(Instant::now() + AMPLE), Ok(()), "a topic that was not opened is not asked for");
+    assert_eq!(
+        sink.check(Instant::now() + AMPLE),
+        Ok(()),
+        "a topic that was not opened is not asked for"
+    );
 }
 
 #[test]
@@ -31,18 +35,28 @@ fn inspection_finds_what_is_missing_and_only_that() {
     let levels: Vec<Level> = findings.iter().map(|finding| finding.level).collect();
     assert_eq!(levels, [Level::Good, Level::Bad, Level::Bad]);
     let text = &findings[1].text;
-    assert!(text.ends_with("gcloud pubsub topics create gone-one --project=iem-test"), "{text}");
+    assert!(
+        text.ends_with("gcloud pubsub topics create gone-one --project=iem-test"),
+        "{text}"
+    );
 }
 
 #[test]
 fn nobody_at_the_endpoint_is_transient_and_named() {
     // A port that nobody listens on any more.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let endpoint = format!("http://127.0.0.1:{port}");
     let sink = PubSubSink::open(config(endpoint.clone())).unwrap();
     let error = sink.writer(&topic("events")).err().unwrap();
     assert_eq!(error.kind, SinkErrorKind::Transient);
-    assert!(error.message.contains(&endpoint) && error.message.contains("refused"), "{error}");
+    assert!(
+        error.message.contains(&endpoint) && error.message.contains("refused"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -51,7 +65,10 @@ fn credentials_that_cannot_be_read_are_told_without_their_content() {
     let cases = [
         (format!("{secret} no json"), "not JSON (line 1, column 2)"),
         (format!(r#"{{"type":"{secret}"}}"#), "its `type` is none of"),
-        (format!(r#"{{"type":"service_account","private_key":"{secret}"}}"#), "a field"),
+        (
+            format!(r#"{{"type":"service_account","private_key":"{secret}"}}"#),
+            "a field",
+        ),
     ];
     let folder = tempfile::tempdir().unwrap();
     for (content, expected) in cases {
@@ -75,7 +92,11 @@ fn the_emulators_environment_variable_counts() {
     let pubsub = PubSub::shared();
     let name = fresh_topic(pubsub, "environment");
     let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "access::publishes_by_environment_alone", "--ignored"])
+        .args([
+            "--exact",
+            "access::publishes_by_environment_alone",
+            "--ignored",
+        ])
         .env("PUBSUB_EMULATOR_HOST", pubsub.host())
         .env("TEST_TOPIC", &name)
         .status();
@@ -87,8 +108,14 @@ fn the_emulators_environment_variable_counts() {
 #[ignore = "run by the_emulators_environment_variable_counts, in an environment of its own"]
 fn publishes_by_environment_alone() {
     let name = std::env::var("TEST_TOPIC").unwrap();
-    let config = PubSubConfig { project: PROJECT.to_owned(), ..PubSubConfig::default() };
-    deliver(&mut *writer(&PubSubSink::open(config).unwrap(), &name), &numbered(1, 1));
+    let config = PubSubConfig {
+        project: PROJECT.to_owned(),
+        ..PubSubConfig::default()
+    };
+    deliver(
+        &mut *writer(&PubSubSink::open(config).unwrap(), &name),
+        &numbered(1, 1),
+    );
 }
 
 /// Workload identity federation, whose token server refuses the subject.
@@ -116,7 +143,10 @@ fn a_refused_credential_is_permanent_and_named() {
     });
     let error = sink.unwrap().writer(&topic("events")).err().unwrap();
     assert_eq!(error.kind, SinkErrorKind::Permanent);
-    assert!(error.message.contains("Pub/Sub refuses the credential"), "{error}");
+    assert!(
+        error.message.contains("Pub/Sub refuses the credential"),
+        "{error}"
+    );
     assert!(error.message.contains("unknown subject"), "{error}");
     assert!(!error.message.contains("secret"), "{error}");
 }

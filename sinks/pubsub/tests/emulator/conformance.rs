@@ -17,8 +17,15 @@ struct Emulator {
 
 impl Backend for Emulator {
     fn open(&self) -> Box<dyn Sink> {
-        let ordered_topics = if self.ordered { self.topics.borrow().clone() } else { BTreeSet::new() };
-        let config = PubSubConfig { ordered_topics, ..config(self.pubsub.endpoint()) };
+        let ordered_topics = if self.ordered {
+            self.topics.borrow().clone()
+        } else {
+            BTreeSet::new()
+        };
+        let config = PubSubConfig {
+            ordered_topics,
+            ..config(self.pubsub.endpoint())
+        };
         Box::new(PubSubSink::open(config).unwrap())
     }
 
@@ -56,7 +63,10 @@ fn stored(message: Message) -> Stored {
         None if name == "Content-Type" => ("datacontenttype".to_owned(), value),
         None => panic!("an attribute that the binding does not have: {name}"),
     };
-    Stored { attributes: message.attributes.into_iter().map(plain).collect(), data: message.data }
+    Stored {
+        attributes: message.attributes.into_iter().map(plain).collect(),
+        data: message.data,
+    }
 }
 
 fn conforms(ordered: bool) {

@@ -1,4 +1,5 @@
-//! What arrives, as read back: attributes, bytes, keys, and each record as often as it was acknowledged.
+//! What arrives, as read back: attributes, bytes, keys, and each record as often as it was
+//! acknowledged.
 
 use std::sync::Arc;
 
@@ -19,10 +20,15 @@ fn a_message_by_the_cloudevents_binding() {
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
         ..Context::clone(&one.context)
     });
-    deliver(&mut *writer(&open_ordered(pubsub, &name), &name), std::slice::from_ref(&one));
+    deliver(
+        &mut *writer(&open_ordered(pubsub, &name), &name),
+        std::slice::from_ref(&one),
+    );
 
     let messages = pubsub.read_all(&name);
-    let [message] = &messages[..] else { panic!("one message, not {}", messages.len()) };
+    let [message] = &messages[..] else {
+        panic!("one message, not {}", messages.len())
+    };
     let mut time = String::new();
     one.for_each_attribute(|name, value| {
         if name == "time" {
@@ -40,11 +46,18 @@ fn a_message_by_the_cloudevents_binding() {
         ("ce-specversion", "1.0"),
         ("ce-subject", "1001/INC1"),
         ("ce-time", &time),
-        ("ce-traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        (
+            "ce-traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ),
         ("ce-type", "iem.ticket"),
         ("ce-user", "api@example.com"),
     ];
-    let attributes: Vec<(&str, &str)> = message.attributes.iter().map(|(k, v)| (&**k, &**v)).collect();
+    let attributes: Vec<(&str, &str)> = message
+        .attributes
+        .iter()
+        .map(|(k, v)| (&**k, &**v))
+        .collect();
     assert_eq!(attributes, expected);
     assert_eq!(message.ordering_key, "1001/INC1");
     assert_eq!(String::from_utf8_lossy(&message.data), data);
@@ -60,7 +73,9 @@ fn more_records_than_a_request_takes_each_arrive_once() {
     let messages = pubsub.read_all(&name);
     assert_once(&messages, &records);
     assert!(
-        messages.iter().all(|message| message.ordering_key.is_empty()),
+        messages
+            .iter()
+            .all(|message| message.ordering_key.is_empty()),
         "ordering keys are off by default"
     );
 }
@@ -70,8 +85,14 @@ fn more_bytes_than_a_request_takes_each_arrive_once() {
     let pubsub = PubSub::shared();
     let name = fresh_topic(pubsub, "heavy");
     let text = "x".repeat(3 << 20);
-    let records: Vec<Record> =
-        (0..5).map(|n| record(&format!("1001/{n}"), format!(r#"{{"n":{n},"text":"{text}"}}"#))).collect();
+    let records: Vec<Record> = (0..5)
+        .map(|n| {
+            record(
+                &format!("1001/{n}"),
+                format!(r#"{{"n":{n},"text":"{text}"}}"#),
+            )
+        })
+        .collect();
     deliver(&mut *writer(&open(pubsub), &name), &records);
     assert_once(&pubsub.read_all(&name), &records);
 }
@@ -89,9 +110,15 @@ fn records_of_one_key_arrive_in_order_over_several_requests() {
     let messages = pubsub.read_all(&name);
     assert_once(&messages, &records);
     for key in ["1001/0", "1001/1"] {
-        let read = messages.iter().filter(|message| message.ordering_key == key);
+        let read = messages
+            .iter()
+            .filter(|message| message.ordering_key == key);
         let read: Vec<&str> = read.map(|message| &*message.attributes["ce-id"]).collect();
-        let written: Vec<Record> = records.iter().filter(|record| &*record.key == key).cloned().collect();
+        let written: Vec<Record> = records
+            .iter()
+            .filter(|record| &*record.key == key)
+            .cloned()
+            .collect();
         assert_eq!(read, ids(&written));
     }
 }

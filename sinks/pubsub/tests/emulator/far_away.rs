@@ -27,7 +27,9 @@ fn writers_do_not_wait_for_one_another() {
                 // Connects.
                 deliver(&mut *writer, &records[..5]);
                 ready.wait();
-                records[5..].chunks(5).for_each(|batch| deliver(&mut *writer, batch));
+                records[5..]
+                    .chunks(5)
+                    .for_each(|batch| deliver(&mut *writer, batch));
                 ready.wait();
             });
         }
@@ -38,7 +40,10 @@ fn writers_do_not_wait_for_one_another() {
     });
 
     let in_turn = u32::try_from(WRITERS * (BATCHES - 1)).unwrap() * 2 * ONE_WAY;
-    assert!(elapsed < in_turn, "in flight together: {elapsed:?}, one after another: {in_turn:?}");
+    assert!(
+        elapsed < in_turn,
+        "in flight together: {elapsed:?}, one after another: {in_turn:?}"
+    );
     assert_once(&pubsub.read_all(&name), &batches.concat());
 }
 
@@ -50,7 +55,11 @@ fn requests_of_one_batch_are_in_flight_together() {
     let proxy = DelayingProxy::start(&pubsub.host(), ONE_WAY);
     let endpoint = format!("http://{}", proxy.address());
     let ordered_topics = [name.clone()].into();
-    let sink = PubSubSink::open(PubSubConfig { ordered_topics, ..config(endpoint) }).unwrap();
+    let sink = PubSubSink::open(PubSubConfig {
+        ordered_topics,
+        ..config(endpoint)
+    })
+    .unwrap();
     let mut writer = writer(&sink, &name);
     let records = numbered(300, 75);
     deliver(&mut *writer, &records[..75]);
@@ -58,6 +67,9 @@ fn requests_of_one_batch_are_in_flight_together() {
     let began = Instant::now();
     deliver(&mut *writer, &records[75..]);
     let elapsed = began.elapsed();
-    assert!(elapsed < 75 * 2 * ONE_WAY, "75 keys are 75 requests, together: {elapsed:?}");
+    assert!(
+        elapsed < 75 * 2 * ONE_WAY,
+        "75 keys are 75 requests, together: {elapsed:?}"
+    );
     assert_once(&pubsub.read_all(&name), &records);
 }

@@ -1,5 +1,5 @@
-//! Faults, each with the same oracle: calls return in time, what was called delivered is there, and service returns by
-//! itself.
+//! Faults, each with the same oracle: calls return in time, what was called delivered is there, and
+//! service returns by itself.
 
 use std::sync::{LazyLock, Mutex, MutexGuard};
 
@@ -22,8 +22,10 @@ fn deliver_in_the_end(writer: &mut dyn Writer, records: &[Record]) {
     while !left.is_empty() {
         let (outcomes, result) = write(writer, &left, SHORT);
         let pairs = left.into_iter().zip(outcomes);
-        left =
-            pairs.filter(|(_, outcome)| *outcome == Outcome::Retryable).map(|(record, _)| record).collect();
+        left = pairs
+            .filter(|(_, outcome)| *outcome == Outcome::Retryable)
+            .map(|(record, _)| record)
+            .collect();
         assert!(Instant::now() < end, "service returns: {result:?}");
     }
 }
@@ -54,10 +56,17 @@ fn killed_and_started_again() {
 
     pubsub.restart();
     let error = sink.check(Instant::now() + AMPLE).unwrap_err();
-    assert!(error.message.contains(&name), "an emulator that was started again has no topics: {error}");
+    assert!(
+        error.message.contains(&name),
+        "an emulator that was started again has no topics: {error}"
+    );
     pubsub.create_topic(&name);
     assert_eq!(sink.check(Instant::now() + AMPLE), Ok(()));
-    assert_eq!(pubsub.read_all(&name), [], "nothing is sent after the call has returned");
+    assert_eq!(
+        pubsub.read_all(&name),
+        [],
+        "nothing is sent after the call has returned"
+    );
     deliver_in_the_end(&mut *writer, &records[20..]);
     assert_all_there(&pubsub.read_all(&name), &records[20..]);
 }
@@ -67,14 +76,23 @@ fn hangs_for_longer_than_the_deadline() {
     let pubsub = spare();
     let name = fresh_topic(&pubsub, "hangs");
     for ordered in [false, true] {
-        let sink = if ordered { open_ordered(&pubsub, &name) } else { open(&pubsub) };
+        let sink = if ordered {
+            open_ordered(&pubsub, &name)
+        } else {
+            open(&pubsub)
+        };
         let mut writer = writer(&sink, &name);
         let records = numbered(2500, 20);
         deliver(&mut *writer, &records[..1200]);
 
         pubsub.pause();
         let (outcomes, result) = write(&mut *writer, &records[1200..], SHORT);
-        assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Retryable), "nobody could answer");
+        assert!(
+            outcomes
+                .iter()
+                .all(|outcome| *outcome == Outcome::Retryable),
+            "nobody could answer"
+        );
         assert_eq!(result.unwrap_err().kind, SinkErrorKind::Transient);
         assert!(sink.check(Instant::now() + SHORT).is_err());
         pubsub.resume();
@@ -99,9 +117,15 @@ fn a_topic_deleted_while_running() {
     pubsub.delete_subscription(&name);
     let (outcomes, result) = write(&mut *writer, &records[20..], AMPLE);
     assert_eq!(outcomes, vec![Outcome::Retryable; 20]);
-    for error in [result.unwrap_err(), sink.check(Instant::now() + AMPLE).unwrap_err()] {
+    for error in [
+        result.unwrap_err(),
+        sink.check(Instant::now() + AMPLE).unwrap_err(),
+    ] {
         assert_eq!(error.kind, SinkErrorKind::Permanent);
-        assert!(error.message.contains(&format!("{name} does not exist")), "{error}");
+        assert!(
+            error.message.contains(&format!("{name} does not exist")),
+            "{error}"
+        );
     }
 
     pubsub.create_topic(&name);

@@ -12,7 +12,10 @@ fn a_record_beyond_the_limits_is_rejected_and_its_neighbours_are_delivered() {
     let name = fresh_topic(pubsub, "limits");
     let records = [
         record("1001/a", r#"{"n":0}"#),
-        record("1001/a", format!(r#"{{"text":"{}"}}"#, "x".repeat(MAX_REQUEST_BYTES))),
+        record(
+            "1001/a",
+            format!(r#"{{"text":"{}"}}"#, "x".repeat(MAX_REQUEST_BYTES)),
+        ),
         record("1001/a", r#"{"n":2}"#),
         record(&format!("1001/{}", "é".repeat(600)), r#"{"n":3}"#),
         record("1001/b", r#"{"n":4}"#),
@@ -27,29 +30,53 @@ fn a_record_beyond_the_limits_is_rejected_and_its_neighbours_are_delivered() {
         Outcome::Delivered,
     ];
     assert_eq!((outcomes, result), (expected.to_vec(), Ok(())));
-    assert_once(&pubsub.read_all(&name), &[records[0].clone(), records[2].clone(), records[4].clone()]);
+    assert_once(
+        &pubsub.read_all(&name),
+        &[records[0].clone(), records[2].clone(), records[4].clone()],
+    );
 }
 
 #[test]
 fn the_largest_record_that_is_not_rejected_is_delivered() {
     let pubsub = PubSub::shared();
     let name = fresh_topic(pubsub, "largest");
-    let largest = record("1001/a", format!(r#"{{"text":"{}"}}"#, "x".repeat(MAX_REQUEST_BYTES - 600)));
-    deliver(&mut *writer(&open(pubsub), &name), &[record("1001/a", "{}"), largest.clone()]);
-    assert!(pubsub.read_all(&name).iter().any(|message| message.data == largest.data));
+    let largest = record(
+        "1001/a",
+        format!(r#"{{"text":"{}"}}"#, "x".repeat(MAX_REQUEST_BYTES - 600)),
+    );
+    deliver(
+        &mut *writer(&open(pubsub), &name),
+        &[record("1001/a", "{}"), largest.clone()],
+    );
+    assert!(
+        pubsub
+            .read_all(&name)
+            .iter()
+            .any(|message| message.data == largest.data)
+    );
 }
 
 /// Records that a topic's schema takes, but for those of these numbers.
 fn schema_records(count: usize, bad: &[usize], keys: usize) -> Vec<Record> {
-    let data = |n| if bad.contains(&n) { r#"{"other":true}"#.to_owned() } else { format!(r#"{{"n":{n}}}"#) };
-    (0..count).map(|n| record(&format!("1001/{}", n % keys), data(n))).collect()
+    let data = |n| {
+        if bad.contains(&n) {
+            r#"{"other":true}"#.to_owned()
+        } else {
+            format!(r#"{{"n":{n}}}"#)
+        }
+    };
+    (0..count)
+        .map(|n| record(&format!("1001/{}", n % keys), data(n)))
+        .collect()
 }
 
 fn topic_with_schema(pubsub: &PubSub) -> String {
     let name = fresh_name("schema");
     let fields = json!([{ "name": "n", "type": "int" }]);
-    pubsub
-        .create_topic_with_schema(&name, &json!({ "type": "record", "name": "Numbered", "fields": fields }));
+    pubsub.create_topic_with_schema(
+        &name,
+        &json!({ "type": "record", "name": "Numbered", "fields": fields }),
+    );
     name
 }
 
@@ -61,13 +88,20 @@ fn records_that_the_schema_refuses_fail_alone() {
     let records = schema_records(200, &bad, 5);
     let (outcomes, result) = write(&mut *writer(&open(pubsub), &name), &records, AMPLE);
     for (n, outcome) in outcomes.iter().enumerate() {
-        let expected = if bad.contains(&n) { Outcome::Retryable } else { Outcome::Delivered };
+        let expected = if bad.contains(&n) {
+            Outcome::Retryable
+        } else {
+            Outcome::Delivered
+        };
         assert_eq!(*outcome, expected, "record {n}: {result:?}");
     }
     let error = result.unwrap_err();
     assert_eq!(error.kind, SinkErrorKind::Permanent);
     assert!(error.message.contains("schema"), "{error}");
-    let delivered: Vec<Record> = (0..200).filter(|n| !bad.contains(n)).map(|n| records[n].clone()).collect();
+    let delivered: Vec<Record> = (0..200)
+        .filter(|n| !bad.contains(n))
+        .map(|n| records[n].clone())
+        .collect();
     assert_once(&pubsub.read_all(&name), &delivered);
 }
 
@@ -76,9 +110,15 @@ fn behind_a_refused_record_no_later_one_of_its_key_is_delivered() {
     let pubsub = PubSub::shared();
     let name = topic_with_schema(pubsub);
     let records = schema_records(60, &[31], 3);
-    let (outcomes, result) = write(&mut *writer(&open_ordered(pubsub, &name), &name), &records, AMPLE);
-    let delivered: Vec<Record> =
-        (0..60).filter(|n| *n < 31 || n % 3 != 31 % 3).map(|n| records[n].clone()).collect();
+    let (outcomes, result) = write(
+        &mut *writer(&open_ordered(pubsub, &name), &name),
+        &records,
+        AMPLE,
+    );
+    let delivered: Vec<Record> = (0..60)
+        .filter(|n| *n < 31 || n % 3 != 31 % 3)
+        .map(|n| records[n].clone())
+        .collect();
     let marked: Vec<Record> = records
         .iter()
         .zip(&outcomes)

@@ -24,7 +24,11 @@ const AMPLE: Duration = Duration::from_secs(30);
 const SLACK: Duration = Duration::from_secs(3);
 
 fn config(endpoint: String) -> PubSubConfig {
-    PubSubConfig { project: PROJECT.to_owned(), endpoint: Some(endpoint), ..PubSubConfig::default() }
+    PubSubConfig {
+        project: PROJECT.to_owned(),
+        endpoint: Some(endpoint),
+        ..PubSubConfig::default()
+    }
 }
 
 fn open(pubsub: &PubSub) -> PubSubSink {
@@ -34,7 +38,11 @@ fn open(pubsub: &PubSub) -> PubSubSink {
 /// A sink that sends ordering keys to this topic.
 fn open_ordered(pubsub: &PubSub, name: &str) -> PubSubSink {
     let ordered_topics = [name.to_owned()].into();
-    PubSubSink::open(PubSubConfig { ordered_topics, ..config(pubsub.endpoint()) }).unwrap()
+    PubSubSink::open(PubSubConfig {
+        ordered_topics,
+        ..config(pubsub.endpoint())
+    })
+    .unwrap()
 }
 
 /// A name that no other test uses.
@@ -50,7 +58,8 @@ fn fresh_topic(pubsub: &PubSub, about: &str) -> String {
 }
 
 fn writer(sink: &PubSubSink, name: &str) -> Box<dyn Writer> {
-    sink.writer(&topic(name)).unwrap_or_else(|error| panic!("a writer of {name} opens: {error}"))
+    sink.writer(&topic(name))
+        .unwrap_or_else(|error| panic!("a writer of {name} opens: {error}"))
 }
 
 /// Writes once; the call returns in time, and its result agrees with the outcomes.
@@ -62,19 +71,34 @@ fn write(
     let mut outcomes = vec![Outcome::default(); records.len()];
     let began = Instant::now();
     let result = writer.write(records, &mut outcomes, began + deadline);
-    assert!(began.elapsed() < deadline + SLACK, "returned after {:?} of {deadline:?}", began.elapsed());
-    assert_eq!(result.is_err(), outcomes.contains(&Outcome::Retryable), "{result:?}");
+    assert!(
+        began.elapsed() < deadline + SLACK,
+        "returned after {:?} of {deadline:?}",
+        began.elapsed()
+    );
+    assert_eq!(
+        result.is_err(),
+        outcomes.contains(&Outcome::Retryable),
+        "{result:?}"
+    );
     (outcomes, result)
 }
 
 fn deliver(writer: &mut dyn Writer, records: &[Record]) {
     let (outcomes, result) = write(writer, records, AMPLE);
-    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Delivered), "{result:?}");
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| *outcome == Outcome::Delivered),
+        "{result:?}"
+    );
 }
 
 /// Records of `keys` keys in turn, that carry their number.
 fn numbered(count: usize, keys: usize) -> Vec<Record> {
-    (0..count).map(|n| record(&format!("1001/{}", n % keys), format!(r#"{{"n":{n}}}"#))).collect()
+    (0..count)
+        .map(|n| record(&format!("1001/{}", n % keys), format!(r#"{{"n":{n}}}"#)))
+        .collect()
 }
 
 fn ids(records: &[Record]) -> Vec<String> {
@@ -85,7 +109,9 @@ fn ids(records: &[Record]) -> Vec<String> {
 fn counts(messages: &[Message]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for message in messages {
-        *counts.entry(message.attributes["ce-id"].clone()).or_default() += 1;
+        *counts
+            .entry(message.attributes["ce-id"].clone())
+            .or_default() += 1;
     }
     counts
 }
@@ -93,10 +119,14 @@ fn counts(messages: &[Message]) -> BTreeMap<String, usize> {
 /// Asserts that exactly these records are there, each once, their bytes unchanged.
 fn assert_once(messages: &[Message], records: &[Record]) {
     assert_eq!(messages.len(), records.len());
-    let by_id: BTreeMap<_, _> =
-        messages.iter().map(|message| (&message.attributes["ce-id"], message)).collect();
+    let by_id: BTreeMap<_, _> = messages
+        .iter()
+        .map(|message| (&message.attributes["ce-id"], message))
+        .collect();
     for record in records {
-        let message = by_id.get(&record.id.to_string()).expect("each record is there");
+        let message = by_id
+            .get(&record.id.to_string())
+            .expect("each record is there");
         assert!(message.data == record.data, "bytes are unchanged");
     }
 }

@@ -1,4 +1,5 @@
-//! A sink that has everything at once, or after a fixed time: what benches put where no backend is to be measured.
+//! A sink that has everything at once, or after a fixed time: what benches put where no backend is
+//! to be measured.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,7 +28,12 @@ impl Sink for NullSink {
 }
 
 impl Writer for NullSink {
-    fn write(&mut self, _: &[Record], outcomes: &mut [Outcome], _: Instant) -> Result<(), SinkError> {
+    fn write(
+        &mut self,
+        _: &[Record],
+        outcomes: &mut [Outcome],
+        _: Instant,
+    ) -> Result<(), SinkError> {
         if !self.delay.is_zero() {
             thread::sleep(self.delay);
         }

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::{Context, Record, TopicConfig};
 
-/// A record with a fresh, time-ordered id, received now. What the test cares about it changes afterwards.
+/// A record with a fresh, time-ordered id, received now. What the test cares about it changes
+/// afterwards.
 pub fn record(key: &str, data: impl Into<Bytes>) -> Record {
     Record {
         id: Uuid::now_v7(),

@@ -1,4 +1,5 @@
-//! A sink whose behaviour a test sets for each topic while it runs, and which keeps what it delivered.
+//! A sink whose behaviour a test sets for each topic while it runs, and which keeps what it
+//! delivered.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -18,20 +19,22 @@ pub enum Behaviour {
     Deliver,
     /// Leaves every record retryable, with this error.
     Fail(SinkError),
-    /// Leaves the records that the predicate picks retryable, with this error, and delivers the others. To stay within
-    /// the contract, pick by key.
+    /// Leaves the records that the predicate picks retryable, with this error, and delivers the
+    /// others. To stay within the contract, pick by key.
     FailSome(Predicate, SinkError),
     /// Rejects the records that the predicate picks, and delivers the others.
     Reject(Predicate, Reason),
-    /// Marks each record as the function says. With this error, where that leaves one retryable. To stay within the
-    /// contract, leave by key.
+    /// Marks each record as the function says. With this error, where that leaves one retryable. To
+    /// stay within the contract, leave by key.
     Mark(Arc<dyn Fn(&Record) -> Outcome + Send + Sync>, SinkError),
-    /// Delivers after this time, or when released. Where the deadline comes first, leaves every record retryable then.
+    /// Delivers after this time, or when released. Where the deadline comes first, leaves every
+    /// record retryable then.
     Delay(Duration),
-    /// Waits until it is released, and then delivers. Where the deadline comes first, leaves every record retryable
-    /// then.
+    /// Waits until it is released, and then delivers. Where the deadline comes first, leaves every
+    /// record retryable then.
     Stall,
-    /// Waits until it is released, however late, and then delivers: a sink that breaks the contract.
+    /// Waits until it is released, however late, and then delivers: a sink that breaks the
+    /// contract.
     StallPastDeadline,
     /// Panics.
     Panic,
@@ -45,7 +48,8 @@ pub type Predicate = Arc<dyn Fn(&Record) -> bool + Send + Sync>;
 pub struct Log {
     /// The delivered records, in order.
     pub delivered: Vec<Record>,
-    /// For each call of [`Writer::write`], in the order of their begin, how many records it was given.
+    /// For each call of [`Writer::write`], in the order of their begin, how many records it was
+    /// given.
     pub batches: Vec<usize>,
     /// How many calls are waiting now, in [`Behaviour::Delay`] or one of the stalls.
     pub waiting: usize,
@@ -53,8 +57,8 @@ pub struct Log {
     pub writers: usize,
 }
 
-/// A sink that does as a test says. Clones are handles of the same sink, so a test keeps one and gives one away; a
-/// closed sink is opened again by using another handle.
+/// A sink that does as a test says. Clones are handles of the same sink, so a test keeps one and
+/// gives one away; a closed sink is opened again by using another handle.
 #[derive(Clone, Default)]
 pub struct ScriptedSink {
     shared: Arc<Shared>,
@@ -103,7 +107,8 @@ impl ScriptedSink {
         self.change(topic, |topic| topic.next.push_back(behaviour));
     }
 
-    /// Lets the calls that wait at `topic` go on. Later calls wait again, where that is the topic's behaviour.
+    /// Lets the calls that wait at `topic` go on. Later calls wait again, where that is the topic's
+    /// behaviour.
     pub fn release(&self, topic: &str) {
         self.change(topic, |topic| topic.releases += 1);
     }
@@ -128,7 +133,8 @@ impl ScriptedSink {
         self.shared.lock().closed
     }
 
-    /// Blocks until `condition` holds for what `topic` has seen, and gives it back. Fails the test after 20 s.
+    /// Blocks until `condition` holds for what `topic` has seen, and gives it back. Fails the test
+    /// after 20 s.
     pub fn wait_for(&self, topic: &str, condition: impl Fn(&Log) -> bool) -> Log {
         let state = self.shared.lock();
         let (mut state, result) = self
@@ -138,7 +144,10 @@ impl ScriptedSink {
             .unwrap_or_else(PoisonError::into_inner);
         let log = state.topic(topic).log.clone();
         drop(state);
-        assert!(!result.timed_out(), "topic {topic} did not come to it within {PATIENCE:?}: {log:?}");
+        assert!(
+            !result.timed_out(),
+            "topic {topic} did not come to it within {PATIENCE:?}: {log:?}"
+        );
         log
     }
 
@@ -155,7 +164,10 @@ impl Sink for ScriptedSink {
             return Err(error);
         }
         self.change(&topic.name, |topic| topic.log.writers += 1);
-        Ok(Box::new(ScriptedWriter { sink: self.clone(), topic: topic.name.clone() }))
+        Ok(Box::new(ScriptedWriter {
+            sink: self.clone(),
+            topic: topic.name.clone(),
+        }))
     }
 
     fn check(&self, _deadline: Instant) -> Result<(), SinkError> {
@@ -185,7 +197,9 @@ impl Writer for ScriptedWriter {
             Behaviour::Deliver => self.deliver(records, outcomes),
             Behaviour::Fail(error) => return Err(error),
             Behaviour::FailSome(picks, error) => {
-                self.deliver_or(records, outcomes, |record| picks(record).then_some(Outcome::Retryable));
+                self.deliver_or(records, outcomes, |record| {
+                    picks(record).then_some(Outcome::Retryable)
+                });
                 if outcomes.contains(&Outcome::Retryable) {
                     return Err(error);
                 }
@@ -230,7 +244,10 @@ impl ScriptedWriter {
         let mut behaviour = Behaviour::Deliver;
         self.sink.change(&self.topic, |topic| {
             topic.log.batches.push(records);
-            behaviour = topic.next.pop_front().unwrap_or_else(|| topic.standing.clone());
+            behaviour = topic
+                .next
+                .pop_front()
+                .unwrap_or_else(|| topic.standing.clone());
         });
         behaviour
     }
@@ -246,10 +263,17 @@ impl ScriptedWriter {
         outcomes: &mut [Outcome],
         otherwise: impl Fn(&Record) -> Option<Outcome>,
     ) {
-        self.mark(records, outcomes, |record| otherwise(record).unwrap_or(Outcome::Delivered));
+        self.mark(records, outcomes, |record| {
+            otherwise(record).unwrap_or(Outcome::Delivered)
+        });
     }
 
-    fn mark(&self, records: &[Record], outcomes: &mut [Outcome], mark: impl Fn(&Record) -> Outcome) {
+    fn mark(
+        &self,
+        records: &[Record],
+        outcomes: &mut [Outcome],
+        mark: impl Fn(&Record) -> Outcome,
+    ) {
         self.sink.change(&self.topic, |topic| {
             for (record, outcome) in records.iter().zip(outcomes) {
                 *outcome = mark(record);
@@ -269,10 +293,17 @@ impl ScriptedWriter {
         shared.changed.notify_all();
         while state.topic(&self.topic).releases == releases {
             state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
-                None => shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => shared
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(Duration::ZERO) => break,
                 Some(left) => {
-                    shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                    shared
+                        .changed
+                        .wait_timeout(state, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
                 }
             };
         }
@@ -286,7 +317,8 @@ impl ScriptedWriter {
 
 impl Drop for ScriptedWriter {
     fn drop(&mut self) {
-        self.sink.change(&self.topic, |topic| topic.log.writers -= 1);
+        self.sink
+            .change(&self.topic, |topic| topic.log.writers -= 1);
     }
 }
 
@@ -327,7 +359,11 @@ mod tests {
     use crate::Outcome::{Delivered, Rejected, Retryable};
     use crate::testing::{record, topic};
 
-    fn write(writer: &mut dyn Writer, records: &[Record], deadline: Duration) -> (Vec<Outcome>, bool) {
+    fn write(
+        writer: &mut dyn Writer,
+        records: &[Record],
+        deadline: Duration,
+    ) -> (Vec<Outcome>, bool) {
         let mut outcomes = vec![Outcome::default(); records.len()];
         let result = writer.write(records, &mut outcomes, Instant::now() + deadline);
         (outcomes, result.is_ok())
@@ -367,7 +403,10 @@ mod tests {
             ([Delivered, Delivered], true),
         ];
         for (outcomes, fine) in expected {
-            assert_eq!(write(&mut *writer, &records, LONG), (outcomes.to_vec(), fine));
+            assert_eq!(
+                write(&mut *writer, &records, LONG),
+                (outcomes.to_vec(), fine)
+            );
         }
         assert_eq!(
             format!("{:?}", sink.log("t")),
@@ -383,11 +422,17 @@ mod tests {
         let mut writer = sink.writer(&topic("t")).unwrap();
         let records = [record("a", "{}")];
         sink.set("t", Behaviour::Stall);
-        assert_eq!(write(&mut *writer, &records, Duration::ZERO), (vec![Outcome::Retryable], false));
+        assert_eq!(
+            write(&mut *writer, &records, Duration::ZERO),
+            (vec![Outcome::Retryable], false)
+        );
         assert_eq!(sink.log("t").waiting, 0);
 
         let call = std::thread::spawn(move || write(&mut *writer, &records, LONG));
-        assert_eq!(sink.wait_for("t", |log| log.waiting == 1).delivered.len(), 0);
+        assert_eq!(
+            sink.wait_for("t", |log| log.waiting == 1).delivered.len(),
+            0
+        );
         sink.release("t");
         assert_eq!(call.join().unwrap(), (vec![Outcome::Delivered], true));
     }
@@ -397,7 +442,8 @@ mod tests {
         let sink = ScriptedSink::new();
         let mut writer = sink.writer(&topic("t")).unwrap();
         sink.set("t", Behaviour::StallPastDeadline);
-        let call = std::thread::spawn(move || write(&mut *writer, &[record("a", "{}")], Duration::ZERO));
+        let call =
+            std::thread::spawn(move || write(&mut *writer, &[record("a", "{}")], Duration::ZERO));
         sink.wait_for("t", |log| log.waiting == 1);
         sink.set("t", Behaviour::Deliver);
         assert_eq!(call.join().unwrap(), (vec![Outcome::Delivered], true));
@@ -412,7 +458,10 @@ mod tests {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 write(&mut *writer, &[record("a", "{}")], LONG)
             }));
-            (result.is_err(), write(&mut *writer, &[record("a", "{}")], LONG).1)
+            (
+                result.is_err(),
+                write(&mut *writer, &[record("a", "{}")], LONG).1,
+            )
         });
         assert_eq!(call.join().unwrap(), (true, true));
         assert_eq!(sink.log("t").delivered.len(), 1);

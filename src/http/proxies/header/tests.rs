@@ -15,13 +15,21 @@ fn header(source: SocketAddr, tlvs: &[u8]) -> Vec<u8> {
         IpAddr::V4(address) => (0x11, [address.octets(), [192, 0, 2, 255]].concat()),
         IpAddr::V6(address) => (0x21, [address.octets(), [0xfe; 16]].concat()),
     };
-    let rest = [&addresses[..], &source.port().to_be_bytes(), &443u16.to_be_bytes(), tlvs].concat();
+    let rest = [
+        &addresses[..],
+        &source.port().to_be_bytes(),
+        &443u16.to_be_bytes(),
+        tlvs,
+    ]
+    .concat();
     [head(0x21, family, rest.len()), rest].concat()
 }
 
 /// What is read of these bytes, and how many of them are left.
 fn read_from(bytes: &[u8]) -> (io::Result<Option<SocketAddr>>, usize) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
     let mut rest = bytes;
     let read = runtime.block_on(read(&mut rest));
     (read, rest.len())
@@ -41,13 +49,20 @@ fn addresses() {
         let (read, left) = read_from(&bytes);
         assert_eq!((read.expect("a header"), left), (Some(source), 3), "{text}");
     }
-    let (mapped, _) = read_from(&header("[::ffff:192.0.2.1]:1".parse().expect("an address"), &[]));
-    assert_eq!(mapped.expect("a header"), Some("192.0.2.1:1".parse().expect("an address")));
+    let (mapped, _) = read_from(&header(
+        "[::ffff:192.0.2.1]:1".parse().expect("an address"),
+        &[],
+    ));
+    assert_eq!(
+        mapped.expect("a header"),
+        Some("192.0.2.1:1".parse().expect("an address"))
+    );
 }
 
 #[test]
 fn without_an_address_of_tcp_the_socket_s_own_holds() {
-    // LOCAL with and without addresses; then UNSPEC, UDP and UNIX, whose 216 bytes of addresses are passed over.
+    // LOCAL with and without addresses; then UNSPEC, UDP and UNIX, whose 216 bytes of addresses are
+    // passed over.
     for (version, family, rest) in [
         (0x20, 0x00, 0),
         (0x20, 0x11, 12),
@@ -60,7 +75,11 @@ fn without_an_address_of_tcp_the_socket_s_own_holds() {
     ] {
         let bytes = [head(version, family, rest), vec![1; rest], b"GET".to_vec()].concat();
         let (read, left) = read_from(&bytes);
-        assert_eq!((read.expect("a header"), left), (None, 3), "{version:x} {family:x}");
+        assert_eq!(
+            (read.expect("a header"), left),
+            (None, 3),
+            "{version:x} {family:x}"
+        );
     }
 }
 
@@ -70,16 +89,31 @@ fn lengths_at_their_bounds() {
     let (read, left) = read_from(&header(source, &[0; REST_MAX - 12]));
     assert_eq!((read.expect("a header"), left), (Some(source), 0));
     refused(&header(source, &[0; REST_MAX - 11]), Malformed::TooLarge);
-    refused(&[head(0x21, 0x11, 11), vec![1; 11]].concat(), Malformed::TooShort);
-    refused(&[head(0x21, 0x21, 35), vec![1; 35]].concat(), Malformed::TooShort);
+    refused(
+        &[head(0x21, 0x11, 11), vec![1; 11]].concat(),
+        Malformed::TooShort,
+    );
+    refused(
+        &[head(0x21, 0x21, 35), vec![1; 35]].concat(),
+        Malformed::TooShort,
+    );
     refused(&head(0x21, 0x11, 0), Malformed::TooShort);
 }
 
 #[test]
 fn what_is_no_such_header() {
-    refused(b"PROXY TCP4 192.0.2.1 192.0.2.2 5678 443\r\nGET / HTTP/1.1\r\n\r\n", Malformed::Signature);
-    refused(b"GET /publish/healthcheck/ HTTP/1.1\r\n\r\n", Malformed::Signature);
-    refused(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\0\0\0\0\0\0", Malformed::Signature);
+    refused(
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 5678 443\r\nGET / HTTP/1.1\r\n\r\n",
+        Malformed::Signature,
+    );
+    refused(
+        b"GET /publish/healthcheck/ HTTP/1.1\r\n\r\n",
+        Malformed::Signature,
+    );
+    refused(
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\0\0\0\0\0\0",
+        Malformed::Signature,
+    );
     for (version, family) in [
         (0x11, 0x11),
         (0x31, 0x11),
@@ -90,7 +124,10 @@ fn what_is_no_such_header() {
         (0x21, 0x41),
         (0x21, 0xf1),
     ] {
-        refused(&[head(version, family, 12), vec![1; 12]].concat(), Malformed::Unknown);
+        refused(
+            &[head(version, family, 12), vec![1; 12]].concat(),
+            Malformed::Unknown,
+        );
     }
 }
 

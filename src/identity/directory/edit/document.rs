@@ -48,11 +48,15 @@ type Done<T = ()> = Result<T, Refusal>;
 impl Document {
     pub(super) fn parse(text: &str, path: &Path) -> Result<Self, DirectoryError> {
         let (preface, tables) = text.split_at(preface_length(text));
-        let tables = tables.parse().map_err(|error: toml_edit::TomlError| DirectoryError {
-            path: path.to_owned(),
-            line: error.span().map(|span| 1 + text[..preface.len() + span.start].matches('\n').count()),
-            message: error.message().to_owned(),
-        })?;
+        let tables = tables
+            .parse()
+            .map_err(|error: toml_edit::TomlError| DirectoryError {
+                path: path.to_owned(),
+                line: error
+                    .span()
+                    .map(|span| 1 + text[..preface.len() + span.start].matches('\n').count()),
+                message: error.message().to_owned(),
+            })?;
         let mut preface = preface.to_owned();
         if !preface.is_empty() && !preface.ends_with('\n') {
             preface.push('\n');
@@ -63,7 +67,9 @@ impl Document {
     /// Adds an active customer.
     pub fn add_customer(&mut self, id: &str, name: &str) -> Done {
         if self.find_customer(id).is_ok() {
-            return refuse(format!("customer {id:?} exists already; `customer list` shows it"));
+            return refuse(format!(
+                "customer {id:?} exists already; `customer list` shows it"
+            ));
         }
         let mut table = Table::new();
         table.insert("id", value(id));
@@ -91,31 +97,47 @@ impl Document {
         Ok(())
     }
 
-    /// Removes a customer, its integrations and everybody's association with it, so that nobody is associated with
-    /// another customer that gets the same id later.
+    /// Removes a customer, its integrations and everybody's association with it, so that nobody is
+    /// associated with another customer that gets the same id later.
     pub fn remove_customer(&mut self, id: &str) -> Done<Removed> {
         self.find_customer(id)?;
         remove_where(self.tables("customer")?, |customer| has(customer, "id", id));
-        let integrations = remove_where(self.tables("integration")?, |table| has(table, "customer", id));
+        let integrations = remove_where(self.tables("integration")?, |table| {
+            has(table, "customer", id)
+        });
         let mut associations = 0;
         for user in self.tables("user")?.iter_mut() {
             let ids = user.get_mut("customers").and_then(Item::as_array_mut);
             associations += usize::from(ids.is_some_and(|ids| take_out(ids, id)));
         }
-        Ok(Removed { integrations, associations })
+        Ok(Removed {
+            integrations,
+            associations,
+        })
     }
 
     /// Says whether such a user could be added, and changes nothing.
     pub fn check_new_user(&mut self, email: &str, customers: &[String]) -> Done {
         if self.find_user(email).is_ok() {
-            return refuse(format!("user {email:?} exists already; `user passwd` sets another password"));
+            return refuse(format!(
+                "user {email:?} exists already; `user passwd` sets another password"
+            ));
         }
-        customers.iter().try_for_each(|id| self.find_customer(id).map(|_| ()))
+        customers
+            .iter()
+            .try_for_each(|id| self.find_customer(id).map(|_| ()))
     }
 
     /// Adds an enabled user.
     pub fn add_user(&mut self, user: NewUser) -> Done {
-        let NewUser { email, name, password, superadmin, organization, customers } = user;
+        let NewUser {
+            email,
+            name,
+            password,
+            superadmin,
+            organization,
+            customers,
+        } = user;
         self.check_new_user(&email, &customers)?;
         let mut table = Table::new();
         table.insert("email", value(email));
@@ -174,20 +196,28 @@ impl Document {
     /// Adds an integration; with no `states` the default ones hold.
     pub fn add_integration(&mut self, customer: &str, id: &str, states: &[(i64, String)]) -> Done {
         self.find_customer(customer)?;
-        let twice = |index: usize| states[..index].iter().any(|(number, _)| *number == states[index].0);
+        let twice = |index: usize| {
+            states[..index]
+                .iter()
+                .any(|(number, _)| *number == states[index].0)
+        };
         if let Some(index) = (0..states.len()).find(|index| twice(*index)) {
             return refuse(format!("state {} is given twice", states[index].0));
         }
         let is_it = |table: &Table| has(table, "customer", customer) && has(table, "id", id);
         let integrations = self.tables("integration")?;
         if integrations.iter().any(is_it) {
-            return refuse(format!("integration {id:?} of customer {customer:?} exists already"));
+            return refuse(format!(
+                "integration {id:?} of customer {customer:?} exists already"
+            ));
         }
         let mut table = Table::new();
         table.insert("customer", value(customer));
         table.insert("id", value(id));
         if !states.is_empty() {
-            let states = states.iter().map(|(number, name)| (number.to_string(), Value::from(name)));
+            let states = states
+                .iter()
+                .map(|(number, name)| (number.to_string(), Value::from(name)));
             table.insert("states", value(states.collect::<toml_edit::InlineTable>()));
         }
         integrations.push(table);
@@ -206,27 +236,44 @@ impl Document {
     }
 
     fn find_customer(&mut self, id: &str) -> Done<&mut Table> {
-        let found = self.tables("customer")?.iter_mut().find(|table| has(table, "id", id));
+        let found = self
+            .tables("customer")?
+            .iter_mut()
+            .find(|table| has(table, "id", id));
         found.ok_or_else(|| {
-            Refusal(format!("no customer {id:?}; `customer list` shows all, `customer add` adds one"))
+            Refusal(format!(
+                "no customer {id:?}; `customer list` shows all, `customer add` adds one"
+            ))
         })
     }
 
     fn find_user(&mut self, email: &str) -> Done<&mut Table> {
-        let found = self.tables("user")?.iter_mut().find(|table| has(table, "email", email));
-        found.ok_or_else(|| Refusal(format!("no user {email:?}; `user list` shows all, `user add` adds one")))
+        let found = self
+            .tables("user")?
+            .iter_mut()
+            .find(|table| has(table, "email", email));
+        found.ok_or_else(|| {
+            Refusal(format!(
+                "no user {email:?}; `user list` shows all, `user add` adds one"
+            ))
+        })
     }
 
-    /// The tables of one kind, `[[kind]]`. One array of inline tables, which says the same, becomes such tables.
+    /// The tables of one kind, `[[kind]]`. One array of inline tables, which says the same, becomes
+    /// such tables.
     fn tables(&mut self, kind: &str) -> Done<&mut ArrayOfTables> {
-        let item = self.tables.entry(kind).or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+        let item = self
+            .tables
+            .entry(kind)
+            .or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
         if item.as_array().is_some_and(Array::is_empty) {
             *item = Item::ArrayOfTables(ArrayOfTables::new());
         } else if item.is_value() {
             let tables = std::mem::take(item).into_array_of_tables();
             *item = tables.map_or_else(|other| other, Item::ArrayOfTables);
         }
-        item.as_array_of_tables_mut().ok_or_else(|| Refusal(format!("`{kind}` is not a list of tables")))
+        item.as_array_of_tables_mut()
+            .ok_or_else(|| Refusal(format!("`{kind}` is not a list of tables")))
     }
 }
 
@@ -236,7 +283,8 @@ impl fmt::Display for Document {
     }
 }
 
-/// The length of the comments at the start, up to the last blank line among them; of all, if nothing follows.
+/// The length of the comments at the start, up to the last blank line among them; of all, if
+/// nothing follows.
 fn preface_length(text: &str) -> usize {
     let (mut preface, mut end) = (0, 0);
     for line in text.split_inclusive('\n') {
@@ -278,8 +326,11 @@ fn remove_where(tables: &mut ArrayOfTables, is_it: impl Fn(&Table) -> bool) -> u
 }
 
 fn customers(user: &mut Table) -> Done<&mut Array> {
-    let item = user.entry("customers").or_insert_with(|| value(Array::new()));
-    item.as_array_mut().ok_or_else(|| Refusal("`customers` is not a list".to_owned()))
+    let item = user
+        .entry("customers")
+        .or_insert_with(|| value(Array::new()));
+    item.as_array_mut()
+        .ok_or_else(|| Refusal("`customers` is not a list".to_owned()))
 }
 
 fn take_out(ids: &mut Array, id: &str) -> bool {

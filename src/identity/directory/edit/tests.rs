@@ -13,11 +13,17 @@ fn file(text: &str) -> File {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("directory.toml");
     fs::write(&path, text).unwrap();
-    File { _folder: folder, path }
+    File {
+        _folder: folder,
+        path,
+    }
 }
 
 impl File {
-    fn edit<T>(&self, change: impl FnOnce(&mut Document) -> Result<T, Refusal>) -> Result<T, EditError> {
+    fn edit<T>(
+        &self,
+        change: impl FnOnce(&mut Document) -> Result<T, Refusal>,
+    ) -> Result<T, EditError> {
         edit(&self.path, Missing::Refuse, change)
     }
 
@@ -57,33 +63,56 @@ fn a_change_touches_its_own_lines_only() {
         assert_eq!(
             (missing(&before, &after), missing(&after, &before)),
             (
-                gone.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>(),
-                came.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>(),
+                gone.iter()
+                    .map(|line| (*line).to_owned())
+                    .collect::<Vec<_>>(),
+                came.iter()
+                    .map(|line| (*line).to_owned())
+                    .collect::<Vec<_>>(),
             )
         );
     };
-    check(&|d| d.set_customer_active("idle", true).unwrap(), &["active = false"], &["active = true"]);
+    check(
+        &|d| d.set_customer_active("idle", true).unwrap(),
+        &["active = false"],
+        &["active = true"],
+    );
     check(
         &|d| d.set_user_enabled("gone@example.com", true).unwrap(),
         &["enabled = false # since May"],
         &["enabled = true # since May"],
     );
-    check(&|d| d.set_user_enabled("root@example.com", false).unwrap(), &[], &["enabled = false"]);
+    check(
+        &|d| d.set_user_enabled("root@example.com", false).unwrap(),
+        &[],
+        &["enabled = false"],
+    );
     check(
         &|d| assert!(d.grant("nifi@example.com", "idle").unwrap()),
         &["customers = [\"acme\"] # the first"],
         &["customers = [\"acme\", \"idle\"] # the first"],
     );
-    check(&|d| assert!(!d.grant("nifi@example.com", "acme").unwrap()), &[], &[]);
+    check(
+        &|d| assert!(!d.grant("nifi@example.com", "acme").unwrap()),
+        &[],
+        &[],
+    );
     check(
         &|d| assert!(d.revoke("nifi@example.com", "acme").unwrap()),
         &["customers = [\"acme\"] # the first"],
         &["customers = [] # the first"],
     );
-    check(&|d| d.add_customer("new", "New").unwrap(), &[], &["id = \"new\"", "name = \"New\""]);
+    check(
+        &|d| d.add_customer("new", "New").unwrap(),
+        &[],
+        &["id = \"new\"", "name = \"New\""],
+    );
     check(
         &|d| d.remove_integration("acme", "jira").unwrap(),
-        &["id = \"jira\"", "states = { \"10\" = \"resolved\", 2 = \"open\" }"],
+        &[
+            "id = \"jira\"",
+            "states = { \"10\" = \"resolved\", 2 = \"open\" }",
+        ],
         &[],
     );
 }
@@ -95,26 +124,55 @@ fn what_was_added_is_there() {
         document.add_customer("new", "New")?;
         document.add_user(new_user("new@example.com", &["new", "acme"]))?;
         document.add_integration("new", "servicenow", &[])?;
-        document.add_integration("new", "jira", &[(-1, "odd".to_owned()), (10, "resolved".to_owned())])
+        document.add_integration(
+            "new",
+            "jira",
+            &[(-1, "odd".to_owned()), (10, "resolved".to_owned())],
+        )
     })
     .unwrap();
     let directory = Directory::read(&file.path).unwrap();
     let user = directory.user("new@example.com").unwrap();
-    assert!(user.names_customer("new") && user.names_customer("acme") && !user.superadmin && user.enabled);
+    assert!(
+        user.names_customer("new")
+            && user.names_customer("acme")
+            && !user.superadmin
+            && user.enabled
+    );
     assert!(directory.customer("new").unwrap().active);
-    assert_eq!(directory.integration("new", "servicenow").unwrap().state(6), Some("resolved"));
+    assert_eq!(
+        directory.integration("new", "servicenow").unwrap().state(6),
+        Some("resolved")
+    );
     let jira = directory.integration("new", "jira").unwrap();
-    assert_eq!((jira.state(-1), jira.state(10), jira.state(6)), (Some("odd"), Some("resolved"), None));
+    assert_eq!(
+        (jira.state(-1), jira.state(10), jira.state(6)),
+        (Some("odd"), Some("resolved"), None)
+    );
 }
 
 #[test]
 fn a_removed_customer_takes_its_associations_along() {
     let file = file(&example::TEXT);
-    let removed = file.edit(|document| document.remove_customer("acme")).unwrap();
-    assert_eq!(removed, Removed { integrations: 2, associations: 3 });
-    file.edit(|document| document.add_customer("acme", "Another Acme")).unwrap();
+    let removed = file
+        .edit(|document| document.remove_customer("acme"))
+        .unwrap();
+    assert_eq!(
+        removed,
+        Removed {
+            integrations: 2,
+            associations: 3
+        }
+    );
+    file.edit(|document| document.add_customer("acme", "Another Acme"))
+        .unwrap();
     let directory = Directory::read(&file.path).unwrap();
-    assert!(directory.users().iter().all(|user| !user.names_customer("acme")));
+    assert!(
+        directory
+            .users()
+            .iter()
+            .all(|user| !user.names_customer("acme"))
+    );
     assert!(directory.integration("acme", "servicenow").is_none());
 }
 
@@ -129,27 +187,59 @@ fn refused_changes_leave_the_file_and_say_why() {
     };
     check(&|d| d.add_customer("acme", "Acme"), "exists already");
     check(&|d| d.add_customer("", "Nobody"), "customer id is empty");
-    check(&|d| d.set_customer_active("nobody", true), "no customer \"nobody\"");
-    check(&|d| d.remove_customer("nobody").map(|_| ()), "no customer \"nobody\"");
-    check(&|d| d.add_user(new_user("nifi@example.com", &[])), "exists already");
-    check(&|d| d.add_user(new_user("new@example.com", &["nobody"])), "no customer \"nobody\"");
+    check(
+        &|d| d.set_customer_active("nobody", true),
+        "no customer \"nobody\"",
+    );
+    check(
+        &|d| d.remove_customer("nobody").map(|_| ()),
+        "no customer \"nobody\"",
+    );
+    check(
+        &|d| d.add_user(new_user("nifi@example.com", &[])),
+        "exists already",
+    );
+    check(
+        &|d| d.add_user(new_user("new@example.com", &["nobody"])),
+        "no customer \"nobody\"",
+    );
     check(&|d| d.add_user(new_user("a:b", &[])), "colon");
-    check(&|d| d.set_user_enabled("nobody@example.com", true), "no user \"nobody@example.com\"");
-    check(&|d| d.grant("nifi@example.com", "nobody").map(|_| ()), "no customer \"nobody\"");
-    check(&|d| d.revoke("nobody@example.com", "acme").map(|_| ()), "no user");
+    check(
+        &|d| d.set_user_enabled("nobody@example.com", true),
+        "no user \"nobody@example.com\"",
+    );
+    check(
+        &|d| d.grant("nifi@example.com", "nobody").map(|_| ()),
+        "no customer \"nobody\"",
+    );
+    check(
+        &|d| d.revoke("nobody@example.com", "acme").map(|_| ()),
+        "no user",
+    );
     check(&|d| d.remove_user("nobody@example.com"), "no user");
-    check(&|d| d.add_integration("acme", "jira", &[]), "exists already");
+    check(
+        &|d| d.add_integration("acme", "jira", &[]),
+        "exists already",
+    );
     let twice = [(6, "a".to_owned()), (6, "b".to_owned())];
-    check(&|d| d.add_integration("acme", "new", &twice), "state 6 is given twice");
+    check(
+        &|d| d.add_integration("acme", "new", &twice),
+        "state 6 is given twice",
+    );
     check(&|d| d.add_integration("nobody", "jira", &[]), "no customer");
-    check(&|d| d.remove_integration("idle", "jira"), "has no integration \"jira\"");
+    check(
+        &|d| d.remove_integration("idle", "jira"),
+        "has no integration \"jira\"",
+    );
 }
 
 #[test]
 fn a_file_at_fault_is_not_edited() {
     for text in ["[[customer]\n", "[[customer]]\nid = 'c'\n"] {
         let file = file(text);
-        let error = file.edit(|document| document.add_customer("new", "New")).unwrap_err();
+        let error = file
+            .edit(|document| document.add_customer("new", "New"))
+            .unwrap_err();
         assert!(matches!(error, EditError::Faulty(_)), "{error}");
         assert_eq!(file.text(), text);
     }
@@ -159,10 +249,22 @@ fn a_file_at_fault_is_not_edited() {
 fn a_missing_file_is_made_only_by_adding() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new/directory.toml");
-    let refused = edit(&path, Missing::Refuse, |document| document.add_customer("c", "C"));
-    assert!(matches!(refused, Err(EditError::Io { .. } | EditError::Faulty(_))), "{refused:?}");
-    edit(&path, Missing::Create, |document| document.add_customer("c", "C")).unwrap();
-    assert!(fs::read_to_string(&path).unwrap().starts_with("# The directory of iem-gateway"));
+    let refused = edit(&path, Missing::Refuse, |document| {
+        document.add_customer("c", "C")
+    });
+    assert!(
+        matches!(refused, Err(EditError::Io { .. } | EditError::Faulty(_))),
+        "{refused:?}"
+    );
+    edit(&path, Missing::Create, |document| {
+        document.add_customer("c", "C")
+    })
+    .unwrap();
+    assert!(
+        fs::read_to_string(&path)
+            .unwrap()
+            .starts_with("# The directory of iem-gateway")
+    );
     assert!(Directory::read(&path).unwrap().customer("c").is_some());
 }
 
@@ -177,12 +279,17 @@ fn comments_at_the_start_stay_there() {
         .unwrap();
         assert_eq!(file.text(), after);
     };
-    let (old, new) =
-        ("[[customer]]\nid = 'old'\nname = 'Old'\n", "[[customer]]\nid = \"new\"\nname = \"New\"\n");
+    let (old, new) = (
+        "[[customer]]\nid = 'old'\nname = 'Old'\n",
+        "[[customer]]\nid = \"new\"\nname = \"New\"\n",
+    );
     check("", new);
     check("# ours", &format!("# ours\n{new}"));
     check("# ours\n\n", &format!("# ours\n\n{new}"));
-    check(&format!("# ours\n\n# theirs\n{old}"), &format!("# ours\n\n{new}"));
+    check(
+        &format!("# ours\n\n# theirs\n{old}"),
+        &format!("# ours\n\n{new}"),
+    );
 }
 
 #[test]
@@ -208,7 +315,10 @@ fn an_empty_list_is_a_list_of_tables_too() {
     })
     .unwrap();
     let directory = Directory::read(&file.path).unwrap();
-    assert!(directory.customer("c").is_none() && directory.user("a@b.c").unwrap().customers().is_empty());
+    assert!(
+        directory.customer("c").is_none()
+            && directory.user("a@b.c").unwrap().customers().is_empty()
+    );
     assert!(directory.integration("d", "i").is_some());
 }
 
@@ -220,7 +330,8 @@ fn concurrent_edits_lose_none() {
             let file = &file;
             scope.spawn(move || {
                 for n in 0..8 {
-                    file.edit(|document| document.add_customer(&format!("{writer}-{n}"), "C")).unwrap();
+                    file.edit(|document| document.add_customer(&format!("{writer}-{n}"), "C"))
+                        .unwrap();
                 }
             });
         }
@@ -234,7 +345,10 @@ fn a_symbolic_link_stays_one() {
     let file = file("");
     let link = file.path.with_file_name("link.toml");
     std::os::unix::fs::symlink(&file.path, &link).unwrap();
-    edit(&link, Missing::Refuse, |document| document.add_customer("c", "C")).unwrap();
+    edit(&link, Missing::Refuse, |document| {
+        document.add_customer("c", "C")
+    })
+    .unwrap();
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert!(Directory::read(&file.path).unwrap().customer("c").is_some());
 }

@@ -1,8 +1,10 @@
-//! A large directory file read on several threads: TOML cut before lines that begin an entry, `[[…]]`.
+//! A large directory file read on several threads: TOML cut before lines that begin an entry,
+//! `[[…]]`.
 //!
-//! What the parts say together is what the whole says, or there is no answer: a cut within a string or an array leaves a
-//! part that is no TOML, and only a file whose first line of all is an entry's is cut, so that no part holds a key of the
-//! whole. Whoever gets no answer, or does not like it, reads the whole.
+//! What the parts say together is what the whole says, or there is no answer: a cut within a string
+//! or an array leaves a part that is no TOML, and only a file whose first line of all is an entry's
+//! is cut, so that no part holds a key of the whole. Whoever gets no answer, or does not like it,
+//! reads the whole.
 
 use std::num::NonZero;
 use std::thread;
@@ -25,8 +27,14 @@ fn read_in(text: &str, parts: usize) -> Option<Written> {
     let parts = cut(text, parts);
     let parse = |part| toml::from_str::<Written>(part).ok();
     let written: Option<Vec<_>> = thread::scope(|scope| {
-        let threads: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || parse(part))).collect();
-        threads.into_iter().map(|thread| thread.join().ok().flatten()).collect()
+        let threads: Vec<_> = parts
+            .into_iter()
+            .map(|part| scope.spawn(move || parse(part)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().ok().flatten())
+            .collect()
     });
     written?.into_iter().reduce(|mut whole, part| {
         whole.customer.extend(part.customer);
@@ -38,7 +46,10 @@ fn read_in(text: &str, parts: usize) -> Option<Written> {
 
 /// Whether nothing but comments and blank lines stands before the first entry.
 fn begins_with_entry(text: &str) -> bool {
-    let first = text.lines().map(str::trim_start).find(|line| !line.is_empty() && !line.starts_with('#'));
+    let first = text
+        .lines()
+        .map(str::trim_start)
+        .find(|line| !line.is_empty() && !line.starts_with('#'));
     first.is_some_and(|line| line.starts_with("[["))
 }
 
@@ -47,7 +58,9 @@ fn cut(text: &str, count: usize) -> Vec<&str> {
     let (mut parts, mut rest) = (Vec::with_capacity(count), text);
     for left in (2..=count).rev() {
         let middle = rest.ceil_char_boundary(rest.len() / left);
-        let Some(entry) = rest[middle..].find("\n[[") else { break };
+        let Some(entry) = rest[middle..].find("\n[[") else {
+            break;
+        };
         let (part, behind) = rest.split_at(middle + entry + 1);
         parts.push(part);
         rest = behind;
@@ -66,13 +79,21 @@ mod tests {
 
     fn entries(count: usize) -> String {
         (0..count).fold(String::from("# All\n\n"), |mut text, n| {
-            write!(text, "[[customer]]\nid = \"{n}\"\nname = \"Customer {n}\"\n\n").expect("a string");
+            write!(
+                text,
+                "[[customer]]\nid = \"{n}\"\nname = \"Customer {n}\"\n\n"
+            )
+            .expect("a string");
             text
         })
     }
 
     fn ids(written: &Written) -> Vec<&str> {
-        written.customer.iter().map(|customer| customer.id.get_ref().as_str()).collect()
+        written
+            .customer
+            .iter()
+            .map(|customer| customer.id.get_ref().as_str())
+            .collect()
     }
 
     #[test]

@@ -6,7 +6,11 @@ use crate::identity::example;
 #[test]
 fn the_example_is_read_as_written() {
     let directory = example::directory();
-    let ids: Vec<_> = directory.customers().iter().map(|customer| (&*customer.id, customer.active)).collect();
+    let ids: Vec<_> = directory
+        .customers()
+        .iter()
+        .map(|customer| (&*customer.id, customer.active))
+        .collect();
     assert_eq!(ids, [("acme", true), ("idle", false)]);
     assert_eq!(directory.users().len(), 4);
     assert_eq!(directory.cost(), example::CHEAP);
@@ -14,7 +18,10 @@ fn the_example_is_read_as_written() {
     let user = directory.user("nifi@example.com").unwrap();
     assert!(user.enabled && !user.superadmin && !user.organization);
     assert!(user.names_customer("acme") && !user.names_customer("idle"));
-    assert!(user.password().verify(&example::password("nifi@example.com")));
+    assert!(
+        user.password()
+            .verify(&example::password("nifi@example.com"))
+    );
     assert!(!directory.user("gone@example.com").unwrap().enabled);
     assert!(directory.user("NIFI@example.com").is_none());
     assert!(directory.customer("").is_none());
@@ -24,7 +31,11 @@ fn the_example_is_read_as_written() {
 fn integrations_map_states() {
     let directory = example::directory();
     let check = |id: &str, number: i64, expected: Option<&str>| {
-        assert_eq!(directory.integration("acme", id).unwrap().state(number), expected, "{id} {number}");
+        assert_eq!(
+            directory.integration("acme", id).unwrap().state(number),
+            expected,
+            "{id} {number}"
+        );
     };
     check("servicenow", 6, Some("resolved"));
     check("servicenow", 7, Some("closed"));
@@ -46,74 +57,166 @@ fn an_empty_file_is_an_empty_directory() {
 #[test]
 fn a_stamp_changes_with_the_hash_alone() {
     let stamp = |text: &str| Directory::parse(text, Path::new("x")).unwrap().users()[0].stamp;
-    let hash = || PasswordHash::new(&example::password("a"), example::CHEAP).unwrap().as_str().to_owned();
+    let hash = || {
+        PasswordHash::new(&example::password("a"), example::CHEAP)
+            .unwrap()
+            .as_str()
+            .to_owned()
+    };
     let (one, other) = (hash(), hash());
-    let user = |name: &str, hash: &str| format!("[[user]]\nemail='a'\nname='{name}'\npassword='{hash}'\n");
+    let user =
+        |name: &str, hash: &str| format!("[[user]]\nemail='a'\nname='{name}'\npassword='{hash}'\n");
     assert_eq!(stamp(&user("A", &one)), stamp(&user("B", &one)));
     assert_ne!(stamp(&user("A", &one)), stamp(&user("A", &other)));
 }
 
 #[test]
 fn what_is_wrong_is_named_with_its_line() {
-    let hash =
-        "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let hash = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let check = |text: &str, line: usize, message: &str| {
         let text = text.replace("HASH", hash);
         let error = Directory::parse(&text, Path::new("d.toml")).unwrap_err();
         assert_eq!(error.line, Some(line), "{error}");
-        assert!(error.to_string().starts_with(&format!("directory d.toml, line {line}: ")), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("directory d.toml, line {line}: ")),
+            "{error}"
+        );
         assert!(error.message.contains(message), "{error}");
-        assert!(!error.message.contains("hunter2") && !error.message.contains('$'), "{error}");
+        assert!(
+            !error.message.contains("hunter2") && !error.message.contains('$'),
+            "{error}"
+        );
     };
     let user = "[[user]]\nemail='a'\nname='A'\npassword='HASH'\n";
     let customer = "[[customer]]\nid='c'\nname='C'\n";
 
     let quota = |quota: &str| format!("[[customer]]\nid='a'\nname='A'\nquota={quota}\n");
-    check(&quota("{ bytes = '5' }"), 4, "\"5\" is not a size with its unit, such as \"2 MiB\"");
-    check(&quota("{ bytes = '4 GiB' }"), 4, "\"4 GiB\" is 4 GiB or more");
+    check(
+        &quota("{ bytes = '5' }"),
+        4,
+        "\"5\" is not a size with its unit, such as \"2 MiB\"",
+    );
+    check(
+        &quota("{ bytes = '4 GiB' }"),
+        4,
+        "\"4 GiB\" is 4 GiB or more",
+    );
     check("\n[[customer]\n", 2, "");
     check("[[customer]]\nid='c'\n", 1, "missing field `name`");
-    check("[[customer]]\nid='c'\nname='C'\nactiv=true\n", 4, "unknown field `activ`");
+    check(
+        "[[customer]]\nid='c'\nname='C'\nactiv=true\n",
+        4,
+        "unknown field `activ`",
+    );
     check("[[customers]]\n", 1, "unknown field `customers`");
     check("[[customer]]\nid=1001\nname='C'\n", 2, "integer");
     check("[[customer]]\nid=''\nname='C'\n", 2, "customer id is empty");
-    check("[[customer]]\nid=' c'\nname='C'\n", 2, "space at its start or end");
-    check("[[customer]]\nid=\"c\\n\"\nname='C'\n", 2, "control characters");
-    check(&format!("{customer}{customer}"), 5, "customer \"c\" is there twice");
+    check(
+        "[[customer]]\nid=' c'\nname='C'\n",
+        2,
+        "space at its start or end",
+    );
+    check(
+        "[[customer]]\nid=\"c\\n\"\nname='C'\n",
+        2,
+        "control characters",
+    );
+    check(
+        &format!("{customer}{customer}"),
+        5,
+        "customer \"c\" is there twice",
+    );
     check(&format!("{user}{user}"), 6, "user \"a\" is there twice");
-    check(&format!("{user}customers=['c']"), 5, "customer \"c\" that is not there");
-    check(&format!("{customer}{user}customers=[\n'c',\n'd']"), 10, "customer \"d\" that is not there");
-    check("[[user]]\nemail=''\nname='A'\npassword='HASH'\n", 2, "email is empty");
-    check(&user.replace("'a'", &format!("'{}'", "a".repeat(255))), 2, "longer than 254 bytes");
-    check("[[user]]\nemail='a:b'\nname='A'\npassword='HASH'\n", 2, "colon");
-    check("[[user]]\nemail='a'\nname='A'\npassword='hunter2'\n", 4, "user \"a\": not a password hash");
-    check("[[user]]\nemail='a'\nname='A'\npassword=''\n", 4, "not a password hash");
-    check("[[user]]\nemail='a'\nname='A'\npassword=['hunter2']\n", 4, "must be a string");
+    check(
+        &format!("{user}customers=['c']"),
+        5,
+        "customer \"c\" that is not there",
+    );
+    check(
+        &format!("{customer}{user}customers=[\n'c',\n'd']"),
+        10,
+        "customer \"d\" that is not there",
+    );
+    check(
+        "[[user]]\nemail=''\nname='A'\npassword='HASH'\n",
+        2,
+        "email is empty",
+    );
+    check(
+        &user.replace("'a'", &format!("'{}'", "a".repeat(255))),
+        2,
+        "longer than 254 bytes",
+    );
+    check(
+        "[[user]]\nemail='a:b'\nname='A'\npassword='HASH'\n",
+        2,
+        "colon",
+    );
+    check(
+        "[[user]]\nemail='a'\nname='A'\npassword='hunter2'\n",
+        4,
+        "user \"a\": not a password hash",
+    );
+    check(
+        "[[user]]\nemail='a'\nname='A'\npassword=''\n",
+        4,
+        "not a password hash",
+    );
+    check(
+        "[[user]]\nemail='a'\nname='A'\npassword=['hunter2']\n",
+        4,
+        "must be a string",
+    );
     check(
         "[[user]]\nemail='a'\nname='A'\npassword='$2b$12$abcdefghijklmnopqrstuv'\n",
         4,
         "not an argon2id hash",
     );
     check(
-        &user.replace("m=8", "m=9").replace("HASH", &hash.replace("m=8", "m=999999")),
+        &user
+            .replace("m=8", "m=9")
+            .replace("HASH", &hash.replace("m=8", "m=999999")),
         4,
         "cost out of bounds",
     );
     check(&format!("{user}enabled='yes'"), 5, "expected a boolean");
-    check("[[integration]]\ncustomer='c'\nid='i'\n", 2, "customer \"c\" that is not there");
+    check(
+        "[[integration]]\ncustomer='c'\nid='i'\n",
+        2,
+        "customer \"c\" that is not there",
+    );
     let integration = "[[integration]]\ncustomer='c'\nid='i'\n";
     check(
         &format!("{customer}{integration}{integration}"),
         9,
         "integration \"i\" of customer \"c\" is there twice",
     );
-    check(&format!("{customer}{integration}states={{six='resolved'}}"), 6, "state \"six\" is not an integer");
-    check(&format!("{customer}{integration}states={{06='resolved'}}"), 6, "state \"06\" is not an integer");
-    check(&format!("{customer}{integration}states={{6=''}}"), 6, "state 6 maps to an empty name");
+    check(
+        &format!("{customer}{integration}states={{six='resolved'}}"),
+        6,
+        "state \"six\" is not an integer",
+    );
+    check(
+        &format!("{customer}{integration}states={{06='resolved'}}"),
+        6,
+        "state \"06\" is not an integer",
+    );
+    check(
+        &format!("{customer}{integration}states={{6=''}}"),
+        6,
+        "state 6 maps to an empty name",
+    );
 }
 
 #[test]
 fn a_missing_file_is_named() {
-    let error = Directory::read(Path::new("/nonexistent/directory.toml")).unwrap_err().to_string();
-    assert!(error.starts_with("directory /nonexistent/directory.toml: cannot be read: "), "{error}");
+    let error = Directory::read(Path::new("/nonexistent/directory.toml"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("directory /nonexistent/directory.toml: cannot be read: "),
+        "{error}"
+    );
 }

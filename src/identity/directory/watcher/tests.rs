@@ -20,7 +20,12 @@ fn watched() -> Watched {
     fs::write(&path, &*example::TEXT).unwrap();
     let directory = Arc::new(LiveDirectory::open(&path).unwrap());
     let watcher = Watcher::start(Arc::clone(&directory)).unwrap();
-    Watched { _folder: folder, path, directory, _watcher: watcher }
+    Watched {
+        _folder: folder,
+        path,
+        directory,
+        _watcher: watcher,
+    }
 }
 
 impl Watched {
@@ -39,7 +44,11 @@ impl Watched {
 fn wait(directory: &LiveDirectory, holds: impl Fn(&LiveDirectory) -> bool) {
     let begun = Instant::now();
     while !holds(directory) {
-        assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", directory.status());
+        assert!(
+            begun.elapsed() < Duration::from_mins(1),
+            "{:?}",
+            directory.status()
+        );
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -49,7 +58,12 @@ fn renamed(to: &str) -> String {
 }
 
 fn acme_is(name: &'static str) -> impl Fn(&LiveDirectory) -> bool {
-    move |directory| directory.load().customer("acme").is_some_and(|customer| customer.name == name)
+    move |directory| {
+        directory
+            .load()
+            .customer("acme")
+            .is_some_and(|customer| customer.name == name)
+    }
 }
 
 #[test]
@@ -61,7 +75,10 @@ fn every_way_of_changing_the_file_is_followed() {
     watched.wait(acme_is("by rename"));
     fs::remove_file(&watched.path).unwrap();
     watched.wait(|directory| directory.status().error.is_some());
-    assert!(acme_is("by rename")(&watched.directory), "the last good one stays");
+    assert!(
+        acme_is("by rename")(&watched.directory),
+        "the last good one stays"
+    );
     fs::write(&watched.path, renamed("made anew")).unwrap();
     watched.wait(acme_is("made anew"));
     assert_eq!(watched.directory.status().error, None);
@@ -124,18 +141,31 @@ fn reading_on_demand_needs_no_watcher() {
 
     fs::write(&path, [0xff]).unwrap();
     let error = directory.reload().unwrap_err();
-    assert_eq!((error.line, error.message.as_str()), (Some(1), "not UTF-8 text"));
-    assert_eq!(directory.reload().unwrap_err(), error, "still so, though the file is the same");
+    assert_eq!(
+        (error.line, error.message.as_str()),
+        (Some(1), "not UTF-8 text")
+    );
+    assert_eq!(
+        directory.reload().unwrap_err(),
+        error,
+        "still so, though the file is the same"
+    );
     assert!(acme_is("changed")(&directory));
     assert!(LiveDirectory::open(&path).is_err());
 }
 
-/// Puts in the file's place what behaves as a file on a network file system that hangs: a pipe, which is read for as long
-/// as somebody holds its other end.
+/// Puts in the file's place what behaves as a file on a network file system that hangs: a pipe,
+/// which is read for as long as somebody holds its other end.
 #[cfg(unix)]
 fn replace_by_pipe(path: &std::path::Path) {
     let beside = path.with_extension("new");
-    assert!(std::process::Command::new("mkfifo").arg(&beside).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&beside)
+            .status()
+            .unwrap()
+            .success()
+    );
     fs::rename(&beside, path).unwrap();
 }
 
@@ -144,14 +174,21 @@ fn replace_by_pipe(path: &std::path::Path) {
 fn ends<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = channel();
     thread::spawn(move || sender.send(job()));
-    receiver.recv_timeout(Duration::from_mins(1)).expect("it hangs with the file system")
+    receiver
+        .recv_timeout(Duration::from_mins(1))
+        .expect("it hangs with the file system")
 }
 
 #[cfg(unix)]
 #[test]
 fn a_file_system_that_hangs_holds_neither_the_status_nor_the_end() {
     use std::io::Write;
-    let Watched { _folder, path, directory, _watcher: watcher } = watched();
+    let Watched {
+        _folder,
+        path,
+        directory,
+        _watcher: watcher,
+    } = watched();
     replace_by_pipe(&path);
     // Opens once the watcher has opened the other end: from here on it reads.
     let at = path.clone();

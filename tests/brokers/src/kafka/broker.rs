@@ -29,19 +29,27 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// Finds a place for each broker of a cluster, and writes down its settings. `folder` holds the cluster's
-    /// certificates.
+    /// Finds a place for each broker of a cluster, and writes down its settings. `folder` holds the
+    /// cluster's certificates.
     pub(super) fn plan(options: &Options, folder: &Path) -> Vec<Self> {
         let ports = ports::free(options.brokers * 5);
         let (ports, _) = ports.as_chunks::<5>();
-        let voters: Vec<String> =
-            (1..).zip(ports).map(|(id, [controller, ..])| format!("{id}@127.0.0.1:{controller}")).collect();
+        let voters: Vec<String> = (1..)
+            .zip(ports)
+            .map(|(id, [controller, ..])| format!("{id}@127.0.0.1:{controller}"))
+            .collect();
         let voters = voters.join(",");
         let plan = |(id, ports): (usize, &[u16; 5])| {
             let [controller, plaintext, sasl, sasl_tls, far] = *ports;
             let way = DelayingProxy::start(&format!("127.0.0.1:{far}"), ONE_WAY);
-            let site =
-                Self { plaintext, sasl, sasl_tls, far, way, folder: folder.join(format!("broker-{id}")) };
+            let site = Self {
+                plaintext,
+                sasl,
+                sasl_tls,
+                far,
+                way,
+                folder: folder.join(format!("broker-{id}")),
+            };
             fs::create_dir(&site.folder).expect("a broker's folder");
             let settings = site.settings(id, controller, &voters, options, folder);
             fs::write(site.properties(), settings).expect("a broker's settings");
@@ -58,7 +66,8 @@ impl Site {
         let formatted = install::formatted(format_once);
         fs::copy(formatted.join(CHECKPOINT), data.join(CHECKPOINT)).expect("a checkpoint");
         let directory = format!("aWVtLWJyb2tlci0t{id:02}AAAA");
-        let meta = format!("version=1\ncluster.id={CLUSTER_ID}\nnode.id={id}\ndirectory.id={directory}\n");
+        let meta =
+            format!("version=1\ncluster.id={CLUSTER_ID}\nnode.id={id}\ndirectory.id={directory}\n");
         fs::write(data.join("meta.properties"), meta).expect("a broker's name");
     }
 
@@ -105,8 +114,12 @@ impl Site {
         let (far, way, logs) = (self.far, self.way.address(), self.data());
         let logs = logs.display();
         let replicas = options.brokers.min(3);
-        let near =
-            format!("PLAINTEXT://{},SASL://{},SASL_TLS://{}", self.plaintext(), self.sasl(), self.sasl_tls());
+        let near = format!(
+            "PLAINTEXT://{},SASL://{},SASL_TLS://{}",
+            self.plaintext(),
+            self.sasl(),
+            self.sasl_tls()
+        );
         let keystore = certificates.join(certificates::KEYSTORE);
         let keystore = keystore.display();
         let mut settings = format!(
@@ -136,8 +149,9 @@ impl Site {
         );
         settings.push_str(&["sasl", "sasl_tls"].map(logins).concat());
         if options.authorizer {
-            settings
-                .push_str("authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n");
+            settings.push_str(
+                "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n",
+            );
             let _ = writeln!(settings, "super.users=User:ANONYMOUS;User:{USER}");
         }
         for (name, value) in &options.properties {
@@ -172,17 +186,26 @@ fn format_once(folder: &Path) {
         folder.display()
     );
     fs::write(&properties, settings).expect("settings");
-    let run =
-        Command::new("java")
-            .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", install::class_path()])
-            .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
-            .arg(properties)
-            .args(["SCRAM-SHA-256", "SCRAM-SHA-512"].map(|mechanism| {
-                format!("--add-scram={mechanism}=[name=\"{USER}\",password=\"{PASSWORD}\"]")
-            }))
-            .output()
-            .expect("java runs");
-    assert!(run.status.success(), "the storage: {}", String::from_utf8_lossy(&run.stderr));
+    let run = Command::new("java")
+        .args([
+            "-Xmx256m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            install::class_path(),
+        ])
+        .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
+        .arg(properties)
+        .args(["SCRAM-SHA-256", "SCRAM-SHA-512"].map(|mechanism| {
+            format!("--add-scram={mechanism}=[name=\"{USER}\",password=\"{PASSWORD}\"]")
+        }))
+        .output()
+        .expect("java runs");
+    assert!(
+        run.status.success(),
+        "the storage: {}",
+        String::from_utf8_lossy(&run.stderr)
+    );
 }
 
 /// A broker's process.
@@ -194,13 +217,17 @@ pub(super) struct Broker {
 impl Broker {
     pub(super) fn start(site: &Site, options: &Options) -> Self {
         let properties = site.properties();
-        let properties = properties.to_str().expect("a temporary folder has a plain name");
+        let properties = properties
+            .to_str()
+            .expect("a temporary folder has a plain name");
         let mut command = vec!["java", "-Xms128m", "-Xmx768m", "-XX:+UseSerialGC"];
         if !options.for_load {
             // Half the time to start, and some of the speed later.
             command.push("-XX:TieredStopAtLevel=1");
         }
         command.extend(["-cp", install::class_path(), "kafka.Kafka", properties]);
-        Self { process: Guarded::spawn(&site.log(), &command) }
+        Self {
+            process: Guarded::spawn(&site.log(), &command),
+        }
     }
 }

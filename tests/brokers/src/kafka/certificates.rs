@@ -1,5 +1,5 @@
-//! The certificates of a cluster, made anew for each: an authority, the certificate of its brokers, and an authority
-//! that nobody should trust.
+//! The certificates of a cluster, made anew for each: an authority, the certificate of its brokers,
+//! and an authority that nobody should trust.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,8 @@ pub(super) fn make(folder: &Path) {
     let key = KeyPair::generate().expect("a key");
     let broker = CertificateParams::new(["127.0.0.1".to_owned()]).expect("an address is a name");
     let broker = broker.signed_by(&key, &authority).expect("a certificate");
-    let write = |name, text: String| fs::write(folder.join(name), text).expect("a file in the folder");
+    let write =
+        |name, text: String| fs::write(folder.join(name), text).expect("a file in the folder");
     write(KEYSTORE, key.serialize_pem() + &broker.pem());
     write(AUTHORITY, authority.pem());
     write(STRANGER, stranger.pem());
@@ -29,5 +30,6 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, name);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate")
+    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"))
+        .expect("a certificate")
 }

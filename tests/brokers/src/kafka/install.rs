@@ -23,7 +23,8 @@ const INSTALL: &str = "apt-get install --yes openjdk-17-jre-headless maven";
 /// The class path of Kafka's programs.
 ///
 /// # Panics
-/// Where Java or Maven is missing, with the command that installs them, or where Maven cannot fetch.
+/// Where Java or Maven is missing, with the command that installs them, or where Maven cannot
+/// fetch.
 pub fn class_path() -> &'static str {
     static CLASS_PATH: OnceLock<String> = OnceLock::new();
     CLASS_PATH.get_or_init(|| {
@@ -33,8 +34,8 @@ pub fn class_path() -> &'static str {
     })
 }
 
-/// The storage of a broker before its first start, made by Kafka's own tool once for all: it takes seconds each time,
-/// and differs from broker to broker only in what the broker is called.
+/// The storage of a broker before its first start, made by Kafka's own tool once for all: it takes
+/// seconds each time, and differs from broker to broker only in what the broker is called.
 pub(super) fn formatted(make: impl FnOnce(&Path)) -> PathBuf {
     once("formatted-with-users", make)
 }
@@ -43,8 +44,9 @@ fn fetched() -> PathBuf {
     once("libs", fetch)
 }
 
-/// A folder in the target folder that is made once. Test binaries run beside one another: one makes it, the others wait.
-/// It is made beside, and renamed: what was interrupted leaves nothing that looks whole.
+/// A folder in the target folder that is made once. Test binaries run beside one another: one makes
+/// it, the others wait. It is made beside, and renamed: what was interrupted leaves nothing that
+/// looks whole.
 fn once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     let home = target_folder().join(format!("kafka-{VERSION}"));
     fs::create_dir_all(&home).expect("a folder in the target folder");
@@ -79,21 +81,37 @@ fn fetch(libs: &Path) {
     fs::write(&pom_file, pom).expect("a pom");
     eprintln!("fetching Apache Kafka {VERSION}");
     let run = Command::new("mvn")
-        .args(["-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime", "-f"])
+        .args([
+            "-q",
+            "-B",
+            "dependency:copy-dependencies",
+            "-DincludeScope=runtime",
+            "-f",
+        ])
         .arg(pom_file)
         .arg(format!("-DoutputDirectory={}", libs.display()))
         .output()
         .expect("mvn runs");
     let said = String::from_utf8_lossy(&run.stdout);
-    assert!(run.status.success(), "Maven does not fetch Apache Kafka {VERSION}:\n{said}");
+    assert!(
+        run.status.success(),
+        "Maven does not fetch Apache Kafka {VERSION}:\n{said}"
+    );
 }
 
 fn need(program: &str, argument: &str) {
-    let runs = Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success());
-    assert!(runs, "these tests run a real Apache Kafka, and `{program}` is missing: {INSTALL}");
+    let runs = Command::new(program)
+        .arg(argument)
+        .output()
+        .is_ok_and(|output| output.status.success());
+    assert!(
+        runs,
+        "these tests run a real Apache Kafka, and `{program}` is missing: {INSTALL}"
+    );
 }
 
-/// Cargo's target folder, which a test binary is not told of: where it runs from, else where Cargo puts it.
+/// Cargo's target folder, which a test binary is not told of: where it runs from, else where Cargo
+/// puts it.
 fn target_folder() -> PathBuf {
     if let Some(folder) = std::env::var_os("CARGO_TARGET_DIR") {
         return PathBuf::from(folder);
@@ -102,5 +120,8 @@ fn target_folder() -> PathBuf {
     executable
         .ancestors()
         .find(|folder| folder.join("CACHEDIR.TAG").exists())
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), Path::to_path_buf)
+        .map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
+            Path::to_path_buf,
+        )
 }

@@ -40,20 +40,33 @@ impl Message {
 
 impl Kafka {
     /// Makes a topic, and waits until every partition has a leader.
-    pub fn create_topic(&self, name: &str, partitions: i32, replication: i32, config: &[(&str, &str)]) {
+    pub fn create_topic(
+        &self,
+        name: &str,
+        partitions: i32,
+        replication: i32,
+        config: &[(&str, &str)],
+    ) {
         let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replication));
         for (key, value) in config {
             topic = topic.set(key, value);
         }
         let made = futures_executor::block_on(self.admin().create_topics([&topic], &options()));
-        made.expect("an answer")[0].as_ref().unwrap_or_else(|(name, error)| panic!("topic {name}: {error}"));
-        self.wait_for_topic(name, Some(usize::try_from(partitions).expect("so many partitions")));
+        made.expect("an answer")[0]
+            .as_ref()
+            .unwrap_or_else(|(name, error)| panic!("topic {name}: {error}"));
+        self.wait_for_topic(
+            name,
+            Some(usize::try_from(partitions).expect("so many partitions")),
+        );
     }
 
     /// Removes a topic, and waits until it is gone.
     pub fn delete_topic(&self, name: &str) {
         let gone = futures_executor::block_on(self.admin().delete_topics(&[name], &options()));
-        gone.expect("an answer")[0].as_ref().unwrap_or_else(|(name, error)| panic!("topic {name}: {error}"));
+        gone.expect("an answer")[0]
+            .as_ref()
+            .unwrap_or_else(|(name, error)| panic!("topic {name}: {error}"));
         self.wait_for_topic(name, None);
     }
 
@@ -61,7 +74,9 @@ impl Kafka {
     pub fn grow_topic(&self, name: &str, partitions: usize) {
         let more = NewPartitions::new(name, partitions);
         let grown = futures_executor::block_on(self.admin().create_partitions([&more], &options()));
-        grown.expect("an answer")[0].as_ref().unwrap_or_else(|(name, error)| panic!("topic {name}: {error}"));
+        grown.expect("an answer")[0]
+            .as_ref()
+            .unwrap_or_else(|(name, error)| panic!("topic {name}: {error}"));
         self.wait_for_topic(name, Some(partitions));
     }
 
@@ -70,24 +85,36 @@ impl Kafka {
         let password = format!("SCRAM-SHA-256=[password={password}]");
         let user = ["--entity-type", "users", "--entity-name", user];
         let change = ["--alter", "--add-config", &password];
-        self.run_tool("kafka.admin.ConfigCommand", &[user.as_slice(), &change].concat());
+        self.run_tool(
+            "kafka.admin.ConfigCommand",
+            &[user.as_slice(), &change].concat(),
+        );
     }
 
     /// Runs one of Kafka's own programs, and gives back what it prints.
     pub fn run_tool(&self, class: &str, arguments: &[&str]) -> String {
         let run = Command::new("java")
             .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
-            .args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", install::class_path(), class])
+            .args([
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+                "-cp",
+                install::class_path(),
+                class,
+            ])
             .args(["--bootstrap-server", &self.bootstrap()])
             .args(arguments)
             .output()
             .expect("java runs");
-        assert!(run.status.success(), "{class}: {}", String::from_utf8_lossy(&run.stderr));
+        assert!(
+            run.status.success(),
+            "{class}: {}",
+            String::from_utf8_lossy(&run.stderr)
+        );
         String::from_utf8_lossy(&run.stdout).into_owned()
     }
 
-    /// The first `count` records of a topic as Kafka's console consumer prints them: headers, key and value, with a tab
-    /// between them.
+    /// The first `count` records of a topic as Kafka's console consumer prints them: headers, key
+    /// and value, with a tab between them.
     pub fn console_consumer(&self, topic: &str, count: usize) -> String {
         self.run_tool(
             "org.apache.kafka.tools.consumer.ConsoleConsumer",
@@ -118,14 +145,19 @@ impl Kafka {
             .create()
             .expect("a consumer");
         let partitions = until(|| partitions(&consumer, topic));
-        partitions.into_iter().flat_map(|partition| read_partition(&consumer, topic, partition)).collect()
+        partitions
+            .into_iter()
+            .flat_map(|partition| read_partition(&consumer, topic, partition))
+            .collect()
     }
 
     fn wait_for_topic(&self, name: &str, partitions: Option<usize>) {
         let consumer: BaseConsumer = self.client().create().expect("a client");
         until(|| match led_partitions(&consumer, name) {
             led if led == partitions => Ok(()),
-            led => Err(format!("topic {name} has {led:?} of {partitions:?} partitions")),
+            led => Err(format!(
+                "topic {name} has {led:?} of {partitions:?} partitions"
+            )),
         });
     }
 
@@ -141,27 +173,43 @@ impl Kafka {
 /// How many brokers the cluster says it has.
 pub(super) fn brokers(bootstrap: &str) -> usize {
     let consumer: BaseConsumer = client(bootstrap).create().expect("a client");
-    consumer.fetch_metadata(None, Duration::from_secs(1)).map_or(0, |metadata| metadata.brokers().len())
+    consumer
+        .fetch_metadata(None, Duration::from_secs(1))
+        .map_or(0, |metadata| metadata.brokers().len())
 }
 
 /// The number of partitions that have a leader, `None` without such a topic.
 fn led_partitions(consumer: &BaseConsumer, topic: &str) -> Option<usize> {
     let metadata = consumer.fetch_metadata(None, AMPLE).ok()?;
-    let topic = metadata.topics().iter().find(|found| found.name() == topic)?;
-    Some(topic.partitions().iter().filter(|partition| partition.leader() >= 0).count())
+    let topic = metadata
+        .topics()
+        .iter()
+        .find(|found| found.name() == topic)?;
+    Some(
+        topic
+            .partitions()
+            .iter()
+            .filter(|partition| partition.leader() >= 0)
+            .count(),
+    )
 }
 
 fn read_partition(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<Message> {
     let (low, high) = until(|| ends(consumer, topic, partition));
     let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(topic, partition, Offset::Offset(low)).expect("an offset");
+    assignment
+        .add_partition_offset(topic, partition, Offset::Offset(low))
+        .expect("an offset");
     consumer.assign(&assignment).expect("an assignment");
     let end = Instant::now() + AMPLE;
     let mut messages = Vec::new();
     let mut next = low;
     let mut error = None;
     while next < high {
-        assert!(Instant::now() < end, "{topic} [{partition}] is read to {next} of {high}: {error:?}");
+        assert!(
+            Instant::now() < end,
+            "{topic} [{partition}] is read to {next} of {high}: {error:?}"
+        );
         let message = match consumer.poll(Duration::from_millis(100)) {
             None => continue,
             Some(Ok(message)) => message,
@@ -174,13 +222,21 @@ fn read_partition(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<M
             continue;
         }
         next = message.offset() + 1;
-        let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+        let headers = message
+            .headers()
+            .into_iter()
+            .flat_map(|headers| headers.iter());
         messages.push(Message {
             partition,
             offset: message.offset(),
             key: message.key().map(<[u8]>::to_vec),
             headers: headers
-                .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
+                .map(|header| {
+                    (
+                        header.key.to_owned(),
+                        header.value.unwrap_or_default().to_vec(),
+                    )
+                })
                 .collect(),
             payload: message.payload().unwrap_or_default().to_vec(),
         });
@@ -190,10 +246,15 @@ fn read_partition(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<M
 
 /// A topic's partitions. A broker that has just started may not know the topic yet.
 fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>, String> {
-    let metadata =
-        consumer.fetch_metadata(Some(topic), AMPLE).map_err(|error| format!("{topic}: {error}"))?;
+    let metadata = consumer
+        .fetch_metadata(Some(topic), AMPLE)
+        .map_err(|error| format!("{topic}: {error}"))?;
     match metadata.topics()[0].error() {
-        None => Ok(metadata.topics()[0].partitions().iter().map(MetadataPartition::id).collect()),
+        None => Ok(metadata.topics()[0]
+            .partitions()
+            .iter()
+            .map(MetadataPartition::id)
+            .collect()),
         Some(error) => Err(format!("{topic}: {error:?}")),
     }
 }
@@ -228,5 +289,7 @@ fn client(bootstrap: &str) -> ClientConfig {
 }
 
 fn options() -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(AMPLE)).operation_timeout(Some(AMPLE))
+    AdminOptions::new()
+        .request_timeout(Some(AMPLE))
+        .operation_timeout(Some(AMPLE))
 }

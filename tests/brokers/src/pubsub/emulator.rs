@@ -26,7 +26,12 @@ impl Emulator {
         let folder = Folder::new("iem-pubsub-");
         let jar = jar.to_str().expect("a plain path");
         let port_option = format!("--port={port}");
-        let command = [&["java"], java, &["-jar", jar, "--host=127.0.0.1", &port_option]].concat();
+        let command = [
+            &["java"],
+            java,
+            &["-jar", jar, "--host=127.0.0.1", &port_option],
+        ]
+        .concat();
         let process = Guarded::spawn(&folder.path().join("log"), &command);
         let emulator = Self { process, folder };
         emulator.wait_until_ready(port);
@@ -50,7 +55,8 @@ impl Emulator {
 fn answers(port: u16) -> bool {
     let timeout = Duration::from_secs(5);
     let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), timeout)?;
+        let mut stream =
+            TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), timeout)?;
         stream.set_read_timeout(Some(timeout))?;
         stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut status = String::new();

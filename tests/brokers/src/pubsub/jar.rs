@@ -12,21 +12,39 @@ const MISSING: &str = "Google's Pub/Sub emulator is missing. Install it with \
 pub(super) fn find() -> PathBuf {
     if let Some(jar) = env::var_os("PUBSUB_EMULATOR_JAR") {
         let jar = PathBuf::from(jar);
-        assert!(jar.is_file(), "PUBSUB_EMULATOR_JAR is not a file: {}. {MISSING}", jar.display());
+        assert!(
+            jar.is_file(),
+            "PUBSUB_EMULATOR_JAR is not a file: {}. {MISSING}",
+            jar.display()
+        );
         return jar;
     }
-    sdk_roots().iter().find_map(|root| newest_jar(root)).unwrap_or_else(|| panic!("{MISSING}"))
+    sdk_roots()
+        .iter()
+        .find_map(|root| newest_jar(root))
+        .unwrap_or_else(|| panic!("{MISSING}"))
 }
 
 fn sdk_roots() -> Vec<PathBuf> {
-    let mut roots: Vec<PathBuf> = env::var_os("CLOUDSDK_ROOT_DIR").map(PathBuf::from).into_iter().collect();
+    let mut roots: Vec<PathBuf> = env::var_os("CLOUDSDK_ROOT_DIR")
+        .map(PathBuf::from)
+        .into_iter()
+        .collect();
     roots.extend(["/usr/lib/google-cloud-sdk", "/usr/share/google-cloud-sdk"].map(PathBuf::from));
     roots.extend(env::var_os("HOME").map(|home| Path::new(&home).join("google-cloud-sdk")));
     let folders = env::var_os("PATH").unwrap_or_default();
-    let gcloud = env::split_paths(&folders).map(|folder| folder.join("gcloud")).find(|path| path.is_file());
+    let gcloud = env::split_paths(&folders)
+        .map(|folder| folder.join("gcloud"))
+        .find(|path| path.is_file());
     // <root>/bin/gcloud, behind any symbolic links.
     let gcloud = gcloud.and_then(|path| path.canonicalize().ok());
-    roots.extend(gcloud.as_deref().and_then(Path::parent).and_then(Path::parent).map(Path::to_owned));
+    roots.extend(
+        gcloud
+            .as_deref()
+            .and_then(Path::parent)
+            .and_then(Path::parent)
+            .map(Path::to_owned),
+    );
     roots
 }
 
@@ -36,5 +54,9 @@ fn newest_jar(root: &Path) -> Option<PathBuf> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.starts_with("cloud-pubsub-emulator-") && name.ends_with("-all.jar")
     };
-    folder.flatten().map(|entry| entry.path()).filter(is_emulator).max()
+    folder
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(is_emulator)
+        .max()
 }

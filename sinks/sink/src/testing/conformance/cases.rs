@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AMPLE, Rig, close, deliver, deliver_in_the_end, first_appearances, keep, open_writer, write};
+use super::{
+    AMPLE, Rig, close, deliver, deliver_in_the_end, first_appearances, keep, open_writer, write,
+};
 use crate::testing::{record, topic};
 use crate::{Context, Outcome, Record};
 
@@ -74,7 +76,10 @@ fn data_unchanged(rig: &Rig) {
 
 fn large_record(rig: &Rig) {
     let records = [
-        record("1001/a", format!(r#"{{"text":"{}"}}"#, "x".repeat(512 << 10))),
+        record(
+            "1001/a",
+            format!(r#"{{"text":"{}"}}"#, "x".repeat(512 << 10)),
+        ),
         record("1001/a", r#"{"after":true}"#),
     ];
     rig.with_writer(|writer| deliver(writer, &records));
@@ -105,7 +110,10 @@ fn topics_apart(rig: &Rig) {
     let other = rig.backend.create_topic("topics-apart-other");
     let records = numbered("1001/router", 0..40);
     let sink = rig.backend.open();
-    let mut writers = [open_writer(&*sink, &topic(&rig.topic)), open_writer(&*sink, &topic(&other))];
+    let mut writers = [
+        open_writer(&*sink, &topic(&rig.topic)),
+        open_writer(&*sink, &topic(&other)),
+    ];
     for pair in records.chunks(2) {
         for (writer, one) in writers.iter_mut().zip(pair) {
             deliver(&mut **writer, std::slice::from_ref(one));
@@ -113,8 +121,10 @@ fn topics_apart(rig: &Rig) {
     }
     drop(writers);
     close(sink);
-    let (first, second): (Vec<_>, Vec<_>) =
-        records.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).unzip();
+    let (first, second): (Vec<_>, Vec<_>) = records
+        .chunks(2)
+        .map(|pair| (pair[0].clone(), pair[1].clone()))
+        .unzip();
     rig.expect(&first);
     rig.expect_stored(&rig.backend.read(&other), &second);
 }
@@ -124,12 +134,17 @@ fn several_writers(rig: &Rig) {
     let sink = rig.backend.open();
     let mut config = topic(&rig.topic);
     config.workers = workers;
-    let batches: Vec<Vec<Record>> =
-        (0..workers).map(|worker| numbered(&format!("1001/{worker}"), 0..200)).collect();
+    let batches: Vec<Vec<Record>> = (0..workers)
+        .map(|worker| numbered(&format!("1001/{worker}"), 0..200))
+        .collect();
     std::thread::scope(|scope| {
         for records in &batches {
             let mut writer = open_writer(&*sink, &config);
-            scope.spawn(move || records.chunks(17).for_each(|batch| deliver(&mut *writer, batch)));
+            scope.spawn(move || {
+                records
+                    .chunks(17)
+                    .for_each(|batch| deliver(&mut *writer, batch))
+            });
         }
     });
     close(sink);
@@ -137,8 +152,9 @@ fn several_writers(rig: &Rig) {
 }
 
 fn keys_in_order(rig: &Rig) {
-    let records: Vec<Record> =
-        (0..500).map(|n| record(&format!("1001/{}", n % 7), format!(r#"{{"n":{n}}}"#))).collect();
+    let records: Vec<Record> = (0..500)
+        .map(|n| record(&format!("1001/{}", n % 7), format!(r#"{{"n":{n}}}"#)))
+        .collect();
     rig.with_writer(|writer| records.chunks(33).for_each(|batch| deliver(writer, batch)));
     rig.expect(&records);
 }
@@ -153,19 +169,25 @@ fn failed_first_write(rig: &Rig) {
     break_and_heal(rig, 0);
 }
 
-/// Writes `before` records, fails to write 30 more while the backend is broken, and writes them and 30 later ones once
-/// it is healed. Where the outcome of the failed write was never in doubt, no record is there twice; since a network may
-/// lose an answer, the suite asks only for every first appearance, in order.
+/// Writes `before` records, fails to write 30 more while the backend is broken, and writes them and
+/// 30 later ones once it is healed. Where the outcome of the failed write was never in doubt, no
+/// record is there twice; since a network may lose an answer, the suite asks only for every first
+/// appearance, in order.
 fn break_and_heal(rig: &Rig, before: usize) {
     let records = numbered("1001/router", 0..before + 60);
     let broken_and_healed = rig.with_writer(|writer| {
         deliver(writer, &records[..before]);
-        let Some(heal) = rig.backend.interrupt(&rig.topic) else { return false };
+        let Some(heal) = rig.backend.interrupt(&rig.topic) else {
+            return false;
+        };
         let during = &records[before..before + 30];
         let (outcomes, _) = write(writer, during, Duration::from_secs(2));
         heal();
         let left = keep(during, &outcomes, &Outcome::Retryable);
-        assert!(!left.is_empty(), "a broken backend delivers nothing, or not all");
+        assert!(
+            !left.is_empty(),
+            "a broken backend delivers nothing, or not all"
+        );
         deliver_in_the_end(writer, &left);
         deliver(writer, &records[before + 30..]);
         true
@@ -175,13 +197,15 @@ fn break_and_heal(rig: &Rig, before: usize) {
     }
 }
 
-/// What is left retryable by a write whose deadline has passed can be written again, and what it calls delivered is
-/// there.
+/// What is left retryable by a write whose deadline has passed can be written again, and what it
+/// calls delivered is there.
 fn deadline_passed(rig: &Rig) {
     let records = numbered("1001/router", 0..30);
     rig.with_writer(|writer| {
         let (outcomes, _) = write(writer, &records, Duration::ZERO);
-        let rejected = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Rejected(_)));
+        let rejected = outcomes
+            .iter()
+            .any(|outcome| matches!(outcome, Outcome::Rejected(_)));
         assert!(!rejected, "lateness is no reason to reject");
         deliver_in_the_end(writer, &keep(&records, &outcomes, &Outcome::Retryable));
     });
@@ -198,5 +222,7 @@ fn reopened(rig: &Rig) {
 
 /// Records of one key that carry their number.
 fn numbered(key: &str, numbers: std::ops::Range<usize>) -> Vec<Record> {
-    numbers.map(|n| record(key, format!(r#"{{"n":{n}}}"#))).collect()
+    numbers
+        .map(|n| record(key, format!(r#"{{"n":{n}}}"#)))
+        .collect()
 }
