@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use iem_gateway::record::{
     BodyFault, Form, KeyFields, Kind, Malformed, ParsedBody, TicketUpdate, parse, parse_body,
-    parse_by_text,
+    parse_body_by_text, parse_by_text,
 };
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -58,6 +58,7 @@ pub fn check(body: &[u8]) {
 fn split_alike(body: &Bytes, form: Form, values: Option<Vec<&str>>) {
     let key = &KEYS[Kind::Event as usize];
     let found = parse_body(body, form, key, usize::MAX);
+    assert_eq!(found, parse_body_by_text(body, form, key, usize::MAX));
     let Some(values) = values else {
         match found {
             Err(BodyFault::Malformed { malformed, .. }) if is_of_syntax(&malformed) => return,

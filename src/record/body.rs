@@ -1,28 +1,28 @@
-//! A body to its records: one JSON object, an array of them, or one a line. Each record is a slice
-//! of the body.
+//! Cuts a body into its records: one JSON object, an array of them, or one a line. Each record is a
+//! slice of the body.
 
 use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
 use super::key::KeyFields;
 use super::malformed::Malformed;
-use super::parse::{Parsed, parse, parsed, wanted};
-use super::{scan, text};
+use super::parse::{Parsed, parse, parse_by_text, parsed, wanted};
+use super::{tape, text};
 
-/// How records stand in a body.
+/// The form in which a body holds its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// One JSON object, or an array of them.
     Json,
-    /// NDJSON: one JSON object a line. Lines may end in CR LF, the last one may lack its end, blank
-    /// ones are skipped.
+    /// NDJSON: one JSON object a line. Lines may end in CR LF, the last line may lack its end, and
+    /// blank lines are skipped.
     Lines,
 }
 
 /// One record of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParsedRecord {
-    /// What the gateway reads of it.
+    /// Its customer and its ordering key.
     pub parsed: Parsed,
     /// Its bytes.
     pub data: Bytes,
@@ -31,53 +31,78 @@ pub struct ParsedRecord {
 /// All records of a body, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParsedBody {
-    /// In the body's order.
+    /// The records in the body's order.
     pub records: SmallVec<[ParsedRecord; 1]>,
-    /// Whether a record is told of by its index: the body is one that may hold several.
+    /// Whether answers name a record by its index, because the body may hold several.
     pub indexed: bool,
 }
 
-/// Why a body is not taken.
+/// The error of a body that is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyFault {
-    /// It holds more records than are wanted.
+    /// The body has more records than the topic can hold.
     #[error("the body holds too many records")]
     TooMany,
-    /// It, or one of its records, is not what it must be.
+    /// The body is not valid, or one of its records is not.
     #[error("{malformed}")]
     Malformed {
-        /// The record's index from 0, counted without blank lines, where the fault is with one.
+        /// The index of the bad record, from 0 and without blank lines; `None` if the fault is the
+        /// body's.
         record: Option<usize>,
-        /// What is wrong. Bytes are counted from the body's beginning.
+        /// The fault. Bytes are counted from the beginning of the body.
         malformed: Malformed,
     },
 }
 
-/// Reads all records of a body, at most `max`. The body holds no byte order mark any more, see
+/// Returns the records of a body, at most `max`. The body must not begin with a byte order mark, see
 /// [`without_bom`](super::without_bom).
 ///
 /// # Errors
-/// The first thing that is wrong with the whole body's grammar; if nothing is, the first record
-/// that is none.
+/// The first fault in the grammar of the whole body; without one, the fault of the first record that
+/// is not valid.
 pub fn parse_body(
     body: &Bytes,
     form: Form,
     key_fields: &KeyFields,
     max: usize,
 ) -> Result<ParsedBody, BodyFault> {
-    let reader = Reader {
-        body,
-        key_fields,
-        max,
-        records: SmallVec::new(),
-        count: 0,
-        fault: None,
-    };
+    Reader::new(body, key_fields, max, Method::Tape).read(form)
+}
+
+/// Returns what [`parse_body`] returns, without simd-json: slower, and in little memory beside the
+/// records.
+///
+/// # Errors
+/// Those of [`parse_body`].
+pub fn parse_body_by_text(
+    body: &Bytes,
+    form: Form,
+    key_fields: &KeyFields,
+    max: usize,
+) -> Result<ParsedBody, BodyFault> {
+    Reader::new(body, key_fields, max, Method::Text).read(form)
+}
+
+/// Returns a bound on the bytes that [`parse_body`] takes for simd-json's tape of a body, or, of
+/// lines, for the largest line's.
+pub fn tape_bytes_max(body: &[u8], form: Form) -> usize {
     match form {
-        Form::Lines => reader.lines(),
-        Form::Json if trimmed(body).first() == Some(&b'[') => reader.array(),
-        Form::Json => reader.single(),
+        Form::Json => tape::bytes_max(body),
+        Form::Lines => body
+            .split(|byte| *byte == b'\n')
+            .map(tape::bytes_max)
+            .max()
+            .unwrap_or_default(),
     }
+}
+
+/// The way in which records are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Method {
+    /// By simd-json, and by `serde_json` where simd-json refuses.
+    Tape,
+    /// By `serde_json` alone.
+    Text,
 }
 
 /// Reads one record after another.
@@ -85,18 +110,49 @@ struct Reader<'b> {
     body: &'b Bytes,
     key_fields: &'b KeyFields,
     max: usize,
+    method: Method,
     records: SmallVec<[ParsedRecord; 1]>,
-    /// Records so far, good or bad.
+    /// The number of records so far, good or bad.
     count: usize,
-    /// The first record that is JSON, but no record: what follows may not even be JSON, which
-    /// comes before.
+    /// The fault of the first record that is JSON but not a valid record. A fault in the grammar of
+    /// what follows comes before it.
     fault: Option<BodyFault>,
 }
 
 impl<'b> Reader<'b> {
+    fn new(body: &'b Bytes, key_fields: &'b KeyFields, max: usize, method: Method) -> Self {
+        Self {
+            body,
+            key_fields,
+            max,
+            method,
+            records: SmallVec::new(),
+            count: 0,
+            fault: None,
+        }
+    }
+
+    fn read(self, form: Form) -> Result<ParsedBody, BodyFault> {
+        match form {
+            Form::Lines => self.lines(),
+            Form::Json if trimmed(self.body).first() != Some(&b'[') => self.single(),
+            Form::Json if self.method == Method::Text => self.array_by_text(),
+            Form::Json => self.array(),
+        }
+    }
+
+    /// Reads one record by the reader's method.
+    fn parse(&self, record: &[u8]) -> Result<Parsed, Malformed> {
+        match self.method {
+            Method::Tape => parse(record, self.key_fields),
+            Method::Text => parse_by_text(record, self.key_fields),
+        }
+    }
+
     fn single(self) -> Result<ParsedBody, BodyFault> {
-        let parsed =
-            parse(self.body, self.key_fields).map_err(|malformed| BodyFault::Malformed {
+        let parsed = self
+            .parse(self.body)
+            .map_err(|malformed| BodyFault::Malformed {
                 record: None,
                 malformed,
             })?;
@@ -117,7 +173,7 @@ impl<'b> Reader<'b> {
             let line = trimmed(&body[start..end]);
             start = end + 1;
             if !line.is_empty() {
-                self.read(line)?;
+                self.record(line)?;
             }
         }
         self.end()
@@ -125,13 +181,15 @@ impl<'b> Reader<'b> {
 
     fn array(mut self) -> Result<ParsedBody, BodyFault> {
         let body: &'b [u8] = self.body;
-        let all = scan::array(body, wanted(self.key_fields), |element, fields| {
+        let all = tape::array(body, wanted(self.key_fields), |element, fields| {
             self.count += 1;
             if self.count > self.max {
                 return None;
             }
-            let (parsed, data) = (parsed(fields).ok()?, self.body.slice_ref(element));
-            self.records.push(ParsedRecord { parsed, data });
+            self.records.push(ParsedRecord {
+                parsed: parsed(fields).ok()?,
+                data: self.body.slice_ref(element),
+            });
             Some(())
         });
         match all {
@@ -141,20 +199,20 @@ impl<'b> Reader<'b> {
         }
     }
 
-    /// As [`array`](Self::array), of any array, and able to say what is wrong with it.
+    /// Reads any array as [`array`](Self::array) does, and finds what is wrong with it.
     fn array_by_text(mut self) -> Result<ParsedBody, BodyFault> {
-        (self.count, self.fault) = (0, None);
+        self.count = 0;
         self.records.clear();
         let elements = text::elements(self.body, self.max)
             .map_err(|(record, malformed)| BodyFault::Malformed { record, malformed })?;
         for element in elements {
-            self.read(element)?;
+            self.record(element)?;
         }
         self.end()
     }
 
-    /// Reads one record, a slice of the body without white space around.
-    fn read(&mut self, record: &'b [u8]) -> Result<(), BodyFault> {
+    /// Reads one record: a slice of the body without white space around it.
+    fn record(&mut self, record: &'b [u8]) -> Result<(), BodyFault> {
         let index = self.count;
         self.count += 1;
         if self.count > self.max {
@@ -164,7 +222,7 @@ impl<'b> Reader<'b> {
             record: Some(index),
             malformed,
         };
-        match parse(record, self.key_fields) {
+        match self.parse(record) {
             Ok(parsed) if self.fault.is_none() => {
                 self.records.push(ParsedRecord {
                     parsed,
@@ -201,7 +259,7 @@ impl<'b> Reader<'b> {
     }
 }
 
-/// The text without the white space around it, as RFC 8259 has it, section 2.
+/// Returns the text without the white space of RFC 8259, section 2, around it.
 fn trimmed(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..]
     | [rest @ .., b' ' | b'\t' | b'\n' | b'\r'] = text

@@ -1,13 +1,13 @@
 //! The customer that a record names. A record must never be authorised for one customer and read as
-//! another's, so whatever two readers could take differently is refused.
+//! another's, so anything that two readers could read differently is an error.
 
 use super::fields::{Field, Value};
 use super::malformed::Malformed;
 
-/// Both spellings of the customer field. Every kind takes either.
+/// Both spellings of the customer field. Every kind of record takes either.
 pub(super) const FIELDS: [&str; 2] = ["envcustomerid", "envcustomer_id"];
 
-/// The customer, from the fields of [`FIELDS`] in their order.
+/// Returns the customer that the fields of [`FIELDS`] name.
 pub(super) fn customer<'f>(fields: &'f [Field<'_, '_>; 2]) -> Result<&'f str, Malformed> {
     let [first, second] = fields;
     match (named_by(first, FIELDS[0])?, named_by(second, FIELDS[1])?) {

@@ -1,4 +1,4 @@
-//! The few top-level fields that are wanted of an object, as either parser hands them over.
+//! The few top-level fields that are wanted of an object. Both parsers fill them in.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::key::KeyFields;
 
-/// What is wanted of an object: the two fields that its kind is judged by, and those of the
+/// The names of the wanted fields: the two that every record of its kind has, and those of the
 /// ordering key. A name may be among both.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'n> {
@@ -14,37 +14,38 @@ pub(super) struct Wanted<'n> {
     pub(super) key: &'n KeyFields,
 }
 
-/// What was found of it, in the same order.
+/// The wanted fields that were found, in the order of [`Wanted`].
 pub(super) struct Fields<'n, 'v> {
     pub(super) own: [Field<'n, 'v>; 2],
     key: SmallVec<[Field<'n, 'v>; 2]>,
-    /// The marks of all names: most fields are not wanted, and few have the mark of one that is.
+    /// The marks of all wanted names. Few unwanted names share a mark with one of them, so most need
+    /// no comparison.
     marks: u64,
 }
 
 /// One wanted field.
 pub(super) struct Field<'n, 'v> {
     name: &'n str,
-    /// The last value, where the object has the field.
+    /// The last value; `None` if the object does not have the field.
     pub(super) value: Option<Value<'v>>,
     /// The object has the field more than once.
     pub(super) repeated: bool,
 }
 
-/// A field's value, as far as the gateway reads values.
+/// The value of a field, as far as the gateway reads values.
 #[derive(Clone)]
 pub(super) enum Value<'v> {
     /// A string, its escapes resolved.
     String(Cow<'v, str>),
     /// A number, its text as sent.
     Number(Cow<'v, str>),
-    /// Anything else, and a string that is not Unicode: an escape such as `\ud800` without its
-    /// other half is within the grammar of RFC 8259, but names no character.
+    /// Anything else, and a string that is not Unicode: RFC 8259 allows an escape such as `\ud800`
+    /// without its other half, but it names no character.
     Other,
 }
 
 impl<'n, 'v> Fields<'n, 'v> {
-    /// Nothing found yet.
+    /// Creates the fields with no value found yet.
     pub(super) fn none_yet(wanted: Wanted<'n>) -> Self {
         let field = |name| Field {
             name,
@@ -59,14 +60,18 @@ impl<'n, 'v> Fields<'n, 'v> {
         }
     }
 
-    /// Whether the field `name` is wanted: values are read only of those.
+    /// Returns whether the field `name` is wanted. Only wanted fields have their values read.
     #[inline]
     pub(super) fn want(&self, name: &[u8]) -> bool {
-        let is = |field: &Field<'_, '_>| field.name.as_bytes() == name;
-        self.marks & mark(name) != 0 && self.own.iter().chain(&self.key).any(is)
+        self.marks & mark(name) != 0
+            && self
+                .own
+                .iter()
+                .chain(&self.key)
+                .any(|field| field.name.as_bytes() == name)
     }
 
-    /// Takes note of a wanted field of the object.
+    /// Stores the value of a wanted field.
     pub(super) fn put(&mut self, name: &[u8], value: &Value<'v>) {
         let fields = self.own.iter_mut().chain(&mut self.key);
         for field in fields.filter(|field| field.name.as_bytes() == name) {
@@ -74,7 +79,7 @@ impl<'n, 'v> Fields<'n, 'v> {
         }
     }
 
-    /// The value of the first key field that has one: a non-empty string or a number.
+    /// Returns the value of the first key field that has one: a non-empty string or a number.
     pub(super) fn key_value(&self) -> Option<&str> {
         self.key
             .iter()
@@ -85,7 +90,7 @@ impl<'n, 'v> Fields<'n, 'v> {
     }
 }
 
-/// One of 64 bits, by the name's length and first byte.
+/// Returns one of 64 bits, chosen by the length and the first byte of a name.
 fn mark(name: &[u8]) -> u64 {
     let first = name.first().copied().unwrap_or_default();
     1 << ((name.len() ^ usize::from(first)) % 64)

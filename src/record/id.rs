@@ -1,11 +1,12 @@
-//! The identifiers of records: UUID version 7 (RFC 9562), unique, and in the order of time.
+//! The identifiers of records: UUID version 7 (RFC 9562), unique and ordered by time.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::{ContextV7, Timestamp, Uuid};
 
-/// An identifier for a record received `now`. On one thread each is greater than the one before,
-/// even if the clock steps back; over threads they are in order by the millisecond.
+/// Returns an identifier for a record received `now`. On one thread each identifier is greater than
+/// the one before, even if the clock steps back; across threads the order is exact to the
+/// millisecond.
 pub fn next_id(now: SystemTime) -> Uuid {
     thread_local! {
         static CONTEXT: ContextV7 = const { ContextV7::new() };
@@ -33,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_holds_its_time() {
+    fn an_id_contains_its_time() {
         let id = next_id(at(1_776_340_860_254));
         assert_eq!(id.get_version_num(), 7);
         assert!(id.to_string().starts_with("019d962a-7d5e-7"), "{id}");
@@ -52,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_do_not_share_ids() {
+    fn two_threads_never_make_the_same_id() {
         let threads = [(); 4].map(|()| thread::spawn(|| [(); 1000].map(|()| next_id(at(5000)))));
         let ids: HashSet<_> = threads
             .into_iter()

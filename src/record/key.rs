@@ -1,12 +1,12 @@
-//! The ordering key: which fields make it, and how it is written.
+//! The ordering key: the fields that it is made of, and its text.
 
-/// The names of the fields that make a topic's ordering key, the preferred one first. With none, or
-/// none of them in the record, the key is the customer alone.
+/// The names of the fields that make a topic's ordering key, the preferred one first. Without a name,
+/// or without a value for any, the key is the customer alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFields(Box<[Box<str>]>);
 
 impl KeyFields {
-    /// The names, the preferred one first.
+    /// Returns the names, the preferred one first.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.iter().map(|name| &**name)
     }
@@ -24,14 +24,14 @@ impl From<&[&str]> for KeyFields {
     }
 }
 
-/// The most bytes of a value that the key takes. Longer ones are cut, at a character: records whose
-/// values agree so far then share an order, and a key stays a thing that every backend takes and
-/// that memory can be reckoned with.
+/// The most bytes of a value that a key takes. Longer values are cut at a character, so records whose
+/// values agree that far share an order. The bound keeps keys within the limits of every backend, and
+/// their memory computable.
 pub const KEY_VALUE_BYTES_MAX: usize = 512;
 
-/// `<customer>/<value>`, or `<customer>` where the record has no value.
+/// Returns `<customer>/<value>`, or `<customer>` if the record has no value.
 ///
-/// Two customers whose names hold a `/` may share a key. They then share an order, and nothing
+/// Two customers whose names contain a `/` may share a key. They then share an order and nothing
 /// else.
 pub fn ordering_key(customer: &str, value: Option<&str>) -> Box<str> {
     let Some(value) = value else {

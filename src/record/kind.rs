@@ -79,7 +79,7 @@ const TABLE: [Row; Kind::COUNT] = [
 ];
 
 impl Kind {
-    /// How many kinds there are.
+    /// The number of kinds.
     pub const COUNT: usize = 6;
 
     /// Every kind, in the order of `kind as usize`.
@@ -97,28 +97,28 @@ impl Kind {
         all
     };
 
-    /// The paths that take this kind by `POST`, each without its optional trailing slash. A ticket
-    /// has none of its own: its path names the customer.
+    /// Returns the paths that take this kind by `POST`, each without its optional trailing slash. A
+    /// ticket has none here: its path names the customer.
     pub const fn paths(self) -> &'static [&'static str] {
         TABLE[self as usize].paths
     }
 
-    /// The topic's name in the configuration and, by default, at the backend.
+    /// Returns the topic's name in the configuration and, by default, at the backend.
     pub const fn topic(self) -> &'static str {
         TABLE[self as usize].topic
     }
 
-    /// The `CloudEvents` attribute `type`.
+    /// Returns the `CloudEvents` attribute `type`.
     pub const fn event_type(self) -> &'static str {
         TABLE[self as usize].event_type
     }
 
-    /// The fields of the ordering key where the configuration names none, the preferred one first.
+    /// Returns the default fields of the ordering key, the preferred one first.
     pub const fn default_key(self) -> &'static [&'static str] {
         TABLE[self as usize].default_key
     }
 
-    /// A valid record of this kind, for customer `acme` where the record names its customer.
+    /// Returns a valid record of this kind, for customer `acme` if the record names its customer.
     pub const fn example(self) -> &'static str {
         TABLE[self as usize].example
     }

@@ -1,38 +1,40 @@
-//! Why a body is not a valid record. The messages go to clients, which keep 256 bytes of them:
-//! short, what matters first, and nothing of the record but the names of the gateway's own fields.
+//! The faults of a body that is not a valid record. Clients see the messages and keep 256 bytes of
+//! them, so they are short and begin with what matters. They contain nothing of the record but the
+//! names of the gateway's own fields.
 
 use std::borrow::Cow;
 
-/// Why a body is not a valid record. Bytes are counted from 0, after a byte order mark.
+/// The fault of a body that is not a valid record. Bytes are counted from 0, behind a byte order
+/// mark.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// Nothing, or white space alone.
+    /// Empty, or white space alone.
     #[error("the body is empty; a JSON object is expected")]
     Empty,
-    /// An empty array, or no line but blank ones.
+    /// An empty array, or blank lines alone.
     #[error("the body holds no record")]
     NoRecord,
-    /// Another JSON value, or no JSON at all.
+    /// Another JSON value, or no JSON.
     #[error("a JSON object is expected")]
     NotAnObject,
-    /// RFC 8259 asks for UTF-8.
+    /// Not UTF-8, which RFC 8259 requires.
     #[error("invalid UTF-8 at byte {at}")]
     Encoding {
-        /// The first byte that belongs to no character.
+        /// The first byte that is part of no character.
         at: usize,
     },
     /// Not the grammar of RFC 8259.
     #[error("invalid JSON at byte {at}: {problem}")]
     Syntax {
-        /// The byte that cannot stand where it stands.
+        /// The byte that the grammar does not allow there.
         at: usize,
-        /// What is wrong there.
+        /// The fault at that byte.
         problem: Cow<'static, str>,
     },
     /// Text that was cut off, or a quote or bracket that is not closed.
     #[error("invalid JSON: cut off at byte {at}")]
     Incomplete {
-        /// Where the text ends.
+        /// The end of the text.
         at: usize,
     },
     /// A second value behind the first.
@@ -41,7 +43,7 @@ pub enum Malformed {
          application/x-ndjson"
     )]
     Several {
-        /// Where the second begins.
+        /// The beginning of the second value.
         at: usize,
     },
     /// Neither spelling of the customer field.
@@ -49,7 +51,7 @@ pub enum Malformed {
         "the customer is missing: neither `envcustomerid` nor `envcustomer_id` is in the record"
     )]
     CustomerMissing,
-    /// A customer field with a value that names nobody.
+    /// A customer field whose value names no customer.
     #[error("`{field}` must be a non-empty string or an integer of digits alone")]
     CustomerInvalid {
         /// The field as the API spells it.
@@ -64,7 +66,7 @@ pub enum Malformed {
     /// Both spellings of the customer field, with different values.
     #[error("`envcustomerid` and `envcustomer_id` differ")]
     CustomerContradicted,
-    /// A ticket's state that is none.
+    /// A ticket without a valid state.
     #[error("`state` must be an integer, or a string of one")]
     TicketState,
     /// A ticket without its identifier.
@@ -73,7 +75,7 @@ pub enum Malformed {
 }
 
 impl Malformed {
-    /// Whether the text is no JSON, so that nothing can be said of records in it.
+    /// Returns whether the text is not JSON, so that no record in it can be judged.
     pub(super) fn is_of_syntax(&self) -> bool {
         matches!(
             self,
@@ -84,7 +86,7 @@ impl Malformed {
         )
     }
 
-    /// The same of a text that stands so many bytes further on.
+    /// Returns the same fault for a text that begins `by` bytes further on.
     pub(super) fn moved(mut self, by: usize) -> Self {
         if let Self::Encoding { at }
         | Self::Syntax { at, .. }

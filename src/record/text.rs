@@ -1,8 +1,8 @@
-//! The thorough way: `serde_json`'s grammar over the body itself. It takes exactly what RFC 8259
-//! does (UTF-8, numbers of any size, nesting of any depth, lone surrogates), without recursion and
-//! in time linear in the body, and it says what is wrong and where.
+//! Reads a body with `serde_json`. It takes exactly what RFC 8259 allows (UTF-8, numbers of any
+//! size, nesting of any depth, lone surrogates), without recursion and in time linear in the body,
+//! and it finds what is wrong and where.
 //!
-//! Names and values are taken as raw text, so that nothing is converted which nobody reads.
+//! Names and values are read as raw text, so that no unread value is converted.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,7 +20,7 @@ use super::malformed::Malformed;
 /// The white space of RFC 8259, section 2.
 const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// The wanted fields of the object `body`.
+/// Returns the wanted fields of the object `body`.
 pub(super) fn read<'n, 'v>(
     body: &'v [u8],
     wanted: Wanted<'n>,
@@ -39,8 +39,8 @@ pub(super) fn read<'n, 'v>(
     Ok(fields)
 }
 
-/// The elements of the array `body`, at most `max` and one more. An error in the grammar comes with
-/// how many elements stand before it, if it is before the array's end.
+/// Returns the elements of the array `body`, at most `max` and one more. A fault in the grammar comes
+/// with the number of elements before it, unless it stands behind the array.
 pub(super) fn elements(body: &[u8], max: usize) -> Result<Vec<&[u8]>, (Option<usize>, Malformed)> {
     let text = body.utf8_chunks().next().map_or("", |chunk| chunk.valid());
     let encoding = (text.len() < body.len()).then_some(Malformed::Encoding { at: text.len() });
@@ -61,7 +61,7 @@ pub(super) fn elements(body: &[u8], max: usize) -> Result<Vec<&[u8]>, (Option<us
     encoding.map_or(Ok(array.elements), |encoding| Err((None, encoding)))
 }
 
-/// Whether `body` is one JSON value, of any kind.
+/// Checks that `body` is one JSON value of any kind.
 pub(super) fn check(body: &[u8]) -> Result<(), Malformed> {
     let text = unicode(body)?;
     let mut parser = Deserializer::from_str(text);
@@ -75,7 +75,7 @@ fn unicode(body: &[u8]) -> Result<&str, Malformed> {
     })
 }
 
-/// Goes through an array.
+/// A visitor that collects the elements of an array.
 struct Array<'v> {
     elements: Vec<&'v [u8]>,
     count: usize,
@@ -100,7 +100,7 @@ impl<'v> Visitor<'v> for &mut Array<'v> {
     }
 }
 
-/// Goes through the outermost object.
+/// A visitor that collects the wanted fields of the outermost object.
 struct Object<'n, 'v>(Fields<'n, 'v>);
 
 impl<'n, 'v> Visitor<'v> for Object<'n, 'v> {
@@ -113,7 +113,7 @@ impl<'n, 'v> Visitor<'v> for Object<'n, 'v> {
     fn visit_map<M: MapAccess<'v>>(self, mut map: M) -> Result<Self::Value, M::Error> {
         let Self(mut fields) = self;
         while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            // A name that is not Unicode is none of those wanted.
+            // No wanted name is anything but Unicode.
             if let Some(name) = unescaped(name.get())
                 && fields.want(name.as_bytes())
             {
@@ -124,8 +124,8 @@ impl<'n, 'v> Visitor<'v> for Object<'n, 'v> {
     }
 }
 
-/// A value as it was sent.
-pub(super) fn as_sent(value: &str) -> Value<'_> {
+/// Returns a value as it was sent.
+fn as_sent(value: &str) -> Value<'_> {
     match value.as_bytes().first() {
         Some(b'"') => unescaped(value).map_or(Value::Other, Value::String),
         Some(b'-' | b'0'..=b'9') => Value::Number(Cow::Borrowed(value)),
@@ -133,8 +133,9 @@ pub(super) fn as_sent(value: &str) -> Value<'_> {
     }
 }
 
-/// The content of a JSON string with its quotes, escapes resolved; `None` if that is not Unicode.
-pub(super) fn unescaped(quoted: &str) -> Option<Cow<'_, str>> {
+/// Returns the content of a quoted JSON string with its escapes resolved, or `None` if that is not
+/// Unicode.
+fn unescaped(quoted: &str) -> Option<Cow<'_, str>> {
     if memchr::memchr(b'\\', quoted.as_bytes()).is_some() {
         serde_json::from_str(quoted).ok().map(Cow::Owned)
     } else {
@@ -157,8 +158,7 @@ fn wrong(text: &str, error: &serde_json::Error) -> Malformed {
             (at + 1, "control character in a string".into())
         }
         None | Some("expected ident") => (at, "expected `true`, `false` or `null`".into()),
-        // Of values that it only steps over it says this even where what follows the comma is the
-        // end.
+        // Of values that it only steps over, `serde_json` says this even for a trailing comma.
         Some("key must be a string") if text.as_bytes().get(at) == Some(&b'}') => {
             (at, "trailing comma".into())
         }
@@ -178,8 +178,9 @@ fn trailing(text: &str, error: &serde_json::Error) -> Malformed {
     }
 }
 
-/// Where in `text` the error is, from 0. `serde_json` counts lines from 1, and in a line the bytes
-/// up to and with the wrong one, so that a wrong line feed is column 0 of the next line.
+/// Returns the byte of `text` at which the error is, from 0. `serde_json` counts lines from 1, and in
+/// a line the bytes up to and including the wrong one, so a wrong line feed is column 0 of the next
+/// line.
 fn offset(text: &str, error: &serde_json::Error) -> usize {
     let line_start = match error.line() {
         0 | 1 => 0,

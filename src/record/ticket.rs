@@ -1,5 +1,5 @@
-//! A ticket's change, as an ITSM tool reports it: `{"state":6,"sysid":"…"}`. The customer stands in
-//! the path.
+//! Reads the change of a ticket as an ITSM tool reports it: `{"state":6,"sysid":"…"}`. The customer
+//! is in the path.
 
 use super::fields::{Field, Fields, Value, Wanted};
 use super::key::KeyFields;
@@ -9,24 +9,24 @@ use super::text;
 
 const FIELDS: [&str; 2] = ["state", "sysid"];
 
-/// What the gateway reads of a ticket's change.
+/// The change of a ticket, as far as the gateway reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TicketUpdate {
     /// The ticket's state, in the numbers of the ITSM tool.
     pub state: i64,
     /// The ticket's identifier at the ITSM tool. Not empty.
     pub sysid: String,
-    /// The value of the first key field that has one; by default the `sysid`.
+    /// The value of the first key field that has one; by default `sysid`.
     pub key_value: Option<String>,
 }
 
 impl TicketUpdate {
-    /// Reads a body that is one JSON object (RFC 8259). Fields that are not read may be there, and
-    /// of a field given twice the last counts.
+    /// Reads a body that is one JSON object (RFC 8259). It may have other fields; if a field occurs
+    /// twice, the last one counts.
     ///
     /// # Errors
-    /// What is wrong, and at which byte or field: `state` is neither a 64-bit integer nor a string
-    /// of one, `sysid` is not a string or empty, or the body is no object.
+    /// The fault and its byte or field: the body is not an object, `state` is neither a 64-bit
+    /// integer nor a string of one, or `sysid` is empty or not a string.
     pub fn parse(body: &[u8], key_fields: &KeyFields) -> Result<Self, Malformed> {
         read(
             body,
@@ -38,10 +38,10 @@ impl TicketUpdate {
         )
     }
 
-    /// [`TicketUpdate::parse`] without its fast way: slower, and always of the same result.
+    /// Returns what [`TicketUpdate::parse`] returns, without simd-json.
     ///
     /// # Errors
-    /// As [`TicketUpdate::parse`].
+    /// Those of [`TicketUpdate::parse`].
     pub fn parse_by_text(body: &[u8], key_fields: &KeyFields) -> Result<Self, Malformed> {
         text::read(
             body,
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn state_is_nothing_else() {
+    fn a_state_of_another_type_is_rejected() {
         let refused = [
             "6.0",
             "6e0",
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn sysid_is_a_string_that_is_not_empty() {
+    fn sysid_is_a_non_empty_string() {
         for sysid in [
             r#""""#,
             "1",
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_field_given_twice_the_last_counts() {
+    fn the_last_of_a_repeated_field_counts() {
         check(
             r#"{"state":null,"sysid":1,"st\u0061te":6,"sysid":"b"}"#,
             Ok((6, "b")),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn other_fields_pass() {
+    fn other_fields_are_ignored() {
         check(
             r#"{"n":1e400,"state":6,"a":{"state":7},"sysid":"a\n"}"#,
             Ok((6, "a\n")),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_of_the_fields_that_are_configured() {
+    fn the_key_comes_from_the_configured_fields() {
         let key_fields = KeyFields::from_iter(["number", "sysid"]);
         for (number, expected) in [("1.50", "1.50"), (r#""""#, "a")] {
             let body = format!(r#"{{"state":6,"sysid":"a","number":{number}}}"#);

@@ -1,12 +1,12 @@
-//! The trace that a client's request belongs to: W3C Trace Context level 1, <https://www.w3.org/TR/trace-context-1/>,
-//! section 3.2.
+//! The trace that a client's request belongs to: W3C Trace Context level 1, section 3.2,
+//! <https://www.w3.org/TR/trace-context-1/>.
 
 /// `version "-" trace-id "-" parent-id "-" trace-flags`
 const LEN: usize = 2 + 1 + 32 + 1 + 16 + 1 + 2;
 
-/// The `traceparent` of a header's value, if it is valid: lower-case hexadecimal, version not `ff`,
-/// neither identifier all zero. Of a later version only the fields that level 1 knows are kept, as
-/// its section 4.3 asks.
+/// Returns the `traceparent` of a header's value if it is valid: lower-case hexadecimal, version not
+/// `ff`, neither identifier all zero. From a later version it keeps only the fields that level 1
+/// knows, as section 4.3 requires.
 pub fn traceparent(value: &[u8]) -> Option<&str> {
     let (known, unknown) = value.split_at_checked(LEN)?;
     let known = str::from_utf8(known).ok()?;

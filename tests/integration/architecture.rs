@@ -75,7 +75,8 @@ fn each_dependency_has_one_home() {
         ("hyper_util", "http"),
         ("h2", "http"),
         ("http_body_util", "http"),
-        ("simdutf8", "record"),
+        ("simd_json", "record"),
+        ("crossbeam_channel", "pipeline"),
         ("moka", "identity"),
         ("governor", "identity"),
         ("jsonwebtoken", "identity"),
@@ -89,7 +90,6 @@ fn each_dependency_has_one_home() {
         ("iem_sink_file", "sinks"),
         ("flate2", "encoding"),
         ("zstd", "encoding"),
-        ("wide", "record"),
     ] {
         for (file, line) in lines_below("src") {
             assert!(

@@ -64,7 +64,7 @@ fn one_object_is_the_whole_body() {
 }
 
 #[test]
-fn a_comma_before_the_end_is_told_alike_by_whoever_reads_it() {
+fn a_trailing_comma_has_the_same_message_by_both_ways() {
     let message = "invalid JSON at byte 21: trailing comma";
     for behind in ["", ",", "x", ",{}", "[[\\"] {
         check_fault(
@@ -105,7 +105,7 @@ fn elements_of_an_array_are_slices_of_it() {
 }
 
 #[test]
-fn strings_are_told_from_brackets_wherever_blocks_of_bytes_end() {
+fn brackets_in_strings_are_not_structure_at_any_offset() {
     for padding in 0..130 {
         let text = format!("{}{}", "x".repeat(padding), r#"\\\"]}],[{\\\\"#);
         let record = format!(r#"{{"envcustomerid":"acme","a":"{text}","b":["{text}",{{}}]}}"#);
@@ -141,7 +141,7 @@ fn lines_are_records() {
 }
 
 #[test]
-fn a_body_without_a_record_is_refused() {
+fn a_body_without_a_record_is_rejected() {
     for body in ["[]", " [ \n ] "] {
         check_fault(body, Form::Json, None, "the body holds no record");
     }
@@ -151,7 +151,7 @@ fn a_body_without_a_record_is_refused() {
 }
 
 #[test]
-fn the_lowest_record_that_is_none_is_named() {
+fn the_first_bad_record_is_named() {
     let not_an_object = "a JSON object is expected";
     let missing =
         "the customer is missing: neither `envcustomerid` nor `envcustomer_id` is in the record";
@@ -178,7 +178,7 @@ fn the_lowest_record_that_is_none_is_named() {
 }
 
 #[test]
-fn grammar_of_the_whole_body_comes_first() {
+fn a_fault_in_the_grammar_comes_before_a_bad_record() {
     for (rest, index, message) in [
         (
             r#"{"a" 1}]"#,
@@ -262,7 +262,7 @@ fn grammar_of_the_whole_body_comes_first() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_named() {
+fn the_first_byte_that_is_not_utf_8_is_named() {
     let key_fields = KeyFields::from_iter(["splitby"]);
     for (body, record) in [
         (&b"[{},{\"a\":\"\xff\"}]"[..], Some(1)),
@@ -282,7 +282,7 @@ fn bytes_that_are_no_text_are_named() {
 }
 
 #[test]
-fn more_records_than_are_wanted_are_refused() {
+fn a_body_with_too_many_records_is_rejected() {
     for (form, body) in [
         (Form::Json, format!("[{ACME},{ACME},{ACME}]")),
         (Form::Json, format!("[{ACME},7,{ACME}]")),
@@ -295,7 +295,7 @@ fn more_records_than_are_wanted_are_refused() {
 }
 
 #[test]
-fn nesting_is_bounded_by_the_body_alone() {
+fn only_the_size_of_the_body_bounds_its_nesting() {
     const DEPTH: usize = 100_000;
     let deep = format!(
         r#"{{"envcustomerid":"acme","a":{}{}}}"#,

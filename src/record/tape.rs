@@ -1,0 +1,330 @@
+//! Reads a body with simd-json: a tape of its values, and the structural indexes that say where
+//! each of them stands in the body.
+//!
+//! simd-json unescapes strings in the buffer that it parses. It is given a copy of the body in a
+//! buffer that each thread keeps, so the body itself never changes. It refuses some JSON that RFC
+//! 8259 allows: numbers outside the ranges of 64 bits, lone surrogates, more than 1,024 levels of
+//! nesting. Those bodies, and those that are no JSON, are left to [`text`](super::text).
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::mem;
+
+use simd_json::{Buffers, INPUT_PADDING, Node, StaticNode, Tape, fill_tape_padded};
+
+use super::fields::{Fields, Value, Wanted};
+
+/// The largest buffer, in bytes, that a thread keeps for its next body.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+
+/// The most bytes that a thread keeps between two bodies: the copy, its strings, the indexes and the
+/// tape.
+pub const TAPE_KEPT_BYTES_MAX: usize = 4 * KEPT_BYTES_MAX;
+
+/// The bytes that a structural index can take: a node of the tape, and the index itself, twice
+/// because the list of indexes grows by doubling.
+const INDEX_BYTES: usize = size_of::<Node<'_>>() + 2 * size_of::<u32>();
+
+/// The most bytes that reading takes for each byte of a body: its copy, its strings, and a structural
+/// index at every byte.
+pub const TAPE_BYTES_PER_BODY_BYTE: usize = 2 + INDEX_BYTES;
+
+/// Passes the wanted fields of the object `body` to `judge` and returns its verdict, or `None` if
+/// simd-json does not read the body as an object.
+pub(super) fn object<R>(
+    body: &[u8],
+    wanted: Wanted<'_>,
+    judge: impl FnOnce(&Fields<'_, '_>) -> R,
+) -> Option<R> {
+    with_document(body, |document| {
+        let (fields, _) = document.object(Place::ROOT, wanted)?;
+        Some(judge(&fields))
+    })
+}
+
+/// Passes each element of the array `body` to `take`, with its wanted fields. Returns `None` if
+/// simd-json does not read the body as an array, if an element is not an object, or as soon as
+/// `take` returns `None`.
+pub(super) fn array<'b>(
+    body: &'b [u8],
+    wanted: Wanted<'_>,
+    mut take: impl FnMut(&'b [u8], &Fields<'_, '_>) -> Option<()>,
+) -> Option<()> {
+    with_document(body, |document| {
+        let Node::Array { len, .. } = document.tape.first()? else {
+            return None;
+        };
+        let mut element = Place::ROOT.behind(1, 1);
+        for _ in 0..*len {
+            let (fields, next) = document.object(element, wanted)?;
+            let (first, last) = (document.at(element.index)?, document.at(next.index - 1)?);
+            take(&body[first..=last], &fields)?;
+            // A comma stands between two elements.
+            element = next.behind(0, 1);
+        }
+        Some(())
+    })
+}
+
+/// Returns a bound on the bytes that [`object`] or [`array`] takes to read `body`: the copy, its
+/// strings, and a structural index for each byte at which a value or a mark can begin.
+pub(super) fn bytes_max(body: &[u8]) -> usize {
+    let behind = body.get(1..).unwrap_or_default();
+    let mut indexes = 1;
+    // The count of a short run fits a byte, which lets the compiler compare many bytes at once.
+    for (before, bytes) in body.chunks(128).zip(behind.chunks(128)) {
+        let pairs = before.iter().zip(bytes);
+        let count: u8 = pairs
+            .map(|(before, byte)| u8::from(begins(*before, *byte)))
+            .sum();
+        indexes += usize::from(count);
+    }
+    2 * (body.len() + INPUT_PADDING) + indexes * INDEX_BYTES
+}
+
+/// Returns whether a structural index may point to a byte, given the byte before it.
+fn begins(before: u8, byte: u8) -> bool {
+    is_mark(byte) | ((is_mark(before) | is_space(before)) & !is_space(byte))
+}
+
+fn is_mark(byte: u8) -> bool {
+    matches!(byte, b'{' | b'}' | b'[' | b']' | b':' | b',' | b'"')
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// The buffers that a thread keeps from one body to the next.
+#[derive(Default)]
+struct Parser {
+    copy: Vec<u8>,
+    buffers: Buffers,
+    tape: Vec<Node<'static>>,
+}
+
+/// Parses `body` on this thread's buffers and passes the result to `read`. Returns `None` if
+/// simd-json refuses the body.
+fn with_document<R>(body: &[u8], read: impl FnOnce(&Document<'_>) -> Option<R>) -> Option<R> {
+    thread_local! {
+        static PARSER: RefCell<Parser> = RefCell::default();
+    }
+    PARSER.with_borrow_mut(|parser| parser.parse(body, read))
+}
+
+impl Parser {
+    fn parse<R>(
+        &mut self,
+        body: &[u8],
+        read: impl FnOnce(&Document<'_>) -> Option<R>,
+    ) -> Option<R> {
+        self.copy.clear();
+        self.copy.reserve(body.len() + INPUT_PADDING);
+        self.copy.extend_from_slice(body);
+        self.copy.extend_from_slice(&[0; INPUT_PADDING]);
+        let mut tape = Tape(mem::take(&mut self.tape)).reset();
+        let is_read =
+            fill_tape_padded(&mut self.copy, body.len(), &mut self.buffers, &mut tape).is_ok();
+        let result = is_read
+            .then(|| {
+                read(&Document {
+                    body,
+                    tape: &tape.0,
+                    indexes: self.buffers.structural_indexes(),
+                })
+            })
+            .flatten();
+        self.tape = tape.reset().0;
+        self.shrink();
+        result
+    }
+
+    /// Drops what a large body has left behind.
+    fn shrink(&mut self) {
+        if self.tape.capacity() * size_of::<Node<'_>>() > KEPT_BYTES_MAX {
+            self.tape = Vec::new();
+        }
+        // `Buffers` holds a copy of the body's strings, and up to twice the indexes that it shows.
+        let indexes_bytes = size_of_val(self.buffers.structural_indexes());
+        if self.copy.capacity().max(2 * indexes_bytes) > KEPT_BYTES_MAX {
+            self.buffers = Buffers::default();
+            self.copy = Vec::new();
+        }
+    }
+}
+
+/// A parsed body. Each node of the tape that is a value or a name has one structural index, and so
+/// has each mark: a closing brace or bracket, a colon, a comma.
+struct Document<'b> {
+    body: &'b [u8],
+    tape: &'b [Node<'b>],
+    /// The byte at which each mark, and each value or name, begins.
+    indexes: &'b [u32],
+}
+
+/// A value's place: the same value on the tape and among the structural indexes.
+#[derive(Clone, Copy)]
+struct Place {
+    node: usize,
+    index: usize,
+}
+
+impl Place {
+    const ROOT: Self = Self { node: 0, index: 0 };
+
+    fn behind(self, nodes: usize, indexes: usize) -> Self {
+        Self {
+            node: self.node + nodes,
+            index: self.index + indexes,
+        }
+    }
+}
+
+impl<'b> Document<'b> {
+    /// Returns the byte of the body to which a structural index points.
+    fn at(&self, index: usize) -> Option<usize> {
+        Some(*self.indexes.get(index)? as usize)
+    }
+
+    /// Returns the wanted fields of the object at `start`, and the place behind it.
+    fn object<'n>(&self, start: Place, wanted: Wanted<'n>) -> Option<(Fields<'n, 'b>, Place)> {
+        let Node::Object { len, .. } = self.tape.get(start.node)? else {
+            return None;
+        };
+        let mut fields = Fields::none_yet(wanted);
+        let mut next = start.behind(1, 1);
+        for number in 0..*len {
+            // A comma stands before every name but the first, a colon behind it.
+            let name = next.behind(0, usize::from(number > 0));
+            let value = name.behind(1, 2);
+            if let Node::String(name) = self.tape.get(name.node)?
+                && fields.want(name.as_bytes())
+            {
+                fields.put(name.as_bytes(), &self.value(value)?);
+            }
+            next = self.skip(value)?;
+        }
+        // Behind the closing brace, for which the tape has no node.
+        Some((fields, next.behind(0, 1)))
+    }
+
+    /// Returns the place behind a value.
+    fn skip(&self, value: Place) -> Option<Place> {
+        let nodes = match self.tape.get(value.node)? {
+            Node::String(_) | Node::Static(_) => return Some(value.behind(1, 1)),
+            Node::Object { count, .. } | Node::Array { count, .. } => 1 + count,
+        };
+        let within = self.tape.get(value.node..value.node + nodes)?;
+        Some(value.behind(nodes, within.iter().map(index_count).sum()))
+    }
+
+    fn value(&self, place: Place) -> Option<Value<'b>> {
+        Some(match self.tape.get(place.node)? {
+            Node::String(text) => Value::String(Cow::Borrowed(text)),
+            Node::Static(StaticNode::I64(_) | StaticNode::U64(_) | StaticNode::F64(_)) => {
+                Value::Number(Cow::Borrowed(number(&self.body[self.at(place.index)?..])?))
+            }
+            Node::Static(_) | Node::Object { .. } | Node::Array { .. } => Value::Other,
+        })
+    }
+}
+
+/// Returns how many structural indexes belong to one node: its own, and the marks of a container.
+fn index_count(node: &Node<'_>) -> usize {
+    match node {
+        Node::String(_) | Node::Static(_) => 1,
+        // Two braces, a colon for each name, and the commas between the pairs.
+        Node::Object { len, .. } => 2 + len + len.saturating_sub(1),
+        Node::Array { len, .. } => 2 + len.saturating_sub(1),
+    }
+}
+
+/// Returns the number that `text` begins with, as it was sent.
+fn number(text: &[u8]) -> Option<&str> {
+    let length = text
+        .iter()
+        .position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
+        .unwrap_or(text.len());
+    str::from_utf8(&text[..length]).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::KeyFields;
+
+    fn elements(body: &str) -> Option<Vec<(&str, Option<String>)>> {
+        let key_fields = KeyFields::from_iter(["key"]);
+        let wanted = Wanted {
+            own: ["one", "other"],
+            key: &key_fields,
+        };
+        let mut found = Vec::new();
+        array(body.as_bytes(), wanted, |element, fields| {
+            let element = str::from_utf8(element).expect("a slice of a str");
+            found.push((element, fields.key_value().map(str::to_owned)));
+            Some(())
+        })?;
+        Some(found)
+    }
+
+    #[test]
+    fn elements_are_cut_where_they_stand() {
+        let body = concat!(
+            " [ {} , {\"key\" : -1.50e+3 } ,",
+            "{\"a\":{\"key\":1,\"b\":[[],{},[1,{\"c\":[2,3]}]]},\"key\":\"x\\ny\"} ,\n",
+            "{\"key\":\"\",\"z\":[]}]\n"
+        );
+        let found = elements(body).expect("an array of objects");
+        let slices: Vec<_> = found.iter().map(|(slice, _)| *slice).collect();
+        assert_eq!(
+            slices,
+            [
+                "{}",
+                "{\"key\" : -1.50e+3 }",
+                "{\"a\":{\"key\":1,\"b\":[[],{},[1,{\"c\":[2,3]}]]},\"key\":\"x\\ny\"}",
+                "{\"key\":\"\",\"z\":[]}",
+            ]
+        );
+        let keys: Vec<_> = found.iter().map(|(_, key)| key.as_deref()).collect();
+        assert_eq!(keys, [None, Some("-1.50e+3"), Some("x\ny"), None]);
+    }
+
+    #[test]
+    fn an_array_with_an_element_that_is_not_an_object_is_not_read() {
+        for body in ["{}", "[1]", "[{},1]", "[[]]", "[{}", "[{}]]", "[{} {}]"] {
+            assert_eq!(elements(body), None, "{body}");
+        }
+        assert_eq!(elements("[]"), Some(Vec::new()));
+    }
+
+    #[test]
+    fn the_bound_on_memory_holds() {
+        let long = format!("[{}1]", "1,".repeat(10_000));
+        let words = format!("[{}]", "x ".repeat(10_000));
+        for body in ["", "1", r#"{"a":"b c\"d"}"#, &long, &words] {
+            let mut parser = Parser::default();
+            let _ = parser.parse(body.as_bytes(), |_| Some(()));
+            let indexes = parser.buffers.structural_indexes();
+            let taken = parser.tape.capacity() * size_of::<Node<'_>>()
+                + 2 * size_of_val(indexes)
+                + 2 * body.len();
+            assert!(
+                taken <= bytes_max(body.as_bytes()),
+                "{taken} for {}",
+                body.len()
+            );
+        }
+    }
+
+    #[test]
+    fn a_large_body_leaves_no_large_buffer() {
+        let body = format!("[{}1]", "1,".repeat(1 << 20));
+        let mut parser = Parser::default();
+        assert!(parser.parse(body.as_bytes(), |_| Some(())).is_some());
+        assert!(parser.tape.capacity() * size_of::<Node<'_>>() <= KEPT_BYTES_MAX);
+        assert!(parser.copy.capacity() <= KEPT_BYTES_MAX);
+        assert!(parser.parse(b"{}", |_| Some(())).is_some());
+        assert!(parser.tape.capacity() > 0);
+    }
+}
