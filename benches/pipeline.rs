@@ -10,9 +10,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use iem_gateway::pipeline::{Backend, Observer, Pipeline, Records, TopicSettings};
+use iem_gateway::config::{SinkKind, Topic};
+use iem_gateway::pipeline::{Backend, Observer, Pipeline, Records};
 use iem_sink::testing::NullSink;
-use iem_sink::{Context, Record, TopicConfig};
+use iem_sink::{Context, Record};
 
 struct Nobody;
 
@@ -22,25 +23,25 @@ impl Observer for Nobody {
 }
 
 fn start() -> Pipeline {
-    let settings = TopicSettings {
-        topic: "events",
-        config: TopicConfig {
-            name: "events".to_owned(),
-            workers: 1,
-            batch_records: 4096,
-            batch_bytes: 4 << 20,
-            deadline: Duration::from_secs(10),
-        },
+    let topic = Topic {
+        name: "events".to_owned(),
+        sink: SinkKind::File,
+        key: Vec::new(),
         queue_records: 65_536,
         queue_bytes: 64 << 20,
+        batch_records: 4096,
+        batch_bytes: 4 << 20,
         linger: Duration::ZERO,
+        deadline: Duration::from_secs(10),
+        workers: 1,
+        ordering: false,
     };
     let observer: Arc<dyn Observer> = Arc::new(Nobody);
     let backend = Arc::new(Backend {
         name: "null",
         sink: Box::new(NullSink::default()),
     });
-    Pipeline::start(&settings, &backend, &observer).expect("a sink that does nothing opens")
+    Pipeline::start("events", &topic, &backend, &observer).expect("a sink that does nothing opens")
 }
 
 fn record() -> Record {

@@ -23,7 +23,7 @@ use crate::identity::quota::{Quotas, Rates};
 use crate::identity::token::{KeyError, Lifetimes, SigningKey, Tokens};
 use crate::identity::{FailuresPerMinute, Identity, LoginSettings, Settings};
 use crate::memory::Memory;
-use crate::pipeline::{Backend, Observer, Pipeline, TopicSettings, Vitals};
+use crate::pipeline::{Backend, Observer, Pipeline, Vitals};
 use crate::record::Kind;
 use crate::sinks::{self, Backends};
 use crate::telemetry::{CertificateSnapshot, Metrics, Snapshot, TopicSnapshot};
@@ -384,21 +384,22 @@ fn start_topics(
     backends: &Backends,
     metrics: &Metrics,
 ) -> Result<[Topic; Kind::COUNT], StartError> {
-    let start =
-        |kind: Kind| -> Result<Topic, StartError> {
-            let topic = &config.topics[kind as usize];
-            let backend = &backends[&topic.sink];
-            let observer: Arc<dyn Observer> = Arc::clone(metrics.topic(kind)) as _;
-            let pipeline = Pipeline::start(&topic_settings(kind, topic), backend, &observer)
-                .map_err(|error| StartError::Sink {
+    let start = |kind: Kind| -> Result<Topic, StartError> {
+        let topic = &config.topics[kind as usize];
+        let backend = &backends[&topic.sink];
+        let observer: Arc<dyn Observer> = Arc::clone(metrics.topic(kind)) as _;
+        let pipeline =
+            Pipeline::start(kind.topic(), topic, backend, &observer).map_err(|error| {
+                StartError::Sink {
                     sink: format!("topics.{}", kind.topic()),
                     error,
-                })?;
-            Ok(Topic {
-                pipeline,
-                key_fields: topic.key.iter().map(String::as_str).collect(),
-            })
-        };
+                }
+            })?;
+        Ok(Topic {
+            pipeline,
+            key_fields: topic.key.iter().map(String::as_str).collect(),
+        })
+    };
     // One after the other: where a backend is away, the first to say so is enough.
     let topics = Kind::ALL
         .into_iter()
@@ -407,16 +408,6 @@ fn start_topics(
     Ok(topics
         .try_into()
         .unwrap_or_else(|_| unreachable!("a topic for each kind")))
-}
-
-fn topic_settings(kind: Kind, topic: &config::Topic) -> TopicSettings {
-    TopicSettings {
-        topic: kind.topic(),
-        config: topic.for_sink(),
-        queue_records: topic.queue_records,
-        queue_bytes: topic.queue_bytes,
-        linger: topic.linger,
-    }
 }
 
 /// What the admin listener shows.

@@ -31,7 +31,7 @@ use crate::identity::quota::{OverQuota, Quotas};
 use crate::identity::token::TokenError;
 use crate::identity::{Identity, LoginError, Principal, Shown};
 use crate::memory::Memory;
-use crate::pipeline::{Pipeline, Refused};
+use crate::pipeline::{Pipeline, SubmitError};
 use crate::record::{self, KeyFields, Kind, TicketUpdate};
 use crate::telemetry::{Endpoint, Limit, Metrics};
 
@@ -449,8 +449,8 @@ impl Service {
                 self.metrics.topic(kind).full(count);
                 self.count(&customers, |_| false);
                 return Err(match refused {
-                    Refused::Full => Refusal::Full(Limit::Queue),
-                    Refused::TooLarge => Refusal::TooMuch,
+                    SubmitError::Full => Refusal::Full(Limit::Queue),
+                    SubmitError::TooLarge => Refusal::TooMuch,
                 });
             }
         };

@@ -1,15 +1,17 @@
-//! The records a worker has in hand, pure of clocks, threads and sinks: what fits, what is still
-//! open, who is told what. A record stays in its place until it is settled, so what is tried again
-//! stays ahead of what came later.
+//! The records that a worker is delivering: which of them fit one write, which are still open, and
+//! which requests are to be answered. It knows no clock, no thread and no sink.
+//!
+//! A record keeps its place until it is settled, so a record that is tried again stays ahead of
+//! later ones.
 
 use std::time::Instant;
 
 use iem_sink::{Outcome, Record};
 
-use super::Outcomes;
+use super::records::Outcomes;
 use super::submission::{Reply, Submission};
 
-/// How many records ended how.
+/// The number of records by how they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) delivered: usize,
@@ -25,7 +27,7 @@ struct Request {
     open: usize,
 }
 
-/// Which request an open record belongs to, and its index there.
+/// The request that an open record belongs to, and the record's index there.
 #[derive(Clone, Copy)]
 struct Owner {
     request: usize,
@@ -33,14 +35,15 @@ struct Owner {
     settled: bool,
 }
 
+/// The open records of one worker, in the order in which they came.
 pub(super) struct Batch {
     records_max: usize,
     bytes_max: usize,
     bytes: usize,
-    /// The open records; `owners[i]` belongs to `records[i]`.
+    /// The open records. `owners[i]` belongs to `records[i]`.
     records: Vec<Record>,
     owners: Vec<Owner>,
-    /// `None` once answered, until the next sweep.
+    /// An answered request is `None` until the next sweep.
     requests: Vec<Option<Request>>,
     tally: Tally,
 }
@@ -62,12 +65,12 @@ impl Batch {
         self.records.is_empty()
     }
 
-    /// Whether nothing more would fit.
+    /// Returns whether nothing more fits.
     pub(super) fn is_full(&self) -> bool {
         self.records.len() >= self.records_max || self.bytes >= self.bytes_max
     }
 
-    /// Whether the submission may join: within both bounds, or alone.
+    /// Returns whether a submission may join: within both bounds, or alone.
     pub(super) fn fits(&self, submission: &Submission) -> bool {
         self.is_empty()
             || self.records.len() + submission.records.len() <= self.records_max
@@ -98,12 +101,12 @@ impl Batch {
         }));
     }
 
-    /// The open records, in the order in which they came.
+    /// Returns the open records, in the order in which they came.
     pub(super) fn records(&self) -> &[Record] {
         &self.records
     }
 
-    /// When the first of the open requests is due.
+    /// Returns the earliest deadline of the open requests.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.requests
             .iter()
@@ -112,8 +115,8 @@ impl Batch {
             .min()
     }
 
-    /// Takes a write's outcomes, one for each of [`records`](Self::records). Requests that are
-    /// settled by them are answered at once; the rest stays, in order.
+    /// Takes a write's outcomes, one for each of [`records`](Self::records). Answers the requests
+    /// whose records are all settled; the other records stay, in order.
     pub(super) fn settle(&mut self, outcomes: &[Outcome]) {
         debug_assert_eq!(
             outcomes.len(),
@@ -138,17 +141,17 @@ impl Batch {
         self.sweep();
     }
 
-    /// Ends the requests that are due at `now`: what is open of them is not delivered.
+    /// Ends the requests whose deadline has passed at `now`; their open records are not delivered.
     pub(super) fn expire(&mut self, now: Instant) {
         self.end(|request| request.deadline <= now);
     }
 
-    /// Ends all requests: what is open of them is not delivered.
+    /// Ends all requests; their open records are not delivered.
     pub(super) fn give_up(&mut self) {
         self.end(|_| true);
     }
 
-    /// How records have ended since this was last asked.
+    /// Returns how records have ended since the last call.
     pub(super) fn take_tally(&mut self) -> Tally {
         std::mem::take(&mut self.tally)
     }
@@ -165,8 +168,8 @@ impl Batch {
         self.sweep();
     }
 
-    /// Lets go of settled records and answered requests, so that neither piles up behind a record
-    /// that stays open.
+    /// Removes settled records and answered requests, so that neither piles up behind a record that
+    /// stays open.
     fn sweep(&mut self) {
         if self.requests.iter().all(Option::is_none) {
             self.records.clear();

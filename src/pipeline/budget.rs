@@ -1,27 +1,28 @@
-//! How much of a topic's queue is taken, in records and in bytes. Counts from acceptance until the
-//! records are settled, so what a worker holds in its batch counts too.
+//! One topic's budget of records and bytes. A record counts from its acceptance until it is
+//! settled, so records in a worker's batch count too.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Why a request's records were not taken.
+/// The error of a request whose records were not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// No room now.
+pub enum SubmitError {
+    /// The topic is full now.
     Full,
-    /// More than the queue can ever hold.
+    /// The request has more records or bytes than the topic can ever hold.
     TooLarge,
 }
 
+/// The budget of one topic.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct Budget {
     records: AtomicUsize,
     bytes: AtomicUsize,
     records_max: usize,
     bytes_max: usize,
 }
 
-impl Room {
+impl Budget {
     pub(super) fn new(records_max: usize, bytes_max: usize) -> Arc<Self> {
         Arc::new(Self {
             records: AtomicUsize::new(0),
@@ -39,63 +40,69 @@ impl Room {
         self.records.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.records() >= self.records_max || self.bytes() >= self.bytes_max
-    }
-
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// A share of the room for a whole request, or none.
-    pub(super) fn take(room: &Arc<Self>, records: usize, bytes: usize) -> Result<Place, Refused> {
-        if records > room.records_max || bytes > room.bytes_max {
-            return Err(Refused::TooLarge);
+    pub(super) fn is_full(&self) -> bool {
+        self.records() >= self.records_max || self.bytes() >= self.bytes_max
+    }
+
+    /// Reserves what a whole request needs, or nothing.
+    pub(super) fn reserve(
+        self: &Arc<Self>,
+        records: usize,
+        bytes: usize,
+    ) -> Result<Reservation, SubmitError> {
+        if records > self.records_max || bytes > self.bytes_max {
+            return Err(SubmitError::TooLarge);
         }
-        // Taken first and looked at then, so that two requests never both get the last place; the
-        // `Place` gives back what proves too much.
-        let place = Place {
-            room: Arc::clone(room),
+        // The reservation counts first and looks then, so that two requests never both get the last
+        // place. If it turns out too large, it gives back what it counted.
+        let reservation = Reservation {
+            budget: Arc::clone(self),
             records,
             bytes,
         };
-        let records_taken = room.records.fetch_add(records, Ordering::Relaxed) + records;
-        let bytes_taken = room.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if records_taken > room.records_max || bytes_taken > room.bytes_max {
-            return Err(Refused::Full);
+        let records_reserved = self.records.fetch_add(records, Ordering::Relaxed) + records;
+        let bytes_reserved = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if records_reserved > self.records_max || bytes_reserved > self.bytes_max {
+            return Err(SubmitError::Full);
         }
-        Ok(place)
+        Ok(reservation)
     }
 }
 
-/// A share of a topic's room, given back when dropped.
+/// A part of a topic's budget, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    room: Arc<Room>,
+pub(super) struct Reservation {
+    budget: Arc<Budget>,
     records: usize,
     bytes: usize,
 }
 
-impl Place {
+impl Reservation {
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Cuts a part off this share.
-    pub(super) fn split(&mut self, bytes: usize, records: usize) -> Self {
-        self.bytes -= bytes;
+    /// Moves a part of this reservation into one of its own.
+    pub(super) fn split(&mut self, records: usize, bytes: usize) -> Self {
         self.records -= records;
+        self.bytes -= bytes;
         Self {
-            room: Arc::clone(&self.room),
+            budget: Arc::clone(&self.budget),
             records,
             bytes,
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for Reservation {
     fn drop(&mut self) {
-        self.room.records.fetch_sub(self.records, Ordering::Relaxed);
-        self.room.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget
+            .records
+            .fetch_sub(self.records, Ordering::Relaxed);
+        self.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }

@@ -1,196 +1,172 @@
-//! The way to one worker: submissions in the order in which they came, and the worker's sleep.
+//! The bounded channel to one worker, and how the worker sleeps while the channel is empty.
 //!
-//! To wake a thread costs more than to hand it a record. Who finds the worker asleep is given an
-//! [`Alarm`], to be rung once everything else that is ready has been seen to: until then others add
-//! to what the worker will find. An alarm rings when it is dropped, so none is forgotten.
+//! Waking a thread costs more than handing it a record. A sender that finds the worker parked
+//! receives a [`WakeGuard`] and holds it while other ready tasks queue their records too, so that
+//! one wake-up serves all of them. A dropped guard wakes the worker, so no wake-up is ever lost.
 
 use std::collections::VecDeque;
-use std::mem;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Instant;
 
+use crossbeam_utils::sync::{Parker, Unparker};
 use smallvec::SmallVec;
 
 use super::submission::Submission;
 
-/// Submissions for which memory is kept when nothing waits.
+/// The submissions for which memory is kept while none waits.
 const KEPT: usize = 1024;
 
-/// Turns of the caller's thread for which alarms wait, however many submissions each brings.
+/// The most turns of its thread for which a request holds its wake guards.
 const TURNS_MAX: usize = 8;
 
-/// A lane's two ends. Its room is bounded by those who send.
-pub(super) fn lane() -> (Sender, Receiver) {
-    let state = State {
-        submitted: VecDeque::new(),
-        worker: Worker::Awake,
-        open: true,
-    };
-    let lane = Arc::new(Lane {
-        state: Mutex::new(state),
-        bell: Condvar::new(),
+/// Creates a channel for at most `capacity` submissions.
+pub(super) fn channel(capacity: usize) -> (Sender, Receiver) {
+    let (sender, receiver) = crossbeam_channel::bounded(capacity);
+    let parker = Parker::new();
+    let shared = Arc::new(Shared {
+        // Boxed, because a channel allocates all of its slots at once.
+        submissions: sender,
+        unparker: parker.unparker().clone(),
+        is_parked: AtomicBool::new(false),
+        is_closed: AtomicBool::new(false),
     });
     (
-        Sender(Arc::clone(&lane)),
+        Sender(Arc::clone(&shared)),
         Receiver {
-            lane,
+            submissions: receiver,
+            shared,
+            parker,
             taken: VecDeque::new(),
         },
     )
 }
 
-struct Lane {
-    state: Mutex<State>,
-    bell: Condvar,
+struct Shared {
+    submissions: crossbeam_channel::Sender<Box<Submission>>,
+    unparker: Unparker,
+    /// The worker is about to park or has parked, and no wake guard has been handed out since.
+    is_parked: AtomicBool,
+    /// The sender has been dropped.
+    is_closed: AtomicBool,
 }
 
-struct State {
-    submitted: VecDeque<Submission>,
-    worker: Worker,
-    /// Both ends are there.
-    open: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Worker {
-    Awake,
-    Asleep,
-    /// Asleep, and somebody holds the alarm.
-    Called,
-}
-
-impl Lane {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn close(&self) {
-        self.lock().open = false;
-        self.bell.notify_one();
-    }
-}
-
-/// The end that requests submit at. The worker ends once it is dropped and what was submitted is
-/// settled.
-pub(super) struct Sender(Arc<Lane>);
+/// The end at which requests submit. The worker ends once the sender has been dropped and all that
+/// was submitted is settled.
+pub(super) struct Sender(Arc<Shared>);
 
 impl Sender {
-    /// Adds a submission, behind all others; drops it where the worker is gone.
-    pub(super) fn send(&self, submission: Submission) -> Result<Option<Alarm>, Closed> {
-        let mut state = self.0.lock();
-        if !state.open {
-            return Err(Closed);
-        }
-        state.submitted.push_back(submission);
-        if state.worker == Worker::Asleep {
-            state.worker = Worker::Called;
-            return Ok(Some(Alarm(Arc::clone(&self.0))));
-        }
-        Ok(None)
+    /// Queues a submission without waiting. Returns a wake guard if the worker is parked.
+    ///
+    /// # Errors
+    /// [`NotSent`] if the channel is full or the worker has ended; the submission is dropped.
+    pub(super) fn send(&self, submission: Submission) -> Result<Option<WakeGuard>, NotSent> {
+        let shared = &self.0;
+        shared
+            .submissions
+            .try_send(Box::new(submission))
+            .map_err(|_| NotSent)?;
+        // Pairs with the fence in `Receiver::wait`: either this thread sees that the worker parks,
+        // or the worker sees the submission before it does.
+        fence(Ordering::SeqCst);
+        let is_parked = shared.is_parked.load(Ordering::Relaxed)
+            && shared.is_parked.swap(false, Ordering::Relaxed);
+        Ok(is_parked.then(|| WakeGuard(Arc::clone(shared))))
     }
 }
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.is_closed.store(true, Ordering::Release);
+        self.0.unparker.unpark();
     }
 }
 
-/// The worker is gone.
-pub(super) struct Closed;
+/// The error of a submission that the channel did not take.
+#[derive(Debug)]
+pub(super) struct NotSent;
 
-/// Wakes a worker when it is dropped.
-#[must_use = "dropped at once it wakes the worker for a single submission"]
-pub(super) struct Alarm(Arc<Lane>);
+/// Wakes a parked worker when it is dropped.
+#[must_use = "a guard that is dropped at once wakes the worker for a single submission"]
+pub(super) struct WakeGuard(Arc<Shared>);
 
-/// Rings the alarms once what else is ready on this thread adds nothing any more: its records join
-/// the batches.
-pub(super) async fn ring(alarms: SmallVec<[Alarm; 1]>) {
-    if alarms.is_empty() {
-        return;
-    }
-    let mut before = alarms.len();
-    for _ in 0..TURNS_MAX {
-        tokio::task::yield_now().await;
-        let submitted = alarms
-            .iter()
-            .map(|alarm| alarm.0.lock().submitted.len())
-            .sum();
-        if submitted <= before {
-            break;
+impl WakeGuard {
+    /// Holds the guards until the other tasks that are ready on this thread queue nothing more,
+    /// then wakes the workers.
+    pub(super) async fn hold(guards: SmallVec<[Self; 1]>) {
+        if guards.is_empty() {
+            return;
         }
-        before = submitted;
+        let mut before = guards.len();
+        for _ in 0..TURNS_MAX {
+            tokio::task::yield_now().await;
+            let queued = guards.iter().map(|guard| guard.0.submissions.len()).sum();
+            if queued <= before {
+                break;
+            }
+            before = queued;
+        }
     }
 }
 
-impl Drop for Alarm {
+impl Drop for WakeGuard {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        if state.worker == Worker::Called {
-            state.worker = Worker::Awake;
-            drop(state);
-            self.0.bell.notify_one();
-        }
+        self.0.unparker.unpark();
     }
 }
 
-/// The worker's end.
+/// The worker's end. When it is dropped, what is still queued is dropped with it, and so the
+/// requests learn that nothing was delivered.
 pub(super) struct Receiver {
-    lane: Arc<Lane>,
-    taken: VecDeque<Submission>,
+    submissions: crossbeam_channel::Receiver<Box<Submission>>,
+    shared: Arc<Shared>,
+    parker: Parker,
+    taken: VecDeque<Box<Submission>>,
 }
 
 impl Receiver {
-    /// The next submission, which stays where it is. Waits for one until `until`, or as long as it
-    /// takes; none: it did not come, or none will come any more.
+    /// Returns the next submission and leaves it in its place. Waits for it until `until`, or
+    /// without a limit. Returns `None` if none came in time, or once the channel is closed and
+    /// empty.
     pub(super) fn peek(&mut self, until: Option<Instant>) -> Option<&Submission> {
         if self.taken.is_empty() {
             self.take_all(until);
         }
-        self.taken.front()
+        self.taken.front().map(|submission| &**submission)
     }
 
-    /// Takes the submission that was [looked at](Self::peek).
+    /// Takes the submission that [`peek`](Self::peek) has shown.
     pub(super) fn pop(&mut self) -> Option<Submission> {
-        self.taken.pop_front()
+        self.taken.pop_front().map(|submission| *submission)
     }
 
+    /// Takes everything that is queued; waits while that is nothing.
     fn take_all(&mut self, until: Option<Instant>) {
         self.taken.shrink_to(KEPT);
-        let mut state = self.lane.lock();
-        while state.submitted.is_empty() && state.open {
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                break;
+        loop {
+            let is_closed = self.shared.is_closed.load(Ordering::Acquire);
+            self.taken.extend(self.submissions.try_iter());
+            if !self.taken.is_empty() || is_closed {
+                return;
             }
-            if state.worker == Worker::Awake {
-                state.worker = Worker::Asleep;
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return;
             }
-            state = match left {
-                None => self
-                    .lane
-                    .bell
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(left) => {
-                    self.lane
-                        .bell
-                        .wait_timeout(state, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
-                }
-            };
+            self.wait(until);
         }
-        state.worker = Worker::Awake;
-        mem::swap(&mut self.taken, &mut state.submitted);
     }
-}
 
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.lane.close();
-        // Nobody will settle them: their requests hear of that as their replies are dropped.
-        let abandoned = mem::take(&mut self.lane.lock().submitted);
-        drop(abandoned);
+    /// Parks until something is queued, the sender is dropped, or `until`. It may return early.
+    fn wait(&self, until: Option<Instant>) {
+        self.shared.is_parked.store(true, Ordering::Relaxed);
+        // Pairs with the fence in `Sender::send`.
+        fence(Ordering::SeqCst);
+        if self.submissions.is_empty() {
+            match until {
+                None => self.parker.park(),
+                Some(until) => self.parker.park_deadline(until),
+            }
+        }
+        self.shared.is_parked.store(false, Ordering::Relaxed);
     }
 }

@@ -1,18 +1,18 @@
-//! Whether a topic's deliveries succeed: what readiness asks. Written by workers and by the
-//! periodic check, never consulted to decide whether a record is taken.
+//! Whether a topic's deliveries succeed, for readiness. Workers and the periodic check write it. It
+//! never decides whether a record is taken.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use iem_sink::SinkError;
+use parking_lot::Mutex;
 
-/// A check does not outweigh a write that failed less than so long ago: a sink may take the one and
-/// not the other.
+/// How long a failed write outweighs a check that succeeds: a sink may pass its check and still take
+/// no records.
 const WRITE_COUNTS_FOR: Duration = Duration::from_secs(10);
-/// How far behind its deadline a call has to be to count as hanging.
+/// How far behind its deadline a call must be to count as hanging.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Who has called the sink.
+/// The caller of a sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// The periodic check.
@@ -31,17 +31,17 @@ struct Fault {
 #[derive(Debug)]
 struct State {
     fault: Option<Fault>,
-    /// When the call is due that each caller is in, the check first.
+    /// The deadline of the call that each caller is in, the check's first.
     due: Vec<Option<Instant>>,
 }
 
-/// One topic's state. It changes only on success and failure of real work, and logs each change
-/// once.
+/// The health of one topic. It changes only when a call of the sink succeeds or fails, and logs
+/// each change once.
 #[derive(Debug)]
 pub struct Health {
     /// The topic's own name.
     pub topic: &'static str,
-    /// Its sink's.
+    /// The name of its sink.
     pub sink: &'static str,
     state: Mutex<State>,
 }
@@ -58,9 +58,10 @@ impl Health {
         }
     }
 
-    /// Why the topic is down at `now`, if it is: its last failure, or a call that hangs.
+    /// Returns why the topic is down at `now`: its last failure, or a call that hangs. `None` means
+    /// that it is up.
     pub fn down(&self, now: Instant) -> Option<String> {
-        let state = self.lock();
+        let state = self.state.lock();
         if let Some(fault) = &state.fault {
             return Some(fault.reason.clone());
         }
@@ -73,14 +74,14 @@ impl Health {
         (overdue > GRACE).then(|| format!("a call is {} s behind its deadline", overdue.as_secs()))
     }
 
-    /// `caller` calls the sink, which has to come back by `due`.
+    /// Notes that `caller` calls the sink, and that the call must return by `due`.
     pub fn calls(&self, caller: Caller, due: Instant) {
-        self.lock().due[caller.slot()] = Some(due);
+        self.state.lock().due[caller.slot()] = Some(due);
     }
 
-    /// The call came back at `now`, with what became of it.
+    /// Notes that the call returned at `now`, with its result.
     pub fn returned<T>(&self, caller: Caller, result: &Result<T, SinkError>, now: Instant) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.due[caller.slot()] = None;
         match result {
             Ok(_) => {
@@ -108,10 +109,6 @@ impl Health {
                 });
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -144,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_stands_until_real_work_succeeds() {
+    fn a_failure_stands_until_a_write_succeeds() {
         let (health, now) = (Health::new("events", "file", 1), Instant::now());
         let worker = Caller::Worker(0);
         assert_eq!(health.down(now), None);
@@ -171,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_hangs_shows() {
+    fn a_hanging_call_makes_the_topic_down() {
         let (health, now) = (Health::new("events", "file", 1), Instant::now());
         health.calls(Caller::Worker(0), now);
         assert_eq!(health.down(now + GRACE), None);

@@ -1,73 +1,65 @@
-//! One topic's bounded queue: its room, and one lane a worker. It never waits for room and never
-//! drops what it took.
+//! One topic's bounded queue: its budget, and one channel to each of its workers. It never waits
+//! for budget and never drops a record that it took.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::lane::{Alarm, Closed, Receiver, Sender, lane};
-use super::room::{Refused, Room};
-use super::submission::{Part, Receipt, Submission};
-use super::{Records, TopicSettings};
+use super::budget::{Budget, SubmitError};
+use super::channel::{NotSent, Receiver, Sender, WakeGuard, channel};
+use super::receipt::{Part, Receipt};
+use super::records::Records;
+use super::submission::Submission;
+use crate::config::Topic;
 
+/// The queue of one topic.
 pub(super) struct Queue {
-    room: Arc<Room>,
+    budget: Arc<Budget>,
     deadline: Duration,
     senders: Vec<Sender>,
 }
 
 impl Queue {
-    /// The queue, and the receiving end for each of the topic's workers.
-    pub(super) fn new(settings: &TopicSettings) -> (Self, Vec<Receiver>) {
-        let room = Room::new(settings.queue_records, settings.queue_bytes);
-        let (senders, receivers) = (0..settings.config.workers).map(|_| lane()).unzip();
-        (
-            Self {
-                room,
-                deadline: settings.config.deadline,
-                senders,
-            },
-            receivers,
-        )
+    /// Creates a topic's queue and the receiving end for each of its workers.
+    pub(super) fn new(topic: &Topic) -> (Self, Vec<Receiver>) {
+        // No submission is without a record, so a channel is never fuller than the budget.
+        let (senders, receivers) = (0..topic.workers)
+            .map(|_| channel(topic.queue_records))
+            .unzip();
+        let queue = Self {
+            budget: Budget::new(topic.queue_records, topic.queue_bytes),
+            deadline: topic.deadline,
+            senders,
+        };
+        (queue, receivers)
     }
 
-    pub(super) fn submit(&self, records: Records, now: Instant) -> Result<Receipt, Refused> {
-        let bytes = records.iter().map(|record| record.data.len()).sum();
-        let mut place = Room::take(&self.room, records.len(), bytes)?;
+    /// Takes all of a request's records or none, without waiting.
+    pub(super) fn submit(&self, records: Records, now: Instant) -> Result<Receipt, SubmitError> {
+        let mut reservation = self.budget.reserve(records.len(), bytes(&records))?;
         let deadline = now + self.deadline;
         let mut receipt = Receipt::new(records.len(), deadline);
         if let [sender] = &self.senders[..] {
-            let (submission, reply) = Submission::new(records, place, deadline);
-            receipt.expect(
-                Part {
-                    reply,
-                    indexes: None,
-                },
-                send(sender, submission)?,
-            );
+            let (submission, reply) = Submission::new(records, reservation, deadline);
+            let indexes = None;
+            receipt.push(Part { reply, indexes }, send(sender, submission)?);
             return Ok(receipt);
         }
         for (sender, (indexes, records)) in self.senders.iter().zip(self.split(records)) {
             if records.is_empty() {
                 continue;
             }
-            let bytes = records.iter().map(|record| record.data.len()).sum();
-            let (submission, reply) =
-                Submission::new(records, place.split(bytes, indexes.len()), deadline);
-            receipt.expect(
-                Part {
-                    reply,
-                    indexes: Some(indexes),
-                },
-                send(sender, submission)?,
-            );
+            let reservation = reservation.split(records.len(), bytes(&records));
+            let (submission, reply) = Submission::new(records, reservation, deadline);
+            let indexes = Some(indexes);
+            receipt.push(Part { reply, indexes }, send(sender, submission)?);
         }
         Ok(receipt)
     }
 
-    /// The records for each worker, with their places in the request: one key always goes to the
-    /// same worker.
+    /// Splits records by worker, with their indexes in the request. One key always goes to the same
+    /// worker.
     fn split(&self, records: Records) -> Vec<(Vec<usize>, Records)> {
         let mut shares = vec![(Vec::new(), SmallVec::new()); self.senders.len()];
         for (index, record) in records.into_iter().enumerate() {
@@ -79,21 +71,25 @@ impl Queue {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.room.is_full()
+        self.budget.is_full()
     }
 
     pub(super) fn records_max(&self) -> usize {
-        self.room.records_max()
+        self.budget.records_max()
     }
 
-    pub(super) fn room(&self) -> Arc<Room> {
-        Arc::clone(&self.room)
+    pub(super) fn budget(&self) -> Arc<Budget> {
+        Arc::clone(&self.budget)
     }
 }
 
-/// Hands a submission to its worker. A worker lives as long as the queue; should it be gone all the
-/// same, the submission's reply is dropped with it and the request is told that nothing was
-/// delivered.
-fn send(sender: &Sender, submission: Submission) -> Result<Option<Alarm>, Refused> {
-    sender.send(submission).map_err(|Closed| Refused::Full)
+/// Sends a worker its share of a request. The budget keeps every channel below its capacity, and a
+/// worker lives as long as the queue. If one is gone all the same, the reply is dropped with the
+/// submission, and the request learns that nothing was delivered.
+fn send(sender: &Sender, submission: Submission) -> Result<Option<WakeGuard>, SubmitError> {
+    sender.send(submission).map_err(|NotSent| SubmitError::Full)
+}
+
+fn bytes(records: &Records) -> usize {
+    records.iter().map(|record| record.data.len()).sum()
 }

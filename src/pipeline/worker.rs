@@ -1,31 +1,35 @@
-//! One plain thread for one topic's writer: takes what has arrived, writes it, settles it, tries
-//! again what the sink left open until its deadline. While one write runs the next batch gathers,
+//! The thread of one writer: it takes what has arrived, writes it as a batch, settles it, and tries
+//! again what the sink left open until the deadline. While one write runs the next batch gathers,
 //! so batches grow with the load.
 //!
-//! What is tried again stays at the head of the batch, ahead of later records of its key, and new
-//! arrivals join behind it, so that one record's trouble does not hold up its neighbours.
+//! Records that are tried again stay at the head of the batch, ahead of later records of their key.
+//! New arrivals join behind them, so that one record's trouble does not hold up its neighbours.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use iem_sink::{Outcome, SinkError, SinkErrorKind, Writer};
+use iem_sink::{Outcome, SinkError, SinkErrorKind, TopicConfig, Writer};
 
+use super::backend::{Backend, Observer};
 use super::batch::Batch;
-use super::lane::Receiver;
-use super::{Backend, Caller, Health, Observer, TopicSettings};
+use super::channel::Receiver;
+use super::health::{Caller, Health};
+use crate::config::Topic;
 
-/// The wait before the first retry; it doubles up to [`BACKOFF_MAX`], each time jittered to between
-/// half and all.
+/// The wait before the first retry. It doubles up to [`BACKOFF_MAX`]; each wait is jittered to
+/// between half and all of it.
 const BACKOFF_MIN: Duration = Duration::from_millis(10);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
+/// A topic's worker, and what it needs on its thread.
 pub(super) struct Worker {
     index: usize,
-    settings: TopicSettings,
+    linger: Duration,
+    topic: TopicConfig,
     receiver: Receiver,
-    /// None after a panic, until it could be opened anew.
+    /// `None` after a panic, until it is opened anew.
     writer: Option<Box<dyn Writer>>,
     backend: Arc<Backend>,
     health: Arc<Health>,
@@ -35,36 +39,39 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(
+    /// Opens the topic's writer at the sink.
+    pub(super) fn open(
         index: usize,
-        settings: &TopicSettings,
+        topic: &Topic,
         receiver: Receiver,
-        writer: Box<dyn Writer>,
         backend: &Arc<Backend>,
         health: &Arc<Health>,
         observer: &Arc<dyn Observer>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, SinkError> {
+        let linger = topic.linger;
+        let topic = topic.for_sink();
+        Ok(Self {
             index,
-            batch: Batch::new(settings.config.batch_records, settings.config.batch_bytes),
-            settings: settings.clone(),
+            linger,
             receiver,
-            writer: Some(writer),
+            writer: Some(backend.sink.writer(&topic)?),
             backend: Arc::clone(backend),
             health: Arc::clone(health),
             observer: Arc::clone(observer),
+            batch: Batch::new(topic.batch_records, topic.batch_bytes),
             outcomes: Vec::new(),
-        }
+            topic,
+        })
     }
 
     pub(super) fn spawn(self) -> std::io::Result<JoinHandle<()>> {
-        let name = format!("{}-{}", self.settings.topic, self.index);
+        let name = format!("{}-{}", self.health.topic, self.index);
         std::thread::Builder::new()
             .name(name)
             .spawn(move || self.run())
     }
 
-    /// Until the queue is closed and what it held is settled.
+    /// Works until the channel is closed and all that it held is settled.
     fn run(mut self) {
         let mut backoff = BACKOFF_MIN;
         while self.fill() {
@@ -83,22 +90,22 @@ impl Worker {
         }
     }
 
-    /// Tops the batch up with what has arrived; waits only while it is empty. False when nothing
-    /// will come any more.
+    /// Fills the batch with what has arrived; waits only while the batch is empty. Returns `false`
+    /// once the channel is closed and everything is settled.
     fn fill(&mut self) -> bool {
         let mut until = Instant::now();
         if self.batch.is_empty() {
             if self.receiver.peek(None).is_none() {
                 return false;
             }
-            until = Instant::now() + self.settings.linger;
+            until = Instant::now() + self.linger;
         }
         self.gather(until);
         self.batch.expire(Instant::now());
         true
     }
 
-    /// Adds what arrives until `until`, and what has already arrived, as far as it fits.
+    /// Adds what has already arrived, and what arrives until `until`, as far as it fits.
     fn gather(&mut self, until: Instant) {
         while !self.batch.is_full()
             && let Some(next) = self.receiver.peek(Some(until))
@@ -109,7 +116,7 @@ impl Worker {
         }
     }
 
-    /// One write of the whole batch, settled by the outcomes that the sink marked.
+    /// Writes the whole batch once and settles it by the outcomes that the sink marked.
     fn write(&mut self) -> Result<(), SinkError> {
         let Some(deadline) = self.batch.deadline() else {
             return Ok(());
@@ -128,16 +135,15 @@ impl Worker {
         result
     }
 
-    /// A panic in a sink is a failed write: nothing of it counts as delivered, and the writer is
-    /// opened anew.
+    /// Writes the batch. A panic in the sink is a failed write: none of its records counts as
+    /// delivered, and the writer is opened anew.
     fn write_caught(&mut self, deadline: Instant) -> Result<(), SinkError> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            none => none.insert(self.backend.sink.writer(&self.settings.config)?),
+            none => none.insert(self.backend.sink.writer(&self.topic)?),
         };
-        let (records, outcomes) = (self.batch.records(), &mut self.outcomes[..]);
         catch_unwind(AssertUnwindSafe(|| {
-            writer.write(records, outcomes, deadline)
+            writer.write(self.batch.records(), &mut self.outcomes, deadline)
         }))
         .unwrap_or_else(|_| {
             self.outcomes.fill(Outcome::Retryable);
@@ -146,6 +152,7 @@ impl Worker {
         })
     }
 
+    /// Reports how records have ended since the last report.
     fn report(&mut self) {
         let tally = self.batch.take_tally();
         self.observer

@@ -1,0 +1,22 @@
+//! A sink, and the observer of what its topics' workers do.
+
+use std::time::Duration;
+
+use iem_sink::Sink;
+
+/// A sink shared by the topics that use it.
+pub struct Backend {
+    /// The sink's name in the configuration: `file`, `kafka`, …
+    pub name: &'static str,
+    /// The sink itself.
+    pub sink: Box<dyn Sink>,
+}
+
+/// The receiver of a worker's reports. Worker threads call it once a batch.
+pub trait Observer: Send + Sync {
+    /// Reports a write of `records` records that took `elapsed`, whether it succeeded or not.
+    fn wrote(&self, records: usize, elapsed: Duration);
+
+    /// Reports how many records were delivered, rejected by the sink, or given up.
+    fn settled(&self, delivered: usize, rejected: usize, undelivered: usize);
+}
