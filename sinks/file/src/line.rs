@@ -1,9 +1,9 @@
-//! A record as one line: the JSON format of `CloudEvents` 1.0, structured mode, with the record's
-//! bytes as `data`.
+//! The formatting of a record as one line: the JSON format of `CloudEvents` 1.0, structured mode,
+//! with the record's bytes as `data`.
 //!
-//! Never parses the data: it is valid JSON by contract, and only line breaks (with the indentation
-//! behind them) are taken out of it. A raw line break cannot stand inside a JSON string (RFC 8259,
-//! section 7), so what goes is white space between tokens.
+//! Never parses the data. It is valid JSON by contract, and only line breaks, with the indentation
+//! behind them, are removed from it. A JSON string cannot contain a raw line break (RFC 8259,
+//! section 7), so only white space between tokens is removed.
 //!
 //! Source: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>.
 
@@ -13,43 +13,36 @@ use std::time::SystemTime;
 use iem_sink::{Context, DATA_CONTENT_TYPE, Record};
 use uuid::Uuid;
 
-/// Lines, one behind another. What records have in common with the one before is not made anew.
+/// A buffer of lines. The text that a record shares with the previous one is not formatted again.
 #[derive(Default)]
 pub(crate) struct Lines {
     bytes: Vec<u8>,
     envelope: Envelope,
-    /// The last record's time, and how it is written.
+    /// The last record's time, and its text.
     time: Option<(SystemTime, String)>,
 }
 
 impl Lines {
-    /// Appends the record's line, its `\n` included.
+    /// Appends the record's line, including its `\n`.
     pub(crate) fn append(&mut self, record: &Record) {
         let Self {
             bytes,
             envelope,
             time,
         } = self;
-        if !envelope.is_of(record) {
-            envelope.take_from(record);
+        if !envelope.fits(record) {
+            envelope.update(record);
         }
+        let received = record.context.time;
         let time = match time {
-            Some((last, text)) if *last == record.context.time => text,
-            other => {
-                &mut other
-                    .insert((record.context.time, record.context.time_text()))
-                    .1
-            }
+            Some((last, text)) if *last == received => text,
+            other => &mut other.insert((received, record.context.time_text())).1,
         };
+        let mut id = Uuid::encode_buffer();
+        let id = record.id.hyphenated().encode_lower(&mut id);
         let [before_id, before_time, before_subject, before_data] = &envelope.parts;
         bytes.extend_from_slice(before_id);
-        append_plain(
-            bytes,
-            record
-                .id
-                .hyphenated()
-                .encode_lower(&mut Uuid::encode_buffer()),
-        );
+        append_plain(bytes, id);
         bytes.extend_from_slice(before_time);
         append_plain(bytes, time);
         bytes.extend_from_slice(before_subject);
@@ -63,16 +56,18 @@ impl Lines {
         &self.bytes
     }
 
-    /// Forgets all lines, and gives back what the buffer holds beyond `keep` bytes.
-    pub(crate) fn clear(&mut self, keep: usize) {
+    /// Removes all lines, and frees the buffer's capacity beyond `kept_bytes`.
+    pub(crate) fn clear(&mut self, kept_bytes: usize) {
         self.bytes.clear();
-        self.bytes.shrink_to(keep);
+        self.bytes.shrink_to(kept_bytes);
     }
 
     #[cfg(test)]
-    pub(crate) fn of<'r>(records: impl IntoIterator<Item = &'r Record>) -> Self {
+    pub(crate) fn from_records<'r>(records: impl IntoIterator<Item = &'r Record>) -> Self {
         let mut lines = Self::default();
-        records.into_iter().for_each(|record| lines.append(record));
+        for record in records {
+            lines.append(record);
+        }
         lines
     }
 
@@ -82,16 +77,16 @@ impl Lines {
     }
 }
 
-/// A line's text around the three attributes that are each record's or request's own, and before
-/// its data.
+/// The text of a line around its data and around the three attributes that differ from record to
+/// record or from request to request.
 #[derive(Default)]
 struct Envelope {
     parts: [Vec<u8>; 4],
-    of: Option<Common>,
+    common: Option<Common>,
 }
 
-/// What one user's records of one kind and customer have in common. Held, so that nothing else
-/// comes to stand at the same address.
+/// The attributes that one user's records of one kind and customer share. They are compared by
+/// address, and kept alive here so that no other string can get the same address.
 struct Common {
     source: Arc<str>,
     kind: &'static str,
@@ -100,7 +95,8 @@ struct Common {
 }
 
 impl Envelope {
-    fn is_of(&self, record: &Record) -> bool {
+    /// Returns whether the record's line has the same text around its own attributes and data.
+    fn fits(&self, record: &Record) -> bool {
         let Context {
             source,
             kind,
@@ -110,51 +106,48 @@ impl Envelope {
             traceparent,
             time: _,
         } = &*record.context;
-        let seldom = [integration, actionable_state, traceparent];
-        self.of.as_ref().is_some_and(|common| {
-            Arc::ptr_eq(&common.source, source)
-                && common.kind == *kind
-                && Arc::ptr_eq(&common.user, user)
-                && Arc::ptr_eq(&common.customer, &record.customer)
-        }) && seldom.iter().all(|attribute| attribute.is_none())
+        let has_optional =
+            integration.is_some() || actionable_state.is_some() || traceparent.is_some();
+        !has_optional
+            && self.common.as_ref().is_some_and(|common| {
+                Arc::ptr_eq(&common.source, source)
+                    && common.kind == *kind
+                    && Arc::ptr_eq(&common.user, user)
+                    && Arc::ptr_eq(&common.customer, &record.customer)
+            })
     }
 
-    fn take_from(&mut self, record: &Record) {
+    /// Takes the text from the record. Only a record without optional attributes can share it.
+    fn update(&mut self, record: &Record) {
         self.parts.iter_mut().for_each(Vec::clear);
-        let (mut part, mut before, mut seldom) = (0, b'{', false);
+        let mut part = 0;
+        let mut separator = b'{';
+        let mut has_optional = false;
         let mut append = |name: &str, value: &str| {
             let text = &mut self.parts[part];
-            text.extend_from_slice(&[before, b'"']);
+            text.extend_from_slice(&[separator, b'"']);
             text.extend_from_slice(name.as_bytes());
             text.extend_from_slice(b"\":");
             match name {
                 "id" | "time" | "subject" => part += 1,
                 _ => append_string(text, value),
             }
-            seldom |= matches!(name, "integrationid" | "actionablestate" | "traceparent");
-            before = b',';
+            has_optional |= matches!(name, "integrationid" | "actionablestate" | "traceparent");
+            separator = b',';
         };
         record.for_each_attribute(&mut append);
         append("datacontenttype", DATA_CONTENT_TYPE);
         self.parts[3].extend_from_slice(b",\"data\":");
-        let Context {
-            source, kind, user, ..
-        } = &*record.context;
-        let (source, user, customer) = (
-            Arc::clone(source),
-            Arc::clone(user),
-            Arc::clone(&record.customer),
-        );
-        self.of = (!seldom).then_some(Common {
-            source,
-            kind,
-            user,
-            customer,
+        self.common = (!has_optional).then(|| Common {
+            source: record.context.source.clone(),
+            kind: record.context.kind,
+            user: record.context.user.clone(),
+            customer: record.customer.clone(),
         });
     }
 }
 
-/// Appends a string that needs no escape.
+/// Appends a string that needs no escapes.
 fn append_plain(buffer: &mut Vec<u8>, value: &str) {
     buffer.push(b'"');
     buffer.extend_from_slice(value.as_bytes());
@@ -162,13 +155,19 @@ fn append_plain(buffer: &mut Vec<u8>, value: &str) {
 }
 
 fn append_string(buffer: &mut Vec<u8>, value: &str) {
-    // All bytes, without a way out: so that several are looked at together.
-    let escapes = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
-    if value.bytes().fold(false, |any, byte| any | escapes(byte)) {
+    // Looks at all bytes, without an early exit, so that the compiler can vectorize the loop.
+    let needs_escapes = value
+        .bytes()
+        .fold(false, |any, byte| any | needs_escape(byte));
+    if needs_escapes {
         return serde_json::to_writer(buffer, value)
-            .expect("a Vec takes every write, and a str is always JSON");
+            .expect("a Vec accepts every write, and every str can be JSON");
     }
     append_plain(buffer, value);
+}
+
+fn needs_escape(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
 }
 
 /// Appends the data without its line breaks and the spaces and tabs behind them.
@@ -193,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_a_structured_cloud_event() {
+    fn a_line_is_a_cloud_event_in_structured_mode() {
         let mut record = testing::record("1001/a\"b", r#"{"b":1.0,"a":"\u00e9"}"#);
         record.id =
             std::str::FromStr::from_str("0199c0de-0000-7000-8000-000000000001").expect("a UUID");
@@ -203,10 +202,11 @@ mod tests {
             ..Context::clone(&record.context)
         });
         assert_eq!(
-            str::from_utf8(Lines::of([&record]).bytes()).expect("UTF-8"),
+            str::from_utf8(Lines::from_records([&record]).bytes()).expect("UTF-8"),
             concat!(
-                r#"{"specversion":"1.0","id":"0199c0de-0000-7000-8000-000000000001","source":"iem-gateway","#,
-                r#""type":"iem.event","time":"2026-11-22T18:28:40.123Z","subject":"1001/a\"b","#,
+                r#"{"specversion":"1.0","id":"0199c0de-0000-7000-8000-000000000001","#,
+                r#""source":"iem-gateway","type":"iem.event","#,
+                r#""time":"2026-11-22T18:28:40.123Z","subject":"1001/a\"b","#,
                 r#""customerid":"1001","user":"api@example.com","integrationid":"snow","#,
                 r#""datacontenttype":"application/json","data":{"b":1.0,"a":"\u00e9"}}"#,
                 "\n"
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn strings_are_what_serde_json_makes_of_them() {
+    fn strings_are_escaped_as_serde_json_escapes_them() {
         let all: String = (0..=0x100).filter_map(char::from_u32).collect();
         for value in all
             .split_inclusive(|_| true)
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn each_record_has_its_own_request_and_customer() {
+    fn each_line_has_the_attributes_of_its_own_record() {
         let first = testing::record("1001/a", "{}");
         let second = Record {
             key: "1001/b".into(),
@@ -253,18 +253,20 @@ mod tests {
             time: context.time + Duration::from_secs(1),
             ..Context::clone(&first.context)
         };
-        let of = |context: &Context| Record {
-            context: Arc::new(context.clone()),
+        let with_context = |context: Context| Record {
+            context: Arc::new(context),
             ..first.clone()
         };
-        let (context, traced, later) = (of(&context), of(&traced), of(&later));
+        let context = with_context(context);
+        let traced = with_context(traced);
+        let later = with_context(later);
         let records = [
             &first, &second, &other, &context, &traced, &context, &first, &later, &first, &traced,
         ];
-        let together = Lines::of(records);
+        let together = Lines::from_records(records);
         let alone: Vec<u8> = records
             .into_iter()
-            .flat_map(|record| Lines::of([record]).bytes().to_vec())
+            .flat_map(|record| Lines::from_records([record]).bytes().to_vec())
             .collect();
         assert_eq!(
             String::from_utf8_lossy(together.bytes()),
@@ -278,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn only_line_breaks_and_indentation_are_dropped() {
+    fn only_line_breaks_and_indentation_are_removed() {
         let cases = [
             ("{ \"a\" : 1 }", "{ \"a\" : 1 }"),
             (

@@ -1,23 +1,26 @@
-//! The names of a topic's files, which rise for ever: `20261122T182840.123Z-0000000001.ndjson`.
+//! The names of a topic's files, such as `20261122T182840.123Z-0000000001.ndjson`. They never
+//! decrease.
 //!
 //! The time is that of the file's first record, in UTC (ISO 8601 basic format, so that it sorts as
-//! text), but never earlier than that of the file before; the sequence number rises by one a file.
+//! text), but never earlier than that of the previous file. The sequence number increases by one
+//! for each file.
 
 use std::time::{Duration, SystemTime};
 
-/// How a file of lines ends.
+/// The ending of a file of lines.
 pub(crate) const LINES: &str = ".ndjson";
-/// How a compressed file ends.
+/// The ending of a compressed file, called an archive.
 pub(crate) const ARCHIVE: &str = ".ndjson.zst";
-/// How a file ends that is being compressed. No reader's pattern takes it.
+/// The ending of an unfinished file. No reader's pattern matches it.
 pub(crate) const TEMPORARY: &str = ".ndjson.zst.tmp";
 
-const TIME_DIGITS: &str = "00000000T000000.000Z";
+/// A zero stands for any digit.
+const TIME_FORMAT: &str = "00000000T000000.000Z";
 const SEQUENCE_DIGITS: usize = 10;
-/// The last second that the format has digits for: the end of the year 9999.
+/// The last second that the format can express: the end of the year 9999.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// What a file's name says of it.
+/// The form of a file, which its ending tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     Lines,
@@ -25,7 +28,8 @@ pub(crate) enum Form {
     Temporary,
 }
 
-/// Splits a file's name into its stem and its form; `None` for a file that is not the sink's.
+/// Splits a file's name into its stem and its form. Returns `None` for a file that is not the
+/// sink's own.
 pub(crate) fn parse(name: &str) -> Option<(&str, Form)> {
     let forms = [
         (LINES, Form::Lines),
@@ -38,12 +42,12 @@ pub(crate) fn parse(name: &str) -> Option<(&str, Form)> {
     })
 }
 
-/// Whether this is the stem of a name of the sink's.
+/// Returns whether this is the stem of one of the sink's own names.
 pub(crate) fn is_stem(text: &str) -> bool {
     split(text).is_some()
 }
 
-/// The last name that was given, and so the lower bound of the next one.
+/// The last name in use, which is the lower bound of the next one.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Names {
     time: String,
@@ -51,8 +55,8 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// Takes note of a stem that is in use.
-    pub(crate) fn saw(&mut self, stem: &str) {
+    /// Raises the lower bound to a stem that is in use.
+    pub(crate) fn observe(&mut self, stem: &str) {
         if let Some((time, sequence)) = split(stem) {
             self.sequence = self.sequence.max(sequence);
             if *time > *self.time {
@@ -61,9 +65,9 @@ impl Names {
         }
     }
 
-    /// The stem of the file whose first record was received at `first`.
+    /// Returns the stem of a new file whose first record was received at `first`.
     pub(crate) fn next(&mut self, first: SystemTime) -> String {
-        let time = digits(first);
+        let time = format_time(first);
         if time > self.time {
             self.time = time;
         }
@@ -72,28 +76,30 @@ impl Names {
     }
 }
 
-/// The parts of a well-formed stem.
+/// Splits a stem into time and sequence number. Returns `None` if it is not well-formed.
 fn split(stem: &str) -> Option<(&str, u64)> {
     let (time, sequence) = stem.split_once('-')?;
-    let digit = |byte: u8, like: u8| {
-        if like == b'0' {
-            byte.is_ascii_digit()
-        } else {
-            byte == like
-        }
-    };
-    let is_time = time.len() == TIME_DIGITS.len()
-        && time
-            .bytes()
-            .zip(TIME_DIGITS.bytes())
-            .all(|(a, b)| digit(a, b));
     let is_sequence =
         sequence.len() == SEQUENCE_DIGITS && sequence.bytes().all(|byte| byte.is_ascii_digit());
-    (is_time && is_sequence).then(|| Some((time, sequence.parse().ok()?)))?
+    if !is_time(time) || !is_sequence {
+        return None;
+    }
+    Some((time, sequence.parse().ok()?))
 }
 
-/// Times that the format cannot express become the nearest one that it can.
-fn digits(time: SystemTime) -> String {
+fn is_time(text: &str) -> bool {
+    text.len() == TIME_FORMAT.len()
+        && text
+            .bytes()
+            .zip(TIME_FORMAT.bytes())
+            .all(|(byte, format)| match format {
+                b'0' => byte.is_ascii_digit(),
+                other => byte == other,
+            })
+}
+
+/// Formats a time. A time outside the format's range becomes the nearest one inside.
+fn format_time(time: SystemTime) -> String {
     let since_epoch = time
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
@@ -111,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_tells_time_and_sequence() {
+    fn a_name_contains_time_and_sequence_number() {
         let mut names = Names::default();
         assert_eq!(
             names.next(at(1_795_372_120_123)),
@@ -120,10 +126,10 @@ mod tests {
     }
 
     #[test]
-    fn names_rise_even_if_the_clock_steps_back() {
+    fn names_increase_even_if_the_clock_is_set_back() {
         let mut names = Names::default();
-        names.saw("20261122T182840.123Z-0000000041");
-        names.saw("20251122T182840.123Z-0000000007");
+        names.observe("20261122T182840.123Z-0000000041");
+        names.observe("20251122T182840.123Z-0000000007");
         assert_eq!(names.next(at(0)), "20261122T182840.123Z-0000000042");
         assert_eq!(
             names.next(SystemTime::UNIX_EPOCH - Duration::from_secs(1)),

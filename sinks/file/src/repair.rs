@@ -41,7 +41,7 @@ pub(crate) fn repair(root: &Root, folder: &Path) -> Result<Found, SinkError> {
     let mut archives = HashSet::new();
     let mut lines = Vec::new();
     for (stem, form) in list(folder).map_err(|error| failed("read the folder", folder, &error))? {
-        found.names.saw(&stem);
+        found.names.observe(&stem);
         match form {
             Form::Lines => lines.push(stem),
             Form::Archive => drop(archives.insert(stem)),
@@ -51,7 +51,7 @@ pub(crate) fn repair(root: &Root, folder: &Path) -> Result<Found, SinkError> {
     lines.sort();
     let closed = mark::read(folder);
     if let Some(stem) = &closed {
-        found.names.saw(stem);
+        found.names.observe(stem);
     }
     let was_open =
         |stem: &String| root.config.sync && closed.as_ref().is_none_or(|closed| stem > closed);

@@ -1,5 +1,4 @@
-//! Reads a topic's files back, as the sink's readers do. For tests: a fault of the file system
-//! panics.
+//! A reader of a topic's files, for tests. Panics if the file system fails.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -8,16 +7,18 @@ use std::path::{Path, PathBuf};
 
 use crate::name::{self, Form};
 
-/// All lines of `topic` in the sink's folder `path`, oldest first: all `*.ndjson` and
-/// `*.ndjson.zst` in name order, of one stem the `.ndjson`. A topic without a folder has none.
+/// Returns all lines of `topic` in the data directory `path`, oldest first: those of all `*.ndjson`
+/// and `*.ndjson.zst` files in name order. If two files have the same stem, the `.ndjson` counts. A
+/// topic without a folder has no lines.
 ///
-/// A last line that has no end is given like the others, so that a test sees that it is torn.
+/// A last line without a line break is returned like the others, so that a test can see that it is
+/// torn.
 pub fn read_topic(path: &Path, topic: &str) -> Vec<String> {
     let folder = path.join(topic);
     loop {
         match read_folder(&folder) {
             Ok(lines) => return lines,
-            // Compressed since it was listed, and so to be found under its other name.
+            // A file was compressed after the listing, so its name has changed.
             Err(error) if error.kind() == ErrorKind::NotFound && folder.is_dir() => {}
             Err(error) if error.kind() == ErrorKind::NotFound => return Vec::new(),
             Err(error) => panic!("cannot read {}: {error}", folder.display()),

@@ -344,7 +344,7 @@ impl World {
 }
 
 fn lines(batch: &[Record]) -> Vec<u8> {
-    Lines::of(batch).bytes().to_vec()
+    Lines::from_records(batch).bytes().to_vec()
 }
 
 impl Tear {

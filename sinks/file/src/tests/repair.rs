@@ -76,7 +76,7 @@ fn append_and_crash(sink: &FileSink, records: &[Record]) -> std::path::PathBuf {
     let mut chain = Chain::new(sink.topic(TOPIC).unwrap());
     chain
         .append(
-            Lines::of(records).bytes(),
+            Lines::from_records(records).bytes(),
             records[0].context.time,
             Instant::now(),
         )
