@@ -1,4 +1,4 @@
-//! Batches of records of about 600 bytes, written to files, with and without sync.
+//! A benchmark that writes batches of records of about 600 bytes to files, with and without sync.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
-//! The few operations on files that the delivery of a record rests on, and the one place where
-//! tests make them fail.
+//! The file operations that the delivery of a record depends on. Tests make them fail here, and
+//! nowhere else.
+
+mod error;
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -7,9 +9,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use iem_sink::{SinkError, SinkErrorKind};
+pub(crate) use error::DiskError;
 
-/// The file system. In tests, one whose operations fail on demand.
+/// The file system. In tests, its operations fail on demand.
 #[derive(Default)]
 pub(crate) struct Disk {
     written_bytes: AtomicU64,
@@ -32,15 +34,16 @@ pub(crate) enum Operation {
 }
 
 impl Disk {
-    /// Makes a file that must not exist yet.
+    /// Creates a file, which must not exist yet.
     pub(crate) fn create(&self, path: &Path) -> io::Result<File> {
         self.attempt(Operation::Create)?;
         File::options().write(true).create_new(true).open(path)
     }
 
+    /// Writes all bytes at the file's position.
     pub(crate) fn write_all(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
         if let Err(error) = self.attempt(Operation::Write) {
-            // What a full disk does: it takes the part that it has room for.
+            // A full disk also takes as much as still fits.
             file.write_all(&bytes[..bytes.len() / 2])?;
             return Err(error);
         }
@@ -50,7 +53,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Brings a file's data and length to the disk.
+    /// Syncs a file's data and length to the disk.
     pub(crate) fn sync_data(&self, file: &File) -> io::Result<()> {
         self.attempt(Operation::Sync)?;
         let began = Instant::now();
@@ -72,7 +75,7 @@ impl Disk {
         ]
     }
 
-    /// Brings the names in a folder to the disk. An empty path is the working folder.
+    /// Syncs the names in a folder to the disk. An empty path is the working directory.
     pub(crate) fn sync_folder(&self, path: &Path) -> io::Result<()> {
         self.attempt(Operation::SyncFolder)?;
         let path = if path.as_os_str().is_empty() {
@@ -83,18 +86,39 @@ impl Disk {
         File::open(path)?.sync_all()
     }
 
+    /// Truncates or extends a file.
     pub(crate) fn set_len(&self, file: &File, length: u64) -> io::Result<()> {
         self.attempt(Operation::SetLen)?;
         file.set_len(length)
     }
 
-    /// Renames a file over another one of its folder.
+    /// Renames a file, and replaces another one of the same folder that has the new name.
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.attempt(Operation::Rename)?;
         fs::rename(from, to)
     }
 
-    /// Removes a file. One that is not there is fine.
+    /// Creates a folder and its parents. With `sync`, each is on the disk before anything is
+    /// created in it.
+    pub(crate) fn create_folders(&self, path: &Path, sync: bool) -> io::Result<()> {
+        if path.as_os_str().is_empty() || path.is_dir() {
+            return Ok(());
+        }
+        if path.exists() {
+            return Err(ErrorKind::NotADirectory.into());
+        }
+        let parent = path.parent().unwrap_or(Path::new(""));
+        self.create_folders(parent, sync)?;
+        fs::create_dir(path)?;
+        if sync {
+            // Else the next attempt would find the folder and take it for one that is on the disk.
+            self.sync_folder(parent)
+                .inspect_err(|_| drop(fs::remove_dir(path)))?;
+        }
+        Ok(())
+    }
+
+    /// Removes a file. A missing file is no error.
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
         self.attempt(Operation::Remove)?;
         match fs::remove_file(path) {
@@ -115,53 +139,35 @@ impl Disk {
     }
 }
 
-/// The error of a call that could not `do_what` at `path`. Whatever may pass by itself is
-/// transient: a full disk, an I/O error, a remote file system that is away.
-pub(crate) fn failed(do_what: &str, path: &Path, error: &io::Error) -> SinkError {
-    let kind = match error.kind() {
-        ErrorKind::PermissionDenied
-        | ErrorKind::ReadOnlyFilesystem
-        | ErrorKind::NotADirectory
-        | ErrorKind::IsADirectory
-        | ErrorKind::InvalidFilename => SinkErrorKind::Permanent,
-        _ => SinkErrorKind::Transient,
-    };
-    SinkError {
-        kind,
-        message: format!("cannot {do_what} {}: {error}", path.display()),
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod faults {
-    //! Failures on demand.
-
-    #![allow(clippy::unwrap_used)]
+    //! File operations that fail on demand.
 
     use std::io::{self, ErrorKind};
-    use std::sync::Mutex;
+
+    use parking_lot::Mutex;
 
     use super::Operation;
 
-    /// Which operations fail next.
+    /// The operations that fail next, each with the number of times.
     #[derive(Default)]
     pub(crate) struct Faults {
         coming: Mutex<Vec<(Operation, usize)>>,
     }
 
     impl Faults {
-        /// The next `times` attempts of `operation` fail.
+        /// Makes the next `times` attempts of `operation` fail.
         pub(crate) fn fail(&self, operation: Operation, times: usize) {
-            self.coming.lock().unwrap().push((operation, times));
+            self.coming.lock().push((operation, times));
         }
 
-        /// Nothing fails any more.
+        /// Makes all operations succeed again.
         pub(crate) fn heal(&self) {
-            self.coming.lock().unwrap().clear();
+            self.coming.lock().clear();
         }
 
         pub(super) fn meet(&self, operation: Operation) -> io::Result<()> {
-            let mut coming = self.coming.lock().unwrap();
+            let mut coming = self.coming.lock();
             match coming
                 .iter_mut()
                 .find(|(fault, times)| *fault == operation && *times > 0)

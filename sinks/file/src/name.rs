@@ -14,7 +14,7 @@ pub(crate) const ARCHIVE: &str = ".ndjson.zst";
 /// The ending of an unfinished file. No reader's pattern matches it.
 pub(crate) const TEMPORARY: &str = ".ndjson.zst.tmp";
 
-/// A zero stands for any digit.
+/// The format of the time. A zero stands for any digit.
 const TIME_FORMAT: &str = "00000000T000000.000Z";
 const SEQUENCE_DIGITS: usize = 10;
 /// The last second that the format can express: the end of the year 9999.

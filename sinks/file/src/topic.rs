@@ -1,132 +1,134 @@
-//! A topic's folder: gives its writers the names of their files, and takes their closed files.
+//! The folder of one topic. Names the files of its writers, and hands closed files on for
+//! compression.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use iem_sink::SinkError;
+use parking_lot::Mutex;
 
-use crate::Compression;
-use crate::disk::failed;
-use crate::keeper::Note;
-use crate::mark;
+use crate::checkpoint;
+use crate::config::Compression;
+use crate::data_directory::DataDirectory;
+use crate::disk::DiskError;
 use crate::name::{LINES, Names};
-use crate::repair::repair;
-use crate::root::{Root, create_folder};
-use crate::segment::Segment;
+use crate::open_file::OpenFile;
+use crate::recovery;
+use crate::task::Task;
 
+/// The folder of one topic.
 pub(crate) struct Topic {
-    pub(crate) root: Arc<Root>,
+    pub(crate) directory: Arc<DataDirectory>,
     folder: PathBuf,
     stems: Mutex<Stems>,
-    keeper: Sender<Note>,
+    maintenance: Sender<Task>,
 }
 
-/// The names that are given, and which of them are those of files that are still written to.
+/// The names in use, and the stems of the files that are open.
 struct Stems {
     names: Names,
     open: BTreeSet<String>,
 }
 
 impl Topic {
-    /// Makes the folder where it is missing, repairs what is in it, and hands closed files on for
+    /// Creates the folder if it is missing, recovers the files in it, and hands closed ones on for
     /// compression.
     pub(crate) fn open(
-        root: Arc<Root>,
+        directory: Arc<DataDirectory>,
         name: &str,
-        keeper: Sender<Note>,
+        maintenance: Sender<Task>,
     ) -> Result<Self, SinkError> {
-        if !is_file_name(name) {
+        if !is_folder_name(name) {
             return Err(SinkError::permanent(format!(
-                "topic name {name:?} is no folder name: letters, digits, '.', '_' and '-', not beginning with '.'"
+                "topic name {name:?} cannot be a folder name: it may contain letters, digits, \
+                 '.', '_' and '-', and may not begin with '.'"
             )));
         }
-        let folder = root.config.path.join(name);
-        create_folder(&root.disk, &folder, root.config.sync)
-            .map_err(|error| failed("make the folder", &folder, &error))?;
-        if root.config.sync {
-            // A folder of an earlier run may have been made without, or just before the end of the
-            // machine.
-            let parent = &root.config.path;
-            root.disk
-                .sync_folder(parent)
-                .map_err(|error| failed("sync", parent, &error))?;
+        let path = &directory.config.path;
+        let disk = &directory.disk;
+        let sync = directory.config.sync;
+        let folder = path.join(name);
+        disk.create_folders(&folder, sync)
+            .map_err(|error| DiskError::new("create the folder", &folder, error))?;
+        if sync {
+            // An earlier run may have created the folder without sync, or just before a crash of
+            // the machine.
+            disk.sync_folder(path)
+                .map_err(|error| DiskError::new("sync", path, error))?;
         }
-        let found = repair(&root, &folder)?;
-        let stems = Stems {
-            names: found.names,
-            open: BTreeSet::new(),
-        };
+        let recovered = recovery::recover(disk, &folder, sync)?;
         let topic = Self {
-            root,
+            directory,
             folder,
-            stems: Mutex::new(stems),
-            keeper,
+            stems: Mutex::new(Stems {
+                names: recovered.names,
+                open: BTreeSet::new(),
+            }),
+            maintenance,
         };
-        found
-            .closed
-            .into_iter()
-            .for_each(|path| topic.compress(path));
+        for path in recovered.closed {
+            topic.compress(path);
+        }
         Ok(topic)
     }
 
-    /// A new file for a batch whose first record was received at `first`.
-    pub(crate) fn create_segment(
+    /// Creates a file for a batch whose first record was received at `first`.
+    pub(crate) fn create_file(
         &self,
         first: SystemTime,
         now: Instant,
-    ) -> Result<Segment, SinkError> {
-        let stem = self.stems().give(first);
+    ) -> Result<OpenFile, DiskError> {
+        let stem = self.stems.lock().next(first);
         let path = self.folder.join(format!("{stem}{LINES}"));
-        Segment::create(&self.root, path.clone(), now).map_err(|error| {
-            self.stems().open.remove(&stem);
-            failed("make", &path, &error)
+        OpenFile::create(&self.directory, path.clone(), now).map_err(|error| {
+            self.stems.lock().open.remove(&stem);
+            DiskError::new("create", &path, error)
         })
     }
 
-    /// Takes a file that nobody writes to any more, and that was removed if it was empty.
-    pub(crate) fn retire(&self, segment: &Segment) {
-        let stem = segment
-            .path()
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy();
-        let mut stems = self.stems();
+    /// Closes a file, which has been removed already if it is empty. Moves the checkpoint forward
+    /// where that is possible.
+    pub(crate) fn close(&self, file: OpenFile) {
+        let is_empty = file.is_empty();
+        let path = file.close();
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let mut stems = self.stems.lock();
         stems.open.remove(&*stem);
-        // Files of other writers may have been open for longer: the mark waits for them.
-        if self.root.config.sync && stems.open.first().is_none_or(|oldest| **oldest > *stem) {
-            mark::write(&self.folder, &stem);
+        // The checkpoint must not pass an older file that another writer still has open.
+        if self.directory.config.sync && stems.open.first().is_none_or(|oldest| **oldest > *stem) {
+            checkpoint::write(&self.folder, &stem);
         }
         drop(stems);
-        if !segment.is_empty() {
-            self.compress(segment.path().to_owned());
+        if !is_empty {
+            self.compress(path);
         }
     }
 
     fn compress(&self, path: PathBuf) {
-        if self.root.config.compression == Compression::Zstd {
-            // After the keeper's end it stays as it is, until the next start.
-            let _ = self.keeper.send(Note::Compress(path));
+        if self.directory.config.compression == Compression::Zstd {
+            // Once the maintenance thread has ended, the next start compresses the file.
+            let _ = self.maintenance.send(Task::Compress(path));
         }
-    }
-
-    fn stems(&self) -> MutexGuard<'_, Stems> {
-        self.stems.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Stems {
-    fn give(&mut self, first: SystemTime) -> String {
+    fn next(&mut self, first: SystemTime) -> String {
         let stem = self.names.next(first);
         self.open.insert(stem.clone());
         stem
     }
 }
 
-/// Whether a topic's name can be a folder's, and is not one of the root's own files.
-fn is_file_name(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    !name.is_empty() && !name.starts_with('.') && name.bytes().all(allowed)
+/// Returns whether a topic's name is a valid folder name, and differs from the names of the data
+/// directory's own files.
+fn is_folder_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with('.')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }

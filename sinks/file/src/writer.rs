@@ -1,35 +1,36 @@
-//! One worker's hold on one topic: makes lines of a batch, and appends them in one write.
+//! The writer of one worker. Formats a batch as lines, and appends them in one write.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use iem_sink::{Outcome, Record, SinkError, Writer};
+use parking_lot::Mutex;
 
-use crate::chain::Chain;
 use crate::line::Lines;
+use crate::rolling_file::RollingFile;
 use crate::topic::Topic;
 
+/// The writer of one worker to one topic.
 pub(crate) struct FileWriter {
-    /// Shared with the keeper, which closes an idle file.
-    chain: Arc<Mutex<Chain>>,
+    /// Shared with the maintenance thread, which closes an idle file.
+    rolling_file: Arc<Mutex<RollingFile>>,
     lines: Lines,
-    /// How much of the buffer is kept from batch to batch. A batch may be larger, by its
-    /// attributes or by one large request.
-    keep: usize,
+    /// The capacity in bytes that the buffer keeps between batches. A batch may need more, because
+    /// of its attributes or of one large request.
+    buffer_bytes_kept: usize,
 }
 
 impl FileWriter {
     pub(crate) fn new(topic: Arc<Topic>, batch_bytes: usize) -> Self {
-        let chain = Arc::new(Mutex::new(Chain::new(topic)));
         Self {
-            chain,
+            rolling_file: Arc::new(Mutex::new(RollingFile::new(topic))),
             lines: Lines::default(),
-            keep: batch_bytes.saturating_mul(2),
+            buffer_bytes_kept: batch_bytes.saturating_mul(2),
         }
     }
 
-    pub(crate) fn chain(&self) -> Weak<Mutex<Chain>> {
-        Arc::downgrade(&self.chain)
+    pub(crate) fn rolling_file(&self) -> Weak<Mutex<RollingFile>> {
+        Arc::downgrade(&self.rolling_file)
     }
 
     #[cfg(test)]
@@ -57,10 +58,11 @@ impl Writer for FileWriter {
         for record in records {
             self.lines.append(record);
         }
-        let mut chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
-        let appended = chain.append(self.lines.bytes(), first.context.time, now);
-        drop(chain);
-        self.lines.clear(self.keep);
+        let appended = self
+            .rolling_file
+            .lock()
+            .append(self.lines.bytes(), first.context.time, now);
+        self.lines.clear(self.buffer_bytes_kept);
         appended?;
         outcomes.fill(Outcome::Delivered);
         Ok(())

@@ -1,44 +1,39 @@
-//! The suite that every sink runs.
+//! The conformance suite of the sink contract.
 
 use std::cell::RefCell;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
+use iem_sink::Sink;
 use iem_sink::testing::{Backend, Stored, conformance};
+use tempfile::TempDir;
 
-use super::*;
+use super::fixture::{config, members, open};
+use crate::config::{Compression, FileConfig};
+use crate::data_directory::DataDirectory;
 use crate::disk::Operation;
-use crate::root::Root;
+use crate::testing::read_topic;
 
+/// The sink under test, with a fault that can be switched on.
 struct Files {
     config: FileConfig,
-    /// Of the sink that is open. Weak, so that it does not keep the folder locked.
-    root: RefCell<Weak<Root>>,
-    /// What fails while the backend is broken.
+    /// The directory of the open sink. Weak, so that it does not keep the directory locked.
+    directory: RefCell<Weak<DataDirectory>>,
+    /// The operation that fails while the backend is interrupted.
     fault: Operation,
 }
 
 impl Backend for Files {
     fn open(&self) -> Box<dyn Sink> {
         let sink = open(&self.config);
-        self.root.replace(std::sync::Arc::downgrade(&sink.root));
+        self.directory.replace(Arc::downgrade(&sink.directory));
         Box::new(sink)
     }
 
     fn read(&self, topic: &str) -> Vec<Stored> {
-        let stored = |line: &String| {
-            let mut attributes = members(line);
-            let data = attributes.remove("data").unwrap().get().into();
-            let plain = |(name, value): (String, Box<RawValue>)| {
-                (name, serde_json::from_str(value.get()).unwrap())
-            };
-            Stored {
-                attributes: attributes.into_iter().map(plain).collect(),
-                data,
-            }
-        };
         read_topic(&self.config.path, topic)
             .iter()
-            .map(stored)
+            .map(|line| stored(line))
             .collect()
     }
 
@@ -47,31 +42,44 @@ impl Backend for Files {
     }
 
     fn interrupt(&self, _topic: &str) -> Option<Box<dyn FnOnce() + '_>> {
-        let root = self.root.borrow().upgrade().unwrap();
-        root.disk.faults.fail(self.fault, usize::MAX);
-        Some(Box::new(move || root.disk.faults.heal()))
+        let directory = self.directory.borrow().upgrade().unwrap();
+        directory.disk.faults.fail(self.fault, usize::MAX);
+        Some(Box::new(move || directory.disk.faults.heal()))
     }
 }
 
+fn stored(line: &str) -> Stored {
+    let mut attributes = members(line);
+    let data = attributes.remove("data").unwrap().get().into();
+    let attributes = attributes
+        .into_iter()
+        .map(|(name, value)| (name, serde_json::from_str(value.get()).unwrap()))
+        .collect();
+    Stored { attributes, data }
+}
+
+/// Runs the suite with a changed configuration and this fault.
 fn conforms(change: impl FnOnce(&mut FileConfig), fault: Operation) {
     let folder = TempDir::new().unwrap();
     let mut config = config(&folder);
     change(&mut config);
     conformance(&Files {
         config,
-        root: RefCell::default(),
+        directory: RefCell::default(),
         fault,
     });
 }
 
 #[test]
-fn conforms_as_the_gateway_starts_it() {
-    let change = |config: &mut FileConfig| {
-        config.rotate_size = 256 << 20;
-        config.rotate_age = Duration::from_hours(1);
-        config.compression = Compression::Zstd;
-    };
-    conforms(change, Operation::Write);
+fn conforms_with_the_gateways_defaults() {
+    conforms(
+        |config| {
+            config.rotate_size = 256 << 20;
+            config.rotate_age = Duration::from_hours(1);
+            config.compression = Compression::Zstd;
+        },
+        Operation::Write,
+    );
 }
 
 #[test]
@@ -80,15 +88,17 @@ fn conforms_without_sync() {
 }
 
 #[test]
-fn conforms_when_the_sync_fails() {
+fn conforms_with_failing_syncs() {
     conforms(|_| (), Operation::Sync);
 }
 
 #[test]
-fn conforms_with_a_file_a_batch_and_compression() {
-    let change = |config: &mut FileConfig| {
-        config.rotate_size = 1;
-        config.compression = Compression::Zstd;
-    };
-    conforms(change, Operation::Create);
+fn conforms_with_one_file_per_batch_and_compression() {
+    conforms(
+        |config| {
+            config.rotate_size = 1;
+            config.compression = Compression::Zstd;
+        },
+        Operation::Create,
+    );
 }

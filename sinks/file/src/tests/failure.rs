@@ -1,21 +1,32 @@
 //! Failing writes and syncs, and a full disk.
 
-use super::*;
+use std::fs;
+use std::time::Duration;
+
+use iem_sink::{Sink, SinkError, SinkErrorKind};
+use tempfile::TempDir;
+
+use super::fixture::{
+    TOPIC, config, file_names, first_file, ids, numbered, open, read_ids, soon, wait_until, write,
+    writer,
+};
+use crate::config::FileConfig;
 use crate::disk::Operation;
 
-/// Delivers a batch, fails one by a single fault, and delivers it again.
+/// Delivers a batch, makes a second one fail by a single fault, and delivers it again. Returns the
+/// names of the files and the error.
 fn fail_once(fault: Operation) -> (Vec<String>, SinkError) {
     let folder = TempDir::new().unwrap();
     let sink = open(&config(&folder));
     let mut writer = writer(&sink);
     let records = numbered(0..6);
     write(&mut *writer, &records[..3]).unwrap();
-    sink.root.disk.faults.fail(fault, 1);
+    sink.directory.disk.faults.fail(fault, 1);
     let error = write(&mut *writer, &records[3..]).unwrap_err();
     assert_eq!(
         read_ids(folder.path()),
         ids(&records[..3]),
-        "the failed batch is taken off again"
+        "the failed batch is removed again"
     );
     write(&mut *writer, &records[3..]).unwrap();
     assert_eq!(read_ids(folder.path()), ids(&records));
@@ -23,7 +34,7 @@ fn fail_once(fault: Operation) -> (Vec<String>, SinkError) {
 }
 
 #[test]
-fn after_a_short_write_the_next_batch_goes_to_a_fresh_file() {
+fn after_a_short_write_the_next_batch_goes_to_a_new_file() {
     let (files, error) = fail_once(Operation::Write);
     assert_eq!(files.len(), 2);
     assert_eq!(error.kind, SinkErrorKind::Transient);
@@ -31,33 +42,36 @@ fn after_a_short_write_the_next_batch_goes_to_a_fresh_file() {
 }
 
 #[test]
-fn after_a_failed_sync_the_next_batch_goes_to_a_fresh_file() {
+fn after_a_failed_sync_the_next_batch_goes_to_a_new_file() {
     assert_eq!(fail_once(Operation::Sync).0.len(), 2);
 }
 
-/// A name that is not on the disk may be lost with all that is in the file.
+/// A file whose name is not on the disk may be lost with everything in it.
 #[test]
 fn a_failed_sync_of_the_folder_fails_the_first_batch_of_a_file() {
     let folder = TempDir::new().unwrap();
     let sink = open(&config(&folder));
     let mut writer = writer(&sink);
-    sink.root.disk.faults.fail(Operation::SyncFolder, 1);
+    sink.directory.disk.faults.fail(Operation::SyncFolder, 1);
     write(&mut *writer, &numbered(0..3)).unwrap_err();
     assert_eq!(file_names(folder.path()), Vec::<String>::new());
-    // Only a new name needs it.
+    // Only a new name needs a sync of the folder.
     write(&mut *writer, &numbered(0..3)).unwrap();
-    sink.root.disk.faults.fail(Operation::SyncFolder, 1);
+    sink.directory.disk.faults.fail(Operation::SyncFolder, 1);
     write(&mut *writer, &numbered(3..6)).unwrap();
 }
 
 #[test]
-fn a_full_disk_leaves_no_litter_and_heals_by_itself() {
+fn after_a_full_disk_no_file_is_left_over_and_writes_succeed_again() {
     let folder = TempDir::new().unwrap();
     let sink = open(&config(&folder));
     let mut writer = writer(&sink);
     let records = numbered(0..6);
     write(&mut *writer, &records[..3]).unwrap();
-    sink.root.disk.faults.fail(Operation::Write, usize::MAX);
+    sink.directory
+        .disk
+        .faults
+        .fail(Operation::Write, usize::MAX);
     for _ in 0..5 {
         let error = write(&mut *writer, &records[3..]).unwrap_err();
         assert_eq!(error.kind, SinkErrorKind::Transient);
@@ -65,40 +79,43 @@ fn a_full_disk_leaves_no_litter_and_heals_by_itself() {
         let error = sink.check(soon()).unwrap_err();
         assert_eq!(error.kind, SinkErrorKind::Transient);
     }
-    sink.root.disk.faults.heal();
+    sink.directory.disk.faults.heal();
     assert_eq!(sink.check(soon()), Ok(()));
     write(&mut *writer, &records[3..]).unwrap();
     assert_eq!(read_ids(folder.path()), ids(&records));
 }
 
 #[test]
-fn nothing_is_taken_until_a_failed_batch_is_off_the_file() {
-    for (good, undo) in [(3, Operation::SetLen), (0, Operation::Remove)] {
+fn no_batch_is_written_until_a_failed_one_is_removed() {
+    for (delivered, undo) in [(3, Operation::SetLen), (0, Operation::Remove)] {
         let folder = TempDir::new().unwrap();
         let sink = open(&config(&folder));
         let mut writer = writer(&sink);
         let records = numbered(0..6);
-        write(&mut *writer, &records[..good]).unwrap();
-        sink.root.disk.faults.fail(Operation::Write, 1);
-        sink.root.disk.faults.fail(undo, 2);
-        write(&mut *writer, &records[good..]).unwrap_err();
-        let error = write(&mut *writer, &records[good..]).unwrap_err();
-        assert!(error.message.contains("take a failed batch off"), "{error}");
-        write(&mut *writer, &records[good..]).unwrap();
+        write(&mut *writer, &records[..delivered]).unwrap();
+        sink.directory.disk.faults.fail(Operation::Write, 1);
+        sink.directory.disk.faults.fail(undo, 2);
+        write(&mut *writer, &records[delivered..]).unwrap_err();
+        let error = write(&mut *writer, &records[delivered..]).unwrap_err();
+        assert!(
+            error.message.contains("remove a failed batch from"),
+            "{error}"
+        );
+        write(&mut *writer, &records[delivered..]).unwrap();
         assert_eq!(read_ids(folder.path()), ids(&records));
     }
 }
 
 #[test]
-fn an_idle_writers_damage_is_repaired_in_the_background() {
+fn maintenance_restores_the_damaged_file_of_an_idle_writer() {
     let folder = TempDir::new().unwrap();
     let sink = open(&FileConfig {
         rotate_age: Duration::from_millis(10),
         ..config(&folder)
     });
     let mut writer = writer(&sink);
-    sink.root.disk.faults.fail(Operation::Write, 1);
-    sink.root.disk.faults.fail(Operation::Remove, 1);
+    sink.directory.disk.faults.fail(Operation::Write, 1);
+    sink.directory.disk.faults.fail(Operation::Remove, 1);
     write(&mut *writer, &numbered(0..3)).unwrap_err();
     wait_until("the torn file is removed", || {
         file_names(folder.path()).is_empty()
@@ -106,26 +123,20 @@ fn an_idle_writers_damage_is_repaired_in_the_background() {
 }
 
 #[test]
-fn a_file_that_is_removed_while_it_is_open_takes_nothing_more() {
+fn a_file_that_is_removed_while_open_is_not_written_to_again() {
     let folder = TempDir::new().unwrap();
     let sink = open(&config(&folder));
     let mut writer = writer(&sink);
     let records = numbered(0..6);
     write(&mut *writer, &records[..3]).unwrap();
-    fs::remove_file(
-        folder
-            .path()
-            .join(TOPIC)
-            .join(&file_names(folder.path())[0]),
-    )
-    .unwrap();
+    fs::remove_file(first_file(folder.path())).unwrap();
     write(&mut *writer, &records[3..]).unwrap_err();
     write(&mut *writer, &records[3..]).unwrap();
     assert_eq!(read_ids(folder.path()), ids(&records[3..]));
 }
 
 #[test]
-fn a_missing_topic_folder_is_named() {
+fn an_error_names_the_missing_topic_folder() {
     let folder = TempDir::new().unwrap();
     let sink = open(&config(&folder));
     let mut writer = writer(&sink);
@@ -135,20 +146,4 @@ fn a_missing_topic_folder_is_named() {
         error.message.contains(TOPIC) && error.message.contains("No such file"),
         "{error}"
     );
-}
-
-#[test]
-fn a_check_leaves_nothing_behind() {
-    let folder = TempDir::new().unwrap();
-    let sink = open(&config(&folder));
-    assert_eq!(sink.check(soon()), Ok(()));
-    assert!(sink.check(Instant::now()).is_err());
-    let names: Vec<_> = fs::read_dir(folder.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
-    assert_eq!(names, [".lock"]);
-    sink.root.disk.faults.fail(Operation::Sync, 1);
-    assert!(sink.check(soon()).is_err());
-    assert_eq!(sink.check(soon()), Ok(()));
 }

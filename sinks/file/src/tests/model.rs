@@ -1,46 +1,49 @@
-//! Random sequences of batches, faults, rotations, compressions, crashes and restarts, against a
-//! model of what a reader must find.
+//! Random sequences of batches, faults, rotations, compressions, crashes and restarts, compared
+//! with a model of what a reader must find.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::Write as _;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant, SystemTime};
 
+use iem_sink::testing::record;
+use iem_sink::{Context, Record};
+use parking_lot::Mutex;
 use proptest::prelude::*;
+use tempfile::TempDir;
 
-use super::*;
-use crate::chain::Chain;
+use super::fixture::{TOPIC, config, file_names, ids, read_ids};
+use crate::config::{Compression, FileConfig};
+use crate::data_directory::DataDirectory;
 use crate::disk::Operation;
-use crate::keeper::{Keeper, Note};
 use crate::line::Lines;
-use crate::root::Root;
+use crate::maintenance::Maintenance;
+use crate::rolling_file::RollingFile;
+use crate::task::Task;
 use crate::topic::Topic;
 
 const WORKERS: usize = 2;
 
-/// What happens next.
+/// One step of a sequence.
 #[derive(Clone, Debug)]
 enum Event {
-    /// A worker writes what is left of its last batch, and so many new records.
-    Write {
-        worker: usize,
-        records: usize,
-    },
+    /// A worker writes its undelivered batch, if there is one, and this many new records.
+    Write { worker: usize, records: usize },
     /// The next attempts of this operation fail.
     Fail(Operation, usize),
+    /// No operation fails any more.
     Heal,
-    /// So much time passes, and the background thread does so many rounds.
-    Pass {
-        seconds: u64,
-        rounds: usize,
-    },
-    /// The clock is set back by so many seconds.
+    /// This much time passes, and maintenance does this many rounds.
+    Pass { seconds: u64, rounds: usize },
+    /// The clock is set back by this many seconds.
     SetBack(u64),
-    /// The process ends in good order and starts again.
+    /// The process shuts down and starts again.
     Restart,
-    /// The process ends while a worker writes a batch of which only a part reached the file. Then
-    /// it starts again.
+    /// The process crashes while a worker writes a batch, of which only a part reaches the file.
+    /// Then it starts again.
     Crash {
         worker: usize,
         records: usize,
@@ -48,8 +51,8 @@ enum Event {
     },
 }
 
-/// What a file system has of a write when the machine stops: a part of its length, and of that a
-/// part of its data, either the beginning or the end. In 1/255.
+/// The part of a write that is on the disk after a crash of the machine: a part of its length, and
+/// within that a part of its data, either the beginning or the end. Both are counted in 1/255.
 #[derive(Clone, Copy, Debug)]
 struct Tear {
     length: u8,
@@ -64,7 +67,9 @@ fn event() -> impl Strategy<Value = Event> {
     ]);
     let worker = 0..WORKERS;
     prop_oneof![
-        8 => (worker.clone(), 1..4usize).prop_map(|(worker, records)| Event::Write { worker, records }),
+        8 => (worker.clone(), 1..4usize).prop_map(|(worker, records)| {
+            Event::Write { worker, records }
+        }),
         4 => (operation, 1..4usize).prop_map(|(operation, times)| Event::Fail(operation, times)),
         1 => Just(Event::Heal),
         2 => (0..40u64, 0..12usize).prop_map(|(seconds, rounds)| Event::Pass { seconds, rounds }),
@@ -80,68 +85,97 @@ fn tear() -> impl Strategy<Value = Tear> {
     any::<(u8, u8, bool)>().prop_map(|(length, data, end)| Tear { length, data, end })
 }
 
-/// What runs between a start and an end of the process.
+/// The state of a running process.
 struct Process {
-    root: Arc<Root>,
+    directory: Arc<DataDirectory>,
     topic: Arc<Topic>,
-    chains: Vec<Arc<Mutex<Chain>>>,
-    keeper: Keeper,
-    notes: Receiver<Note>,
+    rolling_files: Vec<Arc<Mutex<RollingFile>>>,
+    maintenance: Maintenance,
+    tasks: Receiver<Task>,
 }
 
 impl Process {
     fn start(config: &FileConfig) -> Self {
-        let (sender, notes): (Sender<Note>, _) = channel();
-        let root = Arc::new(Root::open(config.clone()).unwrap());
-        let topic = Arc::new(Topic::open(root.clone(), TOPIC, sender).unwrap());
-        let chain = |_| Arc::new(Mutex::new(Chain::new(topic.clone())));
-        let chains: Vec<_> = (0..WORKERS).map(chain).collect();
-        let mut keeper = Keeper::new(root.clone());
-        for chain in &chains {
-            keeper.take(Note::Watch(Arc::downgrade(chain)));
+        let directory = Arc::new(DataDirectory::open(config.clone()).unwrap());
+        let (task_sender, tasks) = channel();
+        let topic = Arc::new(Topic::open(directory.clone(), TOPIC, task_sender).unwrap());
+        let (rolling_file_sender, new_rolling_files) = channel();
+        let mut rolling_files = Vec::new();
+        for _ in 0..WORKERS {
+            let rolling_file = Arc::new(Mutex::new(RollingFile::new(topic.clone())));
+            rolling_file_sender
+                .send(Arc::downgrade(&rolling_file))
+                .unwrap();
+            rolling_files.push(rolling_file);
         }
         Self {
-            root,
+            maintenance: Maintenance::new(directory.clone(), new_rolling_files),
+            directory,
             topic,
-            chains,
-            keeper,
-            notes,
+            rolling_files,
+            tasks,
         }
     }
 
     fn rounds(&mut self, now: Instant, rounds: usize) {
         for _ in 0..rounds {
-            for note in self.notes.try_iter() {
-                self.keeper.take(note);
+            for task in self.tasks.try_iter() {
+                self.maintenance.accept(task);
             }
-            self.keeper.round(now);
+            self.maintenance.round(now);
         }
     }
 
     fn is_damaged(&self) -> bool {
-        self.chains
+        self.rolling_files
             .iter()
-            .any(|chain| chain.lock().unwrap().is_damaged())
+            .any(|rolling_file| rolling_file.lock().is_damaged())
+    }
+
+    /// Returns the file that the worker would write its next batch to. `None` if it could not write
+    /// one, because its file is damaged or cannot be created.
+    fn path_of_next_write(
+        &self,
+        worker: usize,
+        first: SystemTime,
+        now: Instant,
+    ) -> Option<PathBuf> {
+        let rolling_file = self.rolling_files[worker].lock();
+        if rolling_file.is_damaged() {
+            return None;
+        }
+        if let Some(path) = rolling_file.open_path() {
+            return Some(path.to_owned());
+        }
+        let file = self.topic.create_file(first, now).ok()?;
+        Some(file.path().to_owned())
+    }
+
+    fn crash(self) {
+        for rolling_file in self.rolling_files {
+            Arc::into_inner(rolling_file).unwrap().into_inner().crash();
+        }
     }
 }
 
-/// What a worker has done, as its caller knows it.
+/// A worker's records, by their outcome.
 #[derive(Default)]
 struct Worker {
     delivered: Vec<String>,
-    /// The last batch, while it is not delivered.
-    left: Vec<Record>,
+    /// The last batch, until it is delivered.
+    undelivered: Vec<Record>,
 }
 
+/// The process, its environment, and the model of what a reader must find.
 struct World {
     config: FileConfig,
     process: Option<Process>,
     workers: [Worker; WORKERS],
-    /// Never delivered, but perhaps whole in a file when the process crashed.
-    perhaps: BTreeSet<String>,
+    /// The ids of records that were never delivered, but may be in a file since a crash.
+    possible: BTreeSet<String>,
     now: Instant,
     clock: SystemTime,
-    /// Of all files that were seen so far.
+    /// The stems of all files that were seen so far.
     stems: BTreeSet<String>,
 }
 
@@ -157,7 +191,7 @@ impl World {
             process: Some(Process::start(&config)),
             config,
             workers: Default::default(),
-            perhaps: BTreeSet::new(),
+            possible: BTreeSet::new(),
             now: Instant::now(),
             clock: SystemTime::now(),
             stems: BTreeSet::new(),
@@ -168,11 +202,13 @@ impl World {
         self.process.as_mut().unwrap()
     }
 
-    fn take(&mut self, event: &Event) {
+    fn apply(&mut self, event: &Event) {
         match *event {
             Event::Write { worker, records } => self.write(worker, records),
-            Event::Fail(operation, times) => self.process().root.disk.faults.fail(operation, times),
-            Event::Heal => self.process().root.disk.faults.heal(),
+            Event::Fail(operation, times) => {
+                self.process().directory.disk.faults.fail(operation, times);
+            }
+            Event::Heal => self.process().directory.disk.faults.heal(),
             Event::Pass { seconds, rounds } => {
                 self.now += Duration::from_secs(seconds);
                 self.clock += Duration::from_secs(seconds);
@@ -187,22 +223,21 @@ impl World {
                 tear,
             } => self.crash(worker, records, tear),
         }
-        // Until a failed batch is off its file, a reader may see a part of it.
+        // Until a failed batch is removed from its file, a reader may see a part of it.
         if !self.process().is_damaged() {
-            self.expect_rising_names();
+            self.expect_increasing_names();
             self.expect_records();
         }
     }
 
     fn batch(&mut self, worker: usize, records: usize) -> Vec<Record> {
-        let mut batch = std::mem::take(&mut self.workers[worker].left);
+        let mut batch = std::mem::take(&mut self.workers[worker].undelivered);
         for _ in 0..records {
             let mut one = record(&format!("1001/{worker}"), "{\n\"text\": \"é\\u0000\"\n}");
-            let context = iem_sink::Context {
+            one.context = Arc::new(Context {
                 time: self.clock,
-                ..iem_sink::Context::clone(&one.context)
-            };
-            one.context = Arc::new(context);
+                ..Context::clone(&one.context)
+            });
             batch.push(one);
         }
         batch
@@ -210,76 +245,53 @@ impl World {
 
     fn write(&mut self, worker: usize, records: usize) {
         let batch = self.batch(worker, records);
-        let chain = self.process().chains[worker].clone();
-        let result = chain
+        let rolling_file = self.process().rolling_files[worker].clone();
+        let result = rolling_file
             .lock()
-            .unwrap()
             .append(&lines(&batch), batch[0].context.time, self.now);
         match result {
             Ok(()) => self.workers[worker].delivered.extend(ids(&batch)),
-            Err(_) => self.workers[worker].left = batch,
+            Err(_) => self.workers[worker].undelivered = batch,
         }
     }
 
-    /// Damage that cannot be put right at the end stays in the files like after a crash.
+    /// Restarts the process. A failed batch that cannot be removed stays in its file, as after a
+    /// crash.
     fn restart(&mut self) {
-        self.give_up_what_is_left();
+        self.give_up_undelivered();
         self.process = None;
         self.process = Some(Process::start(&self.config));
     }
 
     fn crash(&mut self, worker: usize, records: usize, tear: Tear) {
         let batch = self.batch(worker, records);
-        let (now, first) = (self.now, batch[0].context.time);
-        let mut process = self.process.take().unwrap();
-        let chain = process.chains[worker].lock().unwrap();
-        // A damaged chain takes no batch: then the crash meets no write.
-        if !chain.is_damaged() {
-            let path = chain.open_path().map_or_else(
-                || {
-                    process
-                        .topic
-                        .create_segment(first, now)
-                        .map(|segment| segment.path().to_owned())
-                },
-                |path| Ok(path.to_owned()),
-            );
-            if let Ok(path) = path {
-                let torn = tear.of(lines(&batch));
-                fs::File::options()
-                    .append(true)
-                    .open(path)
-                    .unwrap()
-                    .write_all(&torn)
-                    .unwrap();
-            }
-        }
-        drop(chain);
-        self.workers[worker].left = batch;
-        self.give_up_what_is_left();
-        for chain in process.chains.drain(..) {
-            Arc::into_inner(chain)
+        let process = self.process.take().unwrap();
+        if let Some(path) = process.path_of_next_write(worker, batch[0].context.time, self.now) {
+            fs::File::options()
+                .append(true)
+                .open(path)
                 .unwrap()
-                .into_inner()
-                .unwrap()
-                .crash();
+                .write_all(&tear.apply(lines(&batch)))
+                .unwrap();
         }
-        drop(process);
+        self.workers[worker].undelivered = batch;
+        self.give_up_undelivered();
+        process.crash();
         self.process = Some(Process::start(&self.config));
     }
 
-    fn give_up_what_is_left(&mut self) {
+    fn give_up_undelivered(&mut self) {
         for worker in &mut self.workers {
-            self.perhaps.extend(ids(&std::mem::take(&mut worker.left)));
+            self.possible
+                .extend(ids(&std::mem::take(&mut worker.undelivered)));
         }
     }
 
-    /// A name that was not there before is above all that were.
-    fn expect_rising_names(&mut self) {
-        let stem = |name: String| name.split(".ndjson").next().unwrap().to_owned();
+    /// Checks that every new name is greater than all earlier ones.
+    fn expect_increasing_names(&mut self) {
         let stems: BTreeSet<String> = file_names(&self.config.path)
-            .into_iter()
-            .map(stem)
+            .iter()
+            .map(|name| name.split(".ndjson").next().unwrap().to_owned())
             .collect();
         let new: BTreeSet<String> = stems.difference(&self.stems).cloned().collect();
         assert!(
@@ -290,12 +302,16 @@ impl World {
         self.stems.extend(new);
     }
 
-    /// Every delivered record is there once, in its worker's order, and no other one unless a crash
-    /// left it.
+    /// Checks that a reader finds every delivered record once, in its worker's order, and no other
+    /// record unless a crash left it.
     fn expect_records(&self) {
         let found = read_ids(&self.config.path);
         let distinct: BTreeSet<_> = found.iter().cloned().collect();
-        assert_eq!(distinct.len(), found.len(), "no record is there twice");
+        assert_eq!(
+            distinct.len(),
+            found.len(),
+            "a reader finds no record twice"
+        );
         for worker in &self.workers {
             let own: Vec<_> = found
                 .iter()
@@ -304,34 +320,35 @@ impl World {
                 .collect();
             assert_eq!(
                 own, worker.delivered,
-                "what is delivered is there, in order"
+                "a reader finds all delivered records, in order"
             );
         }
-        let known = |id: &String| {
-            self.workers
-                .iter()
-                .any(|worker| worker.delivered.contains(id))
-        };
         let others: Vec<_> = found
             .iter()
-            .filter(|id| !known(id) && !self.perhaps.contains(*id))
+            .filter(|id| !self.is_delivered(id) && !self.possible.contains(*id))
             .collect();
         assert_eq!(
             others,
             Vec::<&String>::new(),
-            "what is not delivered is not there"
+            "a reader finds no undelivered record"
         );
     }
 
-    /// Once nothing fails any more, all is put right and compressed.
+    fn is_delivered(&self, id: &String) -> bool {
+        self.workers
+            .iter()
+            .any(|worker| worker.delivered.contains(id))
+    }
+
+    /// Checks that once no operation fails any more, all files are restored and compressed.
     fn settle(&mut self) {
-        self.take(&Event::Heal);
-        self.take(&Event::Pass {
+        self.apply(&Event::Heal);
+        self.apply(&Event::Pass {
             seconds: 60,
             rounds: 100,
         });
         assert!(!self.process().is_damaged());
-        self.take(&Event::Pass {
+        self.apply(&Event::Pass {
             seconds: 60,
             rounds: 100,
         });
@@ -348,7 +365,7 @@ fn lines(batch: &[Record]) -> Vec<u8> {
 }
 
 impl Tear {
-    fn of(self, mut lines: Vec<u8>) -> Vec<u8> {
+    fn apply(self, mut lines: Vec<u8>) -> Vec<u8> {
         lines.truncate(lines.len() * usize::from(self.length) / 255);
         let written = lines.len() * usize::from(self.data) / 255;
         let lost = if self.end {
@@ -369,7 +386,7 @@ proptest! {
         let folder = TempDir::new().unwrap();
         let mut world = World::new(&folder);
         for event in &events {
-            world.take(event);
+            world.apply(event);
         }
         world.settle();
     }

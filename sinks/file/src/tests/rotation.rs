@@ -1,14 +1,23 @@
 //! Rotation by size and age, and the compression of closed files.
 
+use std::fs;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::*;
-use crate::archive::{Archive, RETRY_AFTER};
+use iem_sink::testing::record;
+use tempfile::TempDir;
+
+use super::fixture::{
+    TOPIC, close, config, file_names, first_file, ids, numbered, open, read_ids, wait_until, write,
+    writer,
+};
+use crate::compressor::{Compressor, RETRY_AFTER};
+use crate::config::{Compression, FileConfig};
+use crate::data_directory::DataDirectory;
 use crate::disk::Operation;
-use crate::root::Root;
 
 #[test]
-fn a_file_is_closed_when_it_has_reached_its_size() {
+fn a_file_is_closed_at_its_maximum_size() {
     let folder = TempDir::new().unwrap();
     let sink = open(&FileConfig {
         rotate_size: 1000,
@@ -31,7 +40,7 @@ fn a_file_is_closed_when_it_has_reached_its_size() {
 }
 
 #[test]
-fn an_idle_file_is_closed_and_compressed_in_the_background() {
+fn maintenance_closes_and_compresses_an_idle_file() {
     let folder = TempDir::new().unwrap();
     let config = FileConfig {
         rotate_age: Duration::from_millis(10),
@@ -50,7 +59,7 @@ fn an_idle_file_is_closed_and_compressed_in_the_background() {
 }
 
 #[test]
-fn closed_files_of_an_earlier_run_are_compressed_after_the_start() {
+fn a_start_compresses_the_closed_files_of_an_earlier_run() {
     let folder = TempDir::new().unwrap();
     let records = numbered(0..20);
     let sink = open(&config(&folder));
@@ -70,7 +79,7 @@ fn closed_files_of_an_earlier_run_are_compressed_after_the_start() {
 }
 
 #[test]
-fn a_reader_finds_every_record_while_files_are_written_and_compressed() {
+fn a_reader_finds_every_record_during_writes_and_compression() {
     let folder = TempDir::new().unwrap();
     let sink = open(&FileConfig {
         rotate_size: 1,
@@ -85,37 +94,33 @@ fn a_reader_finds_every_record_while_files_are_written_and_compressed() {
     }
 }
 
-/// A root with one closed file that takes several steps to compress.
-fn closed_file(folder: &TempDir) -> (Arc<Root>, Archive, Vec<String>) {
+/// Returns a data directory with one closed file that takes several steps to compress, its
+/// compressor, and the ids of its records.
+fn closed_file(folder: &TempDir) -> (Arc<DataDirectory>, Compressor, Vec<String>) {
     let sink = open(&config(folder));
     let text = format!(r#"{{"text":"{}"}}"#, "x".repeat(700_000));
     let records = [record("1001/router", text), record("1001/router", "{}")];
     write(&mut *writer(&sink), &records).unwrap();
     close(sink);
-    let root = Arc::new(Root::open(config(folder)).unwrap());
-    let mut archive = Archive::new(root.clone());
-    archive.push(
-        folder
-            .path()
-            .join(TOPIC)
-            .join(&file_names(folder.path())[0]),
-    );
-    (root, archive, ids(&records))
+    let directory = Arc::new(DataDirectory::open(config(folder)).unwrap());
+    let mut compressor = Compressor::new(directory.clone());
+    compressor.push(first_file(folder.path()));
+    (directory, compressor, ids(&records))
 }
 
 #[test]
-fn a_failed_compression_leaves_the_file_and_is_tried_again_later() {
+fn a_failed_compression_keeps_the_file_and_is_tried_again_later() {
     use Operation::{Create, Remove, Rename, Sync, SyncFolder};
     for fault in [Create, Sync, Rename, SyncFolder, Remove] {
         let folder = TempDir::new().unwrap();
-        let (root, mut archive, expected) = closed_file(&folder);
+        let (directory, mut compressor, expected) = closed_file(&folder);
         let now = Instant::now();
-        root.disk.faults.fail(fault, 1);
+        directory.disk.faults.fail(fault, 1);
         for _ in 0..100 {
-            archive.step(now);
+            compressor.step(now);
             assert_eq!(read_ids(folder.path()), expected, "after {fault:?}");
         }
-        assert!(archive.is_idle(now));
+        assert!(compressor.is_idle(now));
         let names = file_names(folder.path());
         assert!(
             names.iter().any(|name| name.ends_with(".ndjson")),
@@ -127,9 +132,9 @@ fn a_failed_compression_leaves_the_file_and_is_tried_again_later() {
         );
 
         let later = now + RETRY_AFTER;
-        assert!(!archive.is_idle(later));
+        assert!(!compressor.is_idle(later));
         for _ in 0..100 {
-            archive.step(later);
+            compressor.step(later);
         }
         let names = file_names(folder.path());
         assert!(
@@ -141,56 +146,44 @@ fn a_failed_compression_leaves_the_file_and_is_tried_again_later() {
 }
 
 #[test]
-fn an_abandoned_compression_leaves_the_file_alone() {
+fn an_abandoned_compression_keeps_the_file() {
     let folder = TempDir::new().unwrap();
-    let (_root, mut archive, expected) = closed_file(&folder);
-    archive.step(Instant::now());
-    archive.step(Instant::now());
+    let (_directory, mut compressor, expected) = closed_file(&folder);
+    compressor.step(Instant::now());
+    compressor.step(Instant::now());
     assert_eq!(file_names(folder.path()).len(), 2);
-    archive.abandon();
+    compressor.abandon();
     assert_eq!(file_names(folder.path()).len(), 1);
     assert_eq!(read_ids(folder.path()), expected);
 }
 
 #[test]
-fn a_file_that_was_taken_away_is_forgotten() {
+fn a_file_that_was_removed_before_its_compression_is_skipped() {
     let folder = TempDir::new().unwrap();
-    let (_root, mut archive, _) = closed_file(&folder);
-    fs::remove_file(
-        folder
-            .path()
-            .join(TOPIC)
-            .join(&file_names(folder.path())[0]),
-    )
-    .unwrap();
+    let (_directory, mut compressor, _) = closed_file(&folder);
+    fs::remove_file(first_file(folder.path())).unwrap();
     let now = Instant::now();
-    archive.step(now);
-    assert!(archive.is_idle(now + RETRY_AFTER));
+    compressor.step(now);
+    assert!(compressor.is_idle(now + RETRY_AFTER));
     assert_eq!(file_names(folder.path()), Vec::<String>::new());
 }
 
 #[test]
-fn a_file_that_is_taken_away_during_its_compression_does_not_come_back() {
+fn a_file_that_is_removed_during_its_compression_leaves_no_archive() {
     let folder = TempDir::new().unwrap();
-    let (_root, mut archive, _) = closed_file(&folder);
+    let (_directory, mut compressor, _) = closed_file(&folder);
     let now = Instant::now();
-    archive.step(now);
-    archive.step(now);
+    compressor.step(now);
+    compressor.step(now);
     assert_eq!(
         file_names(folder.path()).len(),
         2,
         "half of it is compressed"
     );
-    fs::remove_file(
-        folder
-            .path()
-            .join(TOPIC)
-            .join(&file_names(folder.path())[0]),
-    )
-    .unwrap();
+    fs::remove_file(first_file(folder.path())).unwrap();
     for _ in 0..100 {
-        archive.step(now);
+        compressor.step(now);
     }
-    assert!(archive.is_idle(now + RETRY_AFTER));
+    assert!(compressor.is_idle(now + RETRY_AFTER));
     assert_eq!(file_names(folder.path()), Vec::<String>::new());
 }

@@ -1,27 +1,34 @@
-//! What a crash leaves behind, and what the next start makes of it.
+//! The recovery of files that a crash damaged.
 
+use std::fs;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use super::*;
-use crate::chain::Chain;
+use iem_sink::Record;
+use tempfile::TempDir;
+
+use super::fixture::{
+    TOPIC, close, config, file_names, first_file, ids, numbered, open, read_ids, write, writer,
+};
+use crate::config::FileConfig;
 use crate::line::Lines;
+use crate::rolling_file::RollingFile;
+use crate::sink::FileSink;
 
-/// A folder with one closed file of three records; its path and its ids.
-fn earlier_run() -> (TempDir, std::path::PathBuf, Vec<String>) {
+/// Returns a data directory with one closed file of three records, the file's path, and their ids.
+fn earlier_run() -> (TempDir, PathBuf, Vec<String>) {
     let folder = TempDir::new().unwrap();
     let records = numbered(0..3);
     let sink = open(&config(&folder));
     write(&mut *writer(&sink), &records).unwrap();
     close(sink);
-    let path = folder
-        .path()
-        .join(TOPIC)
-        .join(&file_names(folder.path())[0]);
+    let path = first_file(folder.path());
     (folder, path, ids(&records))
 }
 
-/// Opens the topic and closes it again.
-fn repair(folder: &TempDir) {
+/// Opens the topic, which recovers it, and closes it again.
+fn recover(folder: &TempDir) {
     let sink = open(&config(folder));
     drop(writer(&sink));
     close(sink);
@@ -44,16 +51,16 @@ fn a_torn_tail_is_cut_off() {
     ];
     for tail in tails {
         let (folder, path, ids) = earlier_run();
-        let good = fs::read(&path).unwrap();
+        let whole = fs::read(&path).unwrap();
         fs::File::options()
             .append(true)
             .open(&path)
             .unwrap()
             .write_all(tail)
             .unwrap();
-        repair(&folder);
+        recover(&folder);
         assert!(
-            fs::read(&path).unwrap() == good,
+            fs::read(&path).unwrap() == whole,
             "{:?} is cut off",
             &tail[..tail.len().min(20)]
         );
@@ -61,8 +68,8 @@ fn a_torn_tail_is_cut_off() {
     }
 }
 
-/// As [`earlier_run`], of a run that ends without closing anything.
-fn crashed_run() -> (TempDir, std::path::PathBuf, Vec<String>) {
+/// Does the same as [`earlier_run`], for a run that ends without closing anything.
+fn crashed_run() -> (TempDir, PathBuf, Vec<String>) {
     let folder = TempDir::new().unwrap();
     let records = numbered(0..3);
     let sink = open(&config(&folder));
@@ -71,22 +78,22 @@ fn crashed_run() -> (TempDir, std::path::PathBuf, Vec<String>) {
     (folder, path, ids(&records))
 }
 
-/// The path of a file that is open when its writer crashes.
-fn append_and_crash(sink: &FileSink, records: &[Record]) -> std::path::PathBuf {
-    let mut chain = Chain::new(sink.topic(TOPIC).unwrap());
-    chain
+/// Returns the path of a file that was open when its writer crashed.
+fn append_and_crash(sink: &FileSink, records: &[Record]) -> PathBuf {
+    let mut rolling_file = RollingFile::new(sink.topic(TOPIC).unwrap());
+    rolling_file
         .append(
             Lines::from_records(records).bytes(),
             records[0].context.time,
             Instant::now(),
         )
         .unwrap();
-    let path = chain.open_path().unwrap().to_owned();
-    chain.crash();
+    let path = rolling_file.open_path().unwrap().to_owned();
+    rolling_file.crash();
     path
 }
 
-/// Puts `torn` before each line of a file.
+/// Inserts `torn` before each line of a file.
 fn tear_each_line(path: &Path, torn: &str) {
     let text = fs::read_to_string(path).unwrap();
     let lines = text
@@ -96,7 +103,7 @@ fn tear_each_line(path: &Path, torn: &str) {
 }
 
 #[test]
-fn after_a_loss_of_power_no_torn_line_stays_before_good_ones() {
+fn torn_lines_before_well_formed_ones_are_taken_out() {
     let nul = "\0".repeat(300_000);
     for torn in [
         format!("{nul}\n"),
@@ -105,11 +112,11 @@ fn after_a_loss_of_power_no_torn_line_stays_before_good_ones() {
         "\n".to_owned(),
     ] {
         let (folder, path, expected) = crashed_run();
-        let good = fs::read(&path).unwrap();
+        let whole = fs::read(&path).unwrap();
         tear_each_line(&path, &torn);
-        repair(&folder);
+        recover(&folder);
         assert!(
-            fs::read(&path).unwrap() == good,
+            fs::read(&path).unwrap() == whole,
             "torn by {:?}",
             &torn[torn.len() - 1..]
         );
@@ -119,7 +126,7 @@ fn after_a_loss_of_power_no_torn_line_stays_before_good_ones() {
 }
 
 #[test]
-fn a_file_that_stayed_open_while_newer_ones_were_closed_is_repaired_as_well() {
+fn a_file_that_stayed_open_while_newer_ones_were_closed_is_recovered() {
     let folder = TempDir::new().unwrap();
     let sink = open(&config(&folder));
     let records = numbered(0..6);
@@ -127,12 +134,12 @@ fn a_file_that_stayed_open_while_newer_ones_were_closed_is_repaired_as_well() {
     write(&mut *writer(&sink), &records[3..]).unwrap();
     close(sink);
     tear_each_line(&path, "\0\n");
-    repair(&folder);
+    recover(&folder);
     assert_eq!(read_ids(folder.path()), ids(&records));
 }
 
 #[test]
-fn what_was_written_without_sync_is_repaired_once_there_is_sync() {
+fn a_start_with_sync_recovers_files_written_without_sync() {
     let folder = TempDir::new().unwrap();
     let without = FileConfig {
         sync: false,
@@ -142,10 +149,7 @@ fn what_was_written_without_sync_is_repaired_once_there_is_sync() {
     let records = numbered(0..3);
     write(&mut *writer(&sink), &records).unwrap();
     close(sink);
-    let path = folder
-        .path()
-        .join(TOPIC)
-        .join(&file_names(folder.path())[0]);
+    let path = first_file(folder.path());
     tear_each_line(&path, "\0\n");
     let torn = fs::read(&path).unwrap();
     let sink = open(&without);
@@ -154,45 +158,49 @@ fn what_was_written_without_sync_is_repaired_once_there_is_sync() {
     assert_eq!(
         fs::read(&path).unwrap(),
         torn,
-        "without sync, only ends are looked at"
+        "without sync, only the ends of files are read"
     );
-    repair(&folder);
+    recover(&folder);
     assert_eq!(read_ids(folder.path()), ids(&records));
 }
 
 #[test]
-fn a_file_that_was_closed_in_order_is_not_read_again() {
+fn a_file_covered_by_the_checkpoint_is_not_read_again() {
     let (folder, path, _) = earlier_run();
     tear_each_line(&path, "not a record\n");
     let bytes = fs::read(&path).unwrap();
-    repair(&folder);
+    recover(&folder);
     assert_eq!(fs::read(&path).unwrap(), bytes);
     fs::write(path.with_file_name(".closed"), "nonsense").unwrap();
-    repair(&folder);
-    assert_eq!(read_ids(folder.path()).len(), 3, "without the mark it is");
+    recover(&folder);
+    assert_eq!(
+        read_ids(folder.path()).len(),
+        3,
+        "without the checkpoint it is"
+    );
 }
 
 #[test]
-fn a_file_without_a_whole_record_is_removed() {
+fn a_file_without_a_whole_line_is_removed() {
     for content in ["", "{", "\0\0\0", "\n"] {
         let (folder, path, _) = earlier_run();
         fs::write(&path, content).unwrap();
-        repair(&folder);
+        recover(&folder);
         assert_eq!(file_names(folder.path()), Vec::<String>::new());
     }
 }
 
 #[test]
-fn a_leftover_temporary_is_removed() {
+fn an_unfinished_archive_is_removed() {
     let (folder, path, ids) = earlier_run();
     fs::write(path.with_extension("ndjson.zst.tmp"), "half").unwrap();
-    repair(&folder);
+    recover(&folder);
     assert_eq!(file_names(folder.path()).len(), 1);
     assert_eq!(read_ids(folder.path()), ids);
 }
 
-/// Writes the archive of `bytes` beside a file of lines.
-fn archive(path: &Path, bytes: &[u8]) -> std::path::PathBuf {
+/// Writes an archive of `bytes` beside a file of lines. Returns its path.
+fn archive(path: &Path, bytes: &[u8]) -> PathBuf {
     let archive = path.with_extension("ndjson.zst");
     let mut encoder = zstd::Encoder::new(fs::File::create(&archive).unwrap(), 3).unwrap();
     encoder.include_checksum(true).unwrap();
@@ -202,11 +210,15 @@ fn archive(path: &Path, bytes: &[u8]) -> std::path::PathBuf {
 }
 
 #[test]
-fn of_twins_the_archive_stays_where_a_crash_brought_back_a_part_of_its_source() {
+fn an_archive_stays_if_a_crash_brought_back_a_part_of_its_source() {
     let (folder, path, ids) = earlier_run();
     let bytes = fs::read(&path).unwrap();
     let archive = archive(&path, &bytes);
-    assert_eq!(read_ids(folder.path()), ids, "a reader takes one of them");
+    assert_eq!(
+        read_ids(folder.path()),
+        ids,
+        "a reader reads only one of them"
+    );
     let half = bytes.len() / 2;
     for source in [
         &bytes[..],
@@ -214,7 +226,7 @@ fn of_twins_the_archive_stays_where_a_crash_brought_back_a_part_of_its_source() 
         &[&bytes[..half], &vec![0; half]].concat(),
     ] {
         fs::write(&path, source).unwrap();
-        repair(&folder);
+        recover(&folder);
         assert_eq!(
             file_names(folder.path()),
             [archive.file_name().unwrap().to_str().unwrap()]
@@ -224,7 +236,7 @@ fn of_twins_the_archive_stays_where_a_crash_brought_back_a_part_of_its_source() 
 }
 
 #[test]
-fn of_twins_the_uncompressed_one_stays_where_the_archive_is_not_whole() {
+fn the_uncompressed_file_stays_if_its_archive_is_incomplete() {
     let (folder, path, ids) = earlier_run();
     let bytes = fs::read(&path).unwrap();
     let whole = fs::read(archive(&path, &bytes)).unwrap();
@@ -234,7 +246,7 @@ fn of_twins_the_uncompressed_one_stays_where_the_archive_is_not_whole() {
     let less = fs::read(archive(&path, first_line)).unwrap();
     for broken in [&whole[..whole.len() - 1], &wrong, &less, b"", b"foreign"] {
         fs::write(path.with_extension("ndjson.zst"), broken).unwrap();
-        repair(&folder);
+        recover(&folder);
         assert_eq!(
             file_names(folder.path()),
             [path.file_name().unwrap().to_str().unwrap()]
@@ -244,16 +256,16 @@ fn of_twins_the_uncompressed_one_stays_where_the_archive_is_not_whole() {
 }
 
 #[test]
-fn an_archive_stays_where_its_twin_holds_nothing() {
+fn an_archive_stays_if_its_source_contains_no_line() {
     let (folder, path, ids) = earlier_run();
     archive(&path, &fs::read(&path).unwrap());
     fs::write(&path, "\0").unwrap();
-    repair(&folder);
+    recover(&folder);
     assert_eq!(read_ids(folder.path()), ids);
 }
 
 #[test]
-fn foreign_files_are_left_alone() {
+fn files_of_other_programs_stay_unchanged() {
     let (folder, path, ids) = earlier_run();
     let foreign = [
         "notes.txt",
@@ -265,7 +277,7 @@ fn foreign_files_are_left_alone() {
         fs::write(path.with_file_name(name), "torn").unwrap();
     }
     fs::create_dir(path.with_file_name("20261122T182840.123Z-0000000009.ndjson")).unwrap();
-    repair(&folder);
+    recover(&folder);
     for name in foreign {
         assert_eq!(
             fs::read_to_string(path.with_file_name(name)).unwrap(),
@@ -277,7 +289,7 @@ fn foreign_files_are_left_alone() {
 }
 
 #[test]
-fn names_go_on_after_those_of_earlier_runs() {
+fn names_continue_after_those_of_earlier_runs() {
     let (folder, path, mut expected) = earlier_run();
     let future = path.with_file_name("29991231T235959.999Z-0000000777.ndjson");
     fs::rename(&path, &future).unwrap();

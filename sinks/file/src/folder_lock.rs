@@ -1,0 +1,85 @@
+//! The lock on a folder: one process at a time holds it. Never waits for another process.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::time::SystemTime;
+
+use crate::disk::DiskError;
+
+/// The locked file, which also names the process that holds the lock. Begins with a dot, as no
+/// topic does.
+const LOCK_FILE: &str = ".lock";
+
+/// The longest note on the holder that is read, in bytes.
+const NOTE_BYTES_MAX: u64 = 200;
+
+/// A held lock on a folder. Dropping it releases the lock.
+pub(crate) struct FolderLock {
+    _file: File,
+}
+
+/// The reason why a folder could not be locked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LockError {
+    /// Another process holds the lock. The message names it where it is known.
+    #[error("{0}")]
+    Held(String),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+impl FolderLock {
+    /// Locks the folder, and writes into the lock file which process holds it.
+    pub(crate) fn acquire(folder: &Path) -> Result<Self, LockError> {
+        let path = &folder.join(LOCK_FILE);
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(|error| DiskError::new("open", path, error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(LockError::Held(describe_holder(folder, &file)));
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(DiskError::new("lock", path, error).into());
+            }
+        }
+        // The lock works without the note, so a full disk does not prevent a start.
+        if let Err(error) = write_note(&mut file) {
+            tracing::warn!(
+                path = %path.display(),
+                %error,
+                "cannot write into the lock file which process holds it"
+            );
+        }
+        Ok(Self { _file: file })
+    }
+}
+
+/// Returns a message that names the process that holds the folder, or `None` if none does.
+pub(crate) fn holder(folder: &Path) -> Option<String> {
+    let file = File::open(folder.join(LOCK_FILE)).ok()?;
+    matches!(file.try_lock(), Err(TryLockError::WouldBlock)).then(|| describe_holder(folder, &file))
+}
+
+fn write_note(file: &mut File) -> io::Result<()> {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now());
+    file.set_len(0)?;
+    writeln!(file, "process {}, since {now}", std::process::id())
+}
+
+fn describe_holder(folder: &Path, file: &File) -> String {
+    let mut holder = String::new();
+    // The note only makes the message more helpful, so a failed read is no error.
+    let _ = file.take(NOTE_BYTES_MAX).read_to_string(&mut holder);
+    let folder = folder.display();
+    match holder.trim() {
+        "" => format!("{folder} is in use by another process"),
+        holder => format!("{folder} is in use by another gateway: {holder}"),
+    }
+}

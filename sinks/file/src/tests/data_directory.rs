@@ -1,0 +1,80 @@
+//! The data directory: its lock, its folders and its check.
+
+use std::fs;
+use std::time::Instant;
+
+use iem_sink::testing::topic;
+use iem_sink::{Sink, SinkErrorKind};
+use tempfile::TempDir;
+
+use super::fixture::{close, config, ids, numbered, open, read_ids, soon, write, writer};
+use crate::config::FileConfig;
+use crate::disk::Operation;
+use crate::sink::FileSink;
+
+#[test]
+fn a_second_gateway_is_rejected_with_the_name_of_the_first_process() {
+    let folder = TempDir::new().unwrap();
+    let first = open(&config(&folder));
+    let error = FileSink::open(config(&folder)).err().unwrap();
+    assert_eq!(error.kind, SinkErrorKind::Permanent);
+    assert!(
+        error
+            .message
+            .contains(&format!("process {}, since 2", std::process::id())),
+        "{error}"
+    );
+    close(first);
+    close(open(&config(&folder)));
+}
+
+#[test]
+fn a_writer_keeps_the_data_directory_locked() {
+    let folder = TempDir::new().unwrap();
+    let sink = open(&config(&folder));
+    let writer = writer(&sink);
+    drop(sink);
+    assert!(FileSink::open(config(&folder)).is_err());
+    drop(writer);
+    close(open(&config(&folder)));
+}
+
+#[test]
+fn missing_folders_are_created() {
+    let folder = TempDir::new().unwrap();
+    let config = FileConfig {
+        path: folder.path().join("a/b"),
+        ..config(&folder)
+    };
+    let sink = open(&config);
+    let records = numbered(0..3);
+    write(&mut *writer(&sink), &records).unwrap();
+    assert_eq!(read_ids(&config.path), ids(&records));
+}
+
+#[test]
+fn a_topic_name_that_is_not_a_valid_folder_name_is_rejected() {
+    let folder = TempDir::new().unwrap();
+    let sink = open(&config(&folder));
+    for name in ["", ".", "..", ".lock", "a/b", "/a", "a b", "ä", "a\0"] {
+        let error = sink.writer(&topic(name)).err().unwrap();
+        assert_eq!(error.kind, SinkErrorKind::Permanent, "{error}");
+    }
+    assert!(sink.writer(&topic("Iem_events-2.0")).is_ok());
+}
+
+#[test]
+fn a_check_leaves_no_file_behind() {
+    let folder = TempDir::new().unwrap();
+    let sink = open(&config(&folder));
+    assert_eq!(sink.check(soon()), Ok(()));
+    assert!(sink.check(Instant::now()).is_err());
+    let names: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, [".lock"]);
+    sink.directory.disk.faults.fail(Operation::Sync, 1);
+    assert!(sink.check(soon()).is_err());
+    assert_eq!(sink.check(soon()), Ok(()));
+}
