@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod compatibility;
 mod conformance;
 mod data_directory;
 mod failure;
