@@ -4,6 +4,7 @@
 //! share nothing else. A token says who somebody is, never what they may do: that is looked up at
 //! each request. Nothing but HS256 is accepted, and the two uses never pass for each other.
 
+mod hs256;
 mod key;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -95,6 +96,7 @@ const TOKEN_BYTES_MAX: usize = 4096;
 impl Tokens {
     /// Signs with `key`.
     pub fn new(key: &SigningKey, lifetimes: Lifetimes) -> Self {
+        hs256::install();
         let mut validation = Validation::new(Algorithm::HS256);
         // Expiry is checked here, against the time that is given, and after everything else.
         validation.validate_exp = false;
