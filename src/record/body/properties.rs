@@ -142,6 +142,11 @@ fn lines() -> impl Strategy<Value = String> {
         })
 }
 
+#[test]
+fn a_missing_comma_is_found_where_serde_json_finds_it() {
+    agree(br#"[{"envcustomerid":1}{"envcustomerid":1}]"#, Form::Json).expect("they agree");
+}
+
 proptest! {
     #[test]
     fn splits_arrays_as_serde_json_does(body in array()) {
