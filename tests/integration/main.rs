@@ -4,42 +4,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod admin;
 mod architecture;
-mod bytes;
-mod check_sinks;
-mod command_line;
-mod contract;
-mod crash;
-mod deaf;
-mod drain;
-mod encodings;
-mod far_away;
-mod figures;
-mod first_start;
-mod full_disk;
-mod habits;
+mod backends;
+mod delivery;
+#[path = "../support/src/lib.rs"]
 mod harness;
-mod http2;
-mod http2_abuse;
-mod http2_smuggling;
-mod idle;
-mod kafka;
-mod limits;
-mod many;
-mod metadata;
+mod http;
+mod identity;
+#[path = "../model/main.rs"]
 mod model;
-mod overload;
-mod proxies;
-mod pubsub;
-mod quota;
-mod revocation;
-mod several_sinks;
-mod slow;
-mod smuggling;
+mod operations;
+#[path = "../soak/main.rs"]
 mod soak;
-mod swap;
-mod tls;
-mod tls_clients;
-mod token;
-mod wire;

@@ -7,8 +7,8 @@ use super::body::auth_lines;
 use super::change::password_text;
 use super::contract::{Contract, Held};
 use super::words::{Auth, Authorization, Call, Password, Request, Token, USERS, User};
-use crate::contract as cases;
 use crate::harness::{Answer, Gateway, email};
+use crate::http::contract as cases;
 
 pub(crate) struct Callers {
     held: Held,

@@ -7,9 +7,9 @@ use std::thread;
 use iem_test_brokers::kafka::Kafka;
 use iem_test_brokers::pubsub::PubSub;
 
-use crate::bytes::compact;
-use crate::contract;
 use crate::harness::{Arrived, Gateway, TOPICS, post, read_kafka, read_pubsub};
+use crate::http::contract;
+use crate::http::record_bytes::compact;
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 

@@ -14,12 +14,12 @@ use crate::harness::{After, Case, Connection, Gateway, Home, email, encoded, pos
 macro_rules! contract {
     ($($name:ident: $file:literal),* $(,)?) => {
         /// Every file of cases.
-        pub(crate) const FILES: &[&str] = &[$(include_str!(concat!("../data/contract/", $file))),*];
+        pub(crate) const FILES: &[&str] = &[$(include_str!(concat!("../../data/contract/", $file))),*];
 
         $(
             #[test]
             fn $name() {
-                check(include_str!(concat!("../data/contract/", $file)));
+                check(include_str!(concat!("../../data/contract/", $file)));
             }
         )*
     };

@@ -67,32 +67,32 @@ fn every_example_of_every_kind() {
         (
             "/publish/allevents/",
             "events",
-            &include_bytes!("../data/examples/event.json")[..],
+            &include_bytes!("../../data/examples/event.json")[..],
         ),
         (
             "/publish/metrics/",
             "metrics",
-            include_bytes!("../data/examples/metric.json"),
+            include_bytes!("../../data/examples/metric.json"),
         ),
         (
             "/publish/entity/",
             "entities",
-            include_bytes!("../data/examples/entity.json"),
+            include_bytes!("../../data/examples/entity.json"),
         ),
         (
             "/publish/service/",
             "services",
-            include_bytes!("../data/examples/service.json"),
+            include_bytes!("../../data/examples/service.json"),
         ),
         (
             "/publish/healthcheck/",
             "healthchecks",
-            include_bytes!("../data/examples/healthcheck.json"),
+            include_bytes!("../../data/examples/healthcheck.json"),
         ),
         (
             "/gbp/push/acme?integrationid=servicenow-1",
             "tickets",
-            include_bytes!("../data/examples/ticket.json"),
+            include_bytes!("../../data/examples/ticket.json"),
         ),
     ] {
         check(&gateway, path, topic, &[example.to_vec()]);

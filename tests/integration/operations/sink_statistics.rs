@@ -17,7 +17,7 @@ const COMMON: [&str; 5] = [
     "reconnects_total",
 ];
 
-const README: &str = include_str!("../../README.md");
+const README: &str = include_str!("../../../README.md");
 
 #[test]
 fn of_kafka() {

@@ -2,8 +2,8 @@
 
 use iem_test_brokers::pubsub::PubSub;
 
+use crate::backends::kafka::faults::spare;
 use crate::harness::{AMPLE, Home, Load, eventually, post, read_kafka, read_pubsub, test_ids};
-use crate::kafka::faults::spare;
 
 const TICKETS: &str = "/gbp/push/acme?integrationid=servicenow-1";
 const METRIC: &str = r#"{"envcustomerid":"acme","entity":"e"}"#;

@@ -10,8 +10,8 @@ use iem_sink::testing::Behaviour;
 use super::body::{BODY_BYTES_MAX, QUEUE_RECORDS};
 use super::outcome::mark;
 use super::words::{Act, Kind, Setup};
-use crate::contract as cases;
 use crate::harness::Home;
+use crate::http::contract as cases;
 
 /// Of every topic: what the sink leaves open costs a test this long.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(300);

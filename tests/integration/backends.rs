@@ -1,0 +1,7 @@
+//! The gateway on real backends: Apache Kafka and Google's Pub/Sub emulator.
+
+mod distant_backends;
+mod kafka;
+mod pubsub;
+mod several_sinks;
+mod sink_swap;

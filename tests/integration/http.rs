@@ -1,0 +1,18 @@
+//! HTTP as clients see it: the wire, limits, slow and hostile clients, proxies, bodies and answers.
+
+pub(crate) mod contract;
+mod encodings;
+mod http2;
+mod http2_abuse;
+mod http2_smuggling;
+mod idle_connections;
+mod limits;
+mod many_records;
+mod proxies;
+mod real_clients;
+pub(crate) mod record_bytes;
+mod slow_clients;
+mod smuggling;
+mod tls;
+mod unread_answers;
+mod wire;

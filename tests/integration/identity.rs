@@ -1,0 +1,6 @@
+//! Users and customers: tokens, client certificates, changes of the directory, quotas.
+
+mod client_certificates;
+mod quota;
+mod revocation;
+mod token;
