@@ -7,8 +7,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use iem_test_brokers::process::Guarded;
-use iem_test_brokers::pubsub::PROJECT;
+use iem_test_support::brokers::process::Guarded;
+use iem_test_support::brokers::pubsub::PROJECT;
 use tempfile::TempDir;
 
 use super::case::{Setup, Sink, WORKERS_FAR};

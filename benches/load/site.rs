@@ -5,8 +5,8 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use iem_test_brokers::kafka::{Kafka, Options};
-use iem_test_brokers::pubsub::PubSub;
+use iem_test_support::brokers::kafka::{Kafka, Options};
+use iem_test_support::brokers::pubsub::PubSub;
 
 use super::users::Users;
 

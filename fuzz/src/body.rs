@@ -91,18 +91,15 @@ fn array(body: &[u8]) -> Option<Vec<&str>> {
 }
 
 fn lines(body: &[u8]) -> Option<Vec<&str>> {
-    let is_blank = |line: &&[u8]| line.iter().all(|byte| b" \t\r".contains(byte));
-    let value = |line| {
-        Some(
-            serde_json::from_str::<&RawValue>(str::from_utf8(line).ok()?)
-                .ok()?
-                .get(),
-        )
-    };
     body.split(|byte| *byte == b'\n')
-        .filter(|line| !is_blank(line))
+        .filter(|line| !line.iter().all(|byte| b" \t\r".contains(byte)))
         .map(value)
         .collect()
+}
+
+fn value(line: &[u8]) -> Option<&str> {
+    let value = serde_json::from_str::<&RawValue>(str::from_utf8(line).ok()?);
+    Some(value.ok()?.get())
 }
 
 fn is_of_syntax(malformed: &Malformed) -> bool {

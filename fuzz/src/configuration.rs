@@ -16,7 +16,9 @@ use iem_gateway::config::{self, Config, Errors, Loaded, Origin, SinkKind};
 use tempfile::TempDir;
 use toml::Value;
 
-use crate::expansion::{find, split};
+use iem_test_support::find;
+
+use crate::expansion::split;
 
 /// A secret that stands nowhere else in an input must not be shown.
 const SECRET: &str = "hunter2";
@@ -90,23 +92,25 @@ pub fn check(input: &[u8]) {
 }
 
 fn variables(text: &[u8]) -> Variables {
-    let variable = |line: &[u8]| {
-        let at = line.iter().position(|byte| b"=@".contains(byte))?;
-        let name = str::from_utf8(&line[..at]).ok()?;
-        Some(match line[at] {
-            b'=' => (
-                format!("IEM_GATEWAY__{name}"),
-                OsString::from_vec(line[at + 1..].to_vec()),
-            ),
-            _ => (
-                format!("IEM_GATEWAY_FILE__{name}"),
-                HOME.secret.clone().into(),
-            ),
-        })
-    };
     text.split(|byte| *byte == b'\n')
         .filter_map(variable)
         .collect()
+}
+
+/// Reads a line as a variable: `NAME=value`, or `NAME@` for a file with a secret.
+fn variable(line: &[u8]) -> Option<(String, OsString)> {
+    let at = line.iter().position(|byte| b"=@".contains(byte))?;
+    let name = str::from_utf8(&line[..at]).ok()?;
+    Some(match line[at] {
+        b'=' => (
+            format!("IEM_GATEWAY__{name}"),
+            OsString::from_vec(line[at + 1..].to_vec()),
+        ),
+        _ => (
+            format!("IEM_GATEWAY_FILE__{name}"),
+            HOME.secret.clone().into(),
+        ),
+    })
 }
 
 fn check_errors(errors: &Errors, text: &[u8], variables: &Variables) {
@@ -183,7 +187,7 @@ fn check_loaded(loaded: &Loaded, without_file: bool) {
     }
 }
 
-/// What others build on, said again.
+/// Checks the rules that other code relies on, said again.
 fn keeps_rules(config: &Config) {
     let server = &config.server;
     let queues: usize = config.topics.iter().map(|topic| topic.queue_bytes).sum();

@@ -8,26 +8,20 @@ mod model;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use iem_gateway::identity::directory::Directory;
 use iem_gateway::identity::directory::edit::{EditError, edit_text};
-use iem_gateway::identity::password::{Cost, Password, PasswordHash};
+use iem_gateway::identity::directory::{Directory, DirectoryError};
+use iem_gateway::identity::password::PasswordHash;
 use toml::{Table, Value};
 
 use crate::expansion::split;
+use crate::gateway::hash;
 use model::{Change, Model};
 
 const CHANGES_MAX: usize = 16;
 /// A password that stands nowhere else in an input must not be shown.
 const SECRET: &str = "hunter2";
 
-static HASH: LazyLock<PasswordHash> = LazyLock::new(|| {
-    let cost = Cost {
-        memory_kib: 8,
-        passes: 1,
-        lanes: 1,
-    };
-    PasswordHash::new(&Password::new("password".to_owned()), cost).expect("a hash")
-});
+static HASH: LazyLock<PasswordHash> = LazyLock::new(|| hash("password"));
 
 /// Checks one input.
 pub fn check(input: &[u8]) {
@@ -39,32 +33,27 @@ pub fn check(input: &[u8]) {
     let path = Path::new("directory.toml");
     let directory = match Directory::parse(&text, path) {
         Ok(directory) => directory,
-        Err(error) => {
-            assert!(
-                !error.message.is_empty() && !error.message.contains('\n'),
-                "{error:?}"
-            );
-            assert!(
-                error
-                    .line
-                    .is_none_or(|line| (1..=1 + text.matches('\n').count()).contains(&line))
-            );
-            assert!(
-                !hides(&text) || !error.message.contains(SECRET),
-                "{error:?}"
-            );
-            return;
-        }
+        Err(error) => return check_error(&error, &text),
     };
     look_up(&directory);
-    let Some(changes) = parts
-        .get(1)
-        .and_then(|changes| str::from_utf8(changes).ok())
-    else {
-        return;
-    };
-    let mut text = text;
-    let mut model = Model::of(&directory);
+    let changes = parts.get(1).map(|changes| str::from_utf8(changes));
+    if let Some(Ok(changes)) = changes {
+        check_changes(changes, text, path, &directory);
+    }
+}
+
+/// Checks that an error is one line, names a line that is there, and shows no password.
+fn check_error(error: &DirectoryError, text: &str) {
+    let message = &error.message;
+    assert!(!message.is_empty() && !message.contains('\n'), "{error:?}");
+    let lines = 1..=1 + text.matches('\n').count();
+    assert!(error.line.is_none_or(|line| lines.contains(&line)));
+    assert!(!hides(text) || !message.contains(SECRET), "{error:?}");
+}
+
+/// Makes the changes, one a line, and compares each result with the model's.
+fn check_changes(changes: &str, mut text: String, path: &Path, directory: &Directory) {
+    let mut model = Model::of(directory);
     for change in changes.lines().filter_map(Change::parse).take(CHANGES_MAX) {
         let changed = edit_text(&text, path, |document| change.make(document, &HASH));
         let expected = model.with(&change, &HASH);

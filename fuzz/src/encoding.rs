@@ -78,7 +78,7 @@ fn decode_within(
     Ok(output.freeze().to_vec())
 }
 
-/// What another decoder makes of it.
+/// Returns what another decoder makes of it.
 fn read(decoder: impl Read) -> Option<Vec<u8>> {
     let mut plain = Vec::new();
     decoder

@@ -6,12 +6,8 @@
 //! `{{end}}` or the input's end, and texts of their own under `{{gzip:…}}` and its like.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use flate2::Compression;
-use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+use iem_test_support::{encoded, find, forged, placeholder};
 
 use crate::gateway::GATEWAY;
 
@@ -118,113 +114,17 @@ impl Expanded {
 fn value(name: &str, arguments: &str) -> Option<Vec<u8>> {
     let secrets = &GATEWAY.secrets;
     Some(match name {
-        "basic" => STANDARD.encode(arguments).into_bytes(),
-        "basic-latin-1" => {
-            let bytes: Option<Vec<u8>> = arguments
-                .chars()
-                .map(|letter| u8::try_from(letter).ok())
-                .collect();
-            STANDARD.encode(bytes?).into_bytes()
-        }
-        "hex" => {
-            let digits = arguments.as_bytes().as_chunks::<2>().0;
-            let byte = |digits: &[u8; 2]| u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok();
-            digits.iter().map(byte).collect::<Option<_>>()?
-        }
-        "repeat" => {
-            let (times, text) = arguments.split_once(':')?;
-            let times = times.parse::<usize>().ok()?;
-            text.repeat(times.min(GROWTH_MAX / text.len().max(1)))
-                .into_bytes()
-        }
-        "closing-braces" => "}"
-            .repeat(arguments.parse::<usize>().ok()?.min(GROWTH_MAX))
-            .into_bytes(),
-        "example" => example(arguments)?.into(),
-        "gzip" => written(GzEncoder::new(Vec::new(), Compression::fast()), arguments)
-            .finish()
-            .ok()?,
-        "zlib" => written(ZlibEncoder::new(Vec::new(), Compression::fast()), arguments)
-            .finish()
-            .ok()?,
-        "deflate" => written(
-            DeflateEncoder::new(Vec::new(), Compression::fast()),
-            arguments,
-        )
-        .finish()
-        .ok()?,
-        "zstd" => zstd::encode_all(&*plain(arguments), 1).ok()?,
         "gzip-members" => {
-            let member = GzEncoder::new(Vec::new(), Compression::fast())
-                .finish()
-                .ok()?;
-            member.repeat(
-                arguments
-                    .parse::<usize>()
-                    .ok()?
-                    .min(GROWTH_MAX / member.len()),
-            )
+            let member = encoded("gzip", b"");
+            let times = arguments.parse::<usize>().ok()?;
+            member.repeat(times.min(GROWTH_MAX / member.len()))
         }
         "token-refresh" => secrets.refresh_token(arguments)?.into_bytes(),
         "expired" | "expired-refresh" => secrets.expired.clone().into_bytes(),
         "foreign" | "foreign-refresh" => secrets.foreign.clone().into_bytes(),
-        "unsigned" => secrets.token(arguments)?.rsplit_once('.')?.0.into(),
-        "cut" => secrets
-            .token(arguments)?
-            .into_bytes()
-            .split_last_chunk::<5>()?
-            .0
-            .into(),
-        "alg-none" => {
-            let token = secrets.token(arguments)?;
-            let claims = token.split('.').nth(1)?;
-            format!(
-                "{}.{claims}.",
-                URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#)
-            )
-            .into_bytes()
-        }
-        _ => return None,
+        "unsigned" | "cut" | "alg-none" => forged(name, &secrets.token(arguments)?)?.into_bytes(),
+        _ => placeholder(name, arguments, GROWTH_MAX)?,
     })
-}
-
-fn written<W: Write>(mut encoder: W, arguments: &str) -> W {
-    encoder
-        .write_all(&plain(arguments))
-        .expect("memory takes all");
-    encoder
-}
-
-/// A body before it is compressed: one of the cases', an example, or the text itself.
-fn plain(name: &str) -> Vec<u8> {
-    let record = r#"{"envcustomerid":"acme"}"#;
-    match name {
-        "space" => b" ".to_vec(),
-        "lines" => format!("{record}\n{record}\n").into_bytes(),
-        "array" => format!("[{record},{record}]").into_bytes(),
-        "large" => format!("{record}{}", " ".repeat(64 << 10)).into_bytes(),
-        // Larger than what is read in place, and than the limit.
-        "many" => format!("[{}]", [record; 12 << 10].join(",")).into_bytes(),
-        "huge" => vec![b' '; 1 << 20],
-        text => example(text).unwrap_or(text).as_bytes().to_vec(),
-    }
-}
-
-fn example(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "event" => include_str!("../../tests/data/examples/event.json"),
-        "metric" => include_str!("../../tests/data/examples/metric.json"),
-        "entity" => include_str!("../../tests/data/examples/entity.json"),
-        "service" => include_str!("../../tests/data/examples/service.json"),
-        "healthcheck" => include_str!("../../tests/data/examples/healthcheck.json"),
-        "ticket" => include_str!("../../tests/data/examples/ticket.json"),
-        _ => return None,
-    })
-}
-
-/// Where `needle` begins.
-pub fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    memchr::memmem::find(text, needle)
 }
 
 /// The parts of an input that consists of several, between lines of `%%`; at most so many.

@@ -7,7 +7,6 @@
 //! hold after any connection is checked here.
 
 mod secrets;
-mod sink;
 
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
@@ -23,14 +22,14 @@ use iem_gateway::identity::directory::Directory;
 use iem_gateway::pipeline::Backend;
 use iem_gateway::record::traceparent;
 use iem_gateway::testing::Front;
+use iem_test_support::memory_sink::{Behaviour, MemorySink, Seen, Sunk};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use secrets::Secrets;
-pub use sink::{Behaviour, Seen};
-use sink::{MemorySink, Sunk};
+pub use secrets::hash;
 
 /// Bytes on their way between client and gateway, each way.
 const ON_THE_WAY: usize = 16 << 10;
@@ -74,7 +73,7 @@ pub struct Gateway {
     _home: TempDir,
 }
 
-/// What a client does.
+/// A step of a client.
 pub enum Step {
     Send(Vec<u8>),
     /// Nothing, for so long.
@@ -110,7 +109,7 @@ impl Conduct {
     }
 }
 
-/// What came of a connection.
+/// The result of a connection.
 pub struct Exchange {
     pub received: Vec<u8>,
     pub records: Vec<Seen>,
@@ -168,8 +167,8 @@ impl Gateway {
         }
     }
 
-    /// What holds of every record, whatever was sent: who sent it may, and it is one JSON object
-    /// with its customer.
+    /// Checks the rules for every record: its sender may send it, and it is one JSON object with
+    /// its customer.
     pub fn check_record(&self, record: &Seen, users: &BTreeSet<String>) {
         assert!(
             users.contains(&record.user),

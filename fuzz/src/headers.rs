@@ -198,7 +198,7 @@ fn check_form(headers: &HeaderMap) {
     assert_eq!(form(headers) == Form::Lines, is_lines);
 }
 
-/// What is carried on is carried on unchanged, and is of the form that W3C Trace Context gives it.
+/// Checks that a trace is carried on unchanged, in the form that W3C Trace Context gives it.
 fn check_trace(value: &[u8]) {
     let Some(known) = traceparent(value) else {
         return;

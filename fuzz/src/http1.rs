@@ -9,9 +9,13 @@ use std::time::Duration;
 
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
-use crate::answer::parse_http1;
-use crate::expansion::{Expanded, expand, find};
-use crate::gateway::{Conduct, Exchange, GATEWAY, Seen, Step};
+use iem_test_support::find;
+use iem_test_support::frames::PREFACE;
+use iem_test_support::memory_sink::Seen;
+
+use crate::answer::{check as check_answer, is_published, parse_http1};
+use crate::expansion::{Expanded, expand};
+use crate::gateway::{Conduct, Exchange, GATEWAY, Step};
 
 /// Pieces beyond so many come as one.
 const PIECES_MAX: usize = 64;
@@ -41,7 +45,7 @@ pub fn check(input: &[u8]) {
     }
     let exchange = GATEWAY.converse(steps, conduct);
     // What begins as HTTP/2 is the other target's.
-    if !sent.bytes.starts_with(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") {
+    if !sent.bytes.starts_with(PREFACE) {
         check_answers(&sent.bytes, &exchange, conduct);
     }
     let bodies = Bodies::new(&sent);
@@ -54,7 +58,9 @@ pub fn check(input: &[u8]) {
 fn check_answers(sent: &[u8], exchange: &Exchange, conduct: Conduct) {
     let answers = parse_http1(&exchange.received, !conduct.deaf);
     let heads = find(sent, b"HEAD").is_some();
-    answers.iter().for_each(|answer| answer.check(heads));
+    for answer in &answers {
+        check_answer(answer, heads);
+    }
     // A head ends in an empty line, and one that never ends may be answered too.
     let empty_lines =
         [&b"\n\r\n"[..], b"\n\n"].map(|end| memchr::memmem::find_iter(sent, end).count());
@@ -63,10 +69,7 @@ fn check_answers(sent: &[u8], exchange: &Exchange, conduct: Conduct) {
         last <= empty_lines.iter().sum::<usize>() + 1,
         "{last} answers"
     );
-    let published = answers
-        .iter()
-        .filter(|answer| answer.is_published())
-        .count();
+    let published = answers.iter().filter(|answer| is_published(answer)).count();
     assert!(
         published <= exchange.records.len(),
         "{published} acknowledged, {:?}",
@@ -74,7 +77,7 @@ fn check_answers(sent: &[u8], exchange: &Exchange, conduct: Conduct) {
     );
 }
 
-/// Where records may have come from.
+/// The input, as the place that records come from.
 struct Bodies<'a> {
     sent: &'a Expanded,
     chunked: bool,
@@ -116,7 +119,7 @@ impl<'a> Bodies<'a> {
     }
 }
 
-/// What a body may decode to, as far as it does; what follows it may be anything.
+/// Returns what a body decodes to, as far as it does; anything may follow it.
 pub fn decodings(body: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let zstd: Option<Box<dyn Read>> = zstd::Decoder::new(body)
         .ok()

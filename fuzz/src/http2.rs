@@ -6,8 +6,11 @@
 mod answers;
 mod script;
 
-use crate::expansion::find;
-use crate::gateway::{Conduct, GATEWAY, Seen};
+use iem_test_support::find;
+use iem_test_support::memory_sink::Seen;
+
+use crate::answer::{check as check_answer, is_published};
+use crate::gateway::{Conduct, GATEWAY};
 use crate::http1::decodings;
 use script::Script;
 
@@ -20,12 +23,11 @@ pub fn check(input: &[u8]) {
     let mut script = Script::of(input);
     let exchange = GATEWAY.converse(std::mem::take(&mut script.steps), conduct);
     let answers = answers::parse(&exchange.received, !conduct.deaf && script.is_http2());
-    answers.iter().for_each(|answer| answer.check(script.heads));
+    for answer in &answers {
+        check_answer(answer, script.heads);
+    }
     if script.is_http2() {
-        let published = answers
-            .iter()
-            .filter(|answer| answer.is_published())
-            .count();
+        let published = answers.iter().filter(|answer| is_published(answer)).count();
         assert!(
             published <= exchange.records.len(),
             "{published} acknowledged, {:?}",

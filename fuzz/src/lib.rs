@@ -1,4 +1,4 @@
-//! What the fuzz targets check, each in a module of its own, so that their seeds can be tests as
+//! The checks of the fuzz targets, each in a module of its own, so that their seeds are tests as
 //! well.
 
 mod answer;

@@ -1,4 +1,4 @@
-//! Delivery of records: what an answer of 200 means under overload, a crash, a full disk or a drain.
+//! Delivery of records: the meaning of 200 under overload, in a crash, on a full disk, in a drain.
 
 mod crash;
 mod drain;

@@ -7,12 +7,6 @@
 mod architecture;
 mod backends;
 mod delivery;
-#[path = "../support/src/lib.rs"]
-mod harness;
 mod http;
 mod identity;
-#[path = "../model/main.rs"]
-mod model;
 mod operations;
-#[path = "../soak/main.rs"]
-mod soak;

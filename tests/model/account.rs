@@ -1,13 +1,13 @@
-//! What a sink must hold, record by record, and whether it does.
+//! An account of the records that a sink must hold, and the comparison with those it holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use super::contract::Delivery;
 use super::words::Kind;
-use crate::harness::{Line, email};
+use iem_test_support::{Line, email};
 
-/// What of a record may be at the sink.
+/// The number of times that a record may be at the sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum There {
     /// Answered 200: exactly once.
@@ -58,18 +58,17 @@ impl From<&iem_sink::Record> for Record {
 
 impl From<&Line> for Record {
     fn from(line: &Line) -> Self {
-        let text = |(name, value): (&String, &serde_json::Value)| {
-            (
-                name.clone(),
-                value.as_str().unwrap_or("not a string").to_owned(),
-            )
-        };
         let attributes = line
             .attributes
             .iter()
             .filter(|(name, _)| *name != "datacontenttype");
         Self {
-            attributes: attributes.map(text).collect(),
+            attributes: attributes
+                .map(|(name, value)| {
+                    let value = value.as_str().unwrap_or("not a string");
+                    (name.clone(), value.to_owned())
+                })
+                .collect(),
             data: line.data.clone(),
         }
     }
@@ -146,10 +145,11 @@ impl Books {
                 }
             }
         }
-        let missing = |entry: &&Entry| {
-            entry.kind == kind && entry.there == There::Once && !seen.contains(&entry.id)
-        };
-        match self.entries.values().find(missing) {
+        let mut must_be_there = self
+            .entries
+            .values()
+            .filter(|entry| entry.kind == kind && entry.there == There::Once);
+        match must_be_there.find(|entry| !seen.contains(&entry.id)) {
             Some(entry) => Err(format!(
                 "{} was answered 200 and is not there: {}",
                 entry.id,

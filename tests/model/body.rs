@@ -8,7 +8,7 @@ use super::words::{
     Auth, Authorization, Body, Coding, CookieStyle, Form, Odd, Password, Publish, Query, Ticket,
     TicketBody, Token, Trace, User, Via,
 };
-use crate::harness::{basic, encoded};
+use iem_test_support::{basic, encoded};
 
 /// As configured in these tests.
 pub(crate) const BODY_BYTES_MAX: usize = 16 << 10;
@@ -28,7 +28,7 @@ pub(crate) struct Rendered {
     headers: Vec<(&'static str, &'static str)>,
 }
 
-/// What white space and what headers a body has, by its style's number.
+/// The white space and the headers of a body, by its style's number.
 struct Style {
     before: &'static str,
     between: &'static str,
@@ -66,6 +66,27 @@ fn style(form: Form, number: usize) -> Style {
     }
 }
 
+impl Style {
+    /// A body with these records; lines may end in a line's end.
+    fn body(&self, form: Form, texts: &[&[u8]], ends_last_line: bool) -> Vec<u8> {
+        let before = self.before.as_bytes();
+        let between = self.between.as_bytes();
+        match form {
+            Form::One => [before, texts[0], between].concat(),
+            Form::Array => {
+                let comma = [between, b",", between].concat();
+                let list = texts.join(&comma[..]);
+                [before, b"[", between, &list, between, b"]", before].concat()
+            }
+            Form::Lines => {
+                let end = self.line_end.as_bytes();
+                let last = if ends_last_line { end } else { b"" };
+                [&*texts.join(end), last].concat()
+            }
+        }
+    }
+}
+
 impl Publish {
     /// The body, with ids of their own for its records.
     pub(crate) fn render(&self, mut next_id: impl FnMut() -> String) -> Rendered {
@@ -91,35 +112,7 @@ impl Publish {
             })
             .collect();
         let texts: Vec<&[u8]> = written.iter().map(|record| &*record.data).collect();
-        let (before, between) = (style.before.as_bytes(), style.between.as_bytes());
-        let plain = match form {
-            Form::One => [before, texts[0], between].concat(),
-            Form::Array => {
-                let comma = [between, b",", between].concat();
-                [
-                    before,
-                    b"[",
-                    between,
-                    &texts.join(&comma[..]),
-                    between,
-                    b"]",
-                    before,
-                ]
-                .concat()
-            }
-            Form::Lines => {
-                let end = style.line_end.as_bytes();
-                [
-                    texts.join(end),
-                    if number.is_multiple_of(2) {
-                        end.to_vec()
-                    } else {
-                        Vec::new()
-                    },
-                ]
-                .concat()
-            }
-        };
+        let plain = style.body(*form, &texts, number.is_multiple_of(2));
         if *form == Form::One {
             written[0].data.clone_from(&plain);
         }

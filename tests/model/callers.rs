@@ -1,5 +1,5 @@
-//! Whoever calls, with the credentials that they would have: passwords by what the directory was
-//! last told, tokens as new as they could get.
+//! Callers with the credentials that they would have: the password that the directory was last
+//! told, and the newest token that they could get.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use super::body::auth_lines;
 use super::change::password_text;
 use super::contract::{Contract, Held};
 use super::words::{Auth, Authorization, Call, Password, Request, Token, USERS, User};
-use crate::harness::{Answer, Gateway, email};
-use crate::http::contract as cases;
+use iem_test_support::issued_tokens as cases;
+use iem_test_support::{Answer, Gateway, email};
 
 pub(crate) struct Callers {
     held: Held,
@@ -18,15 +18,15 @@ pub(crate) struct Callers {
 
 impl Callers {
     pub(crate) fn new() -> Self {
-        let pair = |user| {
-            (
-                cases::issued("token", user),
-                cases::issued("token-refresh", user),
-            )
-        };
         Self {
             held: Held::new(),
-            tokens: USERS.into_iter().map(|user| (user, pair(user))).collect(),
+            tokens: USERS
+                .into_iter()
+                .map(|user| {
+                    let access = cases::issued("token", user);
+                    (user, (access, cases::issued("token-refresh", user)))
+                })
+                .collect(),
         }
     }
 
@@ -34,7 +34,7 @@ impl Callers {
         &self.held
     }
 
-    /// Whoever shall send the newest token gets it first, if they may.
+    /// Gets the newest token for a request that has to send it, if its user may log in.
     pub(crate) fn freshen(
         &mut self,
         request: &Request,
@@ -95,7 +95,7 @@ impl Callers {
         }
     }
 
-    /// What stands for a token in the body of the refresh endpoint.
+    /// Returns the text that stands for a token in the body of a refresh.
     pub(crate) fn refresh_token(&self, token: Token) -> String {
         match token {
             Token::Expired(user) => cases::issued("expired-refresh", user),

@@ -7,7 +7,7 @@ use iem_gateway::identity::password::{Cost, Password, PasswordHash};
 
 use super::contract::{is_organization, is_superadmin};
 use super::words::{Change, User};
-use crate::harness::email;
+use iem_test_support::email;
 
 /// Makes the change, and adds customers of the names `markers` with it. Says whether it fits what
 /// is there.

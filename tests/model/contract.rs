@@ -2,15 +2,19 @@
 //! reaches the sink. It is written from the contract's text alone and shares no code with the
 //! gateway.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod directory;
 
-use super::record::Found;
-use super::words::{
-    Auth, Authorization, Body, Call, Change, CookieStyle, Customer, Form, Integration, Kind, Odd,
-    Password, Publish, Query, Ticket, TicketBody, Token, User,
+use std::collections::BTreeMap;
+
+use directory::Account;
+
+use crate::record::Found;
+use crate::words::{
+    Auth, Authorization, Body, Call, CookieStyle, Customer, Form, Integration, Kind, Odd, Password,
+    Publish, Query, Ticket, TicketBody, Token, User,
 };
 
-/// What may be answered.
+/// An answer that the contract allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) status: u16,
@@ -38,7 +42,7 @@ pub(crate) enum Says {
 pub(crate) enum Index {
     None,
     Is(usize),
-    /// What is wrong is wrong between records.
+    /// Any index or none: the fault is between records.
     Any,
 }
 
@@ -75,7 +79,7 @@ const DENIED: &str = "Access denied";
 const INACTIVE: &str = "Data has been sent for inactive customer";
 const NOT_ASSOCIATED: &str = "User is not associated with the customer";
 
-/// What goes to the sink with one record.
+/// One record as it goes to the sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Delivery {
     pub(crate) user: User,
@@ -87,7 +91,7 @@ pub(crate) struct Delivery {
     pub(crate) never: bool,
 }
 
-/// What a request comes to before the sink: refused, or records for the sink to take.
+/// The result of a request before the sink: records for the sink, or a rejection.
 pub(crate) type Judged = Result<Vec<Delivery>, Verdict>;
 
 #[derive(Clone, Debug)]
@@ -98,14 +102,6 @@ pub(crate) struct Contract {
     integrations: BTreeMap<(Customer, Integration), BTreeMap<i64, &'static str>>,
     /// How many passwords each user has had, removed users too.
     passwords: BTreeMap<User, usize>,
-}
-
-#[derive(Clone, Debug)]
-struct Account {
-    enabled: bool,
-    customers: BTreeSet<Customer>,
-    /// Which of the user's passwords holds.
-    password: usize,
 }
 
 /// A token as a gateway could judge it by its signature.
@@ -121,154 +117,6 @@ enum Signed {
 pub(crate) type Held = BTreeMap<User, usize>;
 
 impl Contract {
-    /// The tests' directory.
-    pub(crate) fn new() -> Self {
-        let account = |enabled, customers: &[Customer]| Account {
-            enabled,
-            customers: customers.iter().copied().collect(),
-            password: 0,
-        };
-        Self {
-            users: BTreeMap::from([
-                ("alice", account(true, &["acme"])),
-                ("bob", account(true, &["globex"])),
-                ("carol", account(true, &["acme", "1001", "closed"])),
-                ("root", account(true, &[])),
-                ("org", account(true, &["acme"])),
-                ("off", account(false, &["acme"])),
-            ]),
-            customers: BTreeMap::from([
-                ("acme", true),
-                ("globex", true),
-                ("1001", true),
-                ("closed", false),
-            ]),
-            integrations: BTreeMap::from([
-                (
-                    ("acme", "servicenow-1"),
-                    BTreeMap::from([(6, "resolved"), (7, "closed")]),
-                ),
-                (("acme", "jira 2"), BTreeMap::from([(10, "resolved")])),
-                (("globex", "globex-only"), BTreeMap::from([(6, "resolved")])),
-            ]),
-            passwords: BTreeMap::new(),
-        }
-    }
-
-    /// Makes a change, unless it does not fit what is there.
-    pub(crate) fn change(&mut self, change: &Change) -> Result<(), ()> {
-        match change {
-            Change::Enable(user) => self.user(user)?.enabled = true,
-            Change::Disable(user) => self.user(user)?.enabled = false,
-            Change::Passwd(user) => {
-                self.user(user)?;
-                let password = self.next_password(user);
-                self.user(user)?.password = password;
-            }
-            Change::RemoveUser(user) => drop(self.users.remove(user).ok_or(())?),
-            Change::AddUser(user, customers) => {
-                let known = customers
-                    .iter()
-                    .all(|customer| self.customers.contains_key(customer));
-                if !known || self.users.contains_key(user) {
-                    return Err(());
-                }
-                let password = self.next_password(user);
-                let customers = customers.iter().copied().collect();
-                self.users.insert(
-                    user,
-                    Account {
-                        enabled: true,
-                        customers,
-                        password,
-                    },
-                );
-            }
-            Change::Grant(user, customer) => {
-                self.customers.get(customer).ok_or(())?;
-                self.user(user)?.customers.insert(customer);
-            }
-            Change::Revoke(user, customer) => {
-                self.user(user)?.customers.remove(customer);
-            }
-            Change::AddCustomer(customer) => {
-                if self.customers.contains_key(customer) {
-                    return Err(());
-                }
-                self.customers.insert(customer, true);
-            }
-            Change::RemoveCustomer(customer) => {
-                self.customers.remove(customer).ok_or(())?;
-                self.integrations.retain(|(owner, _), _| owner != customer);
-                self.users.values_mut().for_each(|user| {
-                    user.customers.remove(customer);
-                });
-            }
-            Change::Activate(customer) => *self.customers.get_mut(customer).ok_or(())? = true,
-            Change::Deactivate(customer) => *self.customers.get_mut(customer).ok_or(())? = false,
-            Change::AddIntegration(customer, integration, states) => {
-                self.customers.get(customer).ok_or(())?;
-                let default = || BTreeMap::from([(6, "resolved"), (7, "closed")]);
-                let states = if states.is_empty() {
-                    default()
-                } else {
-                    states.iter().copied().collect()
-                };
-                if self.integrations.contains_key(&(*customer, *integration)) {
-                    return Err(());
-                }
-                self.integrations.insert((customer, integration), states);
-            }
-            Change::RemoveIntegration(customer, integration) => {
-                drop(
-                    self.integrations
-                        .remove(&(*customer, *integration))
-                        .ok_or(())?,
-                );
-            }
-        }
-        Ok(())
-    }
-
-    fn user(&mut self, user: User) -> Result<&mut Account, ()> {
-        self.users.get_mut(user).ok_or(())
-    }
-
-    fn next_password(&mut self, user: User) -> usize {
-        let count = self.passwords.entry(user).or_default();
-        *count += 1;
-        *count
-    }
-
-    /// Which of its passwords holds for a user that may log in.
-    pub(crate) fn may_log_in(&self, user: User) -> Option<usize> {
-        let account = self.users.get(user).filter(|account| account.enabled)?;
-        (!is_organization(user)).then_some(account.password)
-    }
-
-    /// Which of its passwords a user was given last; the one that holds, while there is the user.
-    pub(crate) fn last_password(&self, user: User) -> usize {
-        self.passwords.get(user).copied().unwrap_or_default()
-    }
-
-    /// How many customers there are.
-    pub(crate) fn customers(&self) -> usize {
-        self.customers.len()
-    }
-
-    /// The customers that a token answer lists, and whether each is active.
-    pub(crate) fn associations(&self, user: User) -> Vec<(Customer, bool)> {
-        let own = self.users.get(user).map(|account| &account.customers);
-        let is_own = |customer: &Customer| {
-            is_superadmin(user) || own.is_some_and(|own| own.contains(customer))
-        };
-        let all = self
-            .customers
-            .iter()
-            .map(|(customer, active)| (*customer, *active));
-        all.filter(|(customer, _)| is_own(customer)).collect()
-    }
-
     pub(crate) fn judge(&self, auth: &Auth, call: &Call, held: &Held) -> Judged {
         match call {
             Call::Publish(publish) => self.publish(auth, publish, held),
@@ -391,24 +239,6 @@ impl Contract {
         } else {
             Ok(user)
         }
-    }
-
-    /// Whether a token that was made when this password of the user held is still one of ours.
-    fn holds(&self, user: User, password: usize) -> bool {
-        self.users
-            .get(user)
-            .is_some_and(|account| account.enabled && account.password == password)
-    }
-
-    fn is_right(&self, user: User, password: Password) -> bool {
-        self.users.get(user).is_some_and(|account| {
-            let given = match password {
-                Password::Right => true,
-                Password::First => account.password == 0,
-                Password::Wrong => false,
-            };
-            account.enabled && given
-        })
     }
 
     /// Checks 7 and 8.

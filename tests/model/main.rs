@@ -12,6 +12,7 @@ mod contract;
 mod generate;
 mod outcome;
 mod record;
+mod run;
 mod setup;
 mod verdict;
 mod words;
@@ -23,7 +24,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use generate::{For, sequence};
-use world::{Run, World};
+use run::Run;
+use world::World;
 
 /// As many sequences as the environment says, else `cases`; shrinking takes no longer than a person
 /// waits.
@@ -61,11 +63,11 @@ fn check(target: For, cases: u32, world: fn(words::Setup) -> World) {
 }
 
 #[test]
-fn answers_and_sink_are_the_models() {
+fn answers_and_scripted_sink_match_the_model() {
     check(For::Script, 40, World::scripted);
 }
 
 #[test]
-fn answers_and_files_are_the_models_whatever_ends_the_gateway() {
+fn answers_and_files_match_the_model_through_drains_and_kills() {
     check(For::Files, 15, World::with_files);
 }

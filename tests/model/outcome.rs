@@ -1,5 +1,4 @@
-//! What a topic's planned sink does with the records of one request: a pure model of retries until
-//! the deadline.
+//! The fate of one request's records at a planned sink: a pure model of retries until the deadline.
 
 use std::collections::VecDeque;
 
@@ -10,7 +9,7 @@ use super::contract::{Delivery, PUBLISHED, SUCCESS, Says, Verdict};
 use super::record::LATE;
 use super::words::{Act, Kind, Plan};
 
-/// What became of one record.
+/// The fate of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Delivered,
@@ -18,7 +17,7 @@ pub(crate) enum Fate {
     Rejected,
 }
 
-/// What a topic's sink still does.
+/// The part of a topic's plan that its sink has not done yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Standing {
     next: VecDeque<Act>,
@@ -113,7 +112,7 @@ pub(crate) fn mark(record: &Record) -> Outcome {
     }
 }
 
-/// What a client is told of its records.
+/// Returns the answer that a client gets for its records.
 pub(crate) fn verdict(kind: Kind, fates: &[Fate]) -> Verdict {
     let of = |fate| {
         fates

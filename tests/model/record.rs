@@ -57,7 +57,7 @@ pub(crate) enum CustomerField {
 pub(crate) enum Way {
     Text,
     Escaped,
-    /// Where it is all digits, else as text.
+    /// As a number where it is all digits, else as text.
     Digits,
 }
 
@@ -153,7 +153,7 @@ pub(crate) const EXTRAS: [&str; 10] = [
 /// The most bytes of a key's value that count.
 const KEY_BYTES: usize = 512;
 
-/// What a reader of the contract finds in a record.
+/// A record as the contract reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// A record of this customer, with this key.
@@ -308,9 +308,10 @@ fn long_key() -> String {
 /// As many whole characters as fit.
 fn cut(text: &str) -> String {
     let mut bytes = 0;
-    let fits = |letter: &char| {
-        bytes += letter.len_utf8();
-        bytes <= KEY_BYTES
-    };
-    text.chars().take_while(fits).collect()
+    text.chars()
+        .take_while(|letter| {
+            bytes += letter.len_utf8();
+            bytes <= KEY_BYTES
+        })
+        .collect()
 }

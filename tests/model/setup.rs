@@ -10,10 +10,10 @@ use iem_sink::testing::Behaviour;
 use super::body::{BODY_BYTES_MAX, QUEUE_RECORDS};
 use super::outcome::mark;
 use super::words::{Act, Kind, Setup};
-use crate::harness::Home;
-use crate::http::contract as cases;
+use iem_test_support::Home;
+use iem_test_support::issued_tokens as cases;
 
-/// Of every topic: what the sink leaves open costs a test this long.
+/// The deadline of every topic: a record that the sink leaves open costs a test this long.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(300);
 
 pub(crate) fn home(setup: Setup) -> Home {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::contract::{Contract, Index, Says, Verdict, is_superadmin};
 use super::words::User;
-use crate::harness::{Answer, email};
+use iem_test_support::{Answer, email};
 
 /// Customers that were added to see that a change has been read.
 pub(crate) const MARKERS: &str = "marker-";

@@ -1,5 +1,5 @@
-//! What a sequence may say: its steps and what they are made of. Nothing here knows what the
-//! gateway does with them.
+//! The words of a sequence: its steps and their parts. Nothing here knows what the gateway does
+//! with them.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ pub(crate) struct Sequence {
 pub(crate) struct Setup {
     pub(crate) threads: i64,
     pub(crate) linger: bool,
-    /// Of the topic of metrics; the others have one.
+    /// The workers of the topic of metrics; the others have one.
     pub(crate) workers: i64,
 }
 
@@ -51,7 +51,7 @@ pub(crate) enum Step {
     Together(Vec<Request>),
     /// A change of the directory, made as the command line makes it.
     Change(Change),
-    /// What the sink does with a topic's next writes, and then with all others.
+    /// A plan for a topic's writes: the next ones, and then all others.
     Plan(Kind, Plan),
     /// The gateway ends and starts again in the same folder, with these requests under way.
     Restart(End, Vec<Request>),
@@ -71,7 +71,7 @@ pub(crate) struct Request {
     pub(crate) trace: Trace,
 }
 
-/// Who, what, how, without what is as usual.
+/// Writes the caller, the call and its form, and leaves out what is as usual.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}, {:?}", self.call, self.via)?;
@@ -210,7 +210,7 @@ impl Kind {
         }
     }
 
-    /// Where the ordering key stands, the preferred field first.
+    /// The fields that may hold the ordering key, the preferred one first.
     pub(crate) fn key_fields(self) -> &'static [&'static str] {
         match self {
             Self::Event => &["splitby", "entityid"],
@@ -329,14 +329,14 @@ pub(crate) enum TicketBody {
     Bad(&'static str),
 }
 
-/// What the sink does: once each, and then for good.
+/// A plan for a sink: acts that happen once each, and the one that stays.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) once: Vec<Act>,
     pub(crate) then: Act,
 }
 
-/// What the sink does with one write.
+/// An act of a sink with one write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
     Deliver,

@@ -12,8 +12,9 @@ use super::client::{Client, Reply};
 use super::good::{record, records};
 use super::limits;
 use super::site::{BODY_BYTES_MAX, CONNECTIONS_MAX, QUEUE_RECORDS, Site};
-use crate::harness::frames::{DATA, Frame, Frames, HEADERS, RST_STREAM};
-use crate::harness::{email, encoded, post};
+use iem_test_support::Frames;
+use iem_test_support::frames::{DATA, Frame, HEADERS, RST_STREAM};
+use iem_test_support::{email, encoded, post};
 
 const EVENTS: &str = "/publish/allevents/";
 const PAUSE: Duration = Duration::from_millis(20);
@@ -35,7 +36,7 @@ fn send(site: &Site, request: &[u8]) -> Option<Reply> {
 }
 
 /// Sends what must be refused with this status, or for want of room.
-fn refused(site: &Site, request: &[u8], status: u16, limit: &'static str) {
+fn rejected(site: &Site, request: &[u8], status: u16, limit: &'static str) {
     let reply = send(site, request);
     site.tally.answered(reply.as_ref());
     site.tally
@@ -46,23 +47,20 @@ fn refused(site: &Site, request: &[u8], status: u16, limit: &'static str) {
 pub(super) fn oversized(site: &Site) {
     let post = |body: Vec<u8>| post(EVENTS, body).cookie(&site.token);
     let large = vec![b' '; BODY_BYTES_MAX + 1];
-    refused(
+    rejected(
         site,
         &post(large.clone()).bytes(),
         413,
         limits::BODY_DECLARED,
     );
 
-    let head = format!(
-        "POST {EVENTS} HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={}\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n",
-        site.token,
-        large.len()
-    );
+    let request = iem_test_support::post(EVENTS, "").cookie(&site.token);
+    let head = request.head("Transfer-Encoding: chunked") + &format!("{:x}\r\n", large.len());
     let chunked = [head.as_bytes(), &large, b"\r\n0\r\n\r\n"].concat();
-    refused(site, &chunked, 413, limits::BODY_SENT);
+    rejected(site, &chunked, 413, limits::BODY_SENT);
 
     let bomb = encoded("gzip", &vec![b' '; 8 << 20]);
-    refused(
+    rejected(
         site,
         &post(bomb).header("Content-Encoding", "gzip").bytes(),
         413,
@@ -70,7 +68,7 @@ pub(super) fn oversized(site: &Site) {
     );
 
     let (texts, _) = records(&site.tally, QUEUE_RECORDS + 1, 0);
-    refused(
+    rejected(
         site,
         &post(format!("[{}]", texts.join(",")).into_bytes()).bytes(),
         413,
@@ -78,7 +76,7 @@ pub(super) fn oversized(site: &Site) {
     );
 
     let wide = wide(record(site.tally.next_id(), 0).as_bytes());
-    refused(
+    rejected(
         site,
         &post(wide).header("Content-Encoding", "zstd").bytes(),
         400,
@@ -86,7 +84,7 @@ pub(super) fn oversized(site: &Site) {
     );
 
     let members = encoded("gzip", b"").repeat(4_200);
-    refused(
+    rejected(
         site,
         &post(members).header("Content-Encoding", "gzip").bytes(),
         400,
@@ -96,11 +94,11 @@ pub(super) fn oversized(site: &Site) {
     let long = post(Vec::new())
         .header("X-Long", &"x".repeat(100_000))
         .bytes();
-    refused(site, &long, 431, limits::HEAD_SIZE);
+    rejected(site, &long, 431, limits::HEAD_SIZE);
     let many = (0..120).fold(post(Vec::new()), |request, number| {
         request.header(&format!("X-{number}"), "x")
     });
-    refused(site, &many.bytes(), 431, limits::HEAD_COUNT);
+    rejected(site, &many.bytes(), 431, limits::HEAD_COUNT);
 }
 
 /// As zstd with a window of 16 MiB.
@@ -116,10 +114,8 @@ fn wide(plain: &[u8]) -> Vec<u8> {
 }
 
 fn begin_of_body(site: &Site, path: &str, length: usize) -> String {
-    format!(
-        "POST {path} HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={}\r\nContent-Length: {length}\r\n\r\n{{",
-        site.token
-    )
+    let request = iem_test_support::post(path, "").cookie(&site.token);
+    request.head(&format!("Content-Length: {length}")) + "{"
 }
 
 /// Heads and bodies that do not come.
@@ -217,8 +213,11 @@ pub(super) fn flood(site: &Site) {
     };
     while site.tally.goes_on() {
         let ids: Vec<u64> = (0..20).map(|_| site.tally.next_id()).collect();
-        let text = |id| format!(r#"{{"envcustomer_id":"globex","test_id":"{id}"}}"#);
-        let body = ids.iter().map(text).collect::<Vec<_>>().join("\n");
+        let lines: Vec<_> = ids
+            .iter()
+            .map(|id| format!(r#"{{"envcustomer_id":"globex","test_id":"{id}"}}"#))
+            .collect();
+        let body = lines.join("\n");
         let request =
             post("/publish/healthcheck/", body).header("Content-Type", "application/x-ndjson");
         let reply = client.exchange(&request.cookie(&site.bounded_token).bytes());
@@ -269,15 +268,13 @@ pub(super) fn abuse_http2(site: &Site) {
         (":path", "/publish/healthcheck/"),
         (":authority", "gateway"),
     ];
-    let pair = |number: u32| {
-        let stream = 2 * number + 1;
-        let cancel = Frame::new(RST_STREAM, 0, stream, 8u32.to_be_bytes());
-        [Frame::headers(stream, &GET, true).bytes(), cancel.bytes()].concat()
-    };
     let Some(mut frames) = Frames::try_open(site.door.address) else {
         return;
     };
-    let _ = frames.send_bytes(&(0..500).flat_map(pair).collect::<Vec<u8>>());
+    let cancelled: Vec<u8> = (0..500)
+        .flat_map(|number| Frame::cancelled_request(2 * number + 1, &GET))
+        .collect();
+    let _ = frames.send_bytes(&cancelled);
     site.tally
         .hit_if(limits::RESETS, frames.codes().contains(&11));
 

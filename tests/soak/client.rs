@@ -14,7 +14,7 @@ use socket2::{Domain, Socket, Type};
 /// Longer than any deadline of the soak's gateways.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Where a gateway is met, and how.
+/// An address of a gateway, with the way to connect to it.
 #[derive(Clone)]
 pub(super) struct Door {
     pub(super) address: SocketAddr,

@@ -12,7 +12,7 @@ use tokio_rustls::TlsConnector;
 use super::client::{Client, Door, Reply, name};
 use super::site::Site;
 use super::tally::Tally;
-use crate::harness::{encoded, post};
+use iem_test_support::{encoded, post};
 
 /// The text that makes records as large as those of the field.
 const PADDING: usize = 400;

@@ -49,7 +49,7 @@ const fn limit(name: &'static str, seen: Seen, at: At) -> Limit {
     Limit { name, seen, at }
 }
 
-/// What the gateway counts for each limit.
+/// The metric that counts clients at each limit.
 const REACHED: &str = "iem_gateway_limits_total";
 
 pub(super) const LIMITS: &[Limit] = &[

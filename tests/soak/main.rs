@@ -2,14 +2,15 @@
 //! hit. Memory stays flat, no thread and no descriptor is left behind, and every record answered
 //! 200 is in the files, once.
 //!
-//! `scripts/soak` runs it, for ten minutes or as many seconds as it is told. It prints its figures.
+//! `scripts/soak` runs it, for ten minutes or as many seconds as it is told. It prints its statistics.
 
 mod bad;
 mod client;
-mod figures;
+
 mod good;
 mod limits;
 mod site;
+mod statistics;
 mod tally;
 
 use std::iter;
@@ -18,31 +19,22 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{for_each_line, get};
 use client::Client;
-use figures::{Figures, Sample, mebibytes, median_resident_kb};
 use good::Shape;
+use iem_test_support::{TOPICS, for_each_line, get};
 use limits::{IDLE, LIMITS};
 use site::Site;
+use statistics::{Sample, Statistics, mebibytes, median_resident_kb};
 
 const SECONDS: u64 = 600;
-/// Within which caches and buffers come to their size; a shorter soak has a third of its time for
-/// it.
+/// The time in which caches and buffers come to their size; a shorter soak takes a third of its
+/// time.
 const WARM_UP: u64 = 120;
-/// What a gateway may hold more at the end than after it has warmed up: the noise of an allocator
-/// with two serving threads. A leak of 100 bytes a request is far above it within minutes.
+/// The bound on growth of memory after the warm-up: the noise of an allocator with two serving
+/// threads. A leak of 100 bytes a request is far above it within minutes.
 const GROWTH_KB_MAX: u64 = 16 << 10;
-/// For what idles to be closed: files, connections that linger, threads of the blocking pool.
+/// The time for what idles to be closed: files, connections that linger, threads of the blocking pool.
 const SETTLE: Duration = Duration::from_mins(1);
-
-const TOPICS: [&str; 6] = [
-    "events",
-    "metrics",
-    "entities",
-    "services",
-    "healthchecks",
-    "tickets",
-];
 
 #[test]
 #[ignore = "takes minutes of a whole machine: scripts/soak"]
@@ -52,15 +44,15 @@ fn memory_threads_and_descriptors_stay() {
         .map_or(SECONDS, |text| text.parse().expect("seconds"));
     let mut sites = [Site::plain(), Site::secured()];
     let before = sites.each_ref().map(settled);
-    let figures = sites.each_ref().map(|_| Figures::default());
-    load(&sites, &figures, seconds);
+    let statistics = sites.each_ref().map(|_| Statistics::default());
+    load(&sites, &statistics, seconds);
 
     let mut faults = Vec::new();
-    for ((site, figures), before) in sites.iter().zip(&figures).zip(before) {
-        eprintln!("{}", figures.table(site));
+    for ((site, statistics), before) in sites.iter().zip(&statistics).zip(before) {
+        eprintln!("{}", statistics.table(site));
         faults.extend(limits_not_hit(site, seconds));
         faults.extend(left_behind(site, before));
-        faults.extend(memory(site, &figures.samples(), seconds));
+        faults.extend(memory(site, &statistics.samples(), seconds));
         faults.extend(answers(site));
     }
     for site in &mut sites {
@@ -75,7 +67,7 @@ fn memory_threads_and_descriptors_stay() {
     );
 }
 
-/// What a client does that runs into limits.
+/// A client's act that runs into limits.
 type Trouble = fn(&Site);
 
 /// The process once it has nothing to do.
@@ -85,11 +77,11 @@ fn settled(site: &Site) -> Sample {
 }
 
 /// Lets all clients at both gateways, and ends them.
-fn load(sites: &[Site; 2], figures: &[Figures; 2], seconds: u64) {
+fn load(sites: &[Site; 2], statistics: &[Statistics; 2], seconds: u64) {
     thread::scope(|scope| {
-        for (site, figures) in sites.iter().zip(figures) {
+        for (site, statistics) in sites.iter().zip(statistics) {
             let row = Duration::from_secs((seconds / 10).clamp(5, 60));
-            scope.spawn(move || figures.watch(site, row, seconds));
+            scope.spawn(move || statistics.watch(site, row, seconds));
             scope.spawn(|| idle(site));
             let shapes = [
                 Shape::Single,
@@ -145,12 +137,13 @@ fn secured_troubles(site: &Site) {
     bad::silent(site);
 }
 
+fn is_served(client: &mut Client) -> bool {
+    let reply = client.exchange(&get("/publish/healthcheck/").bytes());
+    reply.is_some_and(|reply| reply.status == 200)
+}
+
 /// A client that says nothing more until the gateway ends the connection.
 fn idle(site: &Site) {
-    let is_served = |client: &mut Client| {
-        let reply = client.exchange(&get("/publish/healthcheck/").bytes());
-        reply.is_some_and(|reply| reply.status == 200)
-    };
     // The load begins at the same time, and may have taken every place for a moment.
     let Some(mut client) = iter::repeat_with(|| site.door.open().ok())
         .take_while(|_| site.tally.goes_on())
@@ -221,7 +214,8 @@ fn memory(site: &Site, samples: &[Sample], seconds: u64) -> Vec<String> {
     );
     let (peak, ceiling) = (site.status("VmHWM"), site.ceiling() / 1024);
     eprintln!(
-        "{}: {:.1} MiB once warm, {:.1} MiB at the end, {:.1} MiB at most; `check` allows {:.1} MiB\n",
+        "{}: {:.1} MiB once warm, {:.1} MiB at the end, {:.1} MiB at most; \
+         `check` allows {:.1} MiB\n",
         site.label,
         mebibytes(warm),
         mebibytes(end),
@@ -277,7 +271,8 @@ fn records(site: &Site) -> Vec<String> {
     let known = |id: &u64| published.binary_search(id).is_ok() || ledger.perhaps.contains(id);
     let refused = found.iter().filter(|id| !known(id)).count();
     let account = format!(
-        "{}: {} records answered 200, {} in the files; {lost} lost, {twice} twice, {refused} refused and there",
+        "{}: {} records answered 200, {} in the files; \
+         {lost} lost, {twice} twice, {refused} refused and there",
         site.label,
         published.len(),
         found.len()

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::client::{Door, trusting};
 use super::tally::Tally;
-use crate::harness::{Authority, Gateway, Home, email, post};
+use iem_test_support::{Authority, Gateway, Home, TOPICS, email, post};
 
 pub(super) const BODY_BYTES_MAX: usize = 128 << 10;
 pub(super) const CONNECTIONS_MAX: usize = 64;
@@ -25,8 +25,8 @@ pub(super) struct Site {
     /// Clients that speak HTTP/2.
     pub(super) door2: Door,
     pub(super) authority: Option<Authority>,
-    /// Of a user who may send for all customers without a quota, and of one whose customer has
-    /// one.
+    /// The token of a user who may send for all customers without a quota, and then that of a user
+    /// whose customer has a quota.
     pub(super) token: String,
     pub(super) bounded_token: String,
     pub(super) tally: Arc<Tally>,
@@ -68,7 +68,7 @@ impl Site {
         }
     }
 
-    /// What `check` says the memory may come to.
+    /// Returns the ceiling of memory that `check` prints.
     pub(super) fn ceiling(&self) -> u64 {
         let output = self.gateway.home.run(&["check", "--json"]);
         let report: serde_json::Value =
@@ -130,14 +130,7 @@ fn home() -> Home {
         .set("sink.file.rotate_size", "256 KiB")
         .set("sink.file.rotate_age", "2s")
         .set("sink.file.compress", "zstd");
-    for topic in [
-        "events",
-        "metrics",
-        "entities",
-        "services",
-        "healthchecks",
-        "tickets",
-    ] {
+    for topic in TOPICS {
         let key = |name: &str| format!("topics.{topic}.{name}");
         home = home
             .set(

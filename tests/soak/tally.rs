@@ -1,4 +1,4 @@
-//! What the soak's clients have met: answers by status, limits by name, and what became of every
+//! The account of the soak's clients: answers by status, limits by name, and the fate of every
 //! record.
 
 use std::collections::{BTreeMap, HashSet};

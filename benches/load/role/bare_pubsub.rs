@@ -6,7 +6,7 @@ use bytes::Bytes;
 use google_cloud_auth::credentials::anonymous;
 use google_cloud_pubsub::client::{BasePublisher, Publisher};
 use google_cloud_pubsub::model::Message;
-use iem_test_brokers::pubsub::PROJECT;
+use iem_test_support::brokers::pubsub::PROJECT;
 use tokio::runtime::Runtime;
 
 use super::Work;

@@ -138,18 +138,17 @@ pub struct Model {
 
 impl Model {
     pub fn of(directory: &Directory) -> Self {
-        let integrations = |customer: &iem_gateway::identity::directory::Customer| {
-            let all = customer.integrations().into_iter();
-            all.map(|integration| (integration.id.clone(), integration.states.clone()))
-                .collect()
-        };
         let customers = directory.customers().iter().map(|customer| Customer {
             id: customer.id.to_string(),
             name: customer.name.clone(),
             active: customer.active,
             records: customer.rates.records,
             bytes: customer.rates.bytes,
-            integrations: integrations(customer),
+            integrations: customer
+                .integrations()
+                .into_iter()
+                .map(|integration| (integration.id.clone(), integration.states.clone()))
+                .collect(),
         });
         let users = directory.users().iter().map(|user| User {
             email: user.email.to_string(),
@@ -166,7 +165,7 @@ impl Model {
         }
     }
 
-    /// What `change` makes of it; none where it cannot be made.
+    /// Returns the model after `change`; `None` where it cannot be made.
     pub fn with(&self, change: &Change, hash: &PasswordHash) -> Option<Self> {
         let mut model = self.clone();
         match change {

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use iem_gateway::identity::directory::Directory;
 use iem_gateway::identity::password::{Cost, Password, PasswordHash};
 use iem_gateway::identity::token::{Lifetimes, SigningKey, TokenPair, Tokens};
+use iem_test_support::directory::{DIRECTORY, with_hashes};
 
-const DIRECTORY: &str = include_str!("../../../tests/data/directory.toml");
 /// A customer that may send little.
 const SMALL: &str = "\n[[customer]]\nid = \"small\"\nname = \"Small\"\nquota = { records = 2 }\n";
 
@@ -25,7 +25,13 @@ impl Secrets {
     /// Writes the directory and the key to `home`.
     pub fn new(home: &Path) -> (Self, Directory) {
         let mut passwords = Vec::new();
-        let text = with_hashes(&format!("{DIRECTORY}{SMALL}"), &mut passwords);
+        let text = with_hashes(&format!("{DIRECTORY}{SMALL}"), |password| {
+            // The first stands in a comment.
+            if password != "…" {
+                passwords.push(password.to_owned());
+            }
+            hash(password).as_str().to_owned()
+        });
         let path = home.join("directory.toml");
         std::fs::write(&path, &text).expect("a file in the home");
         let directory = Directory::parse(&text, &path).expect("it holds");
@@ -102,24 +108,12 @@ impl Secrets {
     }
 }
 
-/// Puts hashes for `{{hash:…}}`, at the lowest cost that there is.
-fn with_hashes(text: &str, passwords: &mut Vec<String>) -> String {
-    let mut parts = text.split("{{hash:");
-    // The first stands in a comment.
-    let mut whole = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (password, rest) = part.split_once("}}").expect("a placeholder ends");
-        let cost = Cost {
-            memory_kib: 8,
-            passes: 1,
-            lanes: 1,
-        };
-        let hash = PasswordHash::new(&Password::new(password.to_owned()), cost).expect("a hash");
-        if password != "…" {
-            passwords.push(password.to_owned());
-        }
-        whole.push_str(hash.as_str());
-        whole.push_str(rest);
-    }
-    whole
+/// Hashes a password at the lowest cost that there is.
+pub fn hash(password: &str) -> PasswordHash {
+    let cost = Cost {
+        memory_kib: 8,
+        passes: 1,
+        lanes: 1,
+    };
+    PasswordHash::new(&Password::new(password.to_owned()), cost).expect("a hash")
 }

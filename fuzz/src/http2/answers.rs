@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use iem_test_support::Answer;
+use iem_test_support::frames::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEADERS, SETTINGS,
+};
 use loona_hpack::Decoder;
 
-use crate::answer::{Answer, parse_http1};
+use crate::answer::parse_http1;
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const SETTINGS: u8 = 4;
-const CONTINUATION: u8 = 9;
-const END_HEADERS: u8 = 4;
-const END_STREAM: u8 = 1;
 /// The most that a client's SETTINGS can make the gateway's table of fields; by default far less.
 const TABLE_MAX: usize = 64 << 10;
 
@@ -45,31 +43,6 @@ pub fn parse(received: &[u8], whole: bool) -> Vec<Answer> {
         .collect()
 }
 
-struct Frame<'a> {
-    kind: u8,
-    flags: u8,
-    stream: u32,
-    payload: &'a [u8],
-}
-
-impl<'a> Frame<'a> {
-    fn parse(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let (head, rest) = bytes.split_first_chunk::<9>()?;
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        let (payload, rest) = rest.split_at_checked(length as usize)?;
-        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        Some((
-            Self {
-                kind: head[3],
-                flags: head[4],
-                stream,
-                payload,
-            },
-            rest,
-        ))
-    }
-}
-
 /// By stream, each with whether it has ended.
 #[derive(Default)]
 struct Answers(BTreeMap<u32, (Answer, bool)>);
@@ -84,7 +57,7 @@ impl Answers {
                     "a head of an answer is short"
                 );
                 let fields = decoder
-                    .decode(frame.payload)
+                    .decode(&frame.payload)
                     .expect("a block that can be decoded");
                 self.head(frame, fields);
             }
@@ -92,7 +65,7 @@ impl Answers {
             DATA => {
                 let (answer, ended) = self.0.get_mut(&frame.stream).expect("DATA behind HEADERS");
                 assert!(!*ended, "DATA behind the end");
-                answer.body.extend(frame.payload);
+                answer.body.extend(&frame.payload);
                 *ended = frame.flags & END_STREAM != 0;
             }
             _ => {}

@@ -8,7 +8,7 @@
 //! | `t` | HEADERS of trailers on an earlier stream |
 //! | `d` | DATA on an earlier stream |
 //! | `r` `w` | RST_STREAM, WINDOW_UPDATE on an earlier stream, or the connection |
-//! | `s` `p` `g` `y` `c` | SETTINGS, PING, GOAWAY, PRIORITY, CONTINUATION with the text as payload |
+//! | `s` `p` `g` `y` `c` | SETTINGS, PING, GOAWAY, PRIORITY, CONTINUATION: the text is the payload |
 //! | `f` | a frame of any kind: flags and stream from the text |
 //! | `x` | the text itself |
 //! | `.` | nothing, for a time |
@@ -17,35 +17,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::expansion::{expand, find, split};
+use iem_test_support::find;
+use iem_test_support::frames::{
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PADDED, PING,
+    PREFACE, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, header_block,
+};
+
+use crate::expansion::{expand, split};
 use crate::gateway::Step;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const OPERATIONS_MAX: usize = 64;
 /// The largest frame that the gateway takes.
 const FRAME_MAX: usize = 16 << 10;
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const PRIORITY: u8 = 2;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
-/// Of SETTINGS and PING.
-const ACK: u8 = 1;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-const PADDED: u8 = 8;
 
 #[derive(Default)]
 pub struct Script {
     pub steps: Vec<Step>,
     /// The payload of each stream's DATA frames.
     pub bodies: BTreeMap<u32, Vec<u8>>,
-    /// What was sent as it stands, which may be DATA too.
+    /// The bytes that were sent as they stand, which may be DATA too.
     pub raw: Vec<u8>,
     pub users: BTreeSet<String>,
     /// Whether a request asks with HEAD.
@@ -91,7 +81,6 @@ impl Script {
         let expanded = expand(text);
         let text = &*expanded.bytes;
         self.users.extend(expanded.users);
-        let first = self.steps.len() <= 1;
         match letter {
             b'R' => self.request(how, text),
             b'h' => {
@@ -105,7 +94,7 @@ impl Script {
             }
             b't' => {
                 let stream = self.earlier(how);
-                let block = block(fields(text));
+                let block = header_block(&fields(text));
                 self.frame(HEADERS, END_HEADERS | END_STREAM, stream, &block);
             }
             b'd' => {
@@ -114,14 +103,7 @@ impl Script {
             }
             b'r' => self.frame(RST_STREAM, 0, self.earlier(how), &four(text)),
             b'w' => self.frame(WINDOW_UPDATE, 0, self.any_earlier(how), &four(text)),
-            b's' => {
-                self.frame(SETTINGS, 0, 0, text);
-                if first {
-                    // The gateway's own are there by then.
-                    self.steps.push(Step::Wait(Duration::from_millis(1)));
-                    self.frame(SETTINGS, ACK, 0, b"");
-                }
-            }
+            b's' => self.settings(text),
             b'p' => {
                 let mut payload = text.to_vec();
                 payload.resize(8, 0);
@@ -136,18 +118,15 @@ impl Script {
                 text,
             ),
             b'f' => {
-                let [flags, stream, payload @ ..] = text else {
-                    return;
-                };
-                self.raw.extend(payload);
-                self.heads = true;
-                self.frame(how & 15, *flags, u32::from(*stream), payload);
+                if let [flags, stream, payload @ ..] = text {
+                    self.note_raw(payload);
+                    self.frame(how & 15, *flags, u32::from(*stream), payload);
+                }
             }
             b'x' => {
-                self.raw.extend([how]);
-                self.raw.extend(text);
-                self.heads = true;
-                self.steps.push(Step::Send([&[how], text].concat()));
+                let bytes = [&[how], text].concat();
+                self.note_raw(&bytes);
+                self.steps.push(Step::Send(bytes));
             }
             b'.' => self
                 .steps
@@ -157,7 +136,24 @@ impl Script {
         }
     }
 
-    /// `how`, by its bits: the body does not end; the head comes in two frames; the body in frames
+    /// Sends settings; behind the first ones, an acknowledgement of the gateway's own.
+    fn settings(&mut self, text: &[u8]) {
+        let is_first = self.steps.len() <= 1;
+        self.frame(SETTINGS, 0, 0, text);
+        if is_first {
+            // The gateway's own are there by then.
+            self.steps.push(Step::Wait(Duration::from_millis(1)));
+            self.frame(SETTINGS, ACK, 0, b"");
+        }
+    }
+
+    /// Notes bytes that may be a body, or a request with HEAD.
+    fn note_raw(&mut self, bytes: &[u8]) {
+        self.raw.extend(bytes);
+        self.heads = true;
+    }
+
+    /// Sends a request. `how`, by its bits: the body does not end; the head comes in two frames; the body in frames
     /// of a byte, of two halves or padded.
     fn request(&mut self, how: u8, text: &[u8]) {
         let (head, body) = halves(text);
@@ -179,7 +175,7 @@ impl Script {
 
     fn head(&mut self, stream: u32, how: u8, text: &[u8], ends: bool) {
         self.heads |= text.starts_with(b"HEAD");
-        let block = block(fields_of_request(text));
+        let block = header_block(&fields_of_request(text));
         let end = u8::from(ends);
         if how & 1 == 0 {
             return self.frame(HEADERS, END_HEADERS | end, stream, &block);
@@ -203,11 +199,8 @@ impl Script {
     }
 
     fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u32::try_from(payload.len())
-            .unwrap_or(u32::MAX)
-            .to_be_bytes();
-        let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
-        self.steps.push(Step::Send([&head, payload].concat()));
+        let frame = Frame::new(kind, flags, stream, payload);
+        self.steps.push(Step::Send(frame.bytes()));
     }
 
     /// The next stream that a client may begin.
@@ -282,32 +275,6 @@ fn fields(text: &[u8]) -> Vec<Field<'_>> {
             ))
         })
         .collect()
-}
-
-/// Fields without compression: literals that are not indexed (RFC 7541, section 6.2.2).
-fn block(fields: Vec<Field<'_>>) -> Vec<u8> {
-    let mut block = Vec::new();
-    for (name, value) in fields {
-        block.push(0);
-        for text in [&*name, value] {
-            length(&mut block, text.len());
-            block.extend(text);
-        }
-    }
-    block
-}
-
-/// A number with a prefix of 7 bits (RFC 7541, section 5.1).
-fn length(block: &mut Vec<u8>, number: usize) {
-    let Some(mut rest) = number.checked_sub(127) else {
-        return block.push(number as u8);
-    };
-    block.push(127);
-    while rest >= 128 {
-        block.push((rest % 128) as u8 | 128);
-        rest /= 128;
-    }
-    block.push(rest as u8);
 }
 
 /// The first four bytes, or zeros.

@@ -12,7 +12,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use iem_sink::testing::{record, topic};
 use iem_sink::{DATA_CONTENT_TYPE, Outcome, Record, Sink, Writer};
 use iem_sink_kafka::{KafkaConfig, KafkaSink};
-use iem_test_brokers::kafka::{Kafka, Options};
+use iem_test_support::brokers::kafka::{Kafka, Options};
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _};
 use rdkafka::message::{Header, OwnedHeaders};

@@ -12,7 +12,7 @@ use google_cloud_pubsub::model::Message;
 use iem_sink::testing::{record, topic};
 use iem_sink::{DATA_CONTENT_TYPE, Outcome, Record, Sink, Writer};
 use iem_sink_pubsub::{PubSubConfig, PubSubSink};
-use iem_test_brokers::pubsub::{PROJECT, PubSub};
+use iem_test_support::brokers::pubsub::{PROJECT, PubSub};
 use tokio::runtime::Runtime;
 
 const DATA_BYTES: usize = 600;

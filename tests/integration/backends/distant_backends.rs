@@ -6,17 +6,17 @@
 
 use std::time::{Duration, Instant};
 
-use iem_test_brokers::kafka::Kafka;
-use iem_test_brokers::proxy::{DelayingProxy, ONE_WAY};
-use iem_test_brokers::pubsub::PubSub;
+use iem_test_support::brokers::delaying_proxy::{DelayingProxy, ONE_WAY};
+use iem_test_support::brokers::kafka::Kafka;
+use iem_test_support::brokers::pubsub::PubSub;
 
-use crate::harness::{Arrived, Gateway, Home, Ledger, Load, read_kafka, read_pubsub, test_ids};
+use iem_test_support::{Arrived, Gateway, Home, Ledger, Load, read_kafka, read_pubsub, test_ids};
 
 const ROUND_TRIP: Duration = Duration::from_millis(60);
 const WORKERS: i64 = 8;
 
 #[test]
-fn a_thousand_connections_to_kafka() {
+fn a_thousand_connections_share_round_trips_to_kafka() {
     let kafka = Kafka::shared();
     kafka.create_topic("far", 8, 1, &[]);
     let home = Home::new().events_at_kafka(&kafka.bootstrap_far(), "far");
@@ -26,7 +26,7 @@ fn a_thousand_connections_to_kafka() {
 }
 
 #[test]
-fn a_thousand_connections_to_pubsub() {
+fn a_thousand_connections_share_round_trips_to_pubsub() {
     let pubsub = PubSub::shared();
     pubsub.create_topic("far");
     let proxy = DelayingProxy::start(&pubsub.host(), ONE_WAY);
@@ -36,7 +36,7 @@ fn a_thousand_connections_to_pubsub() {
 
 /// With Pub/Sub's own ordering, which takes a request a key, and so is for fewer.
 #[test]
-fn a_hundred_connections_to_pubsub_in_order() {
+fn a_hundred_connections_share_round_trips_to_pubsub_in_order() {
     let pubsub = PubSub::shared();
     pubsub.create_topic("far-in-order");
     let proxy = DelayingProxy::start(&pubsub.host(), ONE_WAY);
@@ -123,7 +123,8 @@ fn publish(home: Home, connections: u32, read: impl FnOnce() -> Vec<Arrived>) ->
         run.ledger.median_wait().as_millis(),
     );
     eprintln!(
-        "{requests} requests, {writes} writes, {overlap:.1} at once; half were answered in {median} ms"
+        "{requests} requests, {writes} writes, {overlap:.1} at once; \
+         half were answered in {median} ms"
     );
     run
 }

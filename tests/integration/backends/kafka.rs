@@ -8,9 +8,9 @@ mod login;
 
 use std::time::Duration;
 
-use iem_test_brokers::kafka::Kafka;
+use iem_test_support::brokers::kafka::Kafka;
 
-use crate::harness::{AMPLE, Home, Ledger, Load, eventually, read_kafka, test_ids};
+use iem_test_support::{AMPLE, Home, Ledger, Load, eventually, read_kafka, test_ids};
 
 const EVENTS: &str = "/publish/allevents/";
 const RECORD: &str = r#"{"envcustomerid":"acme","entityid":"web-01","test_id":"probe-0"}"#;
@@ -28,21 +28,7 @@ fn many_connections_keep_the_order_by_key_and_each_record_is_there_once() {
     let load = Load::start(gateway.address, &gateway.token("alice"), "order", 48, 300);
     gateway.await_answers(200, 3000);
     let ledger = load.stop();
-    assert_eq!(
-        ledger.answers.keys().collect::<Vec<_>>(),
-        [&200],
-        "without a fault"
-    );
-
-    let ids = test_ids(&read_kafka(kafka, "order"));
-    ledger.all_there(&ids);
-    ledger.in_order(&ids);
-    ledger.none_twice(&ids);
-    assert_eq!(
-        ids.len(),
-        ledger.published.len(),
-        "what was answered, and nothing else"
-    );
+    ledger.check_without_fault(&test_ids(&read_kafka(kafka, "order")));
 }
 
 /// Kafka's own program prints what any reader would see.

@@ -1,9 +1,9 @@
 //! Different sinks for different topics in one gateway, and an outage of one of them.
 
-use iem_test_brokers::pubsub::PubSub;
+use iem_test_support::brokers::pubsub::PubSub;
 
 use crate::backends::kafka::faults::spare;
-use crate::harness::{AMPLE, Home, Load, eventually, post, read_kafka, read_pubsub, test_ids};
+use iem_test_support::{AMPLE, Home, Load, eventually, post, read_kafka, read_pubsub, test_ids};
 
 const TICKETS: &str = "/gbp/push/acme?integrationid=servicenow-1";
 const METRIC: &str = r#"{"envcustomerid":"acme","entity":"e"}"#;
@@ -38,13 +38,8 @@ fn an_outage_of_one_sink_leaves_the_topics_of_the_others_alone() {
         .as_array()
         .expect("reasons")
         .clone();
-    let of_tickets = |reason: &serde_json::Value| {
-        reason
-            .as_str()
-            .is_some_and(|reason| reason.starts_with("topic tickets at sink kafka: "))
-    };
     assert!(
-        !reasons.is_empty() && reasons.iter().all(of_tickets),
+        !reasons.is_empty() && reasons.iter().all(is_of_tickets),
         "{reasons:?}"
     );
     gateway.await_answers(200, 200);
@@ -75,4 +70,10 @@ fn an_outage_of_one_sink_leaves_the_topics_of_the_others_alone() {
             .iter()
             .all(|ticket| ticket.attributes["type"] == "iem.ticket")
     );
+}
+
+/// Whether a reason of not being ready is the outage of the tickets' sink.
+fn is_of_tickets(reason: &serde_json::Value) -> bool {
+    let reason = reason.as_str();
+    reason.is_some_and(|reason| reason.starts_with("topic tickets at sink kafka: "))
 }

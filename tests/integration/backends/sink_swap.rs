@@ -4,18 +4,19 @@
 use std::collections::BTreeMap;
 use std::thread;
 
-use iem_test_brokers::kafka::Kafka;
-use iem_test_brokers::pubsub::PubSub;
+use iem_test_support::brokers::kafka::Kafka;
+use iem_test_support::brokers::pubsub::PubSub;
 
-use crate::harness::{Arrived, Gateway, TOPICS, post, read_kafka, read_pubsub};
 use crate::http::contract;
 use crate::http::record_bytes::compact;
+use iem_test_support::{Arrived, Gateway, TOPICS, issued_tokens, post, read_kafka, read_pubsub};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// Digits, escapes, the order of keys, white space and line breaks: a sink that takes bytes takes
 /// these as they are.
-const VERBATIM: &str = "{\"z\" :\t-0.10E+400,\"a\":\"\\u00e4\\/ä\",\r\n  \"entityid\":\"web-01\", \"envcustomerid\":\"acme\"}";
+const VERBATIM: &str = "{\"z\" :\t-0.10E+400,\"a\":\"\\u00e4\\/ä\",\r\n  \
+     \"entityid\":\"web-01\", \"envcustomerid\":\"acme\"}";
 
 const TICKETS: &str = "/gbp/push/acme?integrationid=servicenow-1";
 
@@ -68,7 +69,7 @@ const RECORDS: [(&str, &str, &str, &str, &str); 6] = [
 #[test]
 fn one_line_swaps_the_sink_and_nothing_else() {
     let (kafka, pubsub) = (Kafka::shared(), PubSub::shared());
-    let mut home = contract::home().with_backends(kafka, pubsub);
+    let mut home = issued_tokens::home().with_backends(kafka, pubsub);
     for topic in TOPICS {
         kafka.create_topic(&name(topic), 1, 1, &[]);
         pubsub.create_topic(&name(topic));
@@ -147,9 +148,10 @@ fn send_all(gateway: &Gateway) {
     }
 }
 
-/// What each topic holds, key by key in order, without what differs from run to run.
+/// Reads what each topic holds, key by key in order, without what differs from run to run.
 fn read(read: impl Fn(&str) -> Vec<Arrived>) -> BTreeMap<&'static str, Vec<Arrived>> {
-    let of_topic = |topic| {
+    let mut topics = BTreeMap::new();
+    for topic in TOPICS {
         let mut arrived = read(&name(topic));
         assert!(!arrived.is_empty(), "{topic} has arrived");
         for record in &mut arrived {
@@ -162,9 +164,9 @@ fn read(read: impl Fn(&str) -> Vec<Arrived>) -> BTreeMap<&'static str, Vec<Arriv
             );
         }
         arrived.sort_by(|one, other| one.key.cmp(&other.key));
-        (topic, arrived)
-    };
-    TOPICS.into_iter().map(of_topic).collect()
+        topics.insert(topic, arrived);
+    }
+    topics
 }
 
 fn without_white_space(arrived: Arrived) -> Arrived {

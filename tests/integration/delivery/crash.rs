@@ -9,7 +9,7 @@ use std::time::Duration;
 use rand::RngExt;
 use rustix::process::Signal;
 
-use crate::harness::{Home, Ledger, Load};
+use iem_test_support::{Home, Ledger, Load};
 
 const ROUNDS: usize = 6;
 

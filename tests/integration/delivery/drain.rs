@@ -6,7 +6,7 @@ use std::time::Duration;
 use iem_sink::testing::{Behaviour, ScriptedSink};
 use rustix::process::Signal;
 
-use crate::harness::{Connection, Home, Load, eventually, post};
+use iem_test_support::{Connection, Home, Load, eventually, post};
 
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
 
@@ -120,9 +120,8 @@ fn a_client_that_never_finishes_does_not_hold_the_end_beyond_the_drain() {
     let mut gateway = home.clone().set("server.drain", "1s").spawn();
     let token = gateway.token("alice");
     let mut stuck = gateway.connect();
-    stuck.send(format!(
-        "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={token}\r\nContent-Length: 100\r\n\r\n{{"
-    ));
+    let request = post("/publish/allevents/", "").cookie(&token);
+    stuck.send(request.head("Content-Length: 100") + "{");
     gateway.publish("/publish/allevents/", RECORD).expect(200);
     gateway.signal(Signal::TERM);
     assert_eq!(

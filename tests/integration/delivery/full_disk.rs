@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::{BINARY, Gateway, Home, Load, eventually, post, read_records};
+use iem_test_support::{
+    Connection, Gateway, Home, Load, TOPICS, eventually, post, program, read_lines,
+};
 
 const RECORD: &str = r#"{"envcustomerid":"acme","test_id":"probe-0"}"#;
 
@@ -22,7 +24,7 @@ fn start_on_small_disk(home: &Home, mebibytes: usize) -> (Gateway, PathBuf) {
         .args(namespace_options())
         .args(["sh", "-c", &script])
         .arg(home.path("data"))
-        .args([BINARY, "serve"]);
+        .args([&*program(), "serve"]);
     let mut gateway = home.spawn_by(command);
     let inside = home
         .path("data")
@@ -33,25 +35,29 @@ fn start_on_small_disk(home: &Home, mebibytes: usize) -> (Gateway, PathBuf) {
     (gateway, data)
 }
 
-/// What `unshare` needs to be told for a mount to succeed: nothing more for root, a user namespace
-/// for others.
+/// Returns the options of `unshare` with which a mount succeeds: others than root need a user
+/// namespace.
 fn namespace_options() -> &'static [&'static str] {
-    let works = |options: &[&str]| {
-        let mut command = Command::new("unshare");
-        command
-            .args(options)
-            .args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
-        command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-    };
     let options: [&[&str]; 2] = [&["--mount"], &["--mount", "--map-root-user"]];
-    options.into_iter().find(|options| works(options)).expect(
-        "this test mounts a small file system of its own: it needs util-linux's `unshare`, and root or unprivileged \
-         user namespaces (sysctl kernel.unprivileged_userns_clone=1, or user.max_user_namespaces above 0)",
-    )
+    options
+        .into_iter()
+        .find(|options| can_mount(options))
+        .expect(
+            "this test mounts a small file system of its own: it needs util-linux's `unshare`, \
+         and root or unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, \
+         or user.max_user_namespaces above 0)",
+        )
+}
+
+/// Whether a mount succeeds with these options of `unshare`.
+fn can_mount(options: &[&str]) -> bool {
+    Command::new("unshare")
+        .args(options)
+        .args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 #[test]
@@ -102,7 +108,7 @@ fn a_full_disk_is_503_and_service_returns_with_room_and_nothing_is_lost() {
     std::thread::sleep(Duration::from_millis(300));
     ledger.add(load.stop());
 
-    let lines = read_records(&data.join("events"));
+    let lines = read_lines(&data.join("events"));
     // The probes carry one id; the load's are told apart.
     let lines: Vec<_> = lines
         .into_iter()
@@ -113,28 +119,25 @@ fn a_full_disk_is_503_and_service_returns_with_room_and_nothing_is_lost() {
     assert_eq!(gateway.wait().code(), Some(0), "{}", gateway.log());
 }
 
-#[test]
-fn memory_stays_under_the_ceiling_that_check_prints_while_the_disk_is_full() {
+/// A home for a gateway whose topics and requests may take little memory.
+fn with_small_budgets() -> Home {
     let mut home = Home::new()
         .set("server.max_body", "1 MiB")
         .set("server.threads", 2);
-    for topic in [
-        "events",
-        "metrics",
-        "entities",
-        "services",
-        "healthchecks",
-        "tickets",
-    ] {
+    for topic in TOPICS {
         home = home.set(&format!("topics.{topic}.queue_bytes"), "4 MiB");
         home = home.set(&format!("topics.{topic}.batch_bytes"), "1 MiB");
         home = home.set(&format!("topics.{topic}.batch_records"), 256);
         home = home.set(&format!("topics.{topic}.queue_records"), 1024);
     }
-    home = home
-        .set("server.memory", "32 MiB")
+    home.set("server.memory", "32 MiB")
         .set("server.max_connections", 400)
-        .set("tokens.cache_entries", 1000);
+        .set("tokens.cache_entries", 1000)
+}
+
+#[test]
+fn memory_stays_under_the_ceiling_that_check_prints_while_the_disk_is_full() {
+    let home = with_small_budgets();
     let (mut gateway, data) = start_on_small_disk(&home, 1);
     while fs::File::options()
         .append(true)
@@ -154,7 +157,7 @@ fn memory_stays_under_the_ceiling_that_check_prints_while_the_disk_is_full() {
         .map(|_| {
             let (address, request) = (gateway.address, request.clone());
             std::thread::spawn(move || {
-                let mut connection = crate::harness::Connection::open(address);
+                let mut connection = Connection::open(address);
                 connection.send(request).answer().status
             })
         })

@@ -1,10 +1,10 @@
-//! What goes with a record: `CloudEvents` attributes, the ordering key, the state of a ticket.
+//! The metadata of a record: `CloudEvents` attributes, the ordering key, the state of a ticket.
 
 use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 
-use crate::harness::{Gateway, Home, Line, post};
+use iem_test_support::{Gateway, Home, Line, post};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -89,104 +89,65 @@ fn ids_are_unique_and_rise_with_time() {
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 50, "{ids:?}");
 }
 
-#[test]
-fn the_ordering_key_is_the_first_listed_field_with_a_value() {
+/// Publishes each record to a path, and expects it in a topic under its ordering key.
+#[track_caller]
+fn check_keys(path: &str, topic: &str, cases: &[(&str, &str)]) {
     let gateway = Home::new().start();
-    for (path, topic, fields, key) in [
-        (
-            "/publish/allevents/",
-            "events",
-            r#""entityid":"e","splitby":"s""#,
-            "acme/s",
-        ),
-        (
-            "/publish/allevents/",
-            "events",
-            r#""splitby":"","entityid":"e""#,
-            "acme/e",
-        ),
-        (
-            "/publish/allevents/",
-            "events",
-            r#""splitby":null,"entityid":"e""#,
-            "acme/e",
-        ),
-        (
-            "/publish/allevents/",
-            "events",
-            r#""splitby":{"a":1},"entityid":true"#,
-            "acme",
-        ),
-        (
-            "/publish/allevents/",
-            "events",
-            r#""splitby":1.50"#,
-            "acme/1.50",
-        ),
-        (
-            "/publish/allevents/",
-            "events",
-            r#""splitby":123456789012345678901234567890"#,
-            "acme/123456789012345678901234567890",
-        ),
-        (
-            "/publish/allevents/",
-            "events",
-            r#""splitby":-1E+2"#,
-            "acme/-1E+2",
-        ),
-        (
-            "/publish/allevents/",
-            "events",
-            r#""splitby":"first","splitby":"last""#,
-            "acme/last",
-        ),
-        (
-            "/publish/allevents/",
-            "events",
-            r#""split\u0062y":"\u00e4/\"b\" c""#,
-            "acme/ä/\"b\" c",
-        ),
-        (
-            "/publish/allevents/",
-            "events",
-            r#""a":{"splitby":"inside"}"#,
-            "acme",
-        ),
-        (
-            "/publish/metrics/",
-            "metrics",
-            r#""entity":"e","mappedentityid":"m""#,
-            "acme/m",
-        ),
-        ("/publish/metrics/", "metrics", r#""entity":"e""#, "acme/e"),
-        (
-            "/publish/entity/",
-            "entities",
-            r#""entityid":"e","splitby":"s""#,
-            "acme/e",
-        ),
-        (
-            "/publish/service/",
-            "services",
-            r#""servicename":"s""#,
-            "acme/s",
-        ),
-        (
-            "/publish/healthcheck/",
-            "healthchecks",
-            r#""host":"h""#,
-            "acme/h",
-        ),
-    ] {
-        let line = published(
-            &gateway,
-            path,
-            topic,
-            &format!(r#"{{"envcustomerid":"acme",{fields}}}"#),
-        );
-        assert_eq!(line.attribute("subject"), key, "{path} {fields}");
+    for (fields, key) in cases {
+        let record = format!(r#"{{"envcustomerid":"acme",{fields}}}"#);
+        let line = published(&gateway, path, topic, &record);
+        assert_eq!(line.attribute("subject"), *key, "{path} {fields}");
     }
+}
+
+#[test]
+fn the_ordering_key_of_an_event_is_the_first_listed_field_with_a_value() {
+    check_keys(
+        "/publish/allevents/",
+        "events",
+        &[
+            (r#""entityid":"e","splitby":"s""#, "acme/s"),
+            (r#""splitby":"","entityid":"e""#, "acme/e"),
+            (r#""splitby":null,"entityid":"e""#, "acme/e"),
+            (r#""splitby":{"a":1},"entityid":true"#, "acme"),
+            (r#""splitby":1.50"#, "acme/1.50"),
+            (
+                r#""splitby":123456789012345678901234567890"#,
+                "acme/123456789012345678901234567890",
+            ),
+            (r#""splitby":-1E+2"#, "acme/-1E+2"),
+            (r#""splitby":"first","splitby":"last""#, "acme/last"),
+            (r#""split\u0062y":"\u00e4/\"b\" c""#, "acme/ä/\"b\" c"),
+            (r#""a":{"splitby":"inside"}"#, "acme"),
+        ],
+    );
+}
+
+#[test]
+fn the_ordering_key_of_another_kind_is_the_first_listed_field_with_a_value() {
+    check_keys(
+        "/publish/metrics/",
+        "metrics",
+        &[
+            (r#""entity":"e","mappedentityid":"m""#, "acme/m"),
+            (r#""entity":"e""#, "acme/e"),
+        ],
+    );
+    check_keys(
+        "/publish/entity/",
+        "entities",
+        &[(r#""entityid":"e","splitby":"s""#, "acme/e")],
+    );
+    check_keys(
+        "/publish/service/",
+        "services",
+        &[(r#""servicename":"s""#, "acme/s")],
+    );
+    check_keys(
+        "/publish/healthcheck/",
+        "healthchecks",
+        &[(r#""host":"h""#, "acme/h")],
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use iem_sink::testing::{Behaviour, ScriptedSink};
 use iem_sink::{Reason, SinkError};
 
-use crate::harness::{Connection, Gateway, Home, eventually, post};
+use iem_test_support::{Connection, Gateway, Home, TOPICS, eventually, post};
 
 const EVENTS: &str = "/publish/allevents/";
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
@@ -25,16 +25,15 @@ fn with_sink(home: &Home) -> (ScriptedSink, Gateway) {
 /// Sends `count` events on connections of their own, and reads no answer.
 fn send_without_reading(gateway: &Gateway, token: &str, count: usize) -> Vec<Connection> {
     let request = post(EVENTS, RECORD).cookie(token).bytes();
-    let send = |_| {
-        let mut connection = gateway.connect();
+    let mut connections: Vec<_> = (0..count).map(|_| gateway.connect()).collect();
+    for connection in &mut connections {
         connection.send(&request);
-        connection
-    };
-    (0..count).map(send).collect()
+    }
+    connections
 }
 
 #[test]
-fn a_queue_full_of_records_is_503_at_once() {
+fn a_queue_full_of_records_answers_503_at_once() {
     let home = Home::new()
         .set("topics.events.queue_records", 4)
         .set("topics.events.batch_records", 1);
@@ -73,7 +72,7 @@ fn a_queue_full_of_records_is_503_at_once() {
 }
 
 #[test]
-fn a_queue_full_of_bytes_is_503_at_once() {
+fn a_queue_full_of_bytes_answers_503_at_once() {
     let home = Home::new().set("server.max_body", "64 KiB");
     let home = home
         .set("topics.events.queue_bytes", "64 KiB")
@@ -123,9 +122,9 @@ fn records_that_wait_hold_no_more_memory_than_their_bytes() {
     sink.set("events", Behaviour::Stall);
     let token = gateway.token("alice");
     // Small, and of no declared length: each is read into a buffer far larger than itself.
-    let head = format!(
-        "POST {EVENTS} HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={token}\r\nTransfer-Encoding: chunked\r\n\r\n"
-    );
+    let head = post(EVENTS, "")
+        .cookie(&token)
+        .head("Transfer-Encoding: chunked");
     let mut waiting: Vec<_> = (0..200).map(|_| gateway.connect()).collect();
     for connection in &mut waiting {
         connection.send(format!("{head}{:x}\r\n{RECORD}\r\n0\r\n\r\n", RECORD.len()));
@@ -276,22 +275,16 @@ fn records_wait_no_longer_than_their_deadline_behind_others() {
 #[test]
 fn bodies_beyond_the_memory_of_all_are_503_at_once() {
     let mut home = Home::new().set("server.max_body", "1 MiB");
-    for topic in [
-        "events",
-        "metrics",
-        "entities",
-        "services",
-        "healthchecks",
-        "tickets",
-    ] {
+    for topic in TOPICS {
         home = home.set(&format!("topics.{topic}.queue_bytes"), "1 MiB");
         home = home.set(&format!("topics.{topic}.batch_bytes"), "1 MiB");
     }
     let gateway = home.set("server.memory", "13 MiB").start();
     let token = gateway.token("alice");
-    let begin_of_body = format!(
-        "POST {EVENTS} HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={token}\r\nContent-Length: 1048576\r\n\r\n{{"
-    );
+    let begin_of_body = post(EVENTS, "")
+        .cookie(&token)
+        .head("Content-Length: 1048576")
+        + "{";
     let large = || format!("{RECORD}{}", " ".repeat(1_000_000));
     // Bodies that have begun, most of each already here, one more each time until another finds no
     // room.

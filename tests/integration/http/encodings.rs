@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use crate::harness::{Answer, Gateway, Home, encoded, post};
+use iem_test_support::{Answer, Gateway, Home, TOPICS, encoded, post};
 
 const EVENTS: &str = "/publish/allevents/";
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
@@ -33,7 +33,7 @@ fn record_of(len: usize) -> String {
 }
 
 #[test]
-fn what_comes_out_is_what_went_in() {
+fn a_compressed_body_is_published_as_it_was() {
     let gateway = Home::new().start();
     let token = gateway.token("alice");
     let records: Vec<_> = (0..2000)
@@ -92,7 +92,7 @@ fn a_body_that_is_cut_off_is_400_and_nothing_is_written() {
 }
 
 #[test]
-fn the_limit_is_of_the_decoded_body() {
+fn the_limit_holds_for_the_decoded_body() {
     const LIMIT: usize = 64 << 10;
     let gateway = Home::new().set("server.max_body", "64 KiB").start();
     let token = gateway.token("alice");
@@ -115,14 +115,7 @@ fn bombs_end_at_the_limit_in_bounded_memory() {
     let mut home = Home::new()
         .set("server.max_body", "1 MiB")
         .set("server.threads", 2);
-    for topic in [
-        "events",
-        "metrics",
-        "entities",
-        "services",
-        "healthchecks",
-        "tickets",
-    ] {
+    for topic in TOPICS {
         home = home.set(&format!("topics.{topic}.queue_bytes"), "1 MiB");
         home = home.set(&format!("topics.{topic}.batch_bytes"), "1 MiB");
     }

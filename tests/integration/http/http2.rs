@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use iem_sink::testing::{Behaviour, ScriptedSink};
 
-use crate::harness::frames::{DATA, Frame, Frames, GOAWAY, HEADERS, SETTINGS};
-use crate::harness::{Authority, Curl, Home, eventually, get, post};
+use iem_test_support::Frames;
+use iem_test_support::frames::{DATA, Frame, GOAWAY, HEADERS, SETTINGS};
+use iem_test_support::{Authority, Curl, Home, eventually, get, post};
 
 const EVENTS: &str = "/publish/allevents/";
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
@@ -14,7 +15,7 @@ const PUBLISHED: &str = r#"{"message":"Data published successfully"}"#;
 const SOON: Duration = Duration::from_secs(10);
 
 #[test]
-fn curl_by_prior_knowledge_and_by_alpn() {
+fn curl_is_served_by_prior_knowledge_and_by_alpn() {
     let authority = Authority::new("authority");
     let plain = Home::new().start();
     let home = Home::new().with_tls(&authority.gateway());
@@ -51,7 +52,7 @@ fn curl_by_prior_knowledge_and_by_alpn() {
 }
 
 #[test]
-fn without_http2_in_the_configuration_there_is_none() {
+fn http2_can_be_switched_off() {
     let gateway = Home::new().set("server.http2.enabled", false).start();
     let mut frames = Frames::open(gateway.address, &[]);
     assert!(
@@ -62,7 +63,7 @@ fn without_http2_in_the_configuration_there_is_none() {
 }
 
 #[test]
-fn many_requests_on_one_connection_at_once() {
+fn many_requests_at_once_on_one_connection_are_answered() {
     let gateway = Home::new().start();
     let token = gateway.token("alice");
     let client = gateway.http2();
@@ -77,7 +78,7 @@ fn many_requests_on_one_connection_at_once() {
 }
 
 #[test]
-fn a_body_larger_than_the_windows_and_one_larger_than_is_taken() {
+fn a_body_may_be_larger_than_the_windows_but_not_than_the_limit() {
     let gateway = Home::new().set("server.max_body", "2 MiB").start();
     let token = gateway.token("alice");
     let client = gateway.http2();
@@ -95,7 +96,7 @@ fn a_body_larger_than_the_windows_and_one_larger_than_is_taken() {
 }
 
 #[test]
-fn an_early_refusal_costs_its_stream_alone() {
+fn an_early_rejection_ends_its_stream_alone() {
     let gateway = Home::new().start();
     let client = gateway.http2();
     for _ in 0..20 {
@@ -120,7 +121,7 @@ fn a_head_beyond_the_limit_is_431_and_the_connection_stays() {
 }
 
 #[test]
-fn requests_beyond_the_most_in_all_are_503() {
+fn requests_beyond_the_limit_in_all_are_503() {
     let sink = ScriptedSink::new();
     let home = Home::new()
         .set("server.http2.max_streams", 2)

@@ -4,11 +4,11 @@
 use std::io;
 use std::thread;
 
-use crate::harness::frames::{
-    CONTINUATION, DATA, END_HEADERS, Frame, Frames, HEADERS, PING, RST_STREAM, SETTINGS,
-    header_block,
+use iem_test_support::Frames;
+use iem_test_support::frames::{
+    CONTINUATION, DATA, END_HEADERS, Frame, HEADERS, PING, RST_STREAM, SETTINGS, header_block,
 };
-use crate::harness::{Gateway, Home};
+use iem_test_support::{Gateway, Home};
 
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
 const REFUSED_STREAM: u32 = 7;
@@ -53,15 +53,12 @@ fn flood(frames: &mut Frames, bytes: &[u8]) -> Vec<u32> {
 }
 
 #[test]
-fn rapid_reset() {
+fn streams_reset_at_once_end_the_connection() {
     let gateway = Home::new().start();
     let mut frames = Frames::open(gateway.address, &[]);
-    let pair = |number: u32| {
-        let stream = 2 * number + 1;
-        let cancel = Frame::new(RST_STREAM, 0, stream, 8u32.to_be_bytes());
-        [Frame::headers(stream, &GET, true).bytes(), cancel.bytes()].concat()
-    };
-    let all: Vec<u8> = (0..2000).flat_map(pair).collect();
+    let all: Vec<u8> = (0..2000)
+        .flat_map(|number| Frame::cancelled_request(2 * number + 1, &GET))
+        .collect();
     // It is ended before all has been read.
     let _ = frames.send_bytes(&all);
     assert_eq!(frames.end().last(), Some(&ENHANCE_YOUR_CALM));
@@ -70,7 +67,7 @@ fn rapid_reset() {
 }
 
 #[test]
-fn requests_that_are_at_fault_again_and_again() {
+fn requests_at_fault_again_and_again_end_the_connection() {
     let gateway = Home::new().set("server.http2.max_error_resets", 10).start();
     let mut frames = Frames::open(gateway.address, &[]);
     // A field of HTTP/1.1 is an error of the stream (RFC 9113, section 8.2.2).
@@ -84,7 +81,7 @@ fn requests_that_are_at_fault_again_and_again() {
 }
 
 #[test]
-fn continuation_flood() {
+fn a_head_without_end_ends_the_connection() {
     let gateway = Home::new().start();
     let mut frames = Frames::open(gateway.address, &[]);
     frames
@@ -108,7 +105,7 @@ fn continuation_flood() {
 }
 
 #[test]
-fn settings_and_pings_without_a_request() {
+fn settings_and_pings_without_a_request_end_the_connection() {
     let gateway = Home::new().set("server.header_timeout", "1s").start();
     for frame in [
         Frame::new(SETTINGS, 0, 0, []),
@@ -141,7 +138,7 @@ fn pings_after_a_request_are_bounded() {
 }
 
 #[test]
-fn empty_data_frames() {
+fn empty_data_frames_end_the_connection() {
     let gateway = Home::new().start();
     let cookie = format!("access_token={}", gateway.token("alice"));
     let mut frames = Frames::open(gateway.address, &[]);
@@ -170,7 +167,7 @@ fn an_answer_that_is_not_taken_ends_its_stream() {
 }
 
 #[test]
-fn more_streams_than_are_allowed_are_refused_one_by_one() {
+fn streams_beyond_the_limit_are_rejected_one_by_one() {
     let gateway = Home::new().set("server.http2.max_streams", 2).start();
     let cookie = format!("access_token={}", gateway.token("alice"));
     let mut frames = Frames::open(gateway.address, &[]);
@@ -193,7 +190,7 @@ fn more_streams_than_are_allowed_are_refused_one_by_one() {
 }
 
 #[test]
-fn a_head_that_lies_about_its_size_is_the_end() {
+fn a_head_that_grows_when_decoded_ends_the_connection() {
     let gateway = Home::new().set("server.max_header", "8 KiB").start();
     // One octet on the wire stands for a field of 4 KiB (RFC 7541, section 7.3).
     let mut block = header_block(&GET);
@@ -209,7 +206,7 @@ fn a_head_that_lies_about_its_size_is_the_end() {
 }
 
 #[test]
-fn half_a_preface_and_silence() {
+fn half_a_preface_ends_the_connection_in_time() {
     let gateway = Home::new().set("server.header_timeout", "1s").start();
     for bytes in [
         &b"PRI * HTTP/2.0\r\n\r\n"[..],
@@ -229,7 +226,7 @@ fn half_a_preface_and_silence() {
 }
 
 #[test]
-fn what_begins_as_http2_and_is_not() {
+fn a_connection_that_only_begins_as_http2_ends() {
     let gateway = Home::new().start();
     for bytes in [
         &b"PRI * HTTP/1.1\r\n\r\n"[..],

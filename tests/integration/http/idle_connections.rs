@@ -7,7 +7,7 @@ use std::time::Duration;
 use iem_gateway::config;
 use rustix::process::Signal;
 
-use crate::harness::{Connection, Gateway, Home, get, post};
+use iem_test_support::{Connection, Gateway, Home, get, post};
 
 const COUNT: usize = 10_000;
 /// Sent together, so that the sink writes them together.
@@ -37,7 +37,7 @@ fn exchange(idle: &mut [Connection], request: &[u8]) {
 }
 
 #[test]
-fn ten_thousand_kept_connections() {
+fn ten_thousand_idle_connections_cost_little_and_end_on_drain() {
     let descriptors = rlimit::increase_nofile_limit(u64::MAX).expect("the limit of open files");
     assert!(
         descriptors >= DESCRIPTORS,
@@ -81,7 +81,8 @@ fn ten_thousand_kept_connections() {
         .bytes;
     let each = peak.saturating_sub(before) / COUNT as u64;
     println!(
-        "{COUNT} idle connections: {peak} bytes resident at most, {each} a connection; the ceiling is {ceiling}"
+        "{COUNT} idle connections: {peak} bytes resident at most, {each} a connection; \
+         the ceiling is {ceiling}"
     );
     assert!(peak < ceiling as u64 / 4, "{peak} of {ceiling}");
 

@@ -8,7 +8,7 @@ use std::thread;
 use iem_sink::testing::{Behaviour, Predicate, ScriptedSink};
 use iem_sink::{Reason, SinkError};
 
-use crate::harness::{Answer, Gateway, Home, Load, post};
+use iem_test_support::{Answer, Gateway, Home, Load, post};
 
 const EVENTS: &str = "/publish/allevents/";
 const ACME: &str = r#"{"envcustomerid":"acme"}"#;
@@ -148,7 +148,7 @@ fn records_of_a_key_keep_their_order() {
 }
 
 #[test]
-fn what_the_sink_did_not_confirm_is_told_by_index() {
+fn records_that_the_sink_did_not_confirm_are_told_by_index() {
     for workers in [1, 4] {
         let sink = ScriptedSink::new();
         let home = Home::new()
@@ -191,7 +191,7 @@ fn what_the_sink_did_not_confirm_is_told_by_index() {
 }
 
 #[test]
-fn what_the_sink_will_never_take_is_told_by_index() {
+fn records_that_the_sink_will_never_take_are_told_by_index() {
     for workers in [1, 4] {
         let sink = ScriptedSink::new();
         let gateway = Home::new()
@@ -281,11 +281,15 @@ fn large_requests_and_small_ones_go_on_together() {
             if number < 3750 { "first" } else { "second" }
         )
     };
-    let record = |number| {
-        let (id, padding) = (id(number), "x".repeat(1000));
-        format!(r#"{{"envcustomerid":"acme","splitby":"large","test_id":"{id}","a":"{padding}"}}"#)
-    };
-    let large: Vec<_> = (0..7500).map(record).collect();
+    let padding = "x".repeat(1000);
+    let large: Vec<_> = (0..7500)
+        .map(|number| {
+            let id = id(number);
+            format!(
+                r#"{{"envcustomerid":"acme","splitby":"large","test_id":"{id}","a":"{padding}"}}"#
+            )
+        })
+        .collect();
     let (half, rest) = large.split_at(large.len() / 2);
     thread::scope(|scope| {
         for part in [half, rest] {

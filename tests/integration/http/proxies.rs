@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::harness::{
+use iem_test_support::{
     Authority, Connection, Curl, Gateway, Home, Request, eventually, get, post, proxy_header,
     proxy_header_local, start_proxy,
 };
@@ -87,7 +87,7 @@ fn a_forwarded_client_is_the_one_that_the_last_proxy_names() {
 }
 
 #[test]
-fn without_a_word_that_holds_the_client_is_the_proxy() {
+fn without_a_usable_header_the_client_is_the_proxy() {
     let gateway = home().start();
     gateway.send_from(PROXY, &wrong_login()).expect(401);
     for header in [
@@ -106,7 +106,7 @@ fn without_a_word_that_holds_the_client_is_the_proxy() {
 }
 
 #[test]
-fn what_others_say_of_themselves_is_not_read() {
+fn headers_of_clients_that_are_no_proxy_are_ignored() {
     let gateway = home().start();
     assert_eq!(forwarded(&gateway, [127, 0, 0, 9], "198.51.100.7"), 401);
     assert_eq!(forwarded(&gateway, [127, 0, 0, 9], "198.51.100.8"), 429);
@@ -136,7 +136,7 @@ fn each_request_of_a_connection_has_a_client_of_its_own_over_both_versions() {
 }
 
 #[test]
-fn the_client_that_a_proxy_announces() {
+fn the_client_is_the_one_that_a_proxy_announces() {
     let gateway = announcing().start();
     for (client, status) in [
         (CLIENT, 401),
@@ -160,7 +160,7 @@ fn the_client_that_a_proxy_announces() {
 }
 
 #[test]
-fn behind_an_announced_proxy_what_that_forwards_holds() {
+fn the_client_is_the_one_that_an_announced_proxy_forwards() {
     let gateway = announcing().start();
     let mut connection = announced(&gateway, &proxy_header("127.0.0.3:1"));
     for (client, status) in [
@@ -203,7 +203,7 @@ fn a_proxy_that_announces_nobody_is_closed_and_counted() {
 }
 
 #[test]
-fn a_header_from_elsewhere_is_no_http() {
+fn a_proxy_header_from_a_client_is_no_http() {
     for gateway in [announcing().start(), home().start()] {
         let mut connection = from(&gateway, [127, 0, 0, 9]);
         connection.send([proxy_header(CLIENT), get(HEALTHCHECK).bytes()].concat());

@@ -1,13 +1,15 @@
-//! What clients do out of habit and RFC 9112 lets them: whole targets, HTTP/1.0, expectations,
+//! Habits of real clients that RFC 9112 allows: whole targets, HTTP/1.0, expectations,
 //! requests sent ahead, connections kept and looked at, content types of any kind, byte order
 //! marks.
+
+mod content;
 
 use std::thread;
 use std::time::Duration;
 
 use iem_sink::testing::ScriptedSink;
 
-use crate::harness::{Answer, Curl, Gateway, Home, encoded, get, post};
+use iem_test_support::{Answer, Curl, Gateway, Home, get, post};
 
 const EVENTS: &str = "/publish/allevents/";
 const EVENT: &str = r#"{"envcustomerid":"acme"}"#;
@@ -29,7 +31,7 @@ fn head(version: &str, token: &str, headers: &str) -> String {
 }
 
 #[test]
-fn targets_of_every_form() {
+fn targets_of_every_form_are_read() {
     let (gateway, token) = scene();
     let ticket = r#"{"state":6,"sysid":"1"}"#;
     for (method, target, body, status) in [
@@ -55,7 +57,8 @@ fn targets_of_every_form() {
     ] {
         let mut connection = gateway.connect();
         connection.send(format!(
-            "{method} {target} HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={token}\r\nContent-Length: {}\r\n\r\n{body}",
+            "{method} {target} HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={token}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
             body.len()
         ));
         let answer = connection.answer();
@@ -65,7 +68,7 @@ fn targets_of_every_form() {
 }
 
 #[test]
-fn http_1_0_with_and_without_a_kept_connection() {
+fn http_1_0_keeps_the_connection_only_when_asked() {
     let (gateway, token) = scene();
     let length = EVENT.len();
     for (connection_header, stays) in [
@@ -107,7 +110,7 @@ fn http_1_0_with_and_without_a_kept_connection() {
 }
 
 #[test]
-fn expectations() {
+fn an_expectation_of_100_continue_is_answered_and_others_are_ignored() {
     let (gateway, token) = scene();
     let length = format!("Content-Length: {}\r\n", EVENT.len());
     let expect = |value: &str| format!("Expect: {value}\r\n{length}");
@@ -181,7 +184,7 @@ fn an_expectation_over_http2_loses_no_body() {
 }
 
 #[test]
-fn requests_sent_ahead_and_cut_anywhere() {
+fn requests_sent_ahead_and_cut_anywhere_are_answered_in_order() {
     let sink = ScriptedSink::new();
     let gateway = Home::new().start_with(&sink);
     let token = gateway.token("alice");
@@ -225,7 +228,8 @@ fn requests_sent_ahead_and_cut_anywhere() {
 /// As Java's `HttpURLConnection` sends it: the first line and the headers in its order.
 fn of_java(token: &str) -> String {
     format!(
-        "POST {EVENTS} HTTP/1.1\r\nCookie: access_token={token}\r\nUser-Agent: Java/17.0.15\r\nHost: gateway\r\n\
+        "POST {EVENTS} HTTP/1.1\r\nCookie: access_token={token}\r\n\
+         User-Agent: Java/17.0.15\r\nHost: gateway\r\n\
          Accept: text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2\r\nConnection: keep-alive\r\n\
          Content-type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{EVENT}",
         EVENT.len()
@@ -235,8 +239,9 @@ fn of_java(token: &str) -> String {
 /// As `OkHttp`, and so NiFi, sends it.
 fn of_okhttp(token: &str) -> String {
     format!(
-        "POST {EVENTS} HTTP/1.1\r\nCookie: access_token={token}\r\nContent-Type: application/json; charset=utf-8\r\n\
-         Transfer-Encoding: chunked\r\nHost: gateway\r\nConnection: Keep-Alive\r\nAccept-Encoding: gzip\r\n\
+        "POST {EVENTS} HTTP/1.1\r\nCookie: access_token={token}\r\n\
+         Content-Type: application/json; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\
+         Host: gateway\r\nConnection: Keep-Alive\r\nAccept-Encoding: gzip\r\n\
          User-Agent: okhttp/4.12.0\r\n\r\n{:x}\r\n{EVENT}\r\n0\r\n\r\n",
         EVENT.len()
     )
@@ -297,120 +302,4 @@ fn a_client_is_told_when_its_connection_ends() {
     connection.send("no request at all\r\n\r\n");
     assert!(last(&connection.answer().expect(400)));
     assert!(connection.ends(SOON));
-}
-
-#[test]
-fn content_types_of_every_kind() {
-    let (gateway, token) = scene();
-    let of = |headers: &str, body: &str| {
-        let length = body.len();
-        let head = head(
-            "HTTP/1.1",
-            &token,
-            &format!("{headers}Content-Length: {length}\r\n"),
-        );
-        gateway.connect().send(head + body).answer()
-    };
-    let lines = format!("{EVENT}\n{EVENT}\n");
-    for (value, status, status_of_lines) in [
-        ("Content-Type:\r\n", 200, 400),
-        ("Content-Type: ;\r\n", 200, 400),
-        (
-            "Content-Type: application/json;charset=\"UTF-8\"\r\n",
-            200,
-            400,
-        ),
-        ("Content-Type: application/vnd.api+json\r\n", 200, 400),
-        ("Content-Type: application/cloudevents+json\r\n", 200, 400),
-        ("Content-Type: application/xml\r\n", 200, 400),
-        ("Content-Type: image/png\r\n", 200, 400),
-        ("Content-Type: */*\r\n", 200, 400),
-        ("Content-Type: \u{e4}\u{20ac}\r\n", 200, 400),
-        (
-            "CONTENT-TYPE:APPLICATION/X-NDJSON;charset=utf-8\r\n",
-            200,
-            200,
-        ),
-        ("Content-Type: application/x-ndjson-not\r\n", 200, 400),
-        // The first of several counts.
-        (
-            "Content-Type: application/x-ndjson\r\nContent-Type: application/json\r\n",
-            200,
-            200,
-        ),
-        (
-            "Content-Type: application/json\r\nContent-Type: application/x-ndjson\r\n",
-            200,
-            400,
-        ),
-    ] {
-        for (body, status) in [(EVENT, status), (&lines, status_of_lines)] {
-            let answer = of(value, body);
-            assert_eq!(answer.status, status, "{value} {body}: {answer:?}");
-        }
-    }
-}
-
-#[test]
-fn byte_order_marks() {
-    let sink = ScriptedSink::new();
-    let gateway = Home::new().start_with(&sink);
-    let token = gateway.token("alice");
-    let marked = |text: &str| format!("\u{feff}{text}");
-    let publish = |body: Vec<u8>, headers: &[(&str, &str)]| {
-        let request = headers.iter().fold(
-            post(EVENTS, body).cookie(&token),
-            |request, (name, value)| request.header(name, value),
-        );
-        gateway.send(&request)
-    };
-    publish(marked(EVENT).into(), &[]).expect(200);
-    publish(marked(&format!("\r\n {EVENT}")).into(), &[]).expect(200);
-    publish(
-        encoded("gzip", marked(EVENT).as_bytes()),
-        &[("Content-Encoding", "gzip")],
-    )
-    .expect(200);
-    publish(
-        marked(&format!("{EVENT}\r\n{EVENT}")).into(),
-        &[("Content-Type", "application/x-ndjson")],
-    )
-    .expect(200);
-    // In pieces, the mark's own bytes apart.
-    let mut connection = gateway.connect();
-    connection.send(head("HTTP/1.1", &token, "Transfer-Encoding: chunked\r\n"));
-    for byte in marked(EVENT).bytes() {
-        connection.send([b"1\r\n", &[byte][..], b"\r\n"].concat());
-    }
-    connection.send("0\r\n\r\n").answer().expect(200);
-    let delivered = sink.log("events").delivered;
-    assert_eq!(delivered.len(), 6);
-    assert!(
-        delivered
-            .iter()
-            .all(|record| record.data.trim_ascii() == EVENT.as_bytes()),
-        "without the mark: {delivered:?}"
-    );
-
-    publish(marked("").into(), &[]).expect(400);
-    publish(b"\xef\xbb".to_vec(), &[]).expect(400);
-    publish(marked(&format!("{EVENT}\u{feff}")).into(), &[]).expect(400);
-    let before_gzip = [b"\xef\xbb\xbf", &*encoded("gzip", EVENT.as_bytes())].concat();
-    publish(before_gzip, &[("Content-Encoding", "gzip")]).expect(400);
-    let update = marked(r#"{"state":6,"sysid":"1"}"#);
-    gateway
-        .send(&post("/gbp/push/acme?integrationid=servicenow-1", update).cookie(&token))
-        .expect(200);
-    assert_eq!(
-        sink.log("tickets").delivered[0].data,
-        r#"{"state":6,"sysid":"1"}"#
-    );
-    let refresh = gateway
-        .log_in("alice@acme.example", "alice-password")
-        .expect(200)
-        .refresh_token();
-    let body = marked(&format!(r#"{{"refresh_token":"{refresh}"}}"#));
-    gateway
-        .send(&post("/api/v1/user/token/refresh", body))
-        .expect(200);
 }

@@ -1,6 +1,6 @@
 //! The record's bytes leave as they came: what the files hold against what was sent.
 
-use crate::harness::{Gateway, Home};
+use iem_test_support::{Gateway, Home, example};
 
 /// Drops the white space between tokens, and nothing else.
 pub(crate) fn compact(json: &[u8]) -> Vec<u8> {
@@ -53,7 +53,7 @@ fn texts(bodies: &[&str]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn white_space_is_told_from_text() {
+fn white_space_between_tokens_is_told_from_text() {
     assert_eq!(
         compact(b"{ \"a b\\\" \\\\\" : [ 1,\n\t2 ] }"),
         b"{\"a b\\\" \\\\\":[1,2]}"
@@ -61,42 +61,33 @@ fn white_space_is_told_from_text() {
 }
 
 #[test]
-fn every_example_of_every_kind() {
+fn every_example_record_keeps_its_bytes() {
     let gateway = Home::new().start();
-    for (path, topic, example) in [
-        (
-            "/publish/allevents/",
-            "events",
-            &include_bytes!("../../data/examples/event.json")[..],
-        ),
-        (
-            "/publish/metrics/",
-            "metrics",
-            include_bytes!("../../data/examples/metric.json"),
-        ),
-        (
-            "/publish/entity/",
-            "entities",
-            include_bytes!("../../data/examples/entity.json"),
-        ),
-        (
-            "/publish/service/",
-            "services",
-            include_bytes!("../../data/examples/service.json"),
-        ),
-        (
-            "/publish/healthcheck/",
-            "healthchecks",
-            include_bytes!("../../data/examples/healthcheck.json"),
-        ),
+    for (path, topic, name) in [
+        ("/publish/allevents/", "events", "event"),
+        ("/publish/metrics/", "metrics", "metric"),
+        ("/publish/entity/", "entities", "entity"),
+        ("/publish/service/", "services", "service"),
+        ("/publish/healthcheck/", "healthchecks", "healthcheck"),
         (
             "/gbp/push/acme?integrationid=servicenow-1",
             "tickets",
-            include_bytes!("../../data/examples/ticket.json"),
+            "ticket",
         ),
     ] {
-        check(&gateway, path, topic, &[example.to_vec()]);
+        let example = example(name).expect("an example");
+        check(&gateway, path, topic, &[example.into()]);
     }
+}
+
+/// As [`check`], with events.
+fn check_events(bodies: &[Vec<u8>]) {
+    check(
+        &Home::new().start(),
+        "/publish/allevents/",
+        "events",
+        bodies,
+    );
 }
 
 #[test]
@@ -106,12 +97,7 @@ fn numbers_keep_their_digits() {
         r#"{"envcustomerid":"acme","a":[-0,-0.0,0.10,1E+02,1e-400,1e400,18446744073709551616,-9223372036854775809]}"#,
         r#"{"envcustomerid":"acme","a":9007199254740993}"#,
     ]);
-    check(
-        &Home::new().start(),
-        "/publish/allevents/",
-        "events",
-        &bodies,
-    );
+    check_events(&bodies);
 }
 
 #[test]
@@ -121,12 +107,7 @@ fn strings_keep_their_escapes_and_their_bytes() {
         "{\"envcustomerid\":\"acme\",\"grüße\":\"日本語 \u{2028} \u{7f} \u{10ffff} \u{feff}\"}",
         r#"{"\u0065nvcustomerid":"\u0061cme","a":"  spaces  {}[],:  "}"#,
     ]);
-    check(
-        &Home::new().start(),
-        "/publish/allevents/",
-        "events",
-        &bodies,
-    );
+    check_events(&bodies);
 }
 
 #[test]
@@ -135,12 +116,7 @@ fn keys_keep_their_order_and_unknown_ones_stay() {
         r#"{"z":1,"envcustomerid":"acme","a":2,"z":3,"":{"b":null,"a":true},"id":"mine","data":{"data":1},"specversion":"9"}"#,
         r#"{"envcustomerid":"acme"}"#,
     ]);
-    check(
-        &Home::new().start(),
-        "/publish/allevents/",
-        "events",
-        &bodies,
-    );
+    check_events(&bodies);
 }
 
 #[test]
@@ -150,12 +126,7 @@ fn white_space_within_one_line_stays_too() {
         "{\"envcustomerid\":\"acme\"}\n",
         "\u{feff}{\"envcustomerid\":\"acme\"}\r\n",
     ]);
-    check(
-        &Home::new().start(),
-        "/publish/allevents/",
-        "events",
-        &bodies,
-    );
+    check_events(&bodies);
 }
 
 #[test]
@@ -164,16 +135,11 @@ fn line_breaks_between_tokens_go_and_those_in_strings_stay() {
         "\r\n{\r\n\t\"envcustomerid\":\r\n\"acme\",\r\"a\"\n:\n[\n1\n,\n\"\\n \\\" \\\\\"\n]\n}\n\n",
         "{\n  \"envcustomerid\": \"acme\",\n  \"b  c\": \"  two  spaces  \",\n\n\n  \"d\": 1\n}",
     ]);
-    check(
-        &Home::new().start(),
-        "/publish/allevents/",
-        "events",
-        &bodies,
-    );
+    check_events(&bodies);
 }
 
 #[test]
-fn large_and_deep_records() {
+fn large_and_deep_records_keep_their_bytes() {
     let deep = format!(
         r#"{{"envcustomerid":"acme","a":{}1{}}}"#,
         "[".repeat(100_000),

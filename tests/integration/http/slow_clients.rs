@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::frames::{CONTINUATION, DATA, Frame, Frames, HEADERS, header_block};
-use crate::harness::{Authority, Connection, Gateway, Home, client_hello, eventually, get, post};
+use iem_test_support::Frames;
+use iem_test_support::frames::{CONTINUATION, DATA, Frame, HEADERS, header_block};
+use iem_test_support::{Authority, Connection, Gateway, Home, client_hello, eventually, get, post};
 
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
 
@@ -36,6 +37,12 @@ fn ends_without_408(connection: &mut Connection) {
     }
 }
 
+/// A request whose body has begun and does not go on.
+fn begin_of_body(token: &str) -> String {
+    let request = post("/publish/allevents/", "").cookie(token);
+    request.head("Content-Length: 1000") + "{"
+}
+
 #[test]
 fn a_head_that_does_not_come_ends_the_connection() {
     let gateway = Home::new().set("server.header_timeout", "1s").start();
@@ -55,9 +62,7 @@ fn a_body_that_does_not_come_ends_the_connection() {
     let token = gateway.token("alice");
     let mut slow: Vec<_> = (0..50).map(|_| gateway.connect()).collect();
     for connection in &mut slow {
-        connection.send(format!(
-            "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={token}\r\nContent-Length: 1000\r\n\r\n{{"
-        ));
+        connection.send(begin_of_body(&token));
     }
     serves_others(&gateway);
     for connection in &mut slow {
@@ -70,9 +75,7 @@ fn a_body_of_drops_is_bounded_as_a_whole() {
     let gateway = Home::new().set("server.body_timeout", "1s").start();
     let token = gateway.token("alice");
     let mut slow = gateway.connect();
-    slow.send(format!(
-        "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={token}\r\nContent-Length: 1000\r\n\r\n{{"
-    ));
+    slow.send(begin_of_body(&token));
     let late = Instant::now() + Duration::from_secs(15);
     while slow.try_send(" ").is_ok() && !slow.has_begun_to_answer() {
         assert!(
@@ -183,12 +186,12 @@ fn bodies_that_do_not_come_over_http2_are_answered_one_by_one() {
 #[test]
 fn a_client_that_never_reads_holds_nobody_up() {
     let gateway = Home::new().start();
-    let mut deaf = gateway.connect();
-    deaf.set_patience(Duration::from_millis(500));
+    let mut client = gateway.connect();
+    client.set_patience(Duration::from_millis(500));
     let many = get("/publish/healthcheck/").bytes().repeat(1000);
     // Until the gateway stops reading from one who does not read.
     let mut pieces = 0;
-    while deaf.try_send(&many).is_ok() {
+    while client.try_send(&many).is_ok() {
         pieces += 1;
         assert!(pieces < 10_000, "answers pile up without end");
     }
@@ -200,10 +203,8 @@ fn the_time_for_a_head_may_end_while_a_request_is_answered() {
     let gateway = Home::new().set("server.header_timeout", "1s").start();
     let token = gateway.token("alice");
     let mut slow = gateway.connect();
-    slow.send(format!(
-        "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={token}\r\nContent-Length: {}\r\n\r\n",
-        RECORD.len()
-    ));
+    let request = post("/publish/allevents/", "").cookie(&token);
+    slow.send(request.head(&format!("Content-Length: {}", RECORD.len())));
     std::thread::sleep(Duration::from_millis(1500));
     slow.send(RECORD).answer().expect(200);
     slow.send("POST /publish/allevents/ HTTP/1.1\r\n");
@@ -232,7 +233,7 @@ fn an_idle_connection_outlives_the_time_that_a_head_and_a_body_are_given() {
 }
 
 #[test]
-fn a_connection_beyond_the_most_is_told_so_until_there_is_room() {
+fn a_connection_beyond_the_limit_is_503_until_one_ends() {
     let gateway = Home::new().set("server.max_connections", 2).start();
     let mut first = gateway.connect();
     let mut second = gateway.connect();

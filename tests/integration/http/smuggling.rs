@@ -4,13 +4,14 @@
 
 mod bodies;
 mod heads;
+mod lines;
 
 use std::io;
 use std::time::Duration;
 
 use iem_sink::testing::ScriptedSink;
 
-use crate::harness::{Answer, Connection, Gateway, Home, post};
+use iem_test_support::{Answer, Connection, Gateway, Home, post};
 
 const OWN: &str = r#"{"envcustomerid":"acme","test_id":"own"}"#;
 const HIDDEN: &str = r#"{"envcustomerid":"acme","test_id":"hidden"}"#;
@@ -21,17 +22,17 @@ const OTHERS: &str = r#"{"envcustomerid":"acme","test_id":"others"}"#;
 const LENGTH: usize = 40;
 const CHUNKED: &str = "28\r\n{own}\r\n0\r\n\r\n";
 
-/// What a case has to be read as.
+/// The reading that a case must have.
 #[derive(Clone, Copy, Debug)]
 enum Read {
     /// Nothing: no answer but of 4xx, and the end.
-    Refused,
+    Rejected,
     /// A request with this answer; nothing behind it is read as a request, and the end.
     Last(u16),
     /// A request with this answer, and the good one behind it.
     Whole(u16),
 }
-use Read::{Last, Refused, Whole};
+use Read::{Last, Rejected, Whole};
 
 type Table = Vec<(&'static str, String, Read)>;
 
@@ -179,11 +180,11 @@ fn fault(read: Read, has_record: bool, seen: &Seen) -> Option<&'static str> {
         Last(200) if has_record => &[OWN],
         Whole(200) if has_record => &[OWN, NEXT],
         Whole(_) => &[NEXT],
-        Last(_) | Refused => &[],
+        Last(_) | Rejected => &[],
     };
     let statuses: Vec<_> = seen.answers.iter().map(|answer| answer.status).collect();
     let as_answered = match (read, &*statuses) {
-        (Refused, statuses) => refused(statuses),
+        (Rejected, statuses) => refused(statuses),
         (Last(status), [first, rest @ ..]) => *first == status && refused(rest),
         (Whole(status), [first, next]) => *first == status && *next == 200,
         _ => false,
@@ -195,9 +196,6 @@ fn fault(read: Read, has_record: bool, seen: &Seen) -> Option<&'static str> {
     };
     // A client that is not told keeps the connection for its next request; one of HTTP/1.0 does so
     // only if told to.
-    let says_close = |answer: &Answer| {
-        answer.version == "HTTP/1.0" || answer.header("connection") == Some("close")
-    };
     let is_told = seen
         .answers
         .last()
@@ -210,4 +208,9 @@ fn fault(read: Read, has_record: bool, seen: &Seen) -> Option<&'static str> {
     ]
     .into_iter()
     .find_map(|(holds, what)| (!holds).then_some(what))
+}
+
+/// Whether an answer tells the client that the connection ends.
+fn says_close(answer: &Answer) -> bool {
+    answer.version == "HTTP/1.0" || answer.header("connection") == Some("close")
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Authority, Curl, Gateway, Home, SecureClient, eventually, get};
+use iem_test_support::{Authority, Curl, Gateway, Home, SecureClient, eventually, get};
 
 const HEALTHCHECK: &str = "/publish/healthcheck/";
 const RUNNING: &str = r#"{"message":"API is running"}"#;
@@ -33,7 +33,7 @@ fn curl(gateway: &Gateway, ca: &str) -> Result<String, String> {
 }
 
 #[test]
-fn both_versions_of_tls_and_clients_without_alpn() {
+fn both_versions_of_tls_and_clients_without_alpn_are_served() {
     let gateway = home(&Authority::new("authority")).start();
     for version in ["-tls1_2", "-tls1_3"] {
         let mut client = SecureClient::open(&gateway.home, gateway.address, "ca.pem", &[version]);
@@ -60,7 +60,7 @@ fn both_versions_of_tls_and_clients_without_alpn() {
 }
 
 #[test]
-fn what_is_no_handshake_is_counted_and_harms_nobody() {
+fn bytes_that_are_no_handshake_are_counted_and_harm_nobody() {
     let gateway = home(&Authority::new("authority"))
         .set("server.header_timeout", "1s")
         .start();
@@ -80,7 +80,7 @@ fn what_is_no_handshake_is_counted_and_harms_nobody() {
 }
 
 #[test]
-fn a_client_that_knows_another_authority_refuses() {
+fn a_client_that_trusts_another_authority_does_not_connect() {
     let gateway = home(&Authority::new("authority")).start();
     gateway
         .home
@@ -131,7 +131,7 @@ fn a_new_certificate_is_taken_under_load_and_no_request_fails() {
 }
 
 #[test]
-fn a_new_pair_that_is_broken_keeps_the_old_one_and_is_told() {
+fn a_broken_new_certificate_is_reported_and_the_old_one_stays() {
     let authority = Authority::new("authority");
     let home = home(&authority);
     let mut gateway = home.spawn_without_waiting();
@@ -182,7 +182,7 @@ fn a_new_pair_that_is_broken_keeps_the_old_one_and_is_told() {
 }
 
 #[test]
-fn beyond_the_most_connections_a_handshake_is_refused() {
+fn beyond_the_limit_of_connections_a_handshake_is_rejected() {
     let gateway = home(&Authority::new("authority"))
         .set("server.max_connections", 1)
         .start();

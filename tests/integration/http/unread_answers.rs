@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use iem_sink::testing::{Behaviour, ScriptedSink};
 
-use crate::harness::frames::{DATA, Frame, Frames, PING};
-use crate::harness::{Authority, Connection, Curl, Gateway, Home, Secure, eventually, get, narrow};
+use iem_test_support::Frames;
+use iem_test_support::frames::{DATA, Frame, PING};
+use iem_test_support::{
+    Authority, Connection, Curl, Gateway, Home, Secure, eventually, get, narrow,
+};
 
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
 /// Far above what a client that does not read is given, 30 seconds and the time to read what it
@@ -60,10 +63,10 @@ fn clients_that_never_read_are_let_go() {
 
 fn over_http1() {
     let gateway = Home::new().start();
-    let mut deaf = Connection::narrow(gateway.address);
-    deaf.set_patience(STALL);
+    let mut client = Connection::narrow(gateway.address);
+    client.set_patience(STALL);
     let requests = requests();
-    fill(|| deaf.try_send(&requests).map(|()| requests.len()));
+    fill(|| client.try_send(&requests).map(|()| requests.len()));
     lets_go(&gateway, || publishes(&gateway));
 }
 
@@ -72,10 +75,10 @@ fn over_tls() {
     let home = Home::new().with_tls(&authority.gateway());
     home.write("ca.pem", authority.pem());
     let gateway = home.start();
-    let mut deaf = Secure::over(narrow(gateway.address), &authority);
-    deaf.set_patience(STALL);
+    let mut client = Secure::over(narrow(gateway.address), &authority);
+    client.set_patience(STALL);
     let requests = requests();
-    fill(|| deaf.try_send(&requests).map(|()| requests.len()));
+    fill(|| client.try_send(&requests).map(|()| requests.len()));
     let url = format!("https://{}/publish/healthcheck/", gateway.address);
     lets_go(&gateway, || {
         drop(Curl::new(&home, "ca.pem").arg(&url).answer().expect(200))
@@ -90,8 +93,8 @@ fn over_http2() {
         (":path", "/publish/healthcheck/"),
         (":authority", "gateway"),
     ];
-    let mut deaf = Frames::narrow(gateway.address);
-    deaf.set_patience(STALL);
+    let mut client = Frames::narrow(gateway.address);
+    client.set_patience(STALL);
     // Streams whose answers wait are still open, so it comes to open more than it may; that has a
     // bound of its own.
     let mut stream = 1;
@@ -99,7 +102,7 @@ fn over_http2() {
         let requests = (0..100).map(|number| Frame::headers(stream + 2 * number, &head, true));
         let bytes: Vec<_> = requests.flat_map(|request| request.bytes()).collect();
         stream += 200;
-        deaf.send_bytes(&bytes).map(|()| bytes.len())
+        client.send_bytes(&bytes).map(|()| bytes.len())
     });
     lets_go(&gateway, || publishes(&gateway));
 }
@@ -115,15 +118,17 @@ fn acknowledgements_over_http2() {
         ("cookie", &*cookie),
     ];
     sink.set("metrics", Behaviour::Stall);
-    let mut deaf = Frames::narrow(gateway.address);
-    deaf.set_patience(STALL);
+    let mut client = Frames::narrow(gateway.address);
+    client.set_patience(STALL);
     // While a request is being answered, frames that ask for nothing are not counted.
-    deaf.send(&Frame::headers(1, &head, false))
+    client
+        .send(&Frame::headers(1, &head, false))
         .expect("the gateway reads");
-    deaf.send(&Frame::new(DATA, 1, 1, RECORD))
+    client
+        .send(&Frame::new(DATA, 1, 1, RECORD))
         .expect("the gateway reads");
     sink.wait_for("metrics", |log| log.waiting == 1);
     let pings = Frame::new(PING, 0, 0, [0; 8]).bytes().repeat(1000);
-    fill(|| deaf.send_bytes(&pings).map(|()| pings.len()));
+    fill(|| client.send_bytes(&pings).map(|()| pings.len()));
     lets_go(&gateway, || publishes(&gateway));
 }

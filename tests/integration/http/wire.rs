@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Connection, Gateway, Home, get, post};
+use iem_test_support::{Connection, Gateway, Home, get, post};
 
 const PUBLISHED: &str = r#"{"message":"Data published successfully"}"#;
 const EVENT: &str = r#"{"envcustomerid":"acme"}"#;
@@ -107,7 +107,7 @@ fn a_body_of_exactly_the_limit_is_taken_and_one_byte_more_is_not() {
 }
 
 #[test]
-fn many_requests_on_one_connection_refused_ones_among_them() {
+fn a_connection_serves_many_requests_rejected_ones_among_them() {
     let gateway = Home::new().start();
     let token = gateway.token("alice");
     let mut connection = gateway.connect();
@@ -182,7 +182,7 @@ fn a_body_that_was_asked_for_and_read_to_its_end_keeps_the_connection() {
 }
 
 #[test]
-fn a_body_in_chunks() {
+fn a_body_in_chunks_is_published() {
     let gateway = Home::new().start();
     let token = gateway.token("alice");
     let mut connection = gateway.connect();
@@ -196,7 +196,7 @@ fn a_body_in_chunks() {
 }
 
 #[test]
-fn a_request_in_single_bytes() {
+fn a_request_in_single_bytes_is_answered() {
     let gateway = Home::new().start();
     let token = gateway.token("alice");
     let mut connection = gateway.connect();
@@ -213,7 +213,8 @@ fn http_1_0_is_answered_and_the_connection_ends() {
     let mut connection = gateway.connect();
     let length = EVENT.len();
     connection.send(format!(
-        "POST /publish/allevents/ HTTP/1.0\r\nCookie: access_token={token}\r\nContent-Length: {length}\r\n\r\n{EVENT}"
+        "POST /publish/allevents/ HTTP/1.0\r\nCookie: access_token={token}\r\n\
+         Content-Length: {length}\r\n\r\n{EVENT}"
     ));
     connection.answer().expect(200).body_is(PUBLISHED);
     assert!(connection.ends(Duration::from_secs(10)));
@@ -243,23 +244,26 @@ fn a_client_that_has_finished_sending_still_gets_its_answer() {
 }
 
 #[test]
-fn headers_as_nifi_sends_them() {
+fn headers_as_nifi_sends_them_are_read() {
     let gateway = Home::new().start();
     let token = gateway.token("alice");
-    let attribute = |number| format!("attribute.{number}: a value of this {number}\r\n");
-    let attributes = (0..60).map(attribute).collect::<Vec<String>>().concat();
+    let attributes: Vec<_> = (0..60)
+        .map(|number| format!("attribute.{number}: a value of this {number}\r\n"))
+        .collect();
+    let attributes = attributes.concat();
     let length = EVENT.len();
     let mut connection = gateway.connect();
     connection.send(format!(
-        "POST /publish/allevents/ HTTP/1.1\r\nuser-agent:\r\n{attributes}content-type: application/octet-stream\r\n\
-         COOKIE: access_token={token}\r\ncontent-length: {length}\r\naccept-encoding: gzip\r\nhost: gateway\r\n\r\n{EVENT}"
+        "POST /publish/allevents/ HTTP/1.1\r\nuser-agent:\r\n{attributes}\
+         content-type: application/octet-stream\r\nCOOKIE: access_token={token}\r\n\
+         content-length: {length}\r\naccept-encoding: gzip\r\nhost: gateway\r\n\r\n{EVENT}"
     ));
     connection.answer().expect(200).body_is(PUBLISHED);
     assert!(connection.is_usable());
 }
 
 #[test]
-fn a_head_beyond_the_limit_is_refused_and_harms_nobody() {
+fn a_head_beyond_the_limit_is_rejected_and_harms_nobody() {
     let gateway = Home::new().set("server.max_header", "8 KiB").start();
     let mut connection = gateway.connect();
     let _ = connection.try_send(head(&format!("X-Long: {}\r\n", "x".repeat(64 * 1024))));
@@ -276,14 +280,18 @@ fn what_is_not_http_harms_nobody() {
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
         b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
         b"POST /publish/allevents/ HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        b"POST /publish/allevents/ HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+        b"POST /publish/allevents/ HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n\
+          hello!",
         b"POST /publish/allevents/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnot a size\r\n",
         b"\0\0\0\0\r\n\r\n",
     ] {
         let mut connection = gateway.connect();
         let _ = connection.try_send(bytes);
         if let Ok(Some(answer)) = connection.try_answer() {
-            assert!((400..500).contains(&answer.status) && answer.status != 408, "{answer:?}");
+            assert!(
+                (400..500).contains(&answer.status) && answer.status != 408,
+                "{answer:?}"
+            );
         }
         assert!(gateway.connect().is_usable());
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::process::Command;
 
-use crate::harness::{Answer, Authority, Curl, Gateway, Home, basic, email};
+use iem_test_support::{Answer, Authority, Curl, Gateway, Home, basic, email};
 
 const EVENTS: &str = "/publish/allevents/";
 const TICKET: &str = "/gbp/push/acme?integrationid=servicenow-1";
@@ -117,7 +117,7 @@ fn fingerprint(der: &[u8]) -> String {
 }
 
 #[test]
-fn a_certificate_stands_for_its_user_wherever_a_token_would() {
+fn a_certificate_replaces_the_token_of_its_user() {
     let scene = Scene::new("optional");
     scene.check("alice", EVENTS, &[], 200, "Data published successfully");
     scene.check("alice", TICKET, &[], 200, "Success");
@@ -140,7 +140,7 @@ fn a_certificate_stands_for_its_user_wherever_a_token_would() {
 }
 
 #[test]
-fn a_user_who_may_not_is_refused_as_by_token() {
+fn a_certificate_of_a_user_without_rights_is_rejected_like_a_token() {
     let scene = Scene::new("optional");
     for identity in ["off", "gone"] {
         scene.check(identity, EVENTS, &[], 401, "Invalid access token");
@@ -153,7 +153,7 @@ fn a_user_who_may_not_is_refused_as_by_token() {
 }
 
 #[test]
-fn no_certificate_and_one_without_a_user_are_none() {
+fn without_a_certificate_or_its_user_a_token_is_needed() {
     let scene = Scene::new("optional");
     for identity in ["", "unknown"] {
         scene.check(identity, EVENTS, &[], 401, "Missing access token");
@@ -174,7 +174,7 @@ fn no_certificate_and_one_without_a_user_are_none() {
 }
 
 #[test]
-fn what_a_request_says_wins_over_its_certificate() {
+fn credentials_in_a_request_win_over_its_certificate() {
     let scene = Scene::new("optional");
     scene.check(
         "alice",
@@ -215,7 +215,7 @@ fn what_a_request_says_wins_over_its_certificate() {
 }
 
 #[test]
-fn where_it_is_required_there_is_no_connection_without_one() {
+fn a_required_certificate_is_needed_to_connect() {
     let scene = Scene::new("required");
     for identity in ["", "forged"] {
         for version in [&["--tls-max", "1.2"][..], &[]] {

@@ -1,8 +1,8 @@
-//! What a customer may send a second: beyond it 429, and nobody else notices.
+//! Quotas: records beyond a customer's quota are answered 429, and no other customer notices.
 
 use std::time::Duration;
 
-use crate::harness::{Home, eventually, post};
+use iem_test_support::{Home, eventually, post};
 
 const EVENTS: &str = "/publish/allevents/";
 const METRICS: &str = "/publish/metrics/";

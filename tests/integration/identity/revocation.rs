@@ -1,12 +1,11 @@
-//! What an operator changes in the directory holds for tokens that are already out, while the
-//! gateway runs: through the real command line, and by a file that changes behind the gateway's
+//! Changes of the directory hold for tokens that are already out, while the gateway runs: through the real command line, and by a file that changes behind the gateway's
 //! back.
 
 use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Gateway, Home, eventually, post};
+use iem_test_support::{Gateway, Home, eventually, post};
 
 const PUBLISHED: &str = r#"{"message":"Data published successfully"}"#;
 const INVALID: &str = r#"{"message":"Invalid access token"}"#;
@@ -29,7 +28,7 @@ fn command(gateway: &Gateway, arguments: &[&str], input: &str) {
 }
 
 #[test]
-fn each_change_holds_for_tokens_already_out_and_is_taken_back_likewise() {
+fn each_change_and_its_reversal_hold_for_tokens_already_out() {
     let gateway = Home::new().start();
     let token = gateway.token("alice");
     assert_eq!(text_of(&gateway, &token), PUBLISHED);
@@ -63,7 +62,7 @@ fn each_change_holds_for_tokens_already_out_and_is_taken_back_likewise() {
 }
 
 #[test]
-fn what_changes_while_a_body_comes_in_holds_for_it() {
+fn a_change_while_a_body_comes_in_holds_for_that_request() {
     let gateway = Home::new().start();
     let other = gateway.token("root");
     for (change, answer) in [
@@ -75,9 +74,8 @@ fn what_changes_while_a_body_comes_in_holds_for_it() {
     ] {
         let token = gateway.token("alice");
         let mut slow = gateway.connect();
-        slow.send(format!(
-            "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\nCookie: access_token={token}\r\nContent-Length: 24\r\n\r\n{{"
-        ));
+        let request = post("/publish/allevents/", "").cookie(&token);
+        slow.send(request.head("Content-Length: 24") + "{");
         // Another connection's answer, from the same threads, comes after that head has been read.
         assert_eq!(text_of(&gateway, &other), PUBLISHED);
         command(&gateway, change, "");
@@ -234,7 +232,7 @@ fn a_directory_that_does_not_parse_leaves_the_last_good_one() {
 }
 
 #[test]
-fn a_hangup_reads_the_directory_again_and_ends_nothing() {
+fn a_hangup_signal_reads_the_directory_again_and_ends_nothing() {
     let mut gateway = Home::new().spawn();
     let token = gateway.token("alice");
     gateway

@@ -3,14 +3,14 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Gateway, Home, Request, basic, post};
+use iem_test_support::{Gateway, Home, Request, basic, post};
 
 const EVENT: &str = r#"{"envcustomerid":"acme"}"#;
 const PUBLISHED: &str = r#"{"message":"Data published successfully"}"#;
 const WRONG: &str = r#"{"detail":"Invalid username/password."}"#;
 const TOO_MANY: &str = r#"{"detail":"Too many failed attempts."}"#;
 
-fn publish_with(gateway: &Gateway, token: &str) -> crate::harness::Answer {
+fn publish_with(gateway: &Gateway, token: &str) -> iem_test_support::Answer {
     gateway.send(&post("/publish/allevents/", EVENT).cookie(token))
 }
 
@@ -18,7 +18,7 @@ fn login(user: &str, password: &str) -> Request {
     post("/api/v1/user/token", "").basic(user, password)
 }
 
-fn refresh(gateway: &Gateway, token: &str) -> crate::harness::Answer {
+fn refresh(gateway: &Gateway, token: &str) -> iem_test_support::Answer {
     gateway.send(&post(
         "/api/v1/user/token/refresh",
         format!(r#"{{"refresh_token":"{token}"}}"#),
@@ -77,7 +77,7 @@ fn a_token_outlives_the_gateway_that_issued_it() {
 }
 
 #[test]
-fn an_email_with_letters_beyond_ascii_in_either_encoding() {
+fn an_email_beyond_ascii_logs_in_in_either_encoding() {
     let home =
         Home::new().edit_directory(|text| text.replace("zoe@acme.example", "zoë@acme.example"));
     let gateway = home.start();

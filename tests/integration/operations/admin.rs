@@ -5,12 +5,12 @@ use std::time::Duration;
 use iem_sink::SinkError;
 use iem_sink::testing::{Behaviour, ScriptedSink};
 
-use crate::harness::{Home, eventually, get, post};
+use iem_test_support::{Home, eventually, get, post};
 
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
 
 #[test]
-fn alive_and_ready() {
+fn a_running_gateway_is_alive_and_ready() {
     let gateway = Home::new().start();
     gateway.admin("/livez").expect(200);
     gateway.admin("/readyz").expect(200);
@@ -41,7 +41,7 @@ fn a_sink_that_is_down_is_named_and_readiness_returns_with_it() {
 }
 
 #[test]
-fn what_happened_is_counted() {
+fn requests_and_records_are_counted() {
     let sink = ScriptedSink::new();
     let gateway = Home::new()
         .set("topics.metrics.deadline", "300ms")

@@ -3,13 +3,13 @@
 
 use std::process::{Command, Output};
 
-use iem_test_brokers::kafka::{Kafka, PASSWORD, POWERLESS, USER};
-use iem_test_brokers::pubsub::{PROJECT, PubSub};
+use iem_test_support::brokers::kafka::{Kafka, PASSWORD, POWERLESS, USER};
+use iem_test_support::brokers::pubsub::{PROJECT, PubSub};
 use serde_json::Value;
 
-use crate::harness::Home;
+use iem_test_support::Home;
 
-/// Where the program finds a password, beside its configuration.
+/// The variable that names a file with a password, beside the configuration.
 const PASSWORD_FILE: &str = "IEM_GATEWAY_FILE__SINK__KAFKA__PROPERTIES__SASL_PASSWORD";
 
 fn said(output: &Output) -> String {
@@ -32,7 +32,7 @@ fn expect(output: &Output, code: i32, words: &[&str]) -> String {
     said
 }
 
-/// What `check --json` found at one of the things it looked at.
+/// Returns what `check --json` found at one of the things it looked at.
 fn findings(home: &Home, what: &str) -> Vec<(String, String)> {
     let report: Value =
         serde_json::from_slice(&home.run(&["check", "--json"]).stdout).expect("JSON");
@@ -45,7 +45,7 @@ fn findings(home: &Home, what: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn topics_that_are_there_and_one_that_is_missing() {
+fn check_tells_present_kafka_topics_from_a_missing_one() {
     let kafka = Kafka::shared();
     kafka.create_topic("checked", 2, 1, &[("max.message.bytes", "50000")]);
     let home = Home::new().events_at_kafka(&kafka.bootstrap(), "checked");
@@ -91,13 +91,13 @@ fn topics_that_are_there_and_one_that_is_missing() {
 }
 
 #[test]
-fn brokers_that_nobody_can_reach() {
+fn check_tells_that_no_broker_can_be_reached() {
     let home = Home::new().events_at_kafka("127.0.0.1:1", "events");
     check(&home, 78, &["FAULT", "127.0.0.1:1", "refused"]);
 }
 
 #[test]
-fn properties_that_are_unknown_wrong_or_not_the_operators() {
+fn check_rejects_properties_that_are_unknown_wrong_or_reserved() {
     let home = || Home::new().events_at_kafka("127.0.0.1:1", "events");
     for (name, value, words) in [
         ("securty.protocol", "SSL", "No such configuration property"),
@@ -182,7 +182,7 @@ fn a_password_from_a_file_is_used_and_never_shown() {
 }
 
 #[test]
-fn a_user_that_may_not_write_the_topic() {
+fn check_tells_that_the_user_may_not_write_the_topic() {
     let kafka = Kafka::shared();
     kafka.create_topic("forbidden", 1, 1, &[]);
     let home =
@@ -195,7 +195,7 @@ fn a_user_that_may_not_write_the_topic() {
 }
 
 #[test]
-fn a_topic_of_pubsub_that_is_there_and_one_that_is_missing() {
+fn check_tells_a_present_pubsub_topic_from_a_missing_one() {
     let pubsub = PubSub::shared();
     pubsub.create_topic("checked");
     let home = Home::new().events_at_pubsub(&pubsub.endpoint(), "checked");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Gateway, Home, eventually};
+use iem_test_support::{Gateway, Home, eventually};
 
 /// Starts on the embedded defaults, in the folder; only the ports are others, so that tests can run
 /// side by side.
@@ -25,7 +25,7 @@ fn curl_lines(log: &str) -> Vec<String> {
 }
 
 #[test]
-fn it_prints_a_password_once_and_a_curl_line_that_works_when_pasted() {
+fn a_first_start_prints_a_password_once_and_a_curl_line_that_works() {
     let home = Home::empty();
     let mut gateway = start(&home);
     eventually(Duration::from_secs(10), "a curl line", || {
@@ -72,7 +72,7 @@ fn it_prints_a_password_once_and_a_curl_line_that_works_when_pasted() {
 }
 
 #[test]
-fn a_first_start_that_fails_has_said_the_password() {
+fn a_first_start_that_fails_has_printed_the_password() {
     let home = Home::empty();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let output = Command::new(env!("CARGO_BIN_EXE_iem-gateway"))
@@ -96,7 +96,7 @@ fn a_first_start_that_fails_has_said_the_password() {
 }
 
 #[test]
-fn what_it_makes_is_readable_by_its_owner_alone() {
+fn the_files_of_a_first_start_are_readable_by_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
 
     let home = Home::empty();

@@ -1,9 +1,9 @@
 //! What the clients of Kafka and Pub/Sub tell of themselves, on the page of metrics.
 
-use iem_test_brokers::kafka::Kafka;
-use iem_test_brokers::pubsub::PubSub;
+use iem_test_support::brokers::kafka::Kafka;
+use iem_test_support::brokers::pubsub::PubSub;
 
-use crate::harness::{AMPLE, Gateway, Home, eventually};
+use iem_test_support::{AMPLE, Gateway, Home, eventually};
 
 const EVENTS: &str = "/publish/allevents/";
 const RECORD: &str = r#"{"envcustomerid":"acme","entityid":"web-01"}"#;

@@ -4,29 +4,36 @@ use std::fmt;
 
 use serde_json::Value;
 
-#[derive(Clone)]
-pub(crate) struct Answer {
-    pub(crate) version: String,
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-    /// How many interim answers (100 Continue) came before it.
-    pub(crate) interim: usize,
+/// An answer.
+#[derive(Clone, Default)]
+pub struct Answer {
+    /// The version of HTTP, such as `HTTP/1.1`.
+    pub version: String,
+    /// The status code.
+    pub status: u16,
+    /// The headers, in the order in which they came.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The number of interim answers (100 Continue) came before it.
+    pub interim: usize,
 }
 
 impl Answer {
-    pub(super) fn parse_head(head: &[u8]) -> Self {
+    /// Reads the head of an answer over HTTP/1, without the empty line at its end.
+    pub fn parse_head(head: &[u8]) -> Self {
         let head = std::str::from_utf8(head).expect("an answer's head is ASCII");
         let mut lines = head.split("\r\n");
         let mut status_line = lines.next().expect("a status line").splitn(3, ' ');
         let version = status_line.next().expect("a version").to_owned();
+        assert!(["HTTP/1.0", "HTTP/1.1"].contains(&&*version), "{version}");
         let status = status_line
             .next()
             .and_then(|code| code.parse().ok())
             .expect("a status code");
         let headers = lines
-            .map(|line| line.split_once(':').expect("a header has a colon"))
-            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+            .map(|line| line.split_once(": ").expect("a header has a colon"))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         Self {
             version,
@@ -38,24 +45,26 @@ impl Answer {
     }
 
     /// The first header of this name, in whatever case it was sent.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(sent, _)| sent.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn text(&self) -> String {
+    /// The body as text.
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub(crate) fn json(&self) -> Value {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("the body is not JSON ({error}): {self:?}"))
     }
 
     /// The body's `message`.
-    pub(crate) fn message(&self) -> String {
+    pub fn message(&self) -> String {
         self.json()["message"]
             .as_str()
             .unwrap_or_else(|| panic!("no message in {self:?}"))
@@ -63,12 +72,12 @@ impl Answer {
     }
 
     /// The access token that a token answer carries.
-    pub(crate) fn access_token(&self) -> String {
+    pub fn access_token(&self) -> String {
         self.token("access_token")
     }
 
     /// The refresh token that a token answer carries.
-    pub(crate) fn refresh_token(&self) -> String {
+    pub fn refresh_token(&self) -> String {
         self.token("refresh_token")
     }
 
@@ -81,21 +90,21 @@ impl Answer {
 
     /// Fails the test, showing the answer, unless this is its status.
     #[track_caller]
-    pub(crate) fn expect(self, status: u16) -> Self {
+    pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
 
     /// Fails the test unless this is the whole body.
     #[track_caller]
-    pub(crate) fn body_is(self, body: &str) -> Self {
+    pub fn body_is(self, body: &str) -> Self {
         assert_eq!(self.text(), body, "{self:?}");
         self
     }
 
     /// Fails the test unless the client is told, in whole seconds and never 0, when to come back.
     #[track_caller]
-    pub(crate) fn says_when_to_retry(self) -> Self {
+    pub fn says_when_to_retry(self) -> Self {
         let retry = self.headers.iter().find(|(name, _)| name == "Retry-After");
         let seconds = retry.and_then(|(_, value)| value.parse::<u32>().ok());
         assert!(

@@ -24,18 +24,23 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::answer::Answer;
+use crate::answer::Answer;
 
-/// What becomes of the connection after the answer.
+/// The state of the connection after the answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum After {
+pub enum After {
+    /// It serves another request.
     Open,
+    /// It ends in order.
     Closed,
+    /// It may do either.
     Either,
 }
 
-pub(crate) struct Case {
-    pub(crate) name: String,
+/// A request and the answer that it has to get.
+pub struct Case {
+    /// The line that says what the case shows.
+    pub name: String,
     head: String,
     body: String,
     status: u16,
@@ -45,7 +50,8 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    pub(crate) fn parse_file(text: &str) -> Vec<Self> {
+    /// Reads all cases of a file.
+    pub fn parse_file(text: &str) -> Vec<Self> {
         text.split("\n### ").skip(1).map(Self::parse).collect()
     }
 
@@ -84,9 +90,9 @@ impl Case {
         }
     }
 
-    /// The request's bytes for each form of its path: as written, and with the trailing slash added
-    /// or taken away.
-    pub(crate) fn requests(&self, expand: impl Fn(&str) -> Vec<u8>) -> Vec<Vec<u8>> {
+    /// Returns the request's bytes for each form of its path: as written, and with the trailing
+    /// slash added or taken away.
+    pub fn requests(&self, expand: impl Fn(&str) -> Vec<u8>) -> Vec<Vec<u8>> {
         let body = expand(&self.body);
         let (line, headers) = self.head.split_once('\n').unwrap_or((&self.head, ""));
         let mut head = headers
@@ -112,16 +118,18 @@ impl Case {
         vec![of(line), of(&other_path_form(line))]
     }
 
-    pub(crate) fn is_head(&self) -> bool {
+    /// Whether the request asks with HEAD.
+    pub fn is_head(&self) -> bool {
         self.head.starts_with("HEAD ")
     }
 
-    pub(crate) fn after(&self) -> After {
+    /// The state of the connection after the answer.
+    pub fn after(&self) -> After {
         self.after
     }
 
-    /// What is wrong with an answer; empty where nothing is.
-    pub(crate) fn faults(&self, answer: &Answer) -> Vec<String> {
+    /// Lists the faults of an answer; none where it is as expected.
+    pub fn faults(&self, answer: &Answer) -> Vec<String> {
         let mut faults = Vec::new();
         let mut fault = |holds: bool, what: String| {
             if !holds {
@@ -197,8 +205,10 @@ fn alike(expected: &Value, actual: &Value) -> bool {
     match (expected, actual) {
         (Value::String(any), Value::String(text)) if any == "*" => !text.is_empty(),
         (Value::Array(expected), Value::Array(actual)) => {
-            let is_among = |one: &Value| actual.iter().any(|other| alike(one, other));
-            expected.len() == actual.len() && expected.iter().all(is_among)
+            expected.len() == actual.len()
+                && expected
+                    .iter()
+                    .all(|one| actual.iter().any(|other| alike(one, other)))
         }
         (Value::Object(expected), Value::Object(actual)) => {
             expected.len() == actual.len()
@@ -210,7 +220,7 @@ fn alike(expected: &Value, actual: &Value) -> bool {
     }
 }
 
-/// A request line whose path has the trailing slash that it did not have, or the other way round.
+/// Returns a request line with the other form of its path: with or without the trailing slash.
 fn other_path_form(line: &str) -> String {
     let mut parts = line.split(' ');
     let (Some(method), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next())

@@ -5,8 +5,8 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
-/// The body as `gzip`, `zlib`, raw `deflate` or `zstd`.
-pub(crate) fn encoded(way: &str, plain: &[u8]) -> Vec<u8> {
+/// Returns the body as `gzip`, `zlib`, raw `deflate` or `zstd`.
+pub fn encoded(way: &str, plain: &[u8]) -> Vec<u8> {
     let level = Compression::default();
     match way {
         "gzip" => write(GzEncoder::new(Vec::new(), level), plain).finish(),

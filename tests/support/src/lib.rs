@@ -1,36 +1,52 @@
-//! What the tests share: a gateway on free loopback ports and a folder of its own, a client that
-//! sends exact bytes, and readers of what arrived. It makes no statement about the gateway; the
-//! files beside it do.
+//! Test support for integration tests, the model, the soak, benches and fuzz targets. It makes no
+//! statement about the gateway; the tests do.
+//!
+//! Without a feature it has frames of HTTP/2, answers, requests, the cases of the contract and a
+//! sink in memory. The feature `brokers` adds real backends, and `gateway` adds running gateways,
+//! their clients and readers of what arrived.
+
+// Tests chain these calls, and a dropped builder shows at once.
+#![allow(clippy::return_self_not_must_use)]
 
 mod answer;
-mod backends;
+#[cfg(feature = "gateway")]
+mod arrived;
+#[cfg(feature = "brokers")]
+pub mod brokers;
 mod case;
-mod certificates;
-mod connection;
+#[cfg(feature = "gateway")]
+mod client;
+pub mod directory;
 mod encoding;
-pub(crate) mod frames;
+mod eventually;
+mod examples;
+mod find;
+pub mod frames;
+#[cfg(feature = "gateway")]
 mod gateway;
-mod home;
-mod http2;
-mod load;
-mod proxy;
-mod records;
+pub mod memory_sink;
+mod placeholders;
 mod request;
-mod secure;
-mod tools;
+mod tokens;
+mod topics;
 
-pub(crate) use answer::Answer;
-pub(crate) use backends::{Arrived, TOPICS, read_kafka, read_pubsub, test_ids};
-pub(crate) use case::{After, Case};
-pub(crate) use certificates::Authority;
-pub(crate) use connection::{Connection, narrow};
-pub(crate) use encoding::encoded;
-pub(crate) use gateway::{AMPLE, Gateway, email, eventually};
-pub(crate) use home::{BINARY, Home};
-pub(crate) use http2::Http2;
-pub(crate) use load::{Ledger, Load};
-pub(crate) use proxy::{proxy_header, proxy_header_local, start_proxy};
-pub(crate) use records::{Line, for_each_line, read as read_records};
-pub(crate) use request::{Request, basic, get, post};
-pub(crate) use secure::{Secure, client_hello};
-pub(crate) use tools::{Curl, SecureClient};
+pub use answer::Answer;
+#[cfg(feature = "gateway")]
+pub use arrived::{Arrived, Line, for_each_line, read_kafka, read_lines, read_pubsub, test_ids};
+pub use case::{After, Case};
+#[cfg(feature = "gateway")]
+pub use client::{
+    Connection, Curl, Frames, Http2, Ledger, Load, Secure, SecureClient, client_hello, narrow,
+    proxy_header, proxy_header_local, start_proxy,
+};
+pub use directory::email;
+pub use encoding::encoded;
+pub use eventually::{AMPLE, eventually};
+pub use examples::example;
+pub use find::find;
+#[cfg(feature = "gateway")]
+pub use gateway::{Authority, Gateway, Home, Identity, issued_tokens, program};
+pub use placeholders::placeholder;
+pub use request::{Request, basic, get, post};
+pub use tokens::forged;
+pub use topics::TOPICS;

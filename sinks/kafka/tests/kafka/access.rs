@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use iem_sink::testing::{record, topic};
 use iem_sink::{Level, Outcome, Sink as _, SinkErrorKind};
-use iem_test_brokers::kafka::{Kafka, PASSWORD, POWERLESS, USER};
+use iem_test_support::brokers::kafka::{Kafka, PASSWORD, POWERLESS, USER};
 
 use crate::rig::{AMPLE, close, deliver, sink, writer};
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use iem_sink::Sink as _;
-use iem_test_brokers::kafka::{Kafka, Options};
+use iem_test_support::brokers::kafka::{Kafka, Options};
 
 use crate::load::{survive, tally};
 use crate::rig::{AMPLE, close, sink};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use iem_sink::Sink;
 use iem_sink::testing::{Backend, Stored, conformance};
-use iem_test_brokers::kafka::{Kafka, Options};
+use iem_test_support::brokers::kafka::{Kafka, Options};
 
 use crate::rig::sink;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use iem_sink::testing::record;
 use iem_sink::{Outcome, Record, Sink as _, SinkErrorKind, Writer};
 use iem_sink_kafka::KafkaSink;
-use iem_test_brokers::kafka::Kafka;
+use iem_test_support::brokers::kafka::Kafka;
 
 const BATCH: usize = 20;
 const KEYS: usize = 3;

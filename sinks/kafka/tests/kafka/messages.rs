@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use iem_sink::testing::record;
 use iem_sink::{Outcome, Reason, Record, Sink as _};
-use iem_test_brokers::kafka::Kafka;
+use iem_test_support::brokers::kafka::Kafka;
 
 use crate::load;
 use crate::rig::{AMPLE, close, deliver, sink, write, writer};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use iem_sink::testing::topic;
 use iem_sink::{Outcome, Record, Sink, SinkError, Writer};
 use iem_sink_kafka::{KafkaConfig, KafkaSink};
-use iem_test_brokers::kafka::{Kafka, Options};
+use iem_test_support::brokers::kafka::{Kafka, Options};
 
 /// Long enough that only a fault misses it.
 pub const AMPLE: Duration = Duration::from_secs(30);

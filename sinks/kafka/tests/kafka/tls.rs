@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use iem_sink::testing::{record, topic};
 use iem_sink::{Sink as _, SinkErrorKind};
-use iem_test_brokers::kafka::{Kafka, PASSWORD, USER};
+use iem_test_support::brokers::kafka::{Kafka, PASSWORD, USER};
 
 use crate::rig::{close, deliver, sink, writer};
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use iem_sink::Level;
 use iem_sink::testing::topic;
 use iem_sink::{Sink as _, SinkErrorKind};
-use iem_test_brokers::kafka::Kafka;
+use iem_test_support::brokers::kafka::Kafka;
 
 use crate::rig::{AMPLE, close, sink};
 

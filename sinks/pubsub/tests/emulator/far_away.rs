@@ -2,7 +2,7 @@
 
 use std::sync::Barrier;
 
-use iem_test_brokers::proxy::{DelayingProxy, ONE_WAY};
+use iem_test_support::brokers::delaying_proxy::{DelayingProxy, ONE_WAY};
 
 use super::*;
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use iem_sink::testing::{record, topic};
 use iem_sink::{Outcome, Record, Sink, SinkError, Writer};
 use iem_sink_pubsub::{PubSubConfig, PubSubSink};
-use iem_test_brokers::pubsub::{Message, PROJECT, PubSub};
+use iem_test_support::brokers::pubsub::{Message, PROJECT, PubSub};
 
 /// Long enough that only a fault misses it.
 const AMPLE: Duration = Duration::from_secs(30);

@@ -1,6 +1,6 @@
 //! Three brokers, two of which must have a record: one may go, two may not.
 
-use iem_test_brokers::kafka::Options;
+use iem_test_support::brokers::kafka::Options;
 
 use super::*;
 

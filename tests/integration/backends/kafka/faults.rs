@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use iem_test_brokers::kafka::Options;
+use iem_test_support::brokers::kafka::Options;
 
 use super::*;
 
@@ -71,7 +71,7 @@ fn a_broker_that_is_killed_and_started_again() {
 }
 
 #[test]
-fn a_topic_that_is_deleted_and_made_again() {
+fn a_topic_that_is_deleted_and_made_again_is_used_again() {
     let kafka = Kafka::shared();
     kafka.create_topic("deleted", 1, 1, &[]);
     let gateway = home(kafka, "deleted").start();

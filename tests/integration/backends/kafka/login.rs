@@ -1,6 +1,6 @@
 //! Logins that the brokers refuse, at start and later.
 
-use iem_test_brokers::kafka::{PASSWORD, USER};
+use iem_test_support::brokers::kafka::{PASSWORD, USER};
 
 use super::faults::spare;
 use super::*;
@@ -16,7 +16,7 @@ fn home_with_login(bootstrap: &str, topic: &str, mechanism: &str, password: &str
 }
 
 #[test]
-fn a_wrong_password_refuses_to_start_and_says_what_to_look_at() {
+fn with_a_wrong_password_the_gateway_does_not_start_and_says_why() {
     let kafka = Kafka::shared();
     kafka.create_topic("locked", 1, 1, &[]);
     let home = home_with_login(&kafka.bootstrap_sasl(), "locked", "PLAIN", "hunter2");
@@ -31,7 +31,7 @@ fn a_wrong_password_refuses_to_start_and_says_what_to_look_at() {
 
 /// The password is changed at the brokers, which ask for it again every second; then changed back.
 #[test]
-fn a_password_refused_while_running_is_503_until_it_holds_again() {
+fn a_password_rejected_while_running_is_503_until_it_is_accepted() {
     let (kafka, _turn) = spare();
     kafka.create_topic("relocked", 1, 1, &[]);
     let gateway = home_with_login(

@@ -1,9 +1,0 @@
-//! Real backends for tests and benches: fetched, started and ended by the tests themselves, on
-//! loopback ports that were free and in folders of their own. They end with the process that
-//! started them, however that one ends.
-
-pub mod kafka;
-mod ports;
-pub mod process;
-pub mod proxy;
-pub mod pubsub;

@@ -1,0 +1,17 @@
+//! Clients of a gateway: with every byte in the test's hands, or real ones such as curl.
+
+mod command_line_tools;
+mod connection;
+mod frames;
+mod http2;
+mod load;
+mod proxy_protocol;
+mod secure;
+
+pub use command_line_tools::{Curl, SecureClient};
+pub use connection::{Connection, narrow};
+pub use frames::Frames;
+pub use http2::Http2;
+pub use load::{Ledger, Load};
+pub use proxy_protocol::{proxy_header, proxy_header_local, start_proxy};
+pub use secure::{Secure, client_hello};

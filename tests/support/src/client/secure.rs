@@ -1,0 +1,68 @@
+//! A client's side of TLS, in the test's own hands: it sends what a test says, and reads only when
+//! told to.
+
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::gateway::Authority;
+
+/// A connection over TLS.
+pub struct Secure(StreamOwned<ClientConnection, TcpStream>);
+
+impl Secure {
+    /// Shakes hands over this socket with a gateway whose certificate is of this authority.
+    pub fn over(stream: TcpStream, authority: &Authority) -> Self {
+        let mut secure = Self(StreamOwned::new(session(authority), stream));
+        while secure.0.conn.is_handshaking() {
+            secure
+                .0
+                .conn
+                .complete_io(&mut secure.0.sock)
+                .expect("a handshake");
+        }
+        secure
+    }
+
+    /// Sends these bytes, and reads nothing.
+    pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    /// Sets how long sending may take from now on.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.0
+            .sock
+            .set_write_timeout(Some(patience))
+            .expect("a socket takes its options");
+    }
+}
+
+/// Returns the first message of a handshake.
+pub fn client_hello(authority: &Authority) -> Vec<u8> {
+    let mut hello = Vec::new();
+    session(authority)
+        .write_tls(&mut hello)
+        .expect("memory takes all");
+    hello
+}
+
+fn session(authority: &Authority) -> ClientConnection {
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).expect("a certificate");
+    roots.add(root).expect("an authority's certificate");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = versions
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("127.0.0.1").expect("an address");
+    ClientConnection::new(Arc::new(config), name).expect("a session")
+}
