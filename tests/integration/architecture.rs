@@ -1,199 +1,302 @@
-//! Who may import whom, read from the source: each heavy dependency has one home, data goes one
-//! way, and sinks know nothing of each other.
+//! The architecture, read from the source: each dependency has one home, data goes one way, no two
+//! files import each other, and files stay short.
 
+mod imports;
+mod source;
+
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use imports::{Crate, Import};
+use source::{ROOT, rust_files, tokens};
 
-/// The lines of code of every Rust file below `folder`, with its path from the root. Comments are
-/// no code.
-fn lines_below(folder: &str) -> Vec<(String, String)> {
-    let mut lines = Vec::new();
-    for path in rust_files(&Path::new(ROOT).join(folder)) {
-        let name = path
-            .strip_prefix(ROOT)
-            .expect("below the root")
-            .to_str()
-            .expect("a name in UTF-8")
-            .to_owned();
-        let text = fs::read_to_string(&path).expect("a source file");
-        let code = text
-            .lines()
-            .map(str::trim_start)
-            .filter(|line| !line.starts_with("//"));
-        lines.extend(code.map(|line| (name.clone(), line.to_owned())));
-    }
-    assert!(!lines.is_empty(), "no source below {folder}");
-    lines
+/// Each dependency with the rooms that use it.
+const HOMES: [(&str, &[&str]); 26] = [
+    ("argon2", &["identity"]),
+    ("clap", &["cli"]),
+    ("crossbeam_channel", &["pipeline"]),
+    ("crossbeam_utils", &["background", "pipeline"]),
+    ("flate2", &["encoding"]),
+    ("form_urlencoded", &["http"]),
+    ("governor", &["identity"]),
+    ("h2", &["http"]),
+    ("http_body_util", &["http", "admin"]),
+    ("hyper", &["http", "admin"]),
+    ("hyper_util", &["http"]),
+    ("iem_sink_file", &["sinks"]),
+    ("iem_sink_kafka", &["sinks"]),
+    ("iem_sink_pubsub", &["sinks"]),
+    ("jsonwebtoken", &["identity"]),
+    ("moka", &["identity"]),
+    ("notify", &["follow"]),
+    ("rustls", &["tls"]),
+    ("serde_path_to_error", &["config"]),
+    ("sha2", &["tls"]),
+    ("simd_json", &["record"]),
+    ("tokio_rustls", &["http"]),
+    ("toml_edit", &["identity"]),
+    ("tracing_appender", &["telemetry"]),
+    ("x509_parser", &["tls"]),
+    ("zstd", &["encoding"]),
+];
+
+/// Each room with those of ours that it must not import.
+const STRANGERS: [(&str, &[&str]); 11] = [
+    (
+        "record",
+        &["admin", "cli", "http", "identity", "pipeline", "sinks"],
+    ),
+    (
+        "identity",
+        &["admin", "cli", "http", "pipeline", "record", "sinks"],
+    ),
+    ("pipeline", &["admin", "cli", "http", "identity"]),
+    (
+        "config",
+        &["admin", "cli", "http", "identity", "pipeline", "sinks"],
+    ),
+    ("telemetry", &["admin", "cli", "http", "identity", "sinks"]),
+    ("sinks", &["admin", "cli", "http", "identity", "record"]),
+    (
+        "tls",
+        &[
+            "admin", "cli", "http", "identity", "pipeline", "record", "sinks",
+        ],
+    ),
+    (
+        "encoding",
+        &[
+            "admin", "cli", "http", "identity", "pipeline", "record", "sinks",
+        ],
+    ),
+    ("admin", &["cli", "identity", "record", "sinks"]),
+    ("http", &["admin", "cli", "gateway", "sinks"]),
+    ("http/transport", &["http/api", "pipeline", "record"]),
+];
+
+/// The files outside `http` that import it: the one that puts the gateway together, and the admin
+/// listener, which is served by the same transport.
+const IMPORTERS_OF_HTTP: [&str; 2] = ["gateway", "admin"];
+
+/// Words that say nothing of what a file holds.
+const EMPTY_NAMES: [&str; 6] = [
+    "util", "utils", "manager", "managers", "handler", "handlers",
+];
+const LINES_MAX: usize = 400;
+
+/// Whether a file belongs to a room of the gateway.
+fn is_in(file: &str, room: &str) -> bool {
+    file == format!("src/{room}.rs") || file.starts_with(&format!("src/{room}/"))
 }
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder)
-        .expect("a source folder")
-        .map(|entry| entry.expect("an entry").path());
-    entries
-        .flat_map(|path| {
-            if path.is_dir() {
-                return rust_files(&path);
-            }
-            if path.extension().is_some_and(|extension| extension == "rs") {
-                vec![path]
-            } else {
-                Vec::new()
-            }
-        })
-        .collect()
+fn gateway() -> Crate {
+    Crate::new("src", &rust_files("src"))
 }
 
-fn is_in(file: &str, module: &str) -> bool {
-    file == format!("src/{module}.rs") || file.starts_with(&format!("src/{module}/"))
-}
-
-/// Whether `name` stands in the line as a path's word, such as `hyper` in `hyper::Request` but not
-/// in `hyper_util`.
-fn names(line: &str, name: &str) -> bool {
-    let word = |letter: char| letter.is_alphanumeric() || letter == '_';
-    line.match_indices(name).any(|(at, _)| {
-        let before = line[..at].chars().next_back().is_some_and(word);
-        let after = &line[at + name.len()..];
-        !before
-            && (after.starts_with("::") || (line.starts_with("use ") && !after.starts_with(word)))
-    })
-}
-
-#[test]
-fn a_name_is_found_as_a_word() {
-    assert!(names("use hyper::Request;", "hyper") && names("let x: hyper::Error;", "hyper"));
-    assert!(!names("use hyper_util::rt;", "hyper") && !names("let hyper = 1;", "hyper"));
-}
-
-#[test]
-fn each_dependency_has_one_home() {
-    for (dependency, home) in [
-        ("hyper", "http"),
-        ("hyper_util", "http"),
-        ("h2", "http"),
-        ("http_body_util", "http"),
-        ("simd_json", "record"),
-        ("crossbeam_channel", "pipeline"),
-        ("moka", "identity"),
-        ("governor", "identity"),
-        ("jsonwebtoken", "identity"),
-        ("argon2", "identity"),
-        ("notify", "identity"),
-        ("rustls", "tls"),
-        ("x509_parser", "tls"),
-        ("sha2", "tls"),
-        ("tokio_rustls", "http"),
-        ("clap", "cli"),
-        ("iem_sink_file", "sinks"),
-        ("flate2", "encoding"),
-        ("zstd", "encoding"),
-    ] {
-        for (file, line) in lines_below("src") {
-            assert!(
-                is_in(&file, home) || !names(&line, dependency),
-                "{dependency} outside src/{home}: {file}: {line}"
-            );
-        }
-    }
-}
-
-#[test]
-fn data_goes_one_way() {
-    // Each module with those of ours that it must not know.
-    for (module, strangers) in [
-        (
-            "record",
-            &["http", "identity", "pipeline", "sinks", "cli"][..],
-        ),
-        ("identity", &["http", "record", "pipeline", "sinks", "cli"]),
-        ("pipeline", &["http", "identity", "cli"]),
-        ("config", &["http", "identity", "pipeline", "sinks", "cli"]),
-        ("sinks", &["http", "identity", "record", "cli"]),
-        (
-            "tls",
-            &[
-                "http", "identity", "record", "pipeline", "sinks", "cli", "config",
-            ],
-        ),
-        ("http", &["cli", "sinks"]),
-        (
-            "encoding",
-            &["http", "identity", "record", "pipeline", "sinks", "cli"],
-        ),
-    ] {
-        for (file, line) in lines_below("src")
-            .into_iter()
-            .filter(|(file, _)| is_in(file, module))
-        {
-            for stranger in strangers {
-                let known = names(&line, &format!("crate::{stranger}"));
-                assert!(!known, "{module} knows {stranger}: {file}: {line}");
-            }
-        }
-    }
-}
-
-#[test]
-fn nothing_but_the_map_imports_http() {
-    for (file, line) in lines_below("src") {
-        // The map itself is `lib.rs`; `gateway.rs` puts together what it names.
-        let allowed = is_in(&file, "http") || ["src/lib.rs", "src/gateway.rs"].contains(&&*file);
-        assert!(allowed || !names(&line, "crate::http"), "{file}: {line}");
-    }
-}
-
-#[test]
-fn a_sink_knows_the_contract_and_no_other_sink() {
-    let sinks = fs::read_dir(Path::new(ROOT).join("sinks")).expect("the sinks' folder");
-    let sinks: Vec<_> = sinks
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .into_string()
-                .expect("a name")
-        })
+/// The names of the folders below `sinks`.
+fn sinks() -> Vec<String> {
+    let entries = fs::read_dir(Path::new(ROOT).join("sinks")).expect("the sinks' folder");
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("a name");
+    let sinks: Vec<_> = entries
+        .map(|entry| name(entry.expect("an entry")))
         .collect();
     assert!(
         sinks.len() >= 2 && sinks.iter().any(|name| name == "sink"),
         "{sinks:?}"
     );
-    for sink in &sinks {
-        let manifest = fs::read_to_string(Path::new(ROOT).join(format!("sinks/{sink}/Cargo.toml")))
-            .expect("a manifest");
-        for other in sinks
-            .iter()
-            .filter(|other| *other != sink && *other != "sink")
-        {
-            assert!(
-                !manifest.contains(&format!("iem-sink-{other}")),
-                "{sink} depends on {other}"
-            );
-        }
-        for stranger in ["iem-gateway =", "iem-gateway.", "hyper", "\nhttp"] {
-            assert!(!manifest.contains(stranger), "{sink} depends on {stranger}");
-        }
-        if sink == "sink" {
-            assert!(
-                !manifest.contains("iem-sink-"),
-                "the contract depends on no sink"
-            );
-        }
-    }
+    sinks
+}
+
+fn manifest(folder: &str) -> String {
+    let path = Path::new(ROOT).join(folder).join("Cargo.toml");
+    fs::read_to_string(path).expect("a manifest")
+}
+
+/// Fails the test with all faults at once.
+#[track_caller]
+fn assert_none(faults: &BTreeSet<String>) {
+    let list: Vec<_> = faults.iter().map(String::as_str).collect();
+    assert!(
+        list.is_empty(),
+        "{} faults:\n{}",
+        list.len(),
+        list.join("\n")
+    );
+}
+
+/// Whether the crate `name` is used: in a path or by a `use`.
+fn uses_crate(tokens: &[String], name: &str) -> bool {
+    tokens.windows(3).any(|window| {
+        let [before, token, after] = window else {
+            return false;
+        };
+        before != "::" && token == name && (after == "::" || before == "use")
+    })
 }
 
 #[test]
-fn files_of_a_sitting() {
-    for folder in ["src", "sinks", "tests", "benches"] {
-        for path in rust_files(&Path::new(ROOT).join(folder)) {
-            assert!(
-                !path.ends_with("mod.rs"),
-                "{}: name it after its folder",
-                path.display()
-            );
+fn a_crate_is_found_by_its_whole_name() {
+    let is_used = |text| uses_crate(&tokens(text), "hyper");
+    assert!(is_used("; use hyper::Request;") && is_used("let x: hyper::Error;"));
+    assert!(is_used("; use hyper;"));
+    assert!(!is_used("; use hyper_util::rt;") && !is_used("; let hyper = 1;"));
+}
+
+#[test]
+fn every_rule_is_of_a_room_and_a_dependency_that_exist() {
+    let files: Vec<_> = rust_files("src")
+        .into_iter()
+        .map(|(file, text)| (file, tokens(&text)))
+        .collect();
+    let manifest = manifest("");
+    let mut faults = BTreeSet::new();
+    let homes = HOMES.iter().flat_map(|(_, homes)| *homes);
+    let rooms = STRANGERS
+        .iter()
+        .flat_map(|(room, strangers)| [room].into_iter().chain(*strangers));
+    for room in homes.chain(rooms).chain(&IMPORTERS_OF_HTTP) {
+        if !files.iter().any(|(file, _)| is_in(file, room)) {
+            faults.insert(format!("no room {room}: adjust the rules"));
         }
     }
+    for (dependency, homes) in HOMES {
+        let names = [dependency.to_owned(), dependency.replace('_', "-")];
+        let is_declared = |name: &String| manifest.contains(&format!("\n{name}"));
+        let is_used = |home: &&str| {
+            let mut files = files.iter().filter(|(file, _)| is_in(file, home));
+            files.any(|(_, tokens)| uses_crate(tokens, dependency))
+        };
+        if !names.iter().any(is_declared) || !homes.iter().any(|home| is_used(&home)) {
+            faults.insert(format!(
+                "{dependency} is not used at home: adjust the rules"
+            ));
+        }
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn each_dependency_has_one_home() {
+    let mut faults = BTreeSet::new();
+    for (file, text) in rust_files("src") {
+        let tokens = tokens(&text);
+        for (dependency, homes) in HOMES {
+            let is_home = homes.iter().any(|home| is_in(&file, home));
+            if !is_home && uses_crate(&tokens, dependency) {
+                faults.insert(format!("{file} uses {dependency}, whose home is {homes:?}"));
+            }
+        }
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn data_goes_one_way() {
+    let mut faults = BTreeSet::new();
+    for Import { importer, imported } in gateway().imports() {
+        for (room, strangers) in STRANGERS {
+            let is_stranger = strangers.iter().any(|stranger| is_in(&imported, stranger));
+            if is_in(&importer, room) && is_stranger {
+                faults.insert(format!("{importer} imports {imported}"));
+            }
+        }
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn only_the_gateway_and_the_admin_listener_import_http() {
+    let mut faults = BTreeSet::new();
+    for Import { importer, imported } in gateway().imports() {
+        let mut allowed = ["http"].iter().chain(&IMPORTERS_OF_HTTP);
+        if is_in(&imported, "http") && !allowed.any(|room| is_in(&importer, room)) {
+            faults.insert(format!("{importer} imports {imported}"));
+        }
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn the_configuration_imports_no_room_that_imports_it() {
+    let imports = gateway().imports();
+    let room = |file: &str| {
+        let path = file.trim_start_matches("src/").trim_end_matches(".rs");
+        path.split('/').next().unwrap_or_default().to_owned()
+    };
+    let importers: BTreeSet<_> = imports
+        .iter()
+        .filter(|import| room(&import.imported) == "config")
+        .map(|import| room(&import.importer))
+        .filter(|room| room != "config")
+        .collect();
+    let faults = imports
+        .iter()
+        .filter(|import| room(&import.importer) == "config")
+        .filter(|import| importers.contains(&room(&import.imported)))
+        .map(|import| format!("{} imports {}", import.importer, import.imported))
+        .collect();
+    assert_none(&faults);
+}
+
+#[test]
+fn a_sink_depends_on_the_contract_and_on_no_other_sink() {
+    let sinks = sinks();
+    let mut faults = BTreeSet::new();
+    for sink in &sinks {
+        let manifest = manifest(&format!("sinks/{sink}"));
+        let dependencies = manifest
+            .split("[dev-dependencies]")
+            .next()
+            .unwrap_or_default();
+        let others = sinks
+            .iter()
+            .filter(|other| *other != sink && *other != "sink");
+        let others = others.map(|other| format!("\niem-sink-{other}"));
+        let strangers = ["\niem-gateway", "\nhyper", "\nhttp"].map(str::to_owned);
+        for stranger in others.chain(strangers) {
+            if dependencies.contains(&stranger) {
+                faults.insert(format!("{sink} depends on {}", stranger.trim_start()));
+            }
+        }
+        let knows_contract = dependencies.contains("\niem-sink.");
+        if knows_contract == (sink == "sink") {
+            faults.insert(format!("{sink} does not depend on the contract alone"));
+        }
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn no_two_files_import_each_other() {
+    let roots = sinks().into_iter().map(|sink| format!("sinks/{sink}/src"));
+    let mut faults = BTreeSet::new();
+    for root in roots.chain(["src".to_owned()]) {
+        for (one, other) in Crate::new(&root, &rust_files(&root)).cycles() {
+            faults.insert(format!("{one} and {other} import each other"));
+        }
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn files_are_short_and_have_names_that_say_something() {
+    let mut faults = BTreeSet::new();
+    for folder in ["src", "sinks", "tests", "benches", "fuzz"] {
+        for (file, text) in rust_files(folder) {
+            let lines = text.lines().count();
+            if lines > LINES_MAX {
+                faults.insert(format!("{file} has {lines} lines of at most {LINES_MAX}"));
+            }
+            let name = Path::new(&file).file_stem().expect("a file has a name");
+            let name = name.to_str().expect("a name in UTF-8");
+            if name == "mod" {
+                faults.insert(format!("{file} is to be named after its folder"));
+            }
+            if name.split('_').any(|word| EMPTY_NAMES.contains(&word)) {
+                faults.insert(format!("{file} has a name that says nothing"));
+            }
+        }
+    }
+    assert_none(&faults);
 }
