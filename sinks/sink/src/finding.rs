@@ -1,21 +1,20 @@
-//! What a close look at a backend finds, for an operator who wants to know before the first record
-//! does.
+//! Findings of an inspection of a backend, for an operator who prepares a start.
 
-/// One thing that was looked at.
+/// The result for one thing that was inspected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// A folder, a broker, a topic.
     pub what: String,
     /// How good or bad it is.
     pub level: Level,
-    /// In words; where something is missing, with the command that makes it.
+    /// The result in words, with the command that creates what is missing.
     pub text: String,
 }
 
 /// How good or bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// As it should be.
+    /// All is well.
     Good,
     /// Records are delivered, but slower or less safely than they might be.
     Weak,
@@ -24,7 +23,7 @@ pub enum Level {
 }
 
 impl Finding {
-    /// All is well with `what`, or nothing is: as `found` says.
+    /// Creates a good finding from `Ok`, and a bad one from `Err`.
     pub fn new(what: impl Into<String>, found: Result<String, String>) -> Self {
         let level = if found.is_ok() {
             Level::Good

@@ -1,12 +1,11 @@
 //! The contract between the gateway's pipeline and the backends it delivers to.
 //!
-//! A [`Sink`] is one backend: it owns the connection and is shared by all topics. A [`Writer`] is
-//! one worker's hold on one topic: it takes a batch of [`Record`]s and marks each one's
-//! [`Outcome`]. Nothing here knows of HTTP, of queues or of retries: the pipeline decides what is
-//! written again, a writer only says what became of it.
+//! A [`Sink`] is one backend: it owns the connection, and all topics share it. A [`Writer`] belongs
+//! to one worker and one topic: it takes a batch of [`Record`]s and marks each one's [`Outcome`].
+//! Nothing here knows of HTTP, of channels or of retries: the pipeline decides which records are
+//! written again.
 //!
-//! The feature `testing` adds a scripted sink and the conformance suite that each sink crate runs
-//! against itself.
+//! The feature `testing` adds a scripted sink and the conformance suite that each sink crate runs.
 
 mod finding;
 mod murmur;
@@ -27,19 +26,19 @@ pub struct TopicConfig {
     /// The topic's name at the backend. Never empty, never a path: letters, digits, `.`, `_` and
     /// `-`.
     pub name: String,
-    /// How many writers of this topic exist at once; records of one ordering key always reach the
-    /// same one.
+    /// The number of writers of this topic at once. Records of one ordering key always reach the
+    /// same writer.
     pub workers: usize,
     /// The most records that one call of [`Writer::write`] is given.
     pub batch_records: usize,
-    /// The most bytes of data that one call of [`Writer::write`] is given. A single request larger
-    /// than this still comes as one batch.
+    /// The most bytes of data that one call of [`Writer::write`] is given. The records of a single
+    /// larger request still come as one batch.
     pub batch_bytes: usize,
-    /// How long a record may take from its acceptance to its delivery.
+    /// The time that a record may take from its acceptance to its delivery.
     pub deadline: Duration,
 }
 
-/// One backend, shared by all of its topics: owns the connection.
+/// One backend, which owns the connection and is shared by all of its topics.
 pub trait Sink: Send + Sync {
     /// Opens `topic` for one worker. Called at start, `topic.workers` times a topic.
     ///
@@ -48,8 +47,11 @@ pub trait Sink: Send + Sync {
     /// names the topic; the gateway then refuses to start.
     fn writer(&self, topic: &TopicConfig) -> Result<Box<dyn Writer>, SinkError>;
 
-    /// Says whether the backend could take records now. Called every few seconds from a plain
+    /// Checks whether the backend could take records now. Called every few seconds from a plain
     /// thread, for readiness. Blocks at most until `deadline`.
+    ///
+    /// # Errors
+    /// The reason why it could not.
     fn check(&self, deadline: Instant) -> Result<(), SinkError>;
 
     /// Figures that the sink keeps of itself, by name, for metrics: counts, bytes, seconds. Never
@@ -58,24 +60,27 @@ pub trait Sink: Send + Sync {
         Vec::new()
     }
 
-    /// Ends the sink. All writers have been dropped before. Blocks at most until `deadline`.
+    /// Closes the sink, after all writers have been dropped. Blocks at most until `deadline`.
+    ///
+    /// # Errors
+    /// The sink did not close in order.
     fn close(self: Box<Self>, deadline: Instant) -> Result<(), SinkError>;
 }
 
-/// One worker's hold on one topic. Knows no HTTP, makes no routing decision, is used by one thread
-/// at a time.
+/// One worker's writer of one topic. It knows nothing of HTTP, makes no routing decision, and is
+/// used by one thread at a time.
 pub trait Writer: Send {
-    /// Writes `records` in their order and marks what became of each: `outcomes[i]` belongs to
-    /// `records[i]` and comes in as [`Outcome::Retryable`].
+    /// Writes `records` in their order and marks the outcome of each: `outcomes[i]` belongs to
+    /// `records[i]` and is [`Outcome::Retryable`] before the call.
     ///
-    /// Blocks at most until `deadline` and leaves nothing buffered behind: what is still
-    /// `Retryable` on return will not be delivered later by this call, as far as the backend
-    /// lets that be known. A record is never marked `Delivered` while an earlier one of the
-    /// same key in the batch is left `Retryable`.
+    /// Blocks at most until `deadline` and leaves nothing buffered behind: a record that is still
+    /// `Retryable` on return is not delivered later by this call, as far as the backend lets the
+    /// sink know. A record is never marked `Delivered` while an earlier one of the same key in the
+    /// batch is left `Retryable`.
     ///
     /// # Errors
-    /// Why records were left `Retryable`. It informs (logs, readiness, whether to try again before
-    /// the deadline); the outcomes alone decide what is acknowledged, whatever is returned.
+    /// The reason why records were left `Retryable`. It serves logs, readiness and the decision to
+    /// try again before the deadline. The outcomes alone decide which records are acknowledged.
     fn write(
         &mut self,
         records: &[Record],
@@ -84,29 +89,27 @@ pub trait Writer: Send {
     ) -> Result<(), SinkError>;
 }
 
-/// Why a backend did not do as asked. The message is for operators: it holds no record's data and
-/// no secret.
+/// The error of a backend. The message is for operators: it holds no record's data and no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct SinkError {
     /// Whether trying again may help.
     pub kind: SinkErrorKind,
-    /// What went wrong, and at what: a path, a broker, a topic.
+    /// The fault, and the path, broker or topic that has it.
     pub message: String,
 }
 
 /// Whether trying again may help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SinkErrorKind {
-    /// The backend is away, slow or full: the same call may succeed later.
+    /// The backend is away, slow or full. The same call may succeed later.
     Transient,
-    /// Somebody has to change something first: a topic that is missing, a credential that is
-    /// refused.
+    /// An operator has to change something first: a topic is missing, a credential is refused.
     Permanent,
 }
 
 impl SinkError {
-    /// An error that may pass by itself.
+    /// Creates an error that may end without an operator.
     pub fn transient(message: impl Into<String>) -> Self {
         Self {
             kind: SinkErrorKind::Transient,
@@ -114,7 +117,7 @@ impl SinkError {
         }
     }
 
-    /// An error that stays until somebody changes something.
+    /// Creates an error that stays until an operator changes something.
     pub fn permanent(message: impl Into<String>) -> Self {
         Self {
             kind: SinkErrorKind::Permanent,

@@ -1,8 +1,8 @@
-//! Murmur2, as Kafka's clients choose a partition with it.
+//! Murmur2: the hash by which Kafka's clients choose a partition.
 //!
 //! Source: `org.apache.kafka.common.utils.Utils.murmur2`, Apache Kafka 4.1.
 
-/// The hash of a key.
+/// Returns the hash of a key.
 pub(crate) fn murmur2(key: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;
     #[expect(
@@ -31,8 +31,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_kafkas() {
-        // Those of Kafka's own test of it.
+    fn hashes_are_those_of_kafka() {
+        // The values of Kafka's own test.
         for (key, expected) in [
             ("21", -973_932_308),
             ("foobar", -790_332_482),

@@ -1,26 +1,26 @@
-//! What became of a record. Success is an explicit statement; everything else is a failure by
-//! default.
+//! Outcomes of records. Success is an explicit statement; everything else is a failure by default.
 
-/// What became of a record in a call of [`Writer::write`](crate::Writer::write).
+/// The outcome of a record in a call of [`Writer::write`](crate::Writer::write).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outcome {
-    /// Not delivered, as far as is known. What a sink does not mark stays this, and is not
-    /// acknowledged.
+    /// The record is not delivered, as far as the sink knows. A record that a sink does not mark
+    /// keeps this outcome, and is not acknowledged.
     #[default]
     Retryable,
-    /// The backend has it: synced, replicated, or its message id came back. Only a sink says so.
+    /// The backend has the record: it is synced or replicated, or its message id came back. Only a
+    /// sink marks this.
     Delivered,
     /// The backend will never take this record, however often it is tried.
     Rejected(Reason),
 }
 
-/// Why a backend will never take a record.
+/// The reason why a backend will never take a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
-    /// Larger than the topic's limit.
+    /// The record is larger than the topic's limit.
     #[error("larger than the {limit} bytes that the topic takes")]
     TooLarge {
-        /// The topic's limit in bytes, as far as it is known.
+        /// The topic's limit in bytes, as far as the sink knows it.
         limit: usize,
     },
 }

@@ -1,7 +1,8 @@
 //! A record on its way to a backend: the client's bytes, and the CloudEvents 1.0 attributes that go
 //! with them.
 //!
-//! Source: CloudEvents specification 1.0.2, <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md>.
+//! Source: CloudEvents specification 1.0.2,
+//! <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md>.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::murmur::murmur2;
 pub struct Record {
     /// `id`: UUIDv7, so time-ordered and unique.
     pub id: Uuid,
-    /// What all records of one request share.
+    /// The attributes that all records of one request share.
     pub context: Arc<Context>,
     /// `customerid`: the customer the record was authorised for.
     pub customer: Arc<str>,
@@ -27,7 +28,7 @@ pub struct Record {
     pub data: Bytes,
 }
 
-/// What all records of one request share.
+/// The attributes that all records of one request share.
 #[derive(Clone, Debug)]
 pub struct Context {
     /// `source`: the gateway's configured name.
@@ -36,18 +37,19 @@ pub struct Context {
     pub kind: &'static str,
     /// `time`: when the request was received.
     pub time: SystemTime,
-    /// `user`: who sent it.
+    /// `user`: the user that sent it.
     pub user: Arc<str>,
     /// `integrationid`, on tickets.
     pub integration: Option<Box<str>>,
     /// `actionablestate`, on tickets whose state the integration maps.
     pub actionable_state: Option<Box<str>>,
-    /// `traceparent`, where the client sent a valid one (W3C Trace Context).
+    /// `traceparent`, if the client sent a valid one (W3C Trace Context).
     pub traceparent: Option<Box<str>>,
 }
 
 impl Context {
-    /// `time` as it is written: RFC 3339, in UTC, to the millisecond. A clock before 1970 is 1970.
+    /// Returns `time` as text: RFC 3339, in UTC, to the millisecond. A clock before 1970 reads
+    /// 1970.
     pub fn time_text(&self) -> String {
         humantime::format_rfc3339_millis(self.time.max(SystemTime::UNIX_EPOCH)).to_string()
     }
@@ -56,7 +58,7 @@ impl Context {
 /// The media type of every record's data.
 pub const DATA_CONTENT_TYPE: &str = "application/json";
 
-/// Without the data, and without the key, which is a part of it.
+/// Leaves out the data, and the key, which is a part of it.
 impl fmt::Debug for Record {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -70,15 +72,15 @@ impl fmt::Debug for Record {
 }
 
 impl Record {
-    /// The hash of the ordering key, without its sign: what Kafka's clients choose a partition by.
-    /// A worker chosen by it writes to few partitions: to one, where a topic has as many as
-    /// workers. Its batch is then one request there, and not one for each partition.
+    /// Returns the hash of the ordering key, without its sign: Kafka's clients choose a partition
+    /// by it. A worker that is chosen by it writes to few partitions, or to one, if a topic has as
+    /// many partitions as workers. Its batch is then one request, and not one for each partition.
     pub fn key_hash(&self) -> u32 {
         murmur2(self.key.as_bytes()) & 0x7fff_ffff
     }
 
-    /// Hands each CloudEvents attribute with its value to `each`, in a fixed order,
-    /// `datacontenttype` left out: the bindings put that one elsewhere than the others.
+    /// Passes each CloudEvents attribute with its value to `each`, in a fixed order, without
+    /// `datacontenttype`: the bindings treat that one apart.
     pub fn for_each_attribute(&self, mut each: impl FnMut(&'static str, &str)) {
         let context = &*self.context;
         each("specversion", "1.0");

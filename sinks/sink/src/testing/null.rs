@@ -1,15 +1,14 @@
-//! A sink that has everything at once, or after a fixed time: what benches put where no backend is
-//! to be measured.
+//! A sink without a backend, for benches that measure everything before it.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::{Outcome, Record, Sink, SinkError, TopicConfig, Writer};
 
-/// Keeps nothing, and marks every record as delivered.
+/// A sink that drops every record and marks it as delivered.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NullSink {
-    /// How long a write takes.
+    /// The time that a write takes.
     pub delay: Duration,
 }
 

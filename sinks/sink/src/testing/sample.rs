@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{Context, Record, TopicConfig};
 
-/// A record with a fresh, time-ordered id, received now. What the test cares about it changes
+/// Creates a record with a new, time-ordered id, received now. A test changes the other fields
 /// afterwards.
 pub fn record(key: &str, data: impl Into<Bytes>) -> Record {
     Record {
@@ -28,7 +28,7 @@ pub fn record(key: &str, data: impl Into<Bytes>) -> Record {
     }
 }
 
-/// A topic with one writer, the gateway's default batches and a deadline of ten seconds.
+/// Creates a topic with one writer, the gateway's default batches and a deadline of ten seconds.
 pub fn topic(name: &str) -> TopicConfig {
     TopicConfig {
         name: name.to_owned(),

@@ -1,64 +1,38 @@
-//! A sink whose behaviour a test sets for each topic while it runs, and which keeps what it
-//! delivered.
+//! A sink whose behaviour a test sets for each topic while it runs, and which keeps the records
+//! that it delivered.
+
+mod behaviour;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::{Outcome, Reason, Record, Sink, SinkError, TopicConfig, Writer};
+use parking_lot::{Condvar, Mutex};
+
+pub use self::behaviour::{Behaviour, Predicate};
+use crate::{Outcome, Record, Sink, SinkError, TopicConfig, Writer};
 
 /// How long [`ScriptedSink::wait_for`] waits before it fails the test.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a scripted topic does with a call of [`Writer::write`].
-#[derive(Clone, Default)]
-pub enum Behaviour {
-    /// Delivers every record.
-    #[default]
-    Deliver,
-    /// Leaves every record retryable, with this error.
-    Fail(SinkError),
-    /// Leaves the records that the predicate picks retryable, with this error, and delivers the
-    /// others. To stay within the contract, pick by key.
-    FailSome(Predicate, SinkError),
-    /// Rejects the records that the predicate picks, and delivers the others.
-    Reject(Predicate, Reason),
-    /// Marks each record as the function says. With this error, where that leaves one retryable. To
-    /// stay within the contract, leave by key.
-    Mark(Arc<dyn Fn(&Record) -> Outcome + Send + Sync>, SinkError),
-    /// Delivers after this time, or when released. Where the deadline comes first, leaves every
-    /// record retryable then.
-    Delay(Duration),
-    /// Waits until it is released, and then delivers. Where the deadline comes first, leaves every
-    /// record retryable then.
-    Stall,
-    /// Waits until it is released, however late, and then delivers: a sink that breaks the
-    /// contract.
-    StallPastDeadline,
-    /// Panics.
-    Panic,
-}
-
-/// Picks records.
-pub type Predicate = Arc<dyn Fn(&Record) -> bool + Send + Sync>;
-
-/// What a scripted topic has seen so far.
+/// The calls and records that a scripted topic has seen so far.
 #[derive(Clone, Default)]
 pub struct Log {
     /// The delivered records, in order.
     pub delivered: Vec<Record>,
-    /// For each call of [`Writer::write`], in the order of their begin, how many records it was
-    /// given.
+    /// The number of records in each call of [`Writer::write`], in the order of the calls' begin.
     pub batches: Vec<usize>,
-    /// How many calls are waiting now, in [`Behaviour::Delay`] or one of the stalls.
+    /// The number of calls that wait now, in [`Behaviour::Delay`] or one of the stalls.
     pub waiting: usize,
-    /// How many writers of the topic are open now.
+    /// The number of writers of the topic that are open now.
     pub writers: usize,
 }
 
-/// A sink that does as a test says. Clones are handles of the same sink, so a test keeps one and
-/// gives one away; a closed sink is opened again by using another handle.
+/// A sink that behaves as a test sets it. Clones are handles of the same sink: a test keeps one and
+/// gives one away, and reopens a closed sink through another handle.
 #[derive(Clone, Default)]
 pub struct ScriptedSink {
     shared: Arc<Shared>,
@@ -79,7 +53,7 @@ struct State {
 
 #[derive(Default)]
 struct Topic {
-    /// Behaviours for one call each, which come before the standing one.
+    /// Behaviours for one call each, used before the standing one.
     next: VecDeque<Behaviour>,
     standing: Behaviour,
     refused: Option<SinkError>,
@@ -88,12 +62,12 @@ struct Topic {
 }
 
 impl ScriptedSink {
-    /// A sink that delivers everything, until it is told otherwise.
+    /// Creates a sink that delivers everything, until a test sets another behaviour.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// From the next call on, `topic` behaves like this. Calls that wait are released.
+    /// Sets the behaviour of `topic` from the next call on. Calls that wait are released.
     pub fn set(&self, topic: &str, behaviour: Behaviour) {
         self.change(topic, |topic| {
             topic.next.clear();
@@ -102,12 +76,12 @@ impl ScriptedSink {
         });
     }
 
-    /// The next call that is not yet spoken for behaves like this; those after it as before.
+    /// Sets the behaviour of one call: the next one for which none is set yet.
     pub fn once(&self, topic: &str, behaviour: Behaviour) {
         self.change(topic, |topic| topic.next.push_back(behaviour));
     }
 
-    /// Lets the calls that wait at `topic` go on. Later calls wait again, where that is the topic's
+    /// Releases the calls that wait at `topic`. Later calls wait again, if that is the topic's
     /// behaviour.
     pub fn release(&self, topic: &str) {
         self.change(topic, |topic| topic.releases += 1);
@@ -120,46 +94,46 @@ impl ScriptedSink {
 
     /// Makes [`Sink::check`] fail; with `None`, succeed again.
     pub fn set_check(&self, error: Option<SinkError>) {
-        self.shared.lock().check = error;
+        self.shared.state.lock().check = error;
     }
 
-    /// What `topic` has seen so far.
+    /// Returns the log of `topic`.
     pub fn log(&self, topic: &str) -> Log {
-        self.shared.lock().topic(topic).log.clone()
+        self.shared.state.lock().topic(topic).log.clone()
     }
 
-    /// How often the sink was closed.
+    /// Returns how often the sink was closed.
     pub fn closed(&self) -> usize {
-        self.shared.lock().closed
+        self.shared.state.lock().closed
     }
 
-    /// Blocks until `condition` holds for what `topic` has seen, and gives it back. Fails the test
+    /// Blocks until `condition` holds for the log of `topic`, and returns the log. Fails the test
     /// after 20 s.
     pub fn wait_for(&self, topic: &str, condition: impl Fn(&Log) -> bool) -> Log {
-        let state = self.shared.lock();
-        let (mut state, result) = self
-            .shared
-            .changed
-            .wait_timeout_while(state, PATIENCE, |state| !condition(&state.topic(topic).log))
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.shared.state.lock();
+        let waited = self.shared.changed.wait_while_for(
+            &mut state,
+            |state| !condition(&state.topic(topic).log),
+            PATIENCE,
+        );
         let log = state.topic(topic).log.clone();
         drop(state);
         assert!(
-            !result.timed_out(),
-            "topic {topic} did not come to it within {PATIENCE:?}: {log:?}"
+            !waited.timed_out() || condition(&log),
+            "the condition on topic {topic} did not hold within {PATIENCE:?}: {log:?}"
         );
         log
     }
 
     fn change(&self, topic: &str, change: impl FnOnce(&mut Topic)) {
-        change(self.shared.lock().topic(topic));
+        change(self.shared.state.lock().topic(topic));
         self.shared.changed.notify_all();
     }
 }
 
 impl Sink for ScriptedSink {
     fn writer(&self, topic: &TopicConfig) -> Result<Box<dyn Writer>, SinkError> {
-        let refused = self.shared.lock().topic(&topic.name).refused.clone();
+        let refused = self.shared.state.lock().topic(&topic.name).refused.clone();
         if let Some(error) = refused {
             return Err(error);
         }
@@ -171,11 +145,11 @@ impl Sink for ScriptedSink {
     }
 
     fn check(&self, _deadline: Instant) -> Result<(), SinkError> {
-        self.shared.lock().check.clone().map_or(Ok(()), Err)
+        self.shared.state.lock().check.clone().map_or(Ok(()), Err)
     }
 
     fn close(self: Box<Self>, _deadline: Instant) -> Result<(), SinkError> {
-        self.shared.lock().closed += 1;
+        self.shared.state.lock().closed += 1;
         self.shared.changed.notify_all();
         Ok(())
     }
@@ -239,7 +213,7 @@ impl Writer for ScriptedWriter {
 }
 
 impl ScriptedWriter {
-    /// Notes a call of `records` records and says how it goes on.
+    /// Notes a call with `records` records, and returns its behaviour.
     fn begin(&self, records: usize) -> Behaviour {
         let mut behaviour = Behaviour::Deliver;
         self.sink.change(&self.topic, |topic| {
@@ -256,7 +230,7 @@ impl ScriptedWriter {
         self.deliver_or(records, outcomes, |_| None);
     }
 
-    /// Delivers the records for which `otherwise` knows no other outcome.
+    /// Delivers the records for which `otherwise` returns no outcome.
     fn deliver_or(
         &self,
         records: &[Record],
@@ -284,28 +258,19 @@ impl ScriptedWriter {
         });
     }
 
-    /// Waits for a release, at most until `until`, and says whether it came.
+    /// Waits for a release, at most until `until`. Returns whether it came.
     fn wait(&self, until: Option<Instant>) -> bool {
         let shared = &*self.sink.shared;
-        let mut state = shared.lock();
+        let mut state = shared.state.lock();
         let releases = state.topic(&self.topic).releases;
         state.topic(&self.topic).log.waiting += 1;
         shared.changed.notify_all();
         while state.topic(&self.topic).releases == releases {
-            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
-                None => shared
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => break,
-                Some(left) => {
-                    shared
-                        .changed
-                        .wait_timeout(state, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
-                }
-            };
+            match until {
+                None => shared.changed.wait(&mut state),
+                Some(until) if Instant::now() >= until => break,
+                Some(until) => drop(shared.changed.wait_until(&mut state, until)),
+            }
         }
         let topic = state.topic(&self.topic);
         topic.log.waiting -= 1;
@@ -319,12 +284,6 @@ impl Drop for ScriptedWriter {
     fn drop(&mut self) {
         self.sink
             .change(&self.topic, |topic| topic.log.writers -= 1);
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -348,140 +307,5 @@ impl fmt::Debug for Log {
             self.writers,
             self.batches
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-    use crate::Outcome::{Delivered, Rejected, Retryable};
-    use crate::testing::{record, topic};
-
-    fn write(
-        writer: &mut dyn Writer,
-        records: &[Record],
-        deadline: Duration,
-    ) -> (Vec<Outcome>, bool) {
-        let mut outcomes = vec![Outcome::default(); records.len()];
-        let result = writer.write(records, &mut outcomes, Instant::now() + deadline);
-        (outcomes, result.is_ok())
-    }
-
-    const LONG: Duration = Duration::from_mins(1);
-
-    #[test]
-    fn does_each_behaviour_once_and_then_the_standing_one() {
-        let sink = ScriptedSink::new();
-        let mut writer = sink.writer(&topic("t")).unwrap();
-        let records = [record("a", "{}"), record("b", "{}")];
-        let picks: Predicate = Arc::new(|record| &*record.key == "b");
-        let error = SinkError::permanent("no");
-        let reason = Reason::TooLarge { limit: 1 };
-        sink.once("t", Behaviour::Fail(error.clone()));
-        sink.once("t", Behaviour::FailSome(picks.clone(), error));
-        sink.once("t", Behaviour::Reject(picks, reason));
-        sink.once(
-            "t",
-            Behaviour::Mark(
-                Arc::new(|record| match &*record.key {
-                    "a" => Delivered,
-                    _ => Retryable,
-                }),
-                SinkError::transient("later"),
-            ),
-        );
-        sink.once("t", Behaviour::Delay(Duration::ZERO));
-
-        let expected = [
-            ([Retryable, Retryable], false),
-            ([Delivered, Retryable], false),
-            ([Delivered, Rejected(reason)], true),
-            ([Delivered, Retryable], false),
-            ([Delivered, Delivered], true),
-            ([Delivered, Delivered], true),
-        ];
-        for (outcomes, fine) in expected {
-            assert_eq!(
-                write(&mut *writer, &records, LONG),
-                (outcomes.to_vec(), fine)
-            );
-        }
-        assert_eq!(
-            format!("{:?}", sink.log("t")),
-            "7 delivered, 0 waiting, 1 writers, batches of [2, 2, 2, 2, 2, 2]"
-        );
-        drop(writer);
-        assert_eq!(sink.log("t").writers, 0);
-    }
-
-    #[test]
-    fn a_stall_ends_with_the_deadline_or_with_a_release() {
-        let sink = ScriptedSink::new();
-        let mut writer = sink.writer(&topic("t")).unwrap();
-        let records = [record("a", "{}")];
-        sink.set("t", Behaviour::Stall);
-        assert_eq!(
-            write(&mut *writer, &records, Duration::ZERO),
-            (vec![Outcome::Retryable], false)
-        );
-        assert_eq!(sink.log("t").waiting, 0);
-
-        let call = std::thread::spawn(move || write(&mut *writer, &records, LONG));
-        assert_eq!(
-            sink.wait_for("t", |log| log.waiting == 1).delivered.len(),
-            0
-        );
-        sink.release("t");
-        assert_eq!(call.join().unwrap(), (vec![Outcome::Delivered], true));
-    }
-
-    #[test]
-    fn a_stall_past_the_deadline_delivers_late() {
-        let sink = ScriptedSink::new();
-        let mut writer = sink.writer(&topic("t")).unwrap();
-        sink.set("t", Behaviour::StallPastDeadline);
-        let call =
-            std::thread::spawn(move || write(&mut *writer, &[record("a", "{}")], Duration::ZERO));
-        sink.wait_for("t", |log| log.waiting == 1);
-        sink.set("t", Behaviour::Deliver);
-        assert_eq!(call.join().unwrap(), (vec![Outcome::Delivered], true));
-    }
-
-    #[test]
-    fn a_panic_leaves_the_other_handles_working() {
-        let sink = ScriptedSink::new();
-        let mut writer = sink.writer(&topic("t")).unwrap();
-        sink.once("t", Behaviour::Panic);
-        let call = std::thread::spawn(move || {
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                write(&mut *writer, &[record("a", "{}")], LONG)
-            }));
-            (
-                result.is_err(),
-                write(&mut *writer, &[record("a", "{}")], LONG).1,
-            )
-        });
-        assert_eq!(call.join().unwrap(), (true, true));
-        assert_eq!(sink.log("t").delivered.len(), 1);
-    }
-
-    #[test]
-    fn refuses_topics_and_checks_as_told() {
-        let sink = ScriptedSink::new();
-        let error = SinkError::permanent("topic t is missing");
-        sink.refuse("t", Some(error.clone()));
-        assert_eq!(sink.writer(&topic("t")).err(), Some(error.clone()));
-        assert_eq!(sink.log("t").writers, 0);
-        sink.refuse("t", None);
-        assert!(sink.writer(&topic("t")).is_ok());
-
-        sink.set_check(Some(error.clone()));
-        assert_eq!(sink.check(Instant::now()), Err(error));
-        sink.set_check(None);
-        assert_eq!(sink.check(Instant::now()), Ok(()));
-        Box::new(sink.clone()).close(Instant::now()).unwrap();
-        assert_eq!(sink.closed(), 1);
     }
 }

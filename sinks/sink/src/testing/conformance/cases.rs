@@ -1,15 +1,15 @@
-//! The cases, each on a topic of its own.
+//! The cases of the suite, each on a topic of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{
+use super::rig::{
     AMPLE, Rig, close, deliver, deliver_in_the_end, first_appearances, keep, open_writer, write,
 };
-use crate::testing::{record, topic};
+use crate::testing::sample::{record, topic};
 use crate::{Context, Outcome, Record};
 
-/// A case, by the name that its topic gets.
+/// A case, with the name of its topic.
 type Case = (&'static str, fn(&Rig));
 
 pub(super) const ALL: [Case; 13] = [
@@ -61,7 +61,10 @@ fn data_unchanged(rig: &Rig) {
         "{}",
         "{ }",
         r#"{"name":"Grüße, 世界 🦀","key with \"quotes\"":"\u0000 \ud83e\udd80 \/ \\ \n"}"#,
-        r#"{"huge":123456789012345678901234567890,"precise":0.10000000000000000000001,"far":1e400,"zero":-0.0}"#,
+        concat!(
+            r#"{"huge":123456789012345678901234567890,"precise":0.10000000000000000000001,"#,
+            r#""far":1e400,"zero":-0.0}"#,
+        ),
         r#"{"twice":1,"twice":2,"data":"\"data\":{}","":null}"#,
         "{\n  \"pretty\": [\n    1,\n    \"a  b\"\n  ]\n}",
         "{\r\n\t\"windows\": {\r\n\t\t\"nested\": true }\r\n}",
@@ -87,7 +90,8 @@ fn large_record(rig: &Rig) {
 }
 
 fn attributes_complete(rig: &Rig) {
-    let odd = "quote \" backslash \\ tab \t line \r\n bell \u{7} delete \u{7f} ß 世界 🦀 {}[],: %41 \u{2028}";
+    let odd = "quote \" backslash \\ tab \t line \r\n bell \u{7} delete \u{7f} ß 世界 🦀 \
+               {}[],: %41 \u{2028}";
     let mut plain = record("1001/router", r#"{"all":false}"#);
     plain.customer = "1002".into();
     let mut all = record(&format!("1001/{odd}"), r#"{"all":true}"#);
@@ -159,23 +163,22 @@ fn keys_in_order(rig: &Rig) {
     rig.expect(&records);
 }
 
-/// The backend breaks between two batches.
+/// Breaks the backend between two batches.
 fn failed_write(rig: &Rig) {
     break_and_heal(rig, 30);
 }
 
-/// The backend is broken before the writer's first batch.
+/// Breaks the backend before the writer's first batch.
 fn failed_first_write(rig: &Rig) {
     break_and_heal(rig, 0);
 }
 
 /// Writes `before` records, fails to write 30 more while the backend is broken, and writes them and
-/// 30 later ones once it is healed. Where the outcome of the failed write was never in doubt, no
-/// record is there twice; since a network may lose an answer, the suite asks only for every first
-/// appearance, in order.
+/// 30 later ones once it is healed. A network may lose an answer, so a record may be stored twice:
+/// the suite compares only the first appearances, in order.
 fn break_and_heal(rig: &Rig, before: usize) {
     let records = numbered("1001/router", 0..before + 60);
-    let broken_and_healed = rig.with_writer(|writer| {
+    let was_broken = rig.with_writer(|writer| {
         deliver(writer, &records[..before]);
         let Some(heal) = rig.backend.interrupt(&rig.topic) else {
             return false;
@@ -192,13 +195,12 @@ fn break_and_heal(rig: &Rig, before: usize) {
         deliver(writer, &records[before + 30..]);
         true
     });
-    if broken_and_healed {
+    if was_broken {
         rig.expect_stored(&first_appearances(rig.read()), &records);
     }
 }
 
-/// What is left retryable by a write whose deadline has passed can be written again, and what it
-/// calls delivered is there.
+/// Writes after the deadline: retryable records can be written again, and delivered ones are there.
 fn deadline_passed(rig: &Rig) {
     let records = numbered("1001/router", 0..30);
     rig.with_writer(|writer| {
@@ -206,7 +208,7 @@ fn deadline_passed(rig: &Rig) {
         let rejected = outcomes
             .iter()
             .any(|outcome| matches!(outcome, Outcome::Rejected(_)));
-        assert!(!rejected, "lateness is no reason to reject");
+        assert!(!rejected, "a passed deadline is no reason to reject");
         deliver_in_the_end(writer, &keep(&records, &outcomes, &Outcome::Retryable));
     });
     rig.expect_stored(&first_appearances(rig.read()), &records);
@@ -220,7 +222,7 @@ fn reopened(rig: &Rig) {
     rig.expect(&records);
 }
 
-/// Records of one key that carry their number.
+/// Creates records of one key that carry their number.
 fn numbered(key: &str, numbers: std::ops::Range<usize>) -> Vec<Record> {
     numbers
         .map(|n| record(key, format!(r#"{{"n":{n}}}"#)))
