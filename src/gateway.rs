@@ -449,19 +449,15 @@ impl State for GatewayState {
             bytes: vitals.bytes(),
             up: vitals.health().down(Instant::now()).is_none(),
         };
-        let figures = |backend: &Arc<Backend>| {
-            let name = backend.name;
-            backend
-                .sink
-                .figures()
-                .into_iter()
-                .map(move |(figure, value)| (name, figure, value))
-        };
         let counts = self.identity.counts();
         let status = self.identity.directory().status();
         self.metrics.render(&Snapshot {
             topics: self.vitals.iter().map(topic).collect(),
-            sinks: self.backends.iter().flat_map(figures).collect(),
+            sinks: self
+                .backends
+                .iter()
+                .map(|backend| (backend.name, backend.sink.statistics()))
+                .collect(),
             memory: self.memory.used(),
             memory_limit: self.memory.limit(),
             token_cache_hits: counts.token_hits,

@@ -4,4 +4,4 @@ mod admin;
 mod check_sinks;
 mod command_line;
 mod first_start;
-mod sink_statistics;
+mod metrics;

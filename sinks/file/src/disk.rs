@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) use error::DiskError;
 
@@ -19,6 +19,13 @@ pub(crate) struct Disk {
     sync_micros: AtomicU64,
     #[cfg(test)]
     pub(crate) faults: faults::Faults,
+}
+
+/// The totals of writes and syncs.
+pub(crate) struct Totals {
+    pub(crate) written_bytes: u64,
+    pub(crate) syncs: u64,
+    pub(crate) sync_time: Duration,
 }
 
 /// An operation that can fail.
@@ -64,15 +71,13 @@ impl Disk {
         result
     }
 
-    /// What was done so far, failed syncs included.
-    #[expect(clippy::cast_precision_loss, reason = "figures are for graphs")]
-    pub(crate) fn figures(&self) -> Vec<(&'static str, f64)> {
-        let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed) as f64;
-        vec![
-            ("written_bytes_total", read(&self.written_bytes)),
-            ("syncs_total", read(&self.syncs)),
-            ("sync_seconds_total", read(&self.sync_micros) / 1e6),
-        ]
+    /// Returns the totals of writes and syncs so far, failed syncs included.
+    pub(crate) fn totals(&self) -> Totals {
+        Totals {
+            written_bytes: self.written_bytes.load(Ordering::Relaxed),
+            syncs: self.syncs.load(Ordering::Relaxed),
+            sync_time: Duration::from_micros(self.sync_micros.load(Ordering::Relaxed)),
+        }
     }
 
     /// Syncs the names in a folder to the disk. An empty path is the working directory.

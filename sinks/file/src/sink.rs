@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use iem_sink::{Sink, SinkError, TopicConfig, Writer};
+use iem_sink::{Sink, SinkError, Statistic, TopicConfig, Writer};
 use parking_lot::Mutex;
 
 use crate::config::FileConfig;
@@ -84,8 +84,22 @@ impl Sink for FileSink {
         Ok(self.directory.probe()?)
     }
 
-    fn figures(&self) -> Vec<(&'static str, f64)> {
-        self.directory.disk.figures()
+    #[expect(clippy::cast_precision_loss, reason = "totals stay far below 2^52")]
+    fn statistics(&self) -> Vec<Statistic> {
+        let totals = self.directory.disk.totals();
+        vec![
+            Statistic::counter(
+                "written_bytes_total",
+                "Bytes written to files.",
+                totals.written_bytes as f64,
+            ),
+            Statistic::counter("syncs_total", "Syncs of files.", totals.syncs as f64),
+            Statistic::counter(
+                "sync_seconds_total",
+                "Time that syncs of files took.",
+                totals.sync_time.as_secs_f64(),
+            ),
+        ]
     }
 
     /// Ends the maintenance thread. The next start compresses the closed files that are still

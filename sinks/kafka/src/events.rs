@@ -1,12 +1,13 @@
-//! What librdkafka tells: delivery reports to mailboxes, statistics to figures, trouble to whoever
-//! waits.
+//! Callbacks of librdkafka: delivery reports go to the records in flight, statistics to the
+//! metrics, errors to the callers that wait.
 //!
-//! All of it comes on the producer's own polling thread, which must never wait.
+//! All of them run on the producer's own polling thread, which must never wait.
 
 use std::error::Error;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
@@ -15,74 +16,72 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::statistics::Statistics;
 
 use crate::failure::{Kind, code};
-use crate::figures::Figures;
-use crate::mailbox::{Mailboxes, Report, Ticket};
+use crate::in_flight::{DeliveryToken, InFlight, Report};
+use crate::statistics::ProducerStatistics;
 use crate::token;
 
-/// The ears of one producer.
+/// The callbacks of one producer.
 pub(crate) struct Events {
-    mailboxes: Arc<Mailboxes>,
-    figures: Arc<Figures>,
+    in_flight: Arc<InFlight>,
+    statistics: Arc<ProducerStatistics>,
     token_file: Option<String>,
-    trouble: Mutex<Trouble>,
+    errors: Mutex<Errors>,
 }
 
-/// The last of each, in librdkafka's words.
+/// The last error of each sort, with its time and librdkafka's reason.
 #[derive(Default)]
-struct Trouble {
-    /// Of connections and brokers.
+struct Errors {
+    /// A connection or a broker failed.
     connection: Option<(Instant, String)>,
-    /// A login that the brokers refuse.
+    /// The brokers refused the login.
     refused: Option<(Instant, String)>,
 }
 
 impl Events {
     pub(crate) fn new(
-        mailboxes: Arc<Mailboxes>,
-        figures: Arc<Figures>,
+        in_flight: Arc<InFlight>,
+        statistics: Arc<ProducerStatistics>,
         token_file: Option<String>,
     ) -> Self {
         Self {
-            mailboxes,
-            figures,
+            in_flight,
+            statistics,
             token_file,
-            trouble: Mutex::default(),
+            errors: Mutex::default(),
         }
     }
 
-    /// Why the brokers have refused the login since `since`, if they have.
+    /// Returns why the brokers have refused the login since `since`, if they have.
     pub(crate) fn refused_since(&self, since: Instant) -> Option<String> {
-        let trouble = self.trouble();
-        let (at, reason) = trouble.refused.as_ref()?;
-        (*at >= since).then(|| format!(
-                "the brokers refuse the login: {reason}; see sasl.mechanism, sasl.username and sasl.password in \
-                 the sink's properties"
-            ))
+        let errors = self.errors.lock();
+        let (at, reason) = errors.refused.as_ref()?;
+        (*at >= since).then(|| {
+            format!(
+                "the brokers refuse the login: {reason}; see sasl.mechanism, sasl.username and \
+                 sasl.password in the sink's properties"
+            )
+        })
     }
 
-    /// What has last gone wrong with a connection since `since`.
-    pub(crate) fn connection_trouble(&self, since: Instant) -> Option<String> {
-        let trouble = self.trouble();
-        let (at, reason) = trouble.connection.as_ref()?;
-        (*at >= since).then(|| with_cure(reason))
-    }
-
-    fn trouble(&self) -> MutexGuard<'_, Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns the last error of a connection since `since`.
+    pub(crate) fn connection_error(&self, since: Instant) -> Option<String> {
+        let errors = self.errors.lock();
+        let (at, reason) = errors.connection.as_ref()?;
+        (*at >= since).then(|| with_remedy(reason))
     }
 }
 
-/// librdkafka says what to look at when a handshake ends by a broker's certificate, but not when it
-/// ends at its first step.
-fn with_cure(reason: &str) -> String {
+/// Names the property to check after a failed verification. librdkafka names it for a broker's own
+/// certificate, but not for the first certificate of a handshake.
+fn with_remedy(reason: &str) -> String {
     let is_bare =
         reason.contains("certificate verify failed") && !reason.contains("ssl.ca.location");
-    let cure = if is_bare {
+    let remedy = if is_bare {
         ": verify that ssl.ca.location is correctly configured"
     } else {
         ""
     };
-    format!("{reason}{cure}")
+    format!("{reason}{remedy}")
 }
 
 impl ClientContext for Events {
@@ -93,23 +92,23 @@ impl ClientContext for Events {
     }
 
     fn stats(&self, statistics: Statistics) {
-        self.figures.take(&statistics);
+        self.statistics.set(&statistics);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         let now = Instant::now();
         match code(&error) {
             RDKafkaErrorCode::Fatal => {
-                tracing::error!(%reason, "the Kafka producer cannot go on, and is made anew");
-                self.mailboxes.interrupt();
+                tracing::error!(%reason, "the Kafka producer failed for good and is replaced");
+                self.in_flight.interrupt();
             }
             found if Kind::of(found) == Kind::Refused => {
-                self.trouble().refused = Some((now, reason.to_owned()));
-                self.mailboxes.interrupt();
+                self.errors.lock().refused = Some((now, reason.to_owned()));
+                self.in_flight.interrupt();
             }
-            // It follows on what the brokers said one by one, and says less.
+            // It follows the errors of the single brokers, and says less.
             RDKafkaErrorCode::AllBrokersDown => {}
-            _ => self.trouble().connection = Some((now, reason.to_owned())),
+            _ => self.errors.lock().connection = Some((now, reason.to_owned())),
         }
         tracing::debug!(%error, %reason, "Kafka");
     }
@@ -125,22 +124,22 @@ impl ClientContext for Events {
 }
 
 impl ProducerContext for Events {
-    type DeliveryOpaque = Ticket;
+    type DeliveryOpaque = DeliveryToken;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, ticket: Ticket) {
+    fn delivery(&self, result: &DeliveryResult<'_>, token: DeliveryToken) {
         let report = match result {
             Ok(_) => Report::Delivered,
             Err((error, _)) => {
                 let code = code(error);
-                self.figures.count_error(Kind::of(code));
+                self.statistics.count_error(Kind::of(code));
                 Report::Failed(code)
             }
         };
-        self.mailboxes.report(ticket, report);
+        self.in_flight.report(token, report);
     }
 }
 
-/// librdkafka calls errors what it gets over by itself: at most a warning here.
+/// Logs a line of librdkafka's. It calls errors what it recovers from, so those are warnings here.
 fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
@@ -161,15 +160,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_in_doubt_names_what_to_look_at_once() {
+    fn an_unverified_certificate_names_the_property_once() {
         let bare =
             "sasl_ssl://b:9093/bootstrap: error:0A000086:SSL routines::certificate verify failed";
         let told =
             "certificate verify failed: verify that ssl.ca.location is correctly configured or …";
-        for (reason, words) in [(bare, 1), (told, 1), ("connection refused", 0)] {
+        for (reason, count) in [(bare, 1), (told, 1), ("connection refused", 0)] {
             assert_eq!(
-                with_cure(reason).matches("ssl.ca.location").count(),
-                words,
+                with_remedy(reason).matches("ssl.ca.location").count(),
+                count,
                 "{reason}"
             );
         }

@@ -1,34 +1,58 @@
-//! What librdkafka's error codes mean to the gateway: may it pass by itself, and what should
-//! somebody do.
+//! Meaning of librdkafka's error codes: whether trying again may help, and how an operator puts the
+//! cause right.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-/// As many as survive the loss of one broker while another is being restarted.
+/// The replicas that survive the loss of one broker while another restarts.
 const REPLICAS: usize = 3;
 
-/// The kinds by which errors are counted.
+/// The kind of a failed record, as metrics count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Not acknowledged in time; the record may be stored all the same.
+    /// The record was not acknowledged in time; it may be stored nevertheless.
     TimedOut,
-    /// A connection that failed, or could not be made.
+    /// A connection failed, or could not be made.
     Transport,
-    /// Fewer in-sync replicas than the topic asks for.
+    /// The topic has fewer in-sync replicas than it asks for.
     Replicas,
-    /// Larger than the topic takes.
+    /// The record is larger than the topic takes.
     TooLarge,
-    /// The topic is not there.
+    /// The topic does not exist.
     UnknownTopic,
-    /// The login was refused, or may not write the topic.
+    /// The brokers refuse the login, or the user may not write the topic.
     Refused,
-    /// The producer could not go on, or had to make way for another one.
+    /// The producer failed for good, or was replaced.
     Fatal,
     /// Anything else.
     Other,
 }
 
 impl Kind {
-    pub(crate) const COUNT: usize = Self::Other as usize + 1;
+    /// Every kind, in the order of the enumeration.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::TimedOut,
+        Self::Transport,
+        Self::Replicas,
+        Self::TooLarge,
+        Self::UnknownTopic,
+        Self::Refused,
+        Self::Fatal,
+        Self::Other,
+    ];
+
+    /// Returns the value of the label `kind`.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::TimedOut => "timed_out",
+            Self::Transport => "transport",
+            Self::Replicas => "not_enough_replicas",
+            Self::TooLarge => "too_large",
+            Self::UnknownTopic => "unknown_topic",
+            Self::Refused => "refused",
+            Self::Fatal => "producer_replaced",
+            Self::Other => "other",
+        }
+    }
 
     pub(crate) fn of(code: Code) -> Self {
         match code {
@@ -65,7 +89,7 @@ impl Kind {
         }
     }
 
-    /// Whether somebody has to change something before a record can be delivered.
+    /// Tells whether an operator has to change something before a record can be delivered.
     pub(crate) fn is_permanent(self, code: Code) -> bool {
         matches!(self, Self::UnknownTopic | Self::Refused)
             || matches!(
@@ -82,11 +106,12 @@ impl Kind {
     }
 }
 
-/// What to say of a code, with the way out where there is one. `servers` are for the commands.
+/// Explains a code to an operator, with the remedy where there is one. `servers` is for the
+/// commands.
 pub(crate) fn explain(servers: &str, topic: &str, code: Code) -> String {
     match Kind::of(code) {
         Kind::UnknownTopic => missing_topic(servers, topic, REPLICAS),
-        // The latter: this user may write no topic at all.
+        // With a cluster-wide code, the user may not write any topic.
         Kind::Refused
             if matches!(
                 code,
@@ -94,22 +119,22 @@ pub(crate) fn explain(servers: &str, topic: &str, code: Code) -> String {
             ) =>
         {
             format!(
-                "topic {topic} may not be written by this user; allow it: kafka-acls.sh --bootstrap-server {servers} --add \
+                "topic {topic} may not be written by this user; allow it: \
+                 kafka-acls.sh --bootstrap-server {servers} --add \
                  --allow-principal User:… --producer --topic {topic}"
             )
         }
-        Kind::Replicas => {
-            format!(
-                "topic {topic} has fewer in-sync replicas than its min.insync.replicas: is a broker down?"
-            )
-        }
+        Kind::Replicas => format!(
+            "topic {topic} has fewer in-sync replicas than its min.insync.replicas: \
+             is a broker down?"
+        ),
         Kind::TimedOut => format!("topic {topic} has not acknowledged in time"),
-        Kind::Fatal => format!("topic {topic}: the producer had to be made anew"),
+        Kind::Fatal => format!("topic {topic}: the producer had to be replaced"),
         _ => format!("topic {topic}: {code}"),
     }
 }
 
-/// What to say of a topic that is not there, in a cluster of `brokers`.
+/// Explains that a topic does not exist, in a cluster of `brokers`.
 pub(crate) fn missing_topic(servers: &str, topic: &str, brokers: usize) -> String {
     let replicas = brokers.clamp(1, REPLICAS);
     let in_sync = if replicas == REPLICAS {
@@ -118,12 +143,25 @@ pub(crate) fn missing_topic(servers: &str, topic: &str, brokers: usize) -> Strin
         ""
     };
     format!(
-        "topic {topic} does not exist; make it: kafka-topics.sh --bootstrap-server {servers} --create --topic {topic} \
+        "topic {topic} does not exist; create it: \
+         kafka-topics.sh --bootstrap-server {servers} --create --topic {topic} \
          --partitions 6 --replication-factor {replicas}{in_sync}"
     )
 }
 
-/// The code within an error of rdkafka's.
+/// Returns the code within an error of rdkafka's.
 pub(crate) fn code(error: &KafkaError) -> Code {
     error.rdkafka_error_code().unwrap_or(Code::Fail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_stands_at_its_index() {
+        for (index, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, index, "{kind:?}");
+        }
+    }
 }

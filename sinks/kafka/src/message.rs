@@ -2,15 +2,16 @@
 //!
 //! Attributes are headers named `ce_…`, the data's type is `content-type`, the key is the ordering
 //! key and the value is the record's bytes.
-//! Source: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md>.
+//! Source: CloudEvents 1.0.2, Kafka protocol binding,
+//! <https://github.com/cloudevents/spec/tree/v1.0.2/cloudevents/bindings>.
 
 use iem_sink::{DATA_CONTENT_TYPE, Record};
 use rdkafka::message::{Header, OwnedHeaders};
 
-/// More than any record has: what librdkafka makes room for.
+/// The headers that librdkafka reserves memory for: more than any record has.
 const HEADERS: usize = 12;
 
-/// The headers of a record.
+/// Returns the headers of a record.
 pub(crate) fn headers(record: &Record) -> OwnedHeaders {
     let mut headers = Some(OwnedHeaders::new_with_capacity(HEADERS));
     for_each_header(record, |key, value| {
@@ -24,8 +25,9 @@ pub(crate) fn headers(record: &Record) -> OwnedHeaders {
     headers.unwrap_or_default()
 }
 
-/// How many bytes a record takes in a batch of its own, uncompressed: what a topic's
-/// `max.message.bytes` bounds. Source: <https://kafka.apache.org/documentation/#recordbatch>.
+/// Returns the bytes that a record takes in a batch of its own, uncompressed: the size that a
+/// topic's `max.message.bytes` bounds.
+/// Source: <https://kafka.apache.org/documentation/#recordbatch>.
 pub(crate) fn batch_bytes(record: &Record) -> usize {
     const BATCH_OVERHEAD: usize = 61;
     let mut count = 0;
@@ -34,7 +36,7 @@ pub(crate) fn batch_bytes(record: &Record) -> usize {
         count += 1;
         headers += field_bytes(key.len()) + field_bytes(value.len());
     });
-    // Its attributes and the two differences to the batch's first record are a byte each.
+    // The record's attributes and its two differences to the batch's first record: a byte each.
     let body = 3
         + field_bytes(record.key.len())
         + field_bytes(record.data.len())
@@ -48,7 +50,8 @@ fn for_each_header(record: &Record, mut each: impl FnMut(&'static str, &str)) {
     record.for_each_attribute(|name, value| each(header_name(name), value));
 }
 
-/// The names are few and fixed; joining them for each record would cost more than all else here.
+/// Returns the header of an attribute. The names are few and fixed; formatting them for each record
+/// would cost more than the rest of this file.
 fn header_name(attribute: &'static str) -> &'static str {
     match attribute {
         "specversion" => "ce_specversion",
@@ -62,17 +65,17 @@ fn header_name(attribute: &'static str) -> &'static str {
         "integrationid" => "ce_integrationid",
         "actionablestate" => "ce_actionablestate",
         "traceparent" => "ce_traceparent",
-        // Reached by no attribute there is; a test walks through all of them.
+        // No attribute comes here: a test covers all of them.
         other => other,
     }
 }
 
-/// A field with its length before it.
+/// Returns the bytes of a field with its length before it.
 fn field_bytes(len: usize) -> usize {
     varint_bytes(len) + len
 }
 
-/// The bytes of a length as a zigzag variable-length integer.
+/// Returns the bytes of a length as a zigzag variable-length integer.
 fn varint_bytes(len: usize) -> usize {
     let bits = usize::BITS - (len << 1).leading_zeros();
     (bits.max(1) as usize).div_ceil(7)
@@ -99,7 +102,7 @@ mod tests {
         });
         let mut expected = vec![("content-type".to_owned(), "application/json".to_owned())];
         record.for_each_attribute(|name, value| {
-            expected.push((format!("ce_{name}"), value.to_owned()))
+            expected.push((format!("ce_{name}"), value.to_owned()));
         });
         let headers = headers(&record);
         let found: Vec<_> = headers
@@ -116,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_take_as_many_bytes_as_their_zigzag_varint() {
+    fn a_length_is_a_zigzag_varint() {
         for (len, bytes) in [(0, 1), (63, 1), (64, 2), (8191, 2), (8192, 3), (1 << 20, 4)] {
             assert_eq!(varint_bytes(len), bytes, "{len}");
         }

@@ -1,31 +1,32 @@
-//! A producer, and its successor when it cannot go on.
+//! The producer in use, and its replacement when it fails for good.
 //!
 //! An idempotent producer that meets an error it cannot order records around is dead (librdkafka
-//! calls it *fatal*). It is then replaced: what it held comes back as not delivered, and writers go
-//! on with the new one.
+//! calls it *fatal*). It is replaced: the records it held come back as not delivered, and writers
+//! continue with the new one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use iem_sink::SinkError;
+use parking_lot::Mutex;
 use rdkafka::client::Client;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{Producer as _, PurgeConfig, ThreadedProducer};
 
-use crate::KafkaConfig;
+use crate::config::KafkaConfig;
 use crate::events::Events;
-use crate::figures::Figures;
-use crate::mailbox::Mailboxes;
+use crate::in_flight::InFlight;
 use crate::properties::{BATCH_BYTES, client_config, config_error, token_file};
+use crate::statistics::ProducerStatistics;
 
 /// One producer of librdkafka's.
 pub(crate) struct Producer {
     pub(crate) native: ThreadedProducer<Events>,
     /// A record of this size or more is alone in its batch.
     pub(crate) batch_bytes: usize,
-    /// For the commands that errors name.
+    /// The servers in the commands that errors name.
     pub(crate) bootstrap_servers: String,
 }
 
@@ -34,7 +35,7 @@ impl Producer {
         self.native.client()
     }
 
-    /// Why the producer can never send again, if it cannot.
+    /// Returns why the producer can never send again, if it cannot.
     pub(crate) fn fatal(&self) -> Option<RDKafkaErrorCode> {
         self.client().fatal_error().map(|(code, _)| code)
     }
@@ -44,11 +45,11 @@ impl Producer {
     }
 }
 
-/// The producer that is in use, shared by a writer of each topic.
+/// A producer and its successors, shared by one writer of each topic.
 pub(crate) struct Producers {
     config: Arc<KafkaConfig>,
-    mailboxes: Arc<Mailboxes>,
-    figures: Arc<Figures>,
+    in_flight: Arc<InFlight>,
+    statistics: Arc<ProducerStatistics>,
     current: ArcSwap<Producer>,
     replacing: Mutex<()>,
 }
@@ -56,15 +57,15 @@ pub(crate) struct Producers {
 impl Producers {
     pub(crate) fn open(
         config: Arc<KafkaConfig>,
-        mailboxes: Arc<Mailboxes>,
+        in_flight: Arc<InFlight>,
     ) -> Result<Self, SinkError> {
-        let figures = Arc::default();
-        let first = make(&config, &mailboxes, &figures, BATCH_BYTES)?;
+        let statistics = Arc::default();
+        let first = create(&config, &in_flight, &statistics, BATCH_BYTES)?;
         let current = ArcSwap::from_pointee(first);
         Ok(Self {
             config,
-            mailboxes,
-            figures,
+            in_flight,
+            statistics,
             current,
             replacing: Mutex::new(()),
         })
@@ -74,12 +75,12 @@ impl Producers {
         &self.config
     }
 
-    /// What is told of them, one after the other.
-    pub(crate) fn figures(&self) -> &Figures {
-        &self.figures
+    /// Returns the statistics of the producer and of those it replaced.
+    pub(crate) fn statistics(&self) -> &ProducerStatistics {
+        &self.statistics
     }
 
-    /// How a client that only asks is configured.
+    /// Returns the configuration of a client that only asks.
     pub(crate) fn admin_config(&self) -> Result<ClientConfig, SinkError> {
         let mut client = client_config(&self.config, BATCH_BYTES)?;
         client
@@ -97,9 +98,9 @@ impl Producers {
         self.current.load_full()
     }
 
-    /// Sees to it that no batch is larger than a topic's limit of `limit` bytes.
+    /// Makes batches smaller than a topic's limit of `limit` bytes.
     pub(crate) fn keep_batches_below(&self, limit: usize) -> Result<(), SinkError> {
-        // What frames a batch is counted a little differently here and there.
+        // Client and broker differ a little in how they count a batch's framing.
         let batch_bytes = limit - limit / 20;
         let current = self.current();
         if current.batch_bytes <= batch_bytes.max(1) {
@@ -108,36 +109,33 @@ impl Producers {
         self.replace(&current, batch_bytes)
     }
 
-    /// A batch was refused as too large whose records were not: makes batches half as large.
+    /// Halves the batches, after one was refused as too large though its records were not.
     pub(crate) fn halve_batches(&self, failed: &Arc<Producer>) -> Result<(), SinkError> {
         tracing::warn!(
             batch_bytes = failed.batch_bytes,
-            "a batch is larger than its Kafka topic takes; making them smaller"
+            "a batch is larger than its Kafka topic takes; halving the batches"
         );
         self.replace(failed, failed.batch_bytes / 2)
     }
 
-    /// Makes a dead producer anew, unless another writer has done so.
+    /// Replaces a dead producer, unless another writer has done so.
     pub(crate) fn revive(&self, failed: &Arc<Producer>) -> Result<(), SinkError> {
         self.replace(failed, failed.batch_bytes)
     }
 
     fn replace(&self, old: &Arc<Producer>, batch_bytes: usize) -> Result<(), SinkError> {
-        let _one_at_a_time = self
-            .replacing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.replacing.lock();
         if !Arc::ptr_eq(old, &self.current()) {
             return Ok(());
         }
         let batch_bytes = batch_bytes.max(1);
-        let new = make(&self.config, &self.mailboxes, &self.figures, batch_bytes)?;
-        self.figures.replaced();
+        let new = create(&self.config, &self.in_flight, &self.statistics, batch_bytes)?;
+        self.statistics.count_replacement();
         retire(self.current.swap(Arc::new(new)));
         Ok(())
     }
 
-    /// Waits until nothing is on its way any more. Says how many records still are.
+    /// Waits until no record is in flight. Returns how many still are.
     pub(crate) fn flush(&self, deadline: Instant) -> usize {
         let producer = self.current();
         let _ = producer
@@ -147,14 +145,14 @@ impl Producers {
     }
 }
 
-fn make(
+fn create(
     config: &KafkaConfig,
-    mailboxes: &Arc<Mailboxes>,
-    figures: &Arc<Figures>,
+    in_flight: &Arc<InFlight>,
+    statistics: &Arc<ProducerStatistics>,
     batch_bytes: usize,
 ) -> Result<Producer, SinkError> {
     let token_file = token_file(config).map(str::to_owned);
-    let events = Events::new(Arc::clone(mailboxes), Arc::clone(figures), token_file);
+    let events = Events::new(Arc::clone(in_flight), Arc::clone(statistics), token_file);
     let native =
         ThreadedProducer::from_config_and_context(&client_config(config, batch_bytes)?, events)
             .map_err(|error| config_error(&error))?;
@@ -165,7 +163,7 @@ fn make(
     })
 }
 
-/// Ends a producer on a thread of its own, since that takes a while: what it holds is reported as
+/// Ends a producer on a thread of its own, since that takes a while: its records are reported as
 /// failed at once, and it is dropped when no writer uses it any more.
 fn retire(mut old: Arc<Producer>) {
     old.native.purge(PurgeConfig::default().queue().inflight());
@@ -178,6 +176,6 @@ fn retire(mut old: Arc<Producer>) {
             }
         });
     if let Err(error) = ending {
-        tracing::warn!(%error, "no thread to end a Kafka producer on");
+        tracing::warn!(%error, "cannot start the thread that ends a Kafka producer");
     }
 }

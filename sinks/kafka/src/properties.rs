@@ -1,5 +1,5 @@
-//! The configuration that librdkafka gets: what the guarantee needs, then what the operator says,
-//! save what would break the guarantee.
+//! Properties of librdkafka: the defaults, then the operator's, then those that the guarantee
+//! needs. A property that would break the guarantee is refused.
 
 use std::time::Duration;
 
@@ -7,18 +7,17 @@ use iem_sink::SinkError;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 
-use crate::KafkaConfig;
+use crate::config::KafkaConfig;
 
-/// How long past the topics' deadline librdkafka goes on trying. A record that it gives up by
-/// itself is thereby one that has been answered already: nothing that is still to be tried again
-/// can fall out of its order.
+/// How long after the topics' deadline librdkafka keeps trying. A record that it gives up has
+/// therefore been answered already, so no record that will be tried again can lose its order.
 pub(crate) const TIMEOUT_SLACK: Duration = Duration::from_secs(1);
 
-/// Up to this many bytes of records go into one batch of a partition: clear of the limit that
-/// brokers have by default (1,048,588), since a batch beyond the topic's limit is refused whole.
+/// The most bytes of records in one batch of a partition: below the brokers' default limit
+/// (1,048,588), since a batch beyond the topic's limit is refused whole.
 pub(crate) const BATCH_BYTES: usize = 990_000;
 
-/// Properties that are not the operator's, each with the reason.
+/// Properties that an operator may not set, each with the reason.
 const REFUSED: &[(&[&str], &str)] = &[
     (
         &["acks", "request.required.acks"],
@@ -46,11 +45,12 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
     (
         &["max.in.flight", "max.in.flight.requests.per.connection"],
-        "an idempotent producer has at most 5 requests in flight for a partition, and librdkafka keeps to that",
+        "an idempotent producer has at most 5 requests in flight for a partition, and librdkafka \
+         keeps to that",
     ),
     (
         &["queue.buffering.max.messages", "queue.buffering.max.kbytes"],
-        "what waits is bounded by `queue_records`, `queue_bytes` and the batch of the topic",
+        "the topic's `queue_records`, `queue_bytes` and batch bound the records that wait",
     ),
     (
         &["queuing.strategy", "msg_order_cmp"],
@@ -66,7 +66,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
     (
         &["allow.auto.create.topics"],
-        "a topic made by accident has neither the partitions nor the replicas it needs",
+        "a topic created by accident has neither the partitions nor the replicas that it needs",
     ),
     (
         &["bootstrap.servers", "metadata.broker.list"],
@@ -74,7 +74,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
     (
         &["statistics.interval.ms"],
-        "the gateway's metrics are made of these statistics, every 5 seconds",
+        "the gateway's metrics need these statistics every 5 seconds",
     ),
     (
         &["message.max.bytes"],
@@ -82,7 +82,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
     (
         &["enabled_events", "log.queue", "log.thread.name", "opaque"],
-        "it is between the gateway and librdkafka",
+        "the gateway and librdkafka use it between themselves",
     ),
     (
         &[
@@ -90,7 +90,7 @@ const REFUSED: &[(&[&str], &str)] = &[
             "test.mock.broker.rtt",
             "plugin.library.paths",
         ],
-        "records would go, or could go, elsewhere than to the brokers",
+        "records could go elsewhere than to the brokers",
     ),
     (
         &[
@@ -101,7 +101,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// Values that nobody but librdkafka is to see.
+/// Parts of the names of properties whose values are secret.
 const SECRET: &[&str] = &[
     "password",
     "secret",
@@ -112,40 +112,16 @@ const SECRET: &[&str] = &[
     "assertion",
 ];
 
-/// The configuration of a producer whose batches have at most `batch_bytes`.
+/// Returns the configuration of a producer whose batches have at most `batch_bytes`.
 ///
 /// # Errors
-/// Permanent, and naming the property, where one is refused or unknown, or has no value that
-/// librdkafka takes.
+/// Permanent, and naming the property, where one is refused or unknown, or has a value that
+/// librdkafka does not take.
 pub(crate) fn client_config(
     config: &KafkaConfig,
     batch_bytes: usize,
 ) -> Result<ClientConfig, SinkError> {
-    let deadline = config.deadline.as_millis();
-    let timeout = (config.deadline + TIMEOUT_SLACK).as_millis();
-    let mut client = ClientConfig::new();
-    client
-        // What may be set otherwise.
-        .set("client.id", &config.client_id)
-        .set("partitioner", "murmur2_random")
-        .set("linger.ms", "0")
-        .set("batch.num.messages", "100000")
-        .set("reconnect.backoff.ms", "50")
-        .set("reconnect.backoff.max.ms", "500")
-        .set("retry.backoff.ms", "50")
-        .set("retry.backoff.max.ms", "500")
-        .set(
-            "socket.timeout.ms",
-            deadline.clamp(1000, 60_000).to_string(),
-        )
-        .set(
-            "socket.connection.setup.timeout.ms",
-            deadline.clamp(1000, 5000).to_string(),
-        )
-        .set("socket.keepalive.enable", "true")
-        .set("socket.nagle.disable", "true")
-        .set("topic.metadata.propagation.max.ms", "1000")
-        .set("topic.metadata.refresh.interval.ms", "30000");
+    let mut client = defaults(config);
     for (name, value) in &config.properties {
         if let Some(reason) = refusal(name, value) {
             return Err(SinkError::permanent(format!(
@@ -160,20 +136,8 @@ pub(crate) fn client_config(
         .get("batch.size")
         .and_then(|size| size.parse().ok())
         .map_or(batch_bytes, |size: usize| size.min(batch_bytes));
-    client
-        .set("bootstrap.servers", &config.bootstrap_servers)
-        .set("acks", "all")
-        .set("enable.idempotence", "true")
-        .set("message.timeout.ms", timeout.to_string())
-        .set("request.timeout.ms", deadline.clamp(1, 900_000).to_string())
-        .set("batch.size", batch_bytes.to_string())
-        // The topics' own limits are looked at before a record is sent, and by the broker; this one
-        // is not to interfere.
-        .set("message.max.bytes", "1000000000")
-        .set("queue.buffering.max.messages", "0")
-        .set("queue.buffering.max.kbytes", "2147483647")
-        .set("allow.auto.create.topics", "false")
-        .set("statistics.interval.ms", "5000");
+    client.set("batch.size", batch_bytes.to_string());
+    set_guarantees(&mut client, config);
     client.set_log_level(RDKafkaLogLevel::Info);
     client
         .create_native_config()
@@ -181,23 +145,65 @@ pub(crate) fn client_config(
     Ok(client)
 }
 
-/// Why a client could not be made, without any value that may be secret.
+/// Returns the properties that an operator may set otherwise.
+fn defaults(config: &KafkaConfig) -> ClientConfig {
+    let deadline = config.deadline.as_millis();
+    let socket_timeout = deadline.clamp(1000, 60_000).to_string();
+    let setup_timeout = deadline.clamp(1000, 5000).to_string();
+    let mut client = ClientConfig::new();
+    client
+        .set("client.id", &config.client_id)
+        .set("partitioner", "murmur2_random")
+        .set("linger.ms", "0")
+        .set("batch.num.messages", "100000")
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "500")
+        .set("retry.backoff.ms", "50")
+        .set("retry.backoff.max.ms", "500")
+        .set("socket.timeout.ms", socket_timeout)
+        .set("socket.connection.setup.timeout.ms", setup_timeout)
+        .set("socket.keepalive.enable", "true")
+        .set("socket.nagle.disable", "true")
+        .set("topic.metadata.propagation.max.ms", "1000")
+        .set("topic.metadata.refresh.interval.ms", "30000");
+    client
+}
+
+/// Sets the properties that the guarantee needs.
+fn set_guarantees(client: &mut ClientConfig, config: &KafkaConfig) {
+    let deadline = config.deadline.as_millis();
+    let message_timeout = (config.deadline + TIMEOUT_SLACK).as_millis();
+    client
+        .set("bootstrap.servers", &config.bootstrap_servers)
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        .set("message.timeout.ms", message_timeout.to_string())
+        .set("request.timeout.ms", deadline.clamp(1, 900_000).to_string())
+        // The writer and the broker apply the topics' own limits; this one must not interfere.
+        .set("message.max.bytes", "1000000000")
+        .set("queue.buffering.max.messages", "0")
+        .set("queue.buffering.max.kbytes", "2147483647")
+        .set("allow.auto.create.topics", "false")
+        .set("statistics.interval.ms", "5000");
+}
+
+/// Explains why a client could not be created, without any value that may be secret.
 pub(crate) fn config_error(error: &KafkaError) -> SinkError {
     SinkError::permanent(match error {
         KafkaError::ClientConfig(_, _, name, _) if is_secret(name) => {
-            format!("the Kafka property {name} has a value that librdkafka does not take")
+            format!("the Kafka property {name} has a value that librdkafka does not accept")
         }
         KafkaError::ClientConfig(_, description, name, _) => {
             format!("the Kafka property {name}: {}", description.trim())
         }
         KafkaError::ClientCreation(description) => {
-            format!("the Kafka client cannot be made: {}", description.trim())
+            format!("cannot create the Kafka client: {}", description.trim())
         }
-        other => format!("the Kafka client cannot be made: {other}"),
+        other => format!("cannot create the Kafka client: {other}"),
     })
 }
 
-/// The file that access tokens come from, with SASL's OAUTHBEARER mechanism.
+/// Returns the file that access tokens come from, with SASL's OAUTHBEARER mechanism.
 pub(crate) fn token_file(config: &KafkaConfig) -> Option<&str> {
     config
         .properties
@@ -213,10 +219,10 @@ fn is_token_file(name: &str, value: &str) -> bool {
 
 fn refusal(name: &str, value: &str) -> Option<&'static str> {
     if name == TOKEN_ENDPOINT && !is_token_file(name, value) {
-        return Some("tokens are read from a file that something else renews: file:///…");
+        return Some("tokens are read from a file that another program renews: file:///…");
     }
     if name == "partitioner" && value == "random" {
-        return Some("records of one key would go to any partition, and lose their order");
+        return Some("records of one key would go to any partition and lose their order");
     }
     let harmless = match name {
         "enable.idempotence" => value == "true",
@@ -256,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_break_the_guarantee_is_refused_by_name() {
+    fn a_property_that_breaks_the_guarantee_is_refused_by_name() {
         for (names, reason) in REFUSED {
             for name in *names {
                 assert!(refused(name, "1").contains(reason));
@@ -267,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn saying_again_what_holds_anyway_is_no_fault() {
+    fn a_property_with_its_required_value_is_accepted() {
         client_config(
             &config(&[("acks", "all"), ("enable.idempotence", "true")]),
             BATCH_BYTES,
@@ -282,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_reaches_librdkafka() {
+    fn accepted_properties_reach_librdkafka() {
         let client = client_config(
             &config(&[
                 ("linger.ms", "2"),

@@ -1,8 +1,8 @@
-//! SASL OAUTHBEARER: the access token, a JWT (RFC 7519), read from a file that something else
+//! Access tokens for SASL OAUTHBEARER: a JWT (RFC 7519), read from a file that another program
 //! renews.
 //!
-//! librdkafka asks for a token at start and again when four fifths of its life have passed. The
-//! token is only passed on: brokers verify it, nothing here does.
+//! librdkafka asks for a token at start, and again when four fifths of its lifetime have passed.
+//! The token is passed on unverified: the brokers verify it.
 
 use std::error::Error;
 
@@ -10,10 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rdkafka::client::OAuthToken;
 
-/// Reads the token, and from its claims whose it is (`sub`) and when it ends (`exp`).
+/// Reads the token, and from its claims the principal (`sub`) and the expiry (`exp`).
 ///
 /// # Errors
-/// What is wrong with the file. Nothing of its contents is in the message.
+/// The fault of the file. The message quotes nothing of its content.
 pub(crate) fn read(path: &str) -> Result<OAuthToken, Box<dyn Error>> {
     let token =
         std::fs::read_to_string(path).map_err(|error| format!("the token file {path}: {error}"))?;
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_claims_say_whose_the_token_is_and_until_when() {
+    fn principal_and_expiry_come_from_the_claims() {
         let claims = URL_SAFE_NO_PAD.encode(r#"{"sub":"gateway","exp":1767225600}"#);
         let token = parse(&format!("e30.{claims}.c2ln")).unwrap();
         assert_eq!(
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_file_is_named_and_not_quoted() {
+    fn an_unreadable_file_is_named() {
         let error = read("/nonexistent/token").err().unwrap().to_string();
         assert!(error.contains("/nonexistent/token"));
     }

@@ -1,10 +1,10 @@
-//! What the cluster says of a topic: whether it is there, can be written, and how large a record it
-//! takes.
+//! A topic as the cluster describes it: whether it exists, its replicas and its limits. Nothing
+//! here writes to it or creates it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use iem_sink::{SinkError, SinkErrorKind};
+use iem_sink::SinkError;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -14,19 +14,18 @@ use rdkafka::metadata::{Metadata, MetadataBroker, MetadataPartition, MetadataTop
 use crate::failure::{Kind, explain, missing_topic};
 use crate::producer::Producer;
 
-/// A request for metadata waits at most so long for one broker, and is then tried at another.
-const ONE_TRY: Duration = Duration::from_secs(2);
+/// The time that one broker has to answer a request for metadata. The next attempt asks another.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A topic, and what its configuration says. Nothing is known of it where the login may not read
-/// it.
+/// A topic with its limits, which stay unknown where the user may not read the configuration.
 #[derive(Debug, Default)]
 pub(crate) struct Topic {
     pub(crate) name: String,
-    /// `max.message.bytes`; 0 where it is not known.
+    /// `max.message.bytes`; 0 if unknown.
     limit: AtomicUsize,
-    /// `min.insync.replicas`; 0 where it is not known.
+    /// `min.insync.replicas`; 0 if unknown.
     min_insync: AtomicUsize,
-    /// How many writers have been opened.
+    /// The number of writers opened so far.
     writers: AtomicUsize,
 }
 
@@ -38,22 +37,25 @@ impl Topic {
         }
     }
 
-    /// How many bytes a record may take, as far as it is known.
+    /// Returns the most bytes that a record may take, if known.
     pub(crate) fn limit(&self) -> Option<usize> {
         Some(self.limit.load(Ordering::Relaxed)).filter(|limit| *limit > 0)
     }
 
-    /// How many replicas must have a record, as far as it is known.
+    /// Returns how many replicas must have a record, if known.
     pub(crate) fn min_insync(&self) -> Option<usize> {
         Some(self.min_insync.load(Ordering::Relaxed)).filter(|count| *count > 0)
     }
 
-    /// Counts the topic's writers, from 0.
+    /// Returns the number of a new writer, from 0.
     pub(crate) fn next_writer(&self) -> usize {
         self.writers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Reads the topic's configuration anew. Says why it cannot be read.
+    /// Reads the topic's limits again.
+    ///
+    /// # Errors
+    /// The reason why they cannot be read.
     pub(crate) fn refresh(&self, client: &ClientConfig, deadline: Instant) -> Result<(), String> {
         let admin: AdminClient<DefaultClientContext> =
             client.create().map_err(|error| error.to_string())?;
@@ -82,21 +84,22 @@ impl Topic {
     }
 }
 
-/// How a topic stands at this moment.
+/// The state of a topic's partitions at one moment.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) partitions: usize,
     /// Partitions without a leader.
     pub(crate) leaderless: Vec<i32>,
-    /// Of the partitions, the fewest replicas and the fewest of them in sync.
+    /// The fewest replicas that a partition has.
     pub(crate) replicas: usize,
+    /// The fewest in-sync replicas that a partition has.
     pub(crate) in_sync: usize,
-    /// Brokers that hold replicas and are not there.
+    /// Brokers that hold replicas and are away.
     pub(crate) down: Vec<i32>,
 }
 
 impl State {
-    /// Asks the cluster.
+    /// Asks the cluster for the topic's state.
     ///
     /// # Errors
     /// Permanent where the topic does not exist or may not be used, or the login is refused;
@@ -135,25 +138,25 @@ impl State {
             partitions: partitions.len(),
             leaderless: partitions
                 .iter()
-                .filter(|one| one.leader() < 0)
+                .filter(|partition| partition.leader() < 0)
                 .map(MetadataPartition::id)
                 .collect(),
             replicas: partitions
                 .iter()
-                .map(|one| one.replicas().len())
+                .map(|partition| partition.replicas().len())
                 .min()
                 .unwrap_or(0),
             in_sync: partitions
                 .iter()
-                .map(|one| one.isr().len())
+                .map(|partition| partition.isr().len())
                 .min()
                 .unwrap_or(0),
             down,
         }
     }
 
-    /// Why records to this topic would not be delivered, if they would not.
-    pub(crate) fn trouble(&self, topic: &Topic) -> Option<String> {
+    /// Returns why records to this topic would not be delivered, if they would not.
+    pub(crate) fn problem(&self, topic: &Topic) -> Option<String> {
         let name = &topic.name;
         let problem = if self.leaderless.is_empty() {
             let needed = topic.min_insync().filter(|needed| self.in_sync < *needed)?;
@@ -184,38 +187,17 @@ fn fetch(producer: &Producer, topic: &str, deadline: Instant) -> Result<Metadata
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left < Duration::from_millis(1) {
-            let reason = producer.events().connection_trouble(began).or(last);
+            let reason = producer.events().connection_error(began).or(last);
             let reason = reason.unwrap_or_else(|| "no answer in time".to_owned());
             return Err(SinkError::transient(format!("no broker answers: {reason}")));
         }
         match producer
             .client()
-            .fetch_metadata(Some(topic), left.min(ONE_TRY))
+            .fetch_metadata(Some(topic), left.min(ATTEMPT_TIMEOUT))
         {
             Ok(metadata) => return Ok(metadata),
             Err(error) => last = Some(error.to_string()),
         }
         std::thread::sleep(left.min(Duration::from_millis(20)));
     }
-}
-
-/// The kind of several errors: permanent if one is.
-pub(crate) fn join(errors: Vec<SinkError>) -> Result<(), SinkError> {
-    if errors.is_empty() {
-        return Ok(());
-    }
-    let permanent = errors
-        .iter()
-        .any(|error| error.kind == SinkErrorKind::Permanent);
-    let kind = if permanent {
-        SinkErrorKind::Permanent
-    } else {
-        SinkErrorKind::Transient
-    };
-    let mut messages: Vec<String> = errors.into_iter().map(|error| error.message).collect();
-    messages.dedup();
-    Err(SinkError {
-        kind,
-        message: messages.join("; "),
-    })
 }

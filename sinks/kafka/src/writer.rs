@@ -1,15 +1,15 @@
-//! One worker's hold on one topic: sends a batch, waits for its delivery reports, and says what
-//! became of each record.
+//! The writer of one topic: sends a batch, waits for its delivery reports, and marks each record's
+//! outcome.
 //!
-//! librdkafka takes no record back once it has it. A record whose report is not in by the deadline
-//! therefore stays on its way, and the writer remembers it: given the same record again, it waits
-//! for that report instead of sending the record twice. Only what has certainly failed is sent
-//! anew, and with it all later records of its key. So a retry neither repeats nor reorders what a
-//! slow broker takes after all.
+//! librdkafka returns no record once it has it. A record without a report at the deadline therefore
+//! stays in flight, and the writer remembers it: given the same record again, it waits for that
+//! report instead of sending the record twice. Only a record that has certainly failed is sent
+//! again, and with it all later records of its key. So a retry neither repeats nor reorders records
+//! that a slow broker stores late.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use iem_sink::{Outcome, Reason, Record, SinkError, Writer};
 use rdkafka::error::RDKafkaErrorCode;
@@ -17,45 +17,47 @@ use rdkafka::producer::BaseRecord;
 use uuid::Uuid;
 
 use crate::failure::{Kind, code, explain};
-use crate::mailbox::{Mailbox, Mailboxes, REPORT_SLACK, Report, Woken};
+use crate::in_flight::{InFlight, REPORT_SLACK, Report, Window, Woken};
 use crate::message::{batch_bytes, headers};
 use crate::producer::{Producer, Producers};
 use crate::properties::TIMEOUT_SLACK;
 use crate::topic::{State, Topic};
 
-/// The writer holds back while so many batches' records are on their way.
-const BATCHES_ON_THEIR_WAY: usize = 4;
+/// The most records in flight, in batches. Beyond it the writer sends no more.
+const BATCHES_IN_FLIGHT: usize = 4;
 
+/// One worker's writer of one topic.
 pub(crate) struct KafkaWriter {
     producers: Arc<Producers>,
-    mailboxes: Arc<Mailboxes>,
-    mailbox: Option<Arc<Mailbox>>,
+    in_flight: Arc<InFlight>,
+    /// `None` only while it is dropped.
+    window: Option<Arc<Window>>,
     topic: Arc<Topic>,
     batch_records: usize,
-    /// Records without a report when the last call ended, with their numbers in the mailbox.
-    on_their_way: HashMap<Uuid, usize>,
-    /// The number of each record of this call; none where it was not sent.
+    /// Records without a report when the last call ended, with their numbers in the window.
+    pending: HashMap<Uuid, usize>,
+    /// The number of each record of this call; `None` if it was not sent.
     numbers: Vec<Option<usize>>,
-    /// A topic that a record has failed at is asked after before more is sent to it: while a topic
-    /// is being deleted, what brokers say of its records is anything.
+    /// Whether a record has failed. The cluster is then asked for the topic before more is sent:
+    /// while a topic is being deleted, brokers answer its records with any error.
     suspect: bool,
 }
 
 impl KafkaWriter {
     pub(crate) fn new(
         producers: Arc<Producers>,
-        mailboxes: Arc<Mailboxes>,
+        in_flight: Arc<InFlight>,
         topic: Arc<Topic>,
         batch_records: usize,
     ) -> Self {
-        let mailbox = Some(mailboxes.open());
+        let window = Some(in_flight.open());
         Self {
             producers,
-            mailboxes,
-            mailbox,
+            in_flight,
+            window,
             topic,
             batch_records,
-            on_their_way: HashMap::new(),
+            pending: HashMap::new(),
             numbers: Vec::new(),
             suspect: false,
         }
@@ -78,7 +80,7 @@ impl Writer for KafkaWriter {
                 "the deadline had passed before the batch was sent",
             ));
         }
-        let Some(mailbox) = self.mailbox.clone() else {
+        let Some(window) = self.window.clone() else {
             return Ok(());
         };
         let producer = self.producers.current();
@@ -86,122 +88,126 @@ impl Writer for KafkaWriter {
             State::ask(&producer, &self.topic.name, deadline)?;
             self.suspect = false;
         }
-        mailbox.give_up(began.checked_sub(self.patience()).unwrap_or(began));
-        let unsent = self.send(records, &mailbox, &producer, began);
-        let interrupted = wait(&mailbox, &producer, began, deadline);
-        let verdict = self.settle(records, outcomes, &mailbox, &producer);
-        self.conclude(&verdict, outcomes, &producer, began, unsent, interrupted)
+        window.give_up(began.checked_sub(self.report_timeout()).unwrap_or(began));
+        let unsent = self.send(records, &window, &producer, began);
+        let refused = wait(&window, &producer, began, deadline);
+        let reports = self.settle(records, outcomes, &window, &producer);
+        self.conclude(&reports, outcomes, &producer, began, unsent, refused)
     }
 }
 
-/// What was seen while a batch was settled.
+/// The reports of a batch, summed up.
 #[derive(Default)]
-struct Verdict {
+struct Reports {
     pending: usize,
+    /// The first failure that is not a record's own.
     failed: Option<RDKafkaErrorCode>,
+    /// Whether a batch was too large whose records were not.
     batch_too_large: bool,
 }
 
 impl KafkaWriter {
-    /// Sends what is not on its way already, in order. Says how many records there was no room for.
+    /// Sends the records that are not in flight already, in order. Returns how many were not sent
+    /// because too many are in flight.
     fn send(
         &mut self,
         records: &[Record],
-        mailbox: &Arc<Mailbox>,
+        window: &Window,
         producer: &Producer,
         now: Instant,
     ) -> usize {
         self.numbers.clear();
-        if self.on_their_way.is_empty() && mailbox.len() == 0 {
-            let first = mailbox.issue(records.len(), now);
+        if self.pending.is_empty() && window.len() == 0 {
+            let first = window.add(records.len(), now);
             self.numbers.extend((first..).take(records.len()).map(Some));
             for (record, number) in records.iter().zip(first..) {
-                self.send_one(record, number, mailbox, producer);
+                self.send_one(record, number, window, producer);
             }
             return 0;
         }
-        self.send_again(records, mailbox, producer, now)
+        self.send_again(records, window, producer, now)
     }
 
-    /// As [`send`](Self::send), beside records of earlier calls.
+    /// Does as [`send`](Self::send), beside records of earlier calls.
     fn send_again(
         &mut self,
         records: &[Record],
-        mailbox: &Arc<Mailbox>,
+        window: &Window,
         producer: &Producer,
         now: Instant,
     ) -> usize {
-        let room = self
+        let in_flight_max = self
             .batch_records
             .max(records.len())
-            .saturating_mul(BATCHES_ON_THEIR_WAY);
+            .saturating_mul(BATCHES_IN_FLIGHT);
         let mut unsent = 0;
-        // Their later records are sent anew as well, to stand behind them.
-        let mut keys_anew: HashSet<&str> = HashSet::new();
+        // Keys with a record that is sent again: their later records follow it.
+        let mut keys_sent: HashSet<&str> = HashSet::new();
         for record in records {
-            let earlier = self
-                .on_their_way
+            let in_flight = self
+                .pending
                 .get(&record.id)
-                .filter(|_| !keys_anew.contains(&*record.key));
-            let earlier =
-                earlier.filter(|number| !matches!(mailbox.resume(**number), Report::Failed(_)));
-            if let Some(number) = earlier {
-                self.numbers.push(Some(*number));
+                .copied()
+                .filter(|_| !keys_sent.contains(&*record.key))
+                .filter(|number| !matches!(window.resume(*number), Report::Failed(_)));
+            if in_flight.is_some() {
+                self.numbers.push(in_flight);
                 continue;
             }
-            keys_anew.insert(&record.key);
-            if mailbox.len() >= room {
+            keys_sent.insert(&record.key);
+            if window.len() >= in_flight_max {
                 self.numbers.push(None);
                 unsent += 1;
                 continue;
             }
-            let number = mailbox.issue(1, now);
+            let number = window.add(1, now);
             self.numbers.push(Some(number));
-            self.send_one(record, number, mailbox, producer);
+            self.send_one(record, number, window, producer);
         }
         unsent
     }
 
-    fn send_one(&self, record: &Record, number: usize, mailbox: &Mailbox, producer: &Producer) {
+    fn send_one(&self, record: &Record, number: usize, window: &Window, producer: &Producer) {
         if self.is_too_large(record) {
-            mailbox.report(
-                number,
-                Report::Failed(RDKafkaErrorCode::MessageSizeTooLarge),
-            );
+            let too_large = Report::Failed(RDKafkaErrorCode::MessageSizeTooLarge);
+            window.report(number, too_large);
             return;
         }
-        let message = BaseRecord::with_opaque_to(&self.topic.name, mailbox.ticket(number))
+        let message = BaseRecord::with_opaque_to(&self.topic.name, window.token(number))
             .key(&*record.key)
             .payload(&*record.data)
             .headers(headers(record));
         if let Err((error, _)) = producer.native.send(message) {
-            mailbox.report(number, Report::Failed(code(&error)));
+            window.report(number, Report::Failed(code(&error)));
         }
     }
 
-    /// Whether the topic will not take the record. Only a large one is measured to the byte.
+    /// Tells whether the record is beyond the topic's limit. Only a large one is measured to the
+    /// byte.
     fn is_too_large(&self, record: &Record) -> bool {
         self.topic
             .limit()
             .is_some_and(|limit| record.data.len() > limit / 2 && batch_bytes(record) > limit)
     }
 
-    /// Marks each record's outcome, and remembers what is still on its way.
+    /// Marks each record's outcome, and remembers the records that are still in flight.
     fn settle(
         &mut self,
         records: &[Record],
         outcomes: &mut [Outcome],
-        mailbox: &Mailbox,
+        window: &Window,
         producer: &Producer,
-    ) -> Verdict {
-        let mut verdict = Verdict::default();
-        self.on_their_way.clear();
-        let (numbers, on_their_way, topic) = (&self.numbers, &mut self.on_their_way, &self.topic);
-        mailbox.collect(numbers, |index, report| match report {
+    ) -> Reports {
+        let mut reports = Reports::default();
+        self.pending.clear();
+        let numbers = &self.numbers;
+        let pending = &mut self.pending;
+        let topic = &self.topic;
+        window.collect(numbers, |index, report| match report {
             Report::Delivered => outcomes[index] = Outcome::Delivered,
             Report::Pending => {
-                verdict.pending += 1;
-                on_their_way.extend(numbers[index].map(|number| (records[index].id, number)));
+                reports.pending += 1;
+                pending.extend(numbers[index].map(|number| (records[index].id, number)));
             }
             Report::Failed(code) if Kind::of(code) == Kind::TooLarge => {
                 let size = batch_bytes(&records[index]);
@@ -209,22 +215,22 @@ impl KafkaWriter {
                 if size > limit.min(producer.batch_bytes) {
                     outcomes[index] = Outcome::Rejected(Reason::TooLarge { limit });
                 } else {
-                    verdict.batch_too_large = true;
-                    verdict.failed = verdict.failed.or(Some(code));
+                    reports.batch_too_large = true;
+                    reports.failed = reports.failed.or(Some(code));
                 }
             }
-            Report::Failed(code) => verdict.failed = verdict.failed.or(Some(code)),
+            Report::Failed(code) => reports.failed = reports.failed.or(Some(code)),
         });
         if outcomes.contains(&Outcome::Retryable) {
             keep_order(records, outcomes);
         }
-        verdict
+        reports
     }
 
-    /// Puts right what went wrong, as far as that is in our hands, and says what it was.
+    /// Replaces a producer that failed, and returns why records were left retryable.
     fn conclude(
         &mut self,
-        verdict: &Verdict,
+        reports: &Reports,
         outcomes: &[Outcome],
         producer: &Arc<Producer>,
         began: Instant,
@@ -235,7 +241,7 @@ impl KafkaWriter {
         let fatal = producer.fatal();
         if fatal.is_some() {
             self.producers.revive(producer)?;
-        } else if verdict.batch_too_large {
+        } else if reports.batch_too_large {
             self.producers.halve_batches(producer)?;
         }
         if !outcomes.contains(&Outcome::Retryable) {
@@ -244,54 +250,49 @@ impl KafkaWriter {
         if let Some(reason) = refused {
             return Err(SinkError::permanent(reason));
         }
-        // What a dead producer says of its records tells nothing; what killed it does.
-        if let Some(code) = fatal.or(verdict.failed) {
+        // A dead producer fails its records with a code that says nothing of the cause.
+        if let Some(code) = fatal.or(reports.failed) {
             let reason = explain(&producer.bootstrap_servers, topic, code);
             self.suspect = fatal.is_none();
             if Kind::of(code).is_permanent(code) {
                 return Err(SinkError::permanent(reason));
             }
             let reason = if fatal.is_some() {
-                format!("{reason}; the producer is made anew")
+                format!("{reason}; the producer is replaced")
             } else {
                 reason
             };
             return Err(SinkError::transient(reason));
         }
-        let open = verdict.pending + unsent;
+        let open = reports.pending + unsent;
         let reason = producer
             .events()
-            .connection_trouble(began)
+            .connection_error(began)
             .unwrap_or_else(|| "no answer".to_owned());
         Err(SinkError::transient(format!(
             "topic {topic}: {open} records not acknowledged in time: {reason}"
         )))
     }
 
-    /// How long librdkafka may take to report on a record, with some patience.
-    fn patience(&self) -> std::time::Duration {
+    /// Returns the time after which a record without a report is given up.
+    fn report_timeout(&self) -> Duration {
         self.producers.config().deadline + TIMEOUT_SLACK + REPORT_SLACK
     }
 }
 
 impl Drop for KafkaWriter {
     fn drop(&mut self) {
-        if let Some(mailbox) = self.mailbox.take() {
-            self.mailboxes.close(mailbox);
+        if let Some(window) = self.window.take() {
+            self.in_flight.close(window);
         }
     }
 }
 
-/// Waits until all awaited records are reported, the deadline passes or waiting is of no use. Gives
-/// back why the brokers refuse the login, where that is what ended it.
-fn wait(
-    mailbox: &Mailbox,
-    producer: &Producer,
-    began: Instant,
-    deadline: Instant,
-) -> Option<String> {
+/// Waits until all awaited records are reported, the deadline passes or no report can come any
+/// more. Returns why the brokers refuse the login, if that ended the wait.
+fn wait(window: &Window, producer: &Producer, began: Instant, deadline: Instant) -> Option<String> {
     loop {
-        match mailbox.wait(deadline) {
+        match window.wait(deadline) {
             Woken::AllReported | Woken::DeadlinePassed => return None,
             Woken::Interrupted if producer.fatal().is_some() => return None,
             Woken::Interrupted => {
@@ -304,16 +305,16 @@ fn wait(
     }
 }
 
-/// Takes back `Delivered` where an earlier record of the same key is left open: both are sent
+/// Takes `Delivered` back where an earlier record of the same key is retryable: both are sent
 /// again, in their order. A reader may then see the later one twice, and last.
 fn keep_order(records: &[Record], outcomes: &mut [Outcome]) {
-    let mut open: HashSet<&str> = HashSet::new();
+    let mut retryable: HashSet<&str> = HashSet::new();
     for (record, outcome) in records.iter().zip(outcomes) {
         match outcome {
             Outcome::Retryable => {
-                open.insert(&record.key);
+                retryable.insert(&record.key);
             }
-            Outcome::Delivered if open.contains(&*record.key) => *outcome = Outcome::Retryable,
+            Outcome::Delivered if retryable.contains(&*record.key) => *outcome = Outcome::Retryable,
             Outcome::Delivered | Outcome::Rejected(_) => {}
         }
     }
@@ -326,7 +327,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_of_a_key_is_delivered_past_an_open_record() {
+    fn no_record_is_delivered_past_a_retryable_one_of_its_key() {
         let records = ["a", "b", "a", "a", "b"].map(|key| record(key, "{}"));
         let too_large = Outcome::Rejected(Reason::TooLarge { limit: 1 });
         let mut outcomes = [

@@ -1,7 +1,6 @@
-//! Where Pub/Sub is, and as whom to go there. Never shows a credential.
+//! Endpoint and credentials. No message and no log line ever quotes a credential.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use google_cloud_auth::build_errors::Error as BuildError;
@@ -9,24 +8,26 @@ use google_cloud_auth::credentials::{
     Builder, Credentials, anonymous, external_account, impersonated, service_account, user_account,
 };
 use iem_sink::SinkError;
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use crate::PubSubConfig;
+use crate::config::PubSubConfig;
 
-/// Refused credentials are read anew at most so often.
+/// The least time between two reads of credentials that the service refuses.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The way to Pub/Sub: project, endpoint and credentials.
 pub(crate) struct Access {
     pub(crate) project: String,
-    /// None: Google's own.
+    /// `None` for Google's own.
     pub(crate) endpoint: Option<String>,
     source: Source,
     current: Mutex<Current>,
-    /// Where tokens are renewed.
+    /// The runtime that renews tokens.
     runtime: Handle,
 }
 
-/// Where credentials come from.
+/// The source of credentials.
 #[derive(Debug, PartialEq, Eq)]
 enum Source {
     Anonymous,
@@ -41,7 +42,7 @@ struct Current {
 
 impl Access {
     /// # Errors
-    /// Permanent: see [`PubSubSink::open`](crate::PubSubSink::open).
+    /// Permanent where there are no credentials, they cannot be read, or the endpoint is invalid.
     pub(crate) fn new(
         config: &PubSubConfig,
         emulator: Option<&str>,
@@ -65,13 +66,13 @@ impl Access {
     }
 
     pub(crate) fn credentials(&self) -> Credentials {
-        self.lock().credentials.clone()
+        self.current.lock().credentials.clone()
     }
 
-    /// Reads the credentials again, after they were refused: the client gives up renewing tokens
-    /// for good when it meets a permanent error, and a key file may have been replaced.
+    /// Reads refused credentials again: after a permanent error the client never renews a token
+    /// again, and a key file may have been replaced.
     pub(crate) fn renew(&self, now: Instant) {
-        let mut current = self.lock();
+        let mut current = self.current.lock();
         if now.saturating_duration_since(current.since) < RENEWAL_INTERVAL {
             return;
         }
@@ -79,27 +80,23 @@ impl Access {
         match read(&self.source, &self.runtime) {
             Ok(credentials) => current.credentials = credentials,
             Err(error) => {
-                tracing::warn!(%error, "credentials that were refused cannot be read again")
+                tracing::warn!(%error, "cannot read refused credentials again");
             }
         }
     }
 
-    /// The topic's full name.
+    /// Returns the topic's full name.
     pub(crate) fn path(&self, topic: &str) -> String {
         format!("projects/{}/topics/{topic}", self.project)
     }
 
-    /// The endpoint, for messages.
+    /// Returns the endpoint, for messages.
     pub(crate) fn address(&self) -> &str {
         self.endpoint.as_deref().unwrap_or("pubsub.googleapis.com")
     }
-
-    fn lock(&self) -> MutexGuard<'_, Current> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// The endpoint and whose credentials go there: none in the clear.
+/// Returns the endpoint and the source of its credentials. None are sent over plain HTTP.
 fn target(
     config: &PubSubConfig,
     emulator: Option<&str>,
@@ -116,15 +113,16 @@ fn target(
         (Some(endpoint), file) if endpoint.starts_with("http://") => {
             if file.is_some() && config.endpoint.is_some() {
                 return Err(SinkError::permanent(format!(
-                    "credentials are not sent over plain HTTP: use https:// in the Pub/Sub endpoint {endpoint}, \
-                     or leave the credentials out (an emulator needs none)"
+                    "credentials are not sent over plain HTTP: use https:// in the Pub/Sub \
+                     endpoint {endpoint}, or remove the credentials (an emulator needs none)"
                 )));
             }
             Source::Anonymous
         }
         (Some(endpoint), _) if !endpoint.starts_with("https://") => {
             return Err(SinkError::permanent(format!(
-                "the Pub/Sub endpoint {endpoint} does not begin with https:// (or http://, for an emulator)"
+                "the Pub/Sub endpoint {endpoint} does not begin with https:// \
+                 (or http://, for an emulator)"
             )));
         }
         (_, Some(file)) => Source::File(file.clone()),
@@ -134,15 +132,16 @@ fn target(
 }
 
 fn read(source: &Source, runtime: &Handle) -> Result<Credentials, SinkError> {
-    // The credentials renew their tokens on the runtime that they are made on.
+    // Credentials renew their tokens on the runtime that they are created on.
     let _guard = runtime.enter();
     match source {
         Source::Anonymous => Ok(anonymous::Builder::new().build()),
         Source::File(path) => read_file(path),
         Source::ApplicationDefault => Builder::default().build().map_err(|error| {
             SinkError::permanent(format!(
-                "no application default credentials for Pub/Sub: {error}. Run `gcloud auth application-default \
-                 login`, set GOOGLE_APPLICATION_CREDENTIALS, or configure a credentials file"
+                "no application default credentials for Pub/Sub: {error}. \
+                 Run `gcloud auth application-default login`, \
+                 set GOOGLE_APPLICATION_CREDENTIALS, or configure a credentials file"
             ))
         }),
     }
@@ -153,7 +152,7 @@ fn read_file(path: &Path) -> Result<Credentials, SinkError> {
         SinkError::permanent(format!("Pub/Sub credentials {}: {what}", path.display()))
     };
     let text = std::fs::read_to_string(path).map_err(|error| fault(&error.to_string()))?;
-    // A parser's message may quote what it read, and that is secret.
+    // The parser's message may quote the text, which is secret.
     let json: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
         fault(&format!(
             "not JSON (line {}, column {})",
@@ -168,15 +167,15 @@ fn read_file(path: &Path) -> Result<Credentials, SinkError> {
         Some("authorized_user") => user_account::Builder::new(json).build(),
         _ => {
             return Err(fault(
-                "its `type` is none of service_account, external_account, impersonated_service_account and \
-                 authorized_user",
+                "its `type` is none of service_account, external_account, \
+                 impersonated_service_account and authorized_user",
             ));
         }
     };
     built.map_err(|error| fault(unusable(&error)))
 }
 
-/// In our words: the client's may quote the file.
+/// Describes the fault. The client's own message may quote the file.
 fn unusable(error: &BuildError) -> &'static str {
     if error.is_missing_field() {
         "a field that its `type` needs is missing"
@@ -200,64 +199,56 @@ mod tests {
         }
     }
 
+    /// Checks the target of a configuration: endpoint and source of credentials.
+    fn check(
+        (endpoint, credentials, emulator): (Option<&str>, Option<&str>, Option<&str>),
+        expected_endpoint: Option<&str>,
+        expected_source: &Source,
+    ) {
+        let config = config(endpoint, credentials);
+        let (endpoint, source) = target(&config, emulator).expect("a target");
+        assert_eq!(endpoint.as_deref(), expected_endpoint);
+        assert_eq!(source, *expected_source);
+    }
+
     #[test]
-    fn credentials_go_to_https_alone() {
-        let file = || Source::File("key.json".into());
-        let cases = [
-            (None, None, None, None, Source::ApplicationDefault),
-            (None, Some("key.json"), None, None, file()),
-            (
-                None,
-                None,
-                Some("localhost:8085"),
-                Some("http://localhost:8085"),
-                Source::Anonymous,
-            ),
-            (
-                None,
-                None,
-                Some("http://[::1]:8085"),
-                Some("http://[::1]:8085"),
-                Source::Anonymous,
-            ),
-            (
-                None,
-                Some("key.json"),
-                Some("emulator:1"),
-                Some("http://emulator:1"),
-                Source::Anonymous,
-            ),
-            (None, None, Some(""), None, Source::ApplicationDefault),
-            (
-                Some("https://eu"),
-                None,
-                Some("localhost:1"),
-                Some("https://eu"),
-                Source::ApplicationDefault,
-            ),
-            (
-                Some("https://eu"),
-                Some("key.json"),
-                None,
-                Some("https://eu"),
-                file(),
-            ),
-            (
-                Some("http://127.0.0.1:1"),
-                None,
-                None,
-                Some("http://127.0.0.1:1"),
-                Source::Anonymous,
-            ),
-        ];
-        for (endpoint, credentials, emulator, expected_endpoint, expected_source) in cases {
-            let (endpoint, source) =
-                target(&config(endpoint, credentials), emulator).expect("a target");
-            assert_eq!(
-                (endpoint.as_deref(), source),
-                (expected_endpoint, expected_source)
-            );
+    fn without_an_endpoint_credentials_go_to_google() {
+        let default = Source::ApplicationDefault;
+        check((None, None, None), None, &default);
+        check((None, None, Some("")), None, &default);
+        let file = Source::File("key.json".into());
+        check((None, Some("key.json"), None), None, &file);
+    }
+
+    #[test]
+    fn no_credentials_go_to_an_emulator() {
+        let anonymous = Source::Anonymous;
+        for (emulator, endpoint) in [
+            ("localhost:8085", "http://localhost:8085"),
+            ("http://[::1]:8085", "http://[::1]:8085"),
+        ] {
+            check((None, None, Some(emulator)), Some(endpoint), &anonymous);
         }
+        check(
+            (None, Some("key.json"), Some("emulator:1")),
+            Some("http://emulator:1"),
+            &anonymous,
+        );
+        let plain = Some("http://127.0.0.1:1");
+        check((plain, None, None), plain, &anonymous);
+    }
+
+    #[test]
+    fn credentials_go_to_an_https_endpoint() {
+        let endpoint = Some("https://eu");
+        let default = Source::ApplicationDefault;
+        check((endpoint, None, Some("localhost:1")), endpoint, &default);
+        let file = Source::File("key.json".into());
+        check((endpoint, Some("key.json"), None), endpoint, &file);
+    }
+
+    #[test]
+    fn an_endpoint_that_cannot_take_credentials_is_refused() {
         for (endpoint, credentials) in [
             ("http://127.0.0.1:1", Some("key.json")),
             ("pubsub:443", None),

@@ -1,5 +1,5 @@
-//! A writer's own connection, with the runtime that drives it. Dropping it ends both at once,
-//! whatever is under way.
+//! A writer's own connection, with the runtime that drives it. Dropping it ends both at once, with
+//! every request under way.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,35 +14,36 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout_at;
 
 use crate::access::Access;
-use crate::figures::Figures;
 use crate::retry::{UntilDeadline, backoff};
+use crate::statistics::Statistics;
 
 /// Pub/Sub's limit on one request.
 const REQUEST_MESSAGES: u32 = 1000;
 
-/// Below Pub/Sub's limit by more than what the publisher leaves out of its sums: tags and lengths,
-/// up to some 150 bytes a message.
+/// The most bytes of one request. It leaves room below Pub/Sub's limit for the tags and lengths,
+/// up to some 150 bytes a message, that the publisher does not count.
 const REQUEST_BYTES: u32 = 9_500_000;
 
-/// A flush, and no timer, ends each batch.
+/// The publisher's timer. A flush ends each batch first.
 const NEVER: Duration = Duration::from_hours(1);
 
+/// The connection of one writer.
 pub(crate) struct Client {
     base: BasePublisher,
     deadline: Arc<UntilDeadline>,
-    /// None only while it is dropped.
+    /// `None` only while it is dropped.
     runtime: Option<Runtime>,
 }
 
-/// A message's answer. `None`: there was none before the deadline.
+/// A message's answer; `None` if none came before the deadline.
 pub(crate) type Answer = Option<Result<(), PublishError>>;
 
 impl Client {
     /// # Errors
-    /// Where the client cannot be set up; whether Pub/Sub can be reached shows when it is used.
+    /// The client cannot be set up. Whether Pub/Sub can be reached shows when it is used.
     pub(crate) fn new(
         access: &Access,
-        figures: &Arc<Figures>,
+        statistics: &Arc<Statistics>,
         deadline: Instant,
     ) -> Result<Self, SinkError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -51,9 +52,11 @@ impl Client {
             .enable_all()
             .build()
             .map_err(|error| {
-                SinkError::transient(format!("no thread for a Pub/Sub connection: {error}"))
+                SinkError::transient(format!(
+                    "cannot start a thread for a Pub/Sub connection: {error}"
+                ))
             })?;
-        let policy = Arc::new(UntilDeadline::new(deadline, figures.clone()));
+        let policy = Arc::new(UntilDeadline::new(deadline, statistics.clone()));
         let retry: Arc<dyn RetryPolicy> = policy.clone();
         let mut builder = BasePublisher::builder()
             .with_credentials(access.credentials())
@@ -70,7 +73,7 @@ impl Client {
                 runtime: Some(runtime),
             }),
             Ok(Err(error)) => Err(SinkError::permanent(format!(
-                "no Pub/Sub client for {}: {error}",
+                "cannot create a Pub/Sub client for {}: {error}",
                 access.address()
             ))),
             Err(_) => {
@@ -105,8 +108,9 @@ impl Client {
             .collect()
     }
 
-    /// A fresh one a call, which costs two tasks: a publisher keeps a task for each ordering key
-    /// that it has ever seen, flushes them all, and remembers which keys failed.
+    /// Creates a publisher for one call, which costs two tasks. A publisher that is kept has a task
+    /// for each ordering key that it has ever seen, flushes them all, and remembers which keys
+    /// failed.
     fn publisher(&self, topic: &str) -> Publisher {
         self.base
             .publisher(topic)

@@ -1,48 +1,63 @@
-//! What a failure of Pub/Sub means for the records, and what an operator is told of it.
+//! Failures of Pub/Sub: their kinds, and whether trying again may help.
 
 use google_cloud_auth::errors::CredentialsError;
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_pubsub::Error;
 use iem_sink::SinkErrorKind;
 
-/// Why a request failed, as far as it matters here.
+/// The kind of a failed request, as metrics count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     NotFound,
     PermissionDenied,
-    /// The credential is refused, or no token could be had for it.
+    /// The service refuses the credential, or no token could be obtained for it.
     Unauthenticated,
     InvalidArgument,
     FailedPrecondition,
     ResourceExhausted,
-    /// Not in time.
+    /// The answer did not come in time.
     DeadlineExceeded,
-    /// The service is away, or says so.
+    /// The service cannot be reached, or answers that it is unavailable.
     Unavailable,
     Other,
 }
 
 impl Failure {
-    /// Each with its name in the figures.
-    pub(crate) const ALL: [(Self, &str); 9] = [
-        (Self::NotFound, "errors_not_found_total"),
-        (Self::PermissionDenied, "errors_permission_denied_total"),
-        (Self::Unauthenticated, "errors_unauthenticated_total"),
-        (Self::InvalidArgument, "errors_invalid_argument_total"),
-        (Self::FailedPrecondition, "errors_failed_precondition_total"),
-        (Self::ResourceExhausted, "errors_resource_exhausted_total"),
-        (Self::DeadlineExceeded, "errors_deadline_exceeded_total"),
-        (Self::Unavailable, "errors_unavailable_total"),
-        (Self::Other, "errors_other_total"),
+    /// Every kind, in the order of the enumeration.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::NotFound,
+        Self::PermissionDenied,
+        Self::Unauthenticated,
+        Self::InvalidArgument,
+        Self::FailedPrecondition,
+        Self::ResourceExhausted,
+        Self::DeadlineExceeded,
+        Self::Unavailable,
+        Self::Other,
     ];
+
+    /// Returns the value of the label `kind`.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::PermissionDenied => "permission_denied",
+            Self::Unauthenticated => "unauthenticated",
+            Self::InvalidArgument => "invalid_argument",
+            Self::FailedPrecondition => "failed_precondition",
+            Self::ResourceExhausted => "resource_exhausted",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::Unavailable => "unavailable",
+            Self::Other => "other",
+        }
+    }
 
     pub(crate) fn of(error: &Error) -> Self {
         if let Some(status) = error.status() {
             return Self::of_code(status.code);
         }
         if error.is_authentication() {
-            // A metadata server that is away is no refusal.
-            return if is_passing(error) {
+            // A metadata server that is away refuses nothing.
+            return if is_transient(error) {
                 Self::Unavailable
             } else {
                 Self::Unauthenticated
@@ -72,7 +87,7 @@ impl Failure {
         }
     }
 
-    /// Whether trying again may help.
+    /// Tells whether trying again may help.
     pub(crate) fn kind(self) -> SinkErrorKind {
         match self {
             Self::NotFound
@@ -87,20 +102,20 @@ impl Failure {
     }
 }
 
-fn is_passing(error: &Error) -> bool {
+fn is_transient(error: &Error) -> bool {
     let source = std::error::Error::source(error)
         .and_then(|source| source.downcast_ref::<CredentialsError>());
     source.is_some_and(CredentialsError::is_transient)
 }
 
-/// The error and its causes on one line: the client's own words often leave out the one that tells.
+/// Returns the error and its causes on one line: the client's message often leaves out the cause.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
         }
         cause = error.source();
     }
@@ -109,11 +124,19 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use google_cloud_gax::error::rpc::Status;
+
     use super::*;
 
     #[test]
-    fn what_somebody_must_change_is_permanent() {
-        use google_cloud_gax::error::rpc::Status;
+    fn each_kind_stands_at_its_index() {
+        for (index, failure) in Failure::ALL.into_iter().enumerate() {
+            assert_eq!(failure as usize, index, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_that_an_operator_must_end_is_permanent() {
         let kinds = [
             (Code::NotFound, SinkErrorKind::Permanent),
             (Code::PermissionDenied, SinkErrorKind::Permanent),
@@ -131,7 +154,7 @@ mod tests {
             assert_eq!(Failure::of(&error).kind(), kind, "{code}");
         }
         let credentials =
-            |passing| Error::authentication(CredentialsError::from_msg(passing, "no token"));
+            |transient| Error::authentication(CredentialsError::from_msg(transient, "no token"));
         assert_eq!(Failure::of(&credentials(false)), Failure::Unauthenticated);
         assert_eq!(
             Failure::of(&credentials(true)).kind(),

@@ -1,5 +1,5 @@
-//! Record → message, by the binary mode of the `CloudEvents` Pub/Sub binding, and Pub/Sub's limits
-//! on one.
+//! A record as a message: the binary mode of the `CloudEvents` Pub/Sub binding, within Pub/Sub's
+//! limits.
 //!
 //! Sources: <https://github.com/googleapis/google-cloudevents/blob/main/docs/spec/pubsub.md>,
 //! <https://cloud.google.com/pubsub/quotas#resource_limits>.
@@ -14,13 +14,13 @@ pub const MAX_REQUEST_BYTES: usize = 10_000_000;
 /// The most bytes of one attribute's value, and of an ordering key.
 pub const MAX_ATTRIBUTE_BYTES: usize = 1024;
 
-/// The attributes of a record: ten or eleven, `Content-Type` among them, and up to three more.
+/// The attributes that memory is reserved for: ten or eleven, and up to three optional ones.
 const ATTRIBUTES: usize = 14;
 
-/// The message of a record.
+/// Returns the message of a record.
 ///
 /// # Errors
-/// Where Pub/Sub would refuse it, and with it all others of its request.
+/// Pub/Sub would refuse the message, and with it all others of its request.
 pub(crate) fn message(record: &Record, topic: &str, ordered: bool) -> Result<Message, Reason> {
     let mut message = Message::new();
     message.attributes.reserve(ATTRIBUTES);
@@ -50,8 +50,7 @@ pub(crate) fn message(record: &Record, topic: &str, ordered: bool) -> Result<Mes
     Ok(message)
 }
 
-/// The bytes that a length-delimited field of so many bytes takes in a protocol buffer: tag,
-/// length, content.
+/// Returns the bytes of a length-delimited field in a protocol buffer: tag, length, content.
 fn field(bytes: usize) -> usize {
     let length = bytes.max(1).ilog2() as usize / 7 + 1;
     1 + length + bytes
@@ -77,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_and_key_by_the_binding() {
+    fn attributes_and_key_follow_the_binding() {
         let record = record("1001/router", "{}");
         let sent = message(&record, "projects/p/topics/t", true).expect("a message");
         assert_eq!(sent.ordering_key, "1001/router");
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_pubsub_would_refuse_is_not_sent() {
+    fn a_message_beyond_the_limits_is_rejected() {
         let topic = "projects/p/topics/t";
         let key = |bytes| message(&record(&"k".repeat(bytes), "{}"), topic, false).err();
         assert_eq!(key(1024), None);

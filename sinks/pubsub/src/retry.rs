@@ -1,8 +1,7 @@
-//! How the client tries again: a few times and soon, against what a connection's renewal causes,
-//! and never past the deadline of the call that is under way. Longer outages are the pipeline's to
-//! wait out.
+//! Retries of the client: a few within the call, for errors while a connection is renewed, and
+//! never past the call's deadline. The pipeline retries after longer outages.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use google_cloud_gax::exponential_backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
@@ -11,33 +10,35 @@ use google_cloud_gax::retry_result::RetryResult;
 use google_cloud_gax::retry_state::RetryState;
 use google_cloud_pubsub::Error;
 use google_cloud_pubsub::retry_policy::RetryableErrors;
+use parking_lot::Mutex;
 
 use crate::failure::Failure;
-use crate::figures::Figures;
+use crate::statistics::Statistics;
 
+/// The most attempts at one request.
 const ATTEMPTS: u32 = 3;
 
-/// The policy of one writer's client. A writer has one call under way at a time, so it has one
+/// The retry policy of one writer's client. A writer makes one call at a time, so it has one
 /// deadline.
 pub(crate) struct UntilDeadline {
     deadline: Mutex<Instant>,
-    figures: Arc<Figures>,
+    statistics: Arc<Statistics>,
 }
 
 impl UntilDeadline {
-    pub(crate) fn new(deadline: Instant, figures: Arc<Figures>) -> Self {
+    pub(crate) fn new(deadline: Instant, statistics: Arc<Statistics>) -> Self {
         Self {
             deadline: Mutex::new(deadline),
-            figures,
+            statistics,
         }
     }
 
     pub(crate) fn set(&self, deadline: Instant) {
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+        *self.deadline.lock() = deadline;
     }
 
     fn left(&self) -> Duration {
-        let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        let deadline = *self.deadline.lock();
         deadline.saturating_duration_since(Instant::now())
     }
 }
@@ -50,12 +51,12 @@ impl std::fmt::Debug for UntilDeadline {
 
 impl RetryPolicy for UntilDeadline {
     fn on_error(&self, state: &RetryState, error: Error) -> RetryResult {
-        self.figures.failed(Failure::of(&error));
+        self.statistics.count_failure(Failure::of(&error));
         match RetryableErrors.on_error(state, error) {
             RetryResult::Continue(error)
                 if state.attempt_count < ATTEMPTS && !self.left().is_zero() =>
             {
-                self.figures.retried();
+                self.statistics.count_retry();
                 RetryResult::Continue(error)
             }
             RetryResult::Continue(error) => RetryResult::Exhausted(error),
@@ -63,12 +64,13 @@ impl RetryPolicy for UntilDeadline {
         }
     }
 
-    /// Becomes the timeout of each attempt, which the service is told too.
+    /// Returns the timeout of each attempt, which the client sends to the service too.
     fn remaining_time(&self, _: &RetryState) -> Option<Duration> {
         Some(self.left())
     }
 }
 
+/// Returns the pauses between attempts.
 pub(crate) fn backoff() -> ExponentialBackoff {
     ExponentialBackoffBuilder::new()
         .with_initial_delay(Duration::from_millis(20))

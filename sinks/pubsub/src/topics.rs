@@ -1,7 +1,8 @@
-//! Whether topics are there and may be published to, and what to do about it where not.
+//! Topics at the service: whether they exist and may be published to, and the command that puts a
+//! fault right. Nothing here creates a topic or publishes to it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::{join, join_all};
@@ -11,23 +12,25 @@ use google_cloud_pubsub::Error;
 use google_cloud_pubsub::client::{SchemaService, TopicAdmin};
 use google_cloud_pubsub::retry_policy::RetryableErrors;
 use iem_sink::SinkError;
+use parking_lot::Mutex;
 use tokio::time::timeout_at;
 
 use crate::access::Access;
 use crate::failure::{Failure, chain};
 use crate::retry::backoff;
 
+/// The permission that a publisher needs.
 const PUBLISH: &str = "pubsub.topics.publish";
+/// The most attempts at one request.
 const ATTEMPTS: u32 = 2;
 
-/// What is wrong with a topic, or with the way to it.
+/// A fault of a topic, or of the connection to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
     /// Its name at the backend.
     pub(crate) topic: String,
-    /// What is wrong.
     error: SinkError,
-    /// The command that would put it right, where one would.
+    /// The command that puts it right, if one does.
     remedy: Option<String>,
 }
 
@@ -49,16 +52,17 @@ impl From<Fault> for SinkError {
     }
 }
 
+/// The client that looks topics up.
 pub(crate) struct Topics {
     access: Arc<Access>,
-    /// Dropped after a failure, so that the next look makes a new connection.
+    /// Dropped after a failure, so that the next check makes a new connection.
     client: Mutex<Option<Client>>,
 }
 
 #[derive(Clone)]
 struct Client {
     topics: TopicAdmin,
-    /// Asks for permissions on any resource of Pub/Sub; the client for topics lacks the call.
+    /// The client that tests permissions on any resource; the client for topics lacks the call.
     permissions: SchemaService,
 }
 
@@ -70,10 +74,11 @@ impl Topics {
         }
     }
 
-    pub(crate) async fn look_at_all(&self, topics: &[&str], deadline: Instant) -> Vec<Fault> {
-        let looks = topics.iter().map(|topic| async {
-            let look = timeout_at(deadline.into(), self.look_at(topic)).await;
-            look.unwrap_or_else(|_| {
+    /// Checks topics, all at once. Returns a fault for each that cannot be published to.
+    pub(crate) async fn check_all(&self, topics: &[&str], deadline: Instant) -> Vec<Fault> {
+        let checks = topics.iter().map(|topic| async {
+            let check = timeout_at(deadline.into(), self.check(topic)).await;
+            check.unwrap_or_else(|_| {
                 self.forget();
                 let error = format!(
                     "Pub/Sub at {} did not answer in time",
@@ -82,14 +87,14 @@ impl Topics {
                 Err(fault(topic, SinkError::transient(error), None))
             })
         });
-        join_all(looks)
+        join_all(checks)
             .await
             .into_iter()
             .filter_map(Result::err)
             .collect()
     }
 
-    async fn look_at(&self, topic: &str) -> Result<(), Fault> {
+    async fn check(&self, topic: &str) -> Result<(), Fault> {
         let client = self
             .client()
             .await
@@ -113,15 +118,15 @@ impl Topics {
         match (found, allowed) {
             (Ok(_), Ok(true)) => Ok(()),
             (Ok(_), Ok(false)) => Err(self.refused(topic, "the credential may not publish to it")),
-            // Whoever may only publish may not look: the permission is proof that the topic is
-            // there.
+            // A publisher may lack the right to get the topic. Its permission to publish proves
+            // that the topic exists.
             (Err(error), Ok(true)) if Failure::of(&error) == Failure::PermissionDenied => Ok(()),
             (Err(error), _) | (Ok(_), Err(error)) => Err(self.explain(topic, &error)),
         }
     }
 
-    /// What a failed request says of the topic.
-    pub(crate) fn explain(&self, topic: &str, error: &Error) -> Fault {
+    /// Explains a failed request, and drops a client that may be at fault.
+    fn explain(&self, topic: &str, error: &Error) -> Fault {
         let failure = Failure::of(error);
         if failure != Failure::NotFound && failure != Failure::PermissionDenied {
             self.forget();
@@ -138,17 +143,16 @@ impl Topics {
     }
 
     async fn client(&self) -> Result<Client, SinkError> {
-        if let Some(client) = &*self.lock() {
+        if let Some(client) = &*self.client.lock() {
             return Ok(client.clone());
         }
-        let no_client = |error| {
+        let client = self.connect().await.map_err(|error| {
             SinkError::permanent(format!(
-                "no Pub/Sub client for {}: {error}",
+                "cannot create a Pub/Sub client for {}: {error}",
                 self.access.address()
             ))
-        };
-        let client = self.connect().await.map_err(no_client)?;
-        *self.lock() = Some(client.clone());
+        })?;
+        *self.client.lock() = Some(client.clone());
         Ok(client)
     }
 
@@ -174,15 +178,11 @@ impl Topics {
     }
 
     fn forget(&self) {
-        *self.lock() = None;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Client>> {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.client.lock() = None;
     }
 }
 
-/// A failed request in words for an operator, with the command that helps.
+/// Explains a failed request to an operator, with the command that helps.
 pub(crate) fn explain(access: &Access, topic: &str, error: &Error) -> Fault {
     let path = access.path(topic);
     let failure = Failure::of(error);
@@ -203,8 +203,8 @@ pub(crate) fn explain(access: &Access, topic: &str, error: &Error) -> Fault {
         // The service may quote what it was sent.
         Failure::InvalidArgument => (
             format!(
-                "topic {path}: Pub/Sub refuses a request as invalid: the topic's name may not be one that Pub/Sub \
-                 allows, or its schema does not fit the records"
+                "topic {path}: Pub/Sub refuses a request as invalid: Pub/Sub may not allow the \
+                 topic's name, or the records do not fit its schema"
             ),
             None,
         ),
@@ -229,8 +229,8 @@ pub(crate) fn explain(access: &Access, topic: &str, error: &Error) -> Fault {
 fn grant(access: &Access, topic: &str) -> String {
     let project = &access.project;
     format!(
-        "gcloud pubsub topics add-iam-policy-binding {topic} --project={project} --role=roles/pubsub.publisher \
-         --member=serviceAccount:<the gateway's>"
+        "gcloud pubsub topics add-iam-policy-binding {topic} --project={project} \
+         --role=roles/pubsub.publisher --member=serviceAccount:<the gateway's>"
     )
 }
 
@@ -242,7 +242,7 @@ fn fault(topic: &str, error: SinkError, remedy: Option<String>) -> Fault {
     }
 }
 
-/// Emulators know no permissions.
+/// Tells whether the service lacks the call: emulators have no permissions.
 fn is_unimplemented(error: &Error) -> bool {
     error
         .status()

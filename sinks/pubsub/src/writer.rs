@@ -1,4 +1,4 @@
-//! One worker's hold on one topic: a batch goes out, each record's answer comes back.
+//! The writer of one topic: publishes a batch, and marks each record's outcome from its answer.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,34 +11,35 @@ use iem_sink::{Outcome, Record, SinkError, SinkErrorKind, Writer};
 use crate::access::Access;
 use crate::client::{Answer, Client};
 use crate::failure::Failure;
-use crate::figures::Figures;
 use crate::message::message;
+use crate::statistics::Statistics;
 use crate::topics::explain;
 
+/// One worker's writer of one topic.
 pub(crate) struct PubSubWriter {
     access: Arc<Access>,
-    figures: Arc<Figures>,
+    statistics: Arc<Statistics>,
     topic: String,
     /// The topic's full name.
     path: String,
     ordered: bool,
-    /// Made when it is first needed, and anew after a failure that it may have caused.
+    /// Created when first needed, and again after a failure that it may have caused.
     client: Option<Client>,
-    /// Whether it has been made before.
+    /// Whether a client has been created before.
     had_client: bool,
 }
 
 impl PubSubWriter {
     pub(crate) fn new(
         access: Arc<Access>,
-        figures: Arc<Figures>,
+        statistics: Arc<Statistics>,
         topic: &str,
         ordered: bool,
     ) -> Self {
         let path = access.path(topic);
         Self {
             access,
-            figures,
+            statistics,
             topic: topic.to_owned(),
             path,
             ordered,
@@ -47,7 +48,7 @@ impl PubSubWriter {
         }
     }
 
-    /// Sends the records of these indices, and gives back each one's answer. Those that Pub/Sub
+    /// Sends the records of these indices, and returns each one's answer. Records that Pub/Sub
     /// would refuse are rejected instead.
     fn publish(
         &mut self,
@@ -57,15 +58,15 @@ impl PubSubWriter {
         deadline: Instant,
     ) -> Result<Vec<(usize, Answer)>, SinkError> {
         if self.client.is_none() {
-            self.figures.connects(self.had_client);
+            self.statistics.count_connection(self.had_client);
             self.had_client = true;
-            self.client = Some(Client::new(&self.access, &self.figures, deadline)?);
+            self.client = Some(Client::new(&self.access, &self.statistics, deadline)?);
         }
         let Some(client) = &self.client else {
             return Ok(Vec::new());
         };
         let bytes = part.iter().map(|index| records[*index].data.len()).sum();
-        let _in_flight = self.figures.send(part.len(), bytes);
+        let _in_flight = self.statistics.in_flight(part.len(), bytes);
         let began = Instant::now();
         let mut sent = Vec::with_capacity(part.len());
         let messages = part.iter().filter_map(|index| {
@@ -81,15 +82,15 @@ impl PubSubWriter {
             }
         });
         let answers = client.publish(&self.path, messages, deadline);
-        self.figures.published(began.elapsed());
+        self.statistics.count_publish(began.elapsed());
         Ok(sent.into_iter().zip(answers).collect())
     }
 
-    /// Drops a client that may be at fault, and says what went wrong.
-    fn conclude(&mut self, trouble: Trouble, deadline: Instant) -> Result<(), SinkError> {
-        let failure = trouble.error.as_deref().map(Failure::of);
-        let late = trouble.unanswered || (failure.is_some() && Instant::now() >= deadline);
-        let service_answered = trouble
+    /// Drops a client that may be at fault, and returns why records were left retryable.
+    fn conclude(&mut self, failures: Failures, deadline: Instant) -> Result<(), SinkError> {
+        let failure = failures.error.as_deref().map(Failure::of);
+        let late = failures.unanswered || (failure.is_some() && Instant::now() >= deadline);
+        let service_answered = failures
             .error
             .as_ref()
             .is_none_or(|error| error.status().is_some());
@@ -100,12 +101,12 @@ impl PubSubWriter {
         if refused {
             self.access.renew(Instant::now());
         }
-        let stays = failure.is_some_and(|failure| failure.kind() == SinkErrorKind::Permanent);
-        match trouble.error {
-            Some(error) if !(stays && trouble.unanswered) => {
+        let permanent = failure.is_some_and(|failure| failure.kind() == SinkErrorKind::Permanent);
+        match failures.error {
+            Some(error) if !(permanent && failures.unanswered) => {
                 Err(explain(&self.access, &self.topic, &error).into())
             }
-            None if !trouble.unanswered => Ok(()),
+            None if !failures.unanswered => Ok(()),
             _ => Err(SinkError::transient(format!(
                 "Pub/Sub at {} did not confirm before the deadline",
                 self.access.address()
@@ -121,68 +122,71 @@ impl Writer for PubSubWriter {
         outcomes: &mut [Outcome],
         deadline: Instant,
     ) -> Result<(), SinkError> {
-        // What was refused as invalid goes out again in halves, until each record that is at fault
-        // stands alone.
-        let mut trouble = Trouble::default();
+        // A request that is refused as invalid is sent again in halves, until each record at fault
+        // is alone in a request.
+        let mut failures = Failures::default();
         let mut parts: Vec<Vec<usize>> = vec![(0..records.len()).collect()];
         while let Some(mut part) = parts.pop() {
-            part.retain(|index| !self.ordered || !trouble.keys.contains(&*records[*index].key));
+            part.retain(|index| !self.ordered || !failures.keys.contains(&*records[*index].key));
             if part.is_empty() {
                 continue;
             }
             if Instant::now() >= deadline {
-                trouble.unanswered = true;
+                failures.unanswered = true;
                 break;
             }
             let answers = self.publish(&part, records, outcomes, deadline)?;
-            let refused = settle(answers, records, outcomes, &mut trouble);
+            let refused = settle(answers, records, outcomes, &mut failures);
             // In reverse: the first half is on top, and goes out first.
             parts.extend(
                 refused
                     .into_iter()
                     .rev()
-                    .flat_map(|refused| halves(refused, records, &mut trouble)),
+                    .flat_map(|refused| halves(refused, records, &mut failures)),
             );
         }
-        self.conclude(trouble, deadline)
+        self.conclude(failures, deadline)
     }
 }
 
-/// What went wrong so far.
+/// The failures of a call so far.
 #[derive(Default)]
-struct Trouble<'a> {
-    /// The one to tell of: a passing one if there is any, since it is the reason to try again.
+struct Failures<'a> {
+    /// The error to return: a transient one if there is any, since it is the reason to try again.
     error: Option<Arc<Error>>,
-    /// Whether a record's fate is open.
+    /// Whether a record has no answer.
     unanswered: bool,
-    /// Keys of which a record was not delivered: where keys have an order, no later record of
-    /// theirs may be.
+    /// Keys with a record that was not delivered. Where keys have an order, none of their later
+    /// records may be delivered.
     keys: HashSet<&'a str>,
 }
 
-impl<'a> Trouble<'a> {
+impl<'a> Failures<'a> {
     fn failed(&mut self, record: &'a Record, error: Arc<Error>) {
         self.keys.insert(&record.key);
-        let stays = |told: &Arc<Error>| Failure::of(told).kind() == SinkErrorKind::Permanent;
-        if self.error.as_ref().is_none_or(stays) {
+        let keeps = self
+            .error
+            .as_ref()
+            .is_some_and(|first| Failure::of(first).kind() == SinkErrorKind::Transient);
+        if !keeps {
             self.error = Some(error);
         }
     }
 }
 
-/// The records of one request that was refused as invalid, and the refusal.
+/// The records of one request that was refused as invalid, with its error.
 struct Refused {
     error: Arc<Error>,
     records: Vec<usize>,
 }
 
-/// Marks what is delivered, notes what failed, and gives back what was refused as invalid, request
-/// by request.
+/// Marks delivered records, notes failed ones, and returns the requests that were refused as
+/// invalid.
 fn settle<'a>(
     answers: Vec<(usize, Answer)>,
     records: &'a [Record],
     outcomes: &mut [Outcome],
-    trouble: &mut Trouble<'a>,
+    failures: &mut Failures<'a>,
 ) -> Vec<Refused> {
     let mut refused: Vec<Refused> = Vec::new();
     for (index, answer) in answers {
@@ -204,34 +208,34 @@ fn settle<'a>(
                     }),
                 }
             }
-            Some(Err(PublishError::Rpc(error))) => trouble.failed(record, error),
-            // Not sent, behind a request of the same key that failed.
+            Some(Err(PublishError::Rpc(error))) => failures.failed(record, error),
+            // It was not sent, because an earlier request of the same key failed.
             Some(Err(PublishError::OrderingKeyPaused)) => {
                 match refused
                     .iter_mut()
                     .find(|group| records[group.records[0]].key == record.key)
                 {
                     Some(group) => group.records.push(index),
-                    None => drop(trouble.keys.insert(&record.key)),
+                    None => drop(failures.keys.insert(&record.key)),
                 }
             }
             Some(Err(_)) | None => {
-                trouble.unanswered = true;
-                trouble.keys.insert(&record.key);
+                failures.unanswered = true;
+                failures.keys.insert(&record.key);
             }
         }
     }
     refused
 }
 
-/// The second half, then the first. A single record is the one at fault.
+/// Returns the second half, then the first. A single record is the one at fault.
 fn halves<'a>(
     mut refused: Refused,
     records: &'a [Record],
-    trouble: &mut Trouble<'a>,
+    failures: &mut Failures<'a>,
 ) -> Vec<Vec<usize>> {
     if let [index] = refused.records[..] {
-        trouble.failed(&records[index], refused.error);
+        failures.failed(&records[index], refused.error);
         return Vec::new();
     }
     let second = refused.records.split_off(refused.records.len() / 2);

@@ -11,6 +11,7 @@ mod finding;
 mod murmur;
 mod outcome;
 mod record;
+mod statistic;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 pub use finding::{Finding, Level};
 pub use outcome::{Outcome, Reason};
 pub use record::{Context, DATA_CONTENT_TYPE, Record};
+pub use statistic::{Statistic, StatisticKind};
 
 /// One topic as a sink sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,9 +56,8 @@ pub trait Sink: Send + Sync {
     /// The reason why it could not.
     fn check(&self, deadline: Instant) -> Result<(), SinkError>;
 
-    /// Figures that the sink keeps of itself, by name, for metrics: counts, bytes, seconds. Never
-    /// blocks.
-    fn figures(&self) -> Vec<(&'static str, f64)> {
+    /// Returns the numbers that the sink keeps of its own work, for metrics. Never blocks.
+    fn statistics(&self) -> Vec<Statistic> {
         Vec::new()
     }
 

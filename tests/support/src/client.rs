@@ -8,7 +8,7 @@ mod load;
 mod proxy_protocol;
 mod secure;
 
-pub use command_line_tools::{Curl, SecureClient};
+pub use command_line_tools::{Curl, SecureClient, check_metrics};
 pub use connection::{Connection, narrow};
 pub use frames::Frames;
 pub use http2::Http2;

@@ -1,14 +1,14 @@
-//! What stands in a topic, as consumers read it that know nothing of the gateway.
+//! Messages in a topic, as independent consumers read them.
 
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use iem_sink::testing::record;
-use iem_sink::{Outcome, Reason, Record, Sink as _};
+use iem_sink::{Outcome, Reason, Record};
 use iem_test_support::brokers::kafka::Kafka;
 
 use crate::load;
-use crate::rig::{AMPLE, close, deliver, sink, write, writer};
+use crate::rig::{AMPLE, close, deliver, sink, statistic, write, writer};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -29,8 +29,8 @@ fn kafkas_console_consumer_reads_headers_key_and_value() {
     assert_eq!(kafka.console_consumer("console", 1), expected);
 }
 
-/// The partition of a key is the one that Kafka's own clients choose, so that others may write the
-/// topic too.
+/// The sink chooses the same partition for a key as Kafka's own clients, so that others may write
+/// the topic too.
 #[test]
 fn keys_are_partitioned_as_java_clients_do() {
     let kafka = Kafka::shared();
@@ -76,7 +76,7 @@ fn too_large_records_are_rejected_one_by_one() {
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
     let (mut small, mut large) = (writer(&sink, "small"), writer(&sink, "large"));
 
-    // Together the ones that fit are many times what one batch of the topic may be.
+    // The records that fit are together much larger than one batch of the topic may be.
     let sizes = [9000, 19_000, 21_000, 9000, 1_500_000, 19_000, 9000, 9000];
     let (outcomes, result) = write(&mut *small, &sized(&sizes), AMPLE);
     let rejected = Outcome::Rejected(Reason::TooLarge { limit: 20_000 });
@@ -108,8 +108,8 @@ fn too_large_records_are_rejected_one_by_one() {
     );
 }
 
-/// The topic's limit is lowered under a running writer: batches are made smaller until they fit,
-/// and only what can never fit is rejected.
+/// The topic's limit is lowered under a running writer: batches shrink until they fit, and only a
+/// record that can never fit is rejected.
 #[test]
 fn a_limit_that_is_lowered_rejects_no_record_that_fits() {
     let kafka = Kafka::shared();
@@ -142,7 +142,7 @@ fn a_limit_that_is_lowered_rejects_no_record_that_fits() {
     close(sink);
 }
 
-/// Records whose data has these sizes.
+/// Creates records with data of these sizes.
 fn sized(sizes: &[usize]) -> Vec<Record> {
     sizes
         .iter()
@@ -151,25 +151,16 @@ fn sized(sizes: &[usize]) -> Vec<Record> {
 }
 
 #[test]
-fn figures_follow_what_the_client_does() {
+fn statistics_follow_the_client() {
     let kafka = Kafka::shared();
-    kafka.create_topic("figures", 1, 1, &[]);
+    kafka.create_topic("statistics", 1, 1, &[]);
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
-    deliver(&mut *writer(&sink, "figures"), &sized(&[100]));
-    let figure = |name| {
-        sink.figures()
-            .into_iter()
-            .find(|(found, _)| *found == name)
-            .unwrap()
-            .1
-    };
-    let end = std::time::Instant::now() + AMPLE;
-    while figure("requests_total") < 1.0 || figure("round_trip_seconds") <= 0.0 {
-        assert!(
-            std::time::Instant::now() < end,
-            "statistics come every five seconds"
-        );
-        deliver(&mut *writer(&sink, "figures"), &sized(&[100]));
+    deliver(&mut *writer(&sink, "statistics"), &sized(&[100]));
+    let end = Instant::now() + AMPLE;
+    while statistic(&sink, "requests_total") < 1.0 || statistic(&sink, "round_trip_seconds") <= 0.0
+    {
+        assert!(Instant::now() < end, "statistics come every five seconds");
+        deliver(&mut *writer(&sink, "statistics"), &sized(&[100]));
         std::thread::sleep(Duration::from_millis(100));
     }
     close(sink);

@@ -1,4 +1,4 @@
-//! What a real broker does not do on demand: errors by name, and a long way there and back.
+//! Errors and delays that a real broker does not produce on demand.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use crate::rig::{AMPLE, close, deliver, sink, write, writer};
+use crate::rig::{AMPLE, close, deliver, sink, statistic, write, writer};
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
@@ -26,16 +26,8 @@ fn batch() -> Vec<Record> {
         .collect()
 }
 
-fn figure(sink: &KafkaSink, name: &str) -> f64 {
-    sink.figures()
-        .into_iter()
-        .find(|(found, _)| *found == name)
-        .unwrap()
-        .1
-}
-
 #[test]
-fn errors_that_pass_are_got_over_within_one_call() {
+fn transient_errors_are_retried_within_one_call() {
     let (cluster, sink) = cluster();
     let mut writer = writer(&sink, "mock");
     for error in [
@@ -50,10 +42,10 @@ fn errors_that_pass_are_got_over_within_one_call() {
     close(sink);
 }
 
-/// An error that an idempotent producer cannot order records around ends it. What was on its way is
-/// left open, and delivered by the producer that takes its place.
+/// An error that an idempotent producer cannot order records around ends it. Its records in flight
+/// are left retryable, and the producer that replaces it delivers them.
 #[test]
-fn a_dead_producer_is_made_anew() {
+fn a_dead_producer_is_replaced() {
     let (cluster, sink) = cluster();
     let mut writer = writer(&sink, "mock");
     deliver(&mut *writer, &batch());
@@ -68,7 +60,10 @@ fn a_dead_producer_is_made_anew() {
         "{result:?}"
     );
     let error = result.unwrap_err();
-    assert!(error.message.contains("made anew"), "{error}");
+    assert!(
+        error.message.contains("the producer is replaced"),
+        "{error}"
+    );
     let end = Instant::now() + AMPLE;
     let mut left = records;
     while !left.is_empty() {
@@ -77,13 +72,16 @@ fn a_dead_producer_is_made_anew() {
         left.retain(|_| marks.next() == Some(&Outcome::Retryable));
         assert!(Instant::now() < end, "{result:?}");
     }
-    assert_eq!(figure(&sink, "producers_replaced_total").to_string(), "1");
+    assert_eq!(
+        statistic(&sink, "producers_replaced_total").to_string(),
+        "1"
+    );
     sink.check(Instant::now() + AMPLE).unwrap();
     drop(writer);
     close(sink);
 }
 
-/// Eight workers have eight batches on their way at once, through one producer.
+/// Eight workers have eight batches in flight at once, through two producers.
 #[test]
 fn far_away_brokers_are_kept_busy() {
     const ROUND_TRIP: Duration = Duration::from_millis(30);

@@ -1,18 +1,19 @@
-//! What the tests share: sinks, writers, and brokers to break.
+//! Sinks, writers and breakable brokers for the tests.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use iem_sink::testing::topic;
 use iem_sink::{Outcome, Record, Sink, SinkError, Writer};
 use iem_sink_kafka::{KafkaConfig, KafkaSink};
 use iem_test_support::brokers::kafka::{Kafka, Options};
+use parking_lot::{Mutex, MutexGuard};
 
-/// Long enough that only a fault misses it.
+/// A deadline that only a fault misses.
 pub const AMPLE: Duration = Duration::from_secs(30);
 
-/// A sink onto these brokers whose topics have this deadline.
+/// Opens a sink onto these brokers. `deadline` is that of its topics.
 pub fn sink(bootstrap: &str, deadline: Duration, properties: &[(&str, &str)]) -> KafkaSink {
     KafkaSink::open(config(bootstrap, deadline, properties)).unwrap()
 }
@@ -49,7 +50,7 @@ pub fn write(
     (outcomes, result)
 }
 
-/// Writes what brokers without faults take at once.
+/// Writes records that brokers without faults take at once.
 pub fn deliver(writer: &mut dyn Writer, records: &[Record]) {
     let (outcomes, result) = write(writer, records, AMPLE);
     assert!(
@@ -60,11 +61,18 @@ pub fn deliver(writer: &mut dyn Writer, records: &[Record]) {
     );
 }
 
-/// One broker for the tests that break it, one after the other.
+/// Returns the value of a statistic without a label.
+pub fn statistic(sink: &KafkaSink, name: &str) -> f64 {
+    let statistics = sink.statistics();
+    let found = statistics.iter().find(|statistic| statistic.name == name);
+    found.unwrap().value
+}
+
+/// Returns the broker of the tests that break it, with a guard that lets one test run at a time.
 pub fn breakable() -> (&'static Kafka, MutexGuard<'static, ()>) {
     static BREAKABLE: OnceLock<Kafka> = OnceLock::new();
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let turn = ONE_AT_A_TIME.lock();
     let kafka = BREAKABLE.get_or_init(|| Kafka::start(&Options::default()));
     // A test that failed may have left it stopped.
     kafka.resume(0);

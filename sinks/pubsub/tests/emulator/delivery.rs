@@ -1,5 +1,4 @@
-//! What arrives, as read back: attributes, bytes, keys, and each record as often as it was
-//! acknowledged.
+//! Messages as read back: attributes, bytes, keys, and each record as often as it was acknowledged.
 
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use iem_sink::Context;
 use super::*;
 
 #[test]
-fn a_message_by_the_cloudevents_binding() {
+fn a_message_follows_the_cloudevents_binding() {
     let pubsub = PubSub::shared();
     let name = fresh_topic(pubsub, "binding");
     let data = "{\r\n\t\"n\": 123456789012345678901234567890, \"s\": \"\\u0000 Grüße\" }";
@@ -124,9 +123,9 @@ fn records_of_one_key_arrive_in_order_over_several_requests() {
 }
 
 #[test]
-fn figures_tell_of_requests_and_of_nothing_left_in_flight() {
+fn statistics_count_requests_and_leave_nothing_in_flight() {
     let pubsub = PubSub::shared();
-    let name = fresh_topic(pubsub, "figures");
+    let name = fresh_topic(pubsub, "statistics");
     let sink = open(pubsub);
     let mut writer = writer(&sink, &name);
     deliver(&mut *writer, &numbered(10, 1));
@@ -134,18 +133,29 @@ fn figures_tell_of_requests_and_of_nothing_left_in_flight() {
     let (_, result) = write(&mut *writer, &numbered(10, 1), AMPLE);
     assert!(result.is_err());
 
-    let figures: BTreeMap<&str, f64> = sink.figures().into_iter().collect();
-    assert!(figures["round_trip_seconds"] > 0.0);
-    for (figure, expected) in [
-        ("publishes_total", "2"),
-        ("connections_total", "1"),
-        ("reconnects_total", "0"),
-        ("errors_not_found_total", "1"),
-        ("errors_unavailable_total", "0"),
-        ("retries_total", "0"),
-        ("buffered_records", "0"),
-        ("buffered_bytes", "0"),
+    let statistics: BTreeMap<_, f64> = sink
+        .statistics()
+        .into_iter()
+        .map(|statistic| {
+            let kind = statistic.label.map_or("", |(_, kind)| kind);
+            ((statistic.name, kind), statistic.value)
+        })
+        .collect();
+    assert!(statistics[&("round_trip_seconds", "")] > 0.0);
+    for (statistic, expected) in [
+        (("publishes_total", ""), "2"),
+        (("connections_total", ""), "1"),
+        (("reconnects_total", ""), "0"),
+        (("errors_total", "not_found"), "1"),
+        (("errors_total", "unavailable"), "0"),
+        (("retries_total", ""), "0"),
+        (("buffered_records", ""), "0"),
+        (("buffered_bytes", ""), "0"),
     ] {
-        assert_eq!(figures[figure].to_string(), expected, "{figure}");
+        assert_eq!(
+            statistics[&statistic].to_string(),
+            expected,
+            "{statistic:?}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Real clients: curl and openssl. A test fails where one is not installed, and says how to get it.
+//! Real clients: curl, openssl and promtool. A test fails if one is not installed, and names the
+//! command that installs it.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -141,4 +142,31 @@ impl Drop for SecureClient {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Has `promtool` check a page of metrics: its format, names, types and help texts.
+#[track_caller]
+pub fn check_metrics(page: &str) {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!(
+                "promtool does not run ({error}): \
+                 apt-get install --no-install-recommends prometheus"
+            )
+        });
+    let mut input = promtool.stdin.take().expect("a pipe");
+    input.write_all(page.as_bytes()).expect("promtool reads");
+    drop(input);
+    let output = promtool.wait_with_output().expect("promtool's output");
+    assert!(
+        output.status.success(),
+        "promtool: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

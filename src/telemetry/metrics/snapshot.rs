@@ -1,0 +1,173 @@
+//! Metrics whose values other parts of the gateway keep: a scrape copies them in.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use iem_sink::Statistic;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+
+use super::register::Register;
+use crate::telemetry::customers::CustomerCounts;
+
+/// The values that other parts keep, at the moment of a scrape.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// One entry for each topic.
+    pub topics: Vec<TopicSnapshot>,
+    /// The statistics of each sink in use, with the sink's name.
+    pub sinks: Vec<(&'static str, Vec<Statistic>)>,
+    /// Bytes of bodies and waiting records.
+    pub memory: usize,
+    /// The bound on them.
+    pub memory_limit: usize,
+    /// Tokens found verified.
+    pub token_cache_hits: u64,
+    /// Tokens that had to be verified.
+    pub token_cache_misses: u64,
+    /// Logins with wrong credentials.
+    pub failed_logins: u64,
+    /// Whether the directory file's current content is loaded.
+    pub directory_ok: bool,
+    /// Users in the directory.
+    pub directory_users: usize,
+    /// Customers in the directory.
+    pub directory_customers: usize,
+    /// The certificate in use, if the gateway serves TLS.
+    pub certificate: Option<CertificateSnapshot>,
+}
+
+/// The certificate's part of a [`Snapshot`].
+#[derive(Clone, Copy, Debug)]
+pub struct CertificateSnapshot {
+    /// Whether its files' current content is loaded.
+    pub ok: bool,
+    /// Time of expiry.
+    pub end: SystemTime,
+}
+
+/// One topic's part of a [`Snapshot`].
+#[derive(Debug)]
+pub struct TopicSnapshot {
+    /// The topic's own name.
+    pub topic: &'static str,
+    /// The name of its sink.
+    pub sink: &'static str,
+    /// Records accepted and not settled.
+    pub records: usize,
+    /// Bytes of their data.
+    pub bytes: usize,
+    /// Whether deliveries succeed.
+    pub up: bool,
+}
+
+/// The metrics that a snapshot sets.
+pub(super) struct SnapshotMetrics {
+    queue_records: IntGaugeVec,
+    queue_bytes: IntGaugeVec,
+    sink_up: IntGaugeVec,
+    memory: IntGauge,
+    memory_limit: IntGauge,
+    token_cache_hits: IntCounter,
+    token_cache_misses: IntCounter,
+    failed_logins: IntCounter,
+    directory_ok: IntGauge,
+    directory_users: IntGauge,
+    directory_customers: IntGauge,
+    certificate_ok: IntGauge,
+    certificate_end: IntGauge,
+    customers: IntCounterVec,
+    other_customers: IntCounterVec,
+}
+
+impl SnapshotMetrics {
+    pub(super) fn new(register: &Register) -> Result<Self, prometheus::Error> {
+        let gauges = |name, help, labels: &[&str]| register.gauges(name, help, labels);
+        Ok(Self {
+            queue_records: gauges(
+                "queue_records",
+                "Records accepted and not settled.",
+                &["topic"],
+            )?,
+            queue_bytes: gauges("queue_bytes", "Bytes accepted and not settled.", &["topic"])?,
+            sink_up: gauges("sink_up", "1 while deliveries succeed.", &["topic", "sink"])?,
+            memory: register.gauge("memory_bytes", "Bytes of bodies and waiting records.")?,
+            memory_limit: register.gauge("memory_limit_bytes", "The bound on memory_bytes.")?,
+            token_cache_hits: register
+                .counter("token_cache_hits_total", "Tokens found verified.")?,
+            token_cache_misses: register
+                .counter("token_cache_misses_total", "Tokens verified anew.")?,
+            failed_logins: register
+                .counter("failed_logins_total", "Logins with wrong credentials.")?,
+            directory_ok: register
+                .gauge("directory_loaded", "1 while the directory file parses.")?,
+            directory_users: register.gauge("directory_users", "Users in the directory.")?,
+            directory_customers: register
+                .gauge("directory_customers", "Customers in the directory.")?,
+            certificate_ok: register.gauge(
+                "tls_certificate_loaded",
+                "1 while the certificate's files are valid; 0 without TLS.",
+            )?,
+            certificate_end: register.gauge(
+                "tls_certificate_expires_seconds",
+                "Unix time at which the certificate in use expires; 0 without TLS.",
+            )?,
+            customers: register.counters(
+                "customer_records_total",
+                "Records by customer, up to the bound on series.",
+                &["customer", "outcome"],
+            )?,
+            other_customers: register.counters(
+                "other_customers_records_total",
+                "Records of all customers beyond the bound on series.",
+                &["outcome"],
+            )?,
+        })
+    }
+
+    pub(super) fn set(&self, snapshot: &Snapshot, customers: &CustomerCounts) {
+        for topic in &snapshot.topics {
+            let records = self.queue_records.with_label_values(&[topic.topic]);
+            records.set(signed(topic.records));
+            let bytes = self.queue_bytes.with_label_values(&[topic.topic]);
+            bytes.set(signed(topic.bytes));
+            let up = self.sink_up.with_label_values(&[topic.topic, topic.sink]);
+            up.set(i64::from(topic.up));
+        }
+        self.memory.set(signed(snapshot.memory));
+        self.memory_limit.set(signed(snapshot.memory_limit));
+        raise(&self.token_cache_hits, snapshot.token_cache_hits);
+        raise(&self.token_cache_misses, snapshot.token_cache_misses);
+        raise(&self.failed_logins, snapshot.failed_logins);
+        self.directory_ok.set(i64::from(snapshot.directory_ok));
+        self.directory_users.set(signed(snapshot.directory_users));
+        self.directory_customers
+            .set(signed(snapshot.directory_customers));
+        if let Some(CertificateSnapshot { ok, end }) = snapshot.certificate {
+            self.certificate_ok.set(i64::from(ok));
+            let end = end.duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.certificate_end
+                .set(i64::try_from(end.as_secs()).unwrap_or(i64::MAX));
+        }
+        self.set_customers(customers);
+    }
+
+    fn set_customers(&self, customers: &CustomerCounts) {
+        customers.for_each_series(|customer, accepted, refused| {
+            // A customer may have any name, so the sum of the others is a metric of its own.
+            let counter = |outcome| match customer {
+                Some(customer) => self.customers.with_label_values(&[customer, outcome]),
+                None => self.other_customers.with_label_values(&[outcome]),
+            };
+            raise(&counter("accepted"), accepted);
+            raise(&counter("refused"), refused);
+        });
+    }
+}
+
+/// Brings a counter up to a total that is counted elsewhere.
+fn raise(counter: &IntCounter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
+}
+
+fn signed(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
