@@ -159,8 +159,8 @@ fn write(criterion: &mut Criterion) {
     }
 }
 
-/// How often one runs in the time that the other runs once: the median of turns, one after the
-/// other.
+/// Returns how often `one` runs in the time that `other` runs once: the median of alternating
+/// turns.
 fn ratio(mut one: impl FnMut(), mut other: impl FnMut()) -> f64 {
     let mut ratios: Vec<f64> = (0..TURNS)
         .map(|_| rate(&mut one) / rate(&mut other))

@@ -1,6 +1,5 @@
-//! Batches of records of 600 bytes into the emulator: our writer, and Google's publisher alone with
-//! the same messages, made of the same records. Prints how the two compare: 1.00 is as fast as
-//! bare.
+//! Batches of records of 600 bytes into the emulator: the sink's writer beside a bare publisher of
+//! Google's that sends the same messages. Prints the ratio of the two: 1.00 is as fast as bare.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -17,10 +16,10 @@ use tokio::runtime::Runtime;
 
 const DATA_BYTES: usize = 600;
 
-/// Without a subscription, so that the emulator keeps nothing.
+/// A topic without a subscription, so that the emulator keeps no message.
 const TOPIC: &str = "bench";
 
-/// Ours and bare take turns, so that what else the machine does meets both.
+/// The turns of both, which alternate, so that other load on the machine slows both.
 const ROUNDS: usize = 21;
 
 fn write(criterion: &mut Criterion) {
@@ -55,7 +54,7 @@ fn write(criterion: &mut Criterion) {
     }
 }
 
-/// Prints the median of rounds.
+/// Prints the median ratio of all rounds.
 fn compare(batch: usize, mut ours: impl FnMut(), mut bare: impl FnMut()) {
     let calls = (5000 / batch).clamp(20, 500);
     let time = |call: &mut dyn FnMut()| {
@@ -63,11 +62,12 @@ fn compare(batch: usize, mut ours: impl FnMut(), mut bare: impl FnMut()) {
         (0..calls).for_each(|_| call());
         began.elapsed()
     };
-    let round = |_| {
-        let ours = time(&mut ours);
-        time(&mut bare).div_duration_f64(ours)
-    };
-    let mut ratios: Vec<f64> = (0..ROUNDS).map(round).collect();
+    let mut ratios: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let ours = time(&mut ours);
+            time(&mut bare).div_duration_f64(ours)
+        })
+        .collect();
     ratios.sort_by(f64::total_cmp);
     println!(
         "pubsub, batches of {batch}: {:.2} x bare",
@@ -84,7 +84,7 @@ fn ours(writer: &mut dyn Writer, records: &[Record]) {
     black_box(outcomes);
 }
 
-/// Google's publisher as its documentation uses it, with a flush for each batch.
+/// A publisher of Google's as its documentation uses it, with a flush for each batch.
 struct Bare {
     runtime: Runtime,
     publisher: Publisher,
@@ -111,8 +111,10 @@ impl Bare {
 
     fn publish(&self, records: &[Record]) {
         self.runtime.block_on(async {
-            let publish = |record: &Record| self.publisher.publish(message(record));
-            let answers: Vec<_> = records.iter().map(publish).collect();
+            let answers: Vec<_> = records
+                .iter()
+                .map(|record| self.publisher.publish(message(record)))
+                .collect();
             self.publisher.flush().await;
             for answer in answers {
                 black_box(answer.await.expect("an id"));
@@ -131,11 +133,11 @@ fn records(batch: usize) -> Vec<Record> {
         .collect()
 }
 
-/// With the attributes that ours has.
+/// Returns a message with the attributes that the sink's writer sends.
 fn message(record: &Record) -> Message {
     let mut attributes = vec![("Content-Type".to_owned(), DATA_CONTENT_TYPE.to_owned())];
     record.for_each_attribute(|name, value| {
-        attributes.push((format!("ce-{name}"), value.to_owned()))
+        attributes.push((format!("ce-{name}"), value.to_owned()));
     });
     Message::new()
         .set_data(record.data.clone())

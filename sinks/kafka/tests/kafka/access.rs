@@ -1,4 +1,4 @@
-//! Logins that are refused, and those that may not write.
+//! Refused logins, and users that may not write.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ fn the_right_password_delivers() {
 }
 
 #[test]
-fn a_wrong_password_is_said_and_not_shown() {
+fn a_wrong_password_is_named_and_not_shown() {
     let kafka = Kafka::shared();
     let sink = sink(&kafka.bootstrap_sasl(), DEADLINE, &login(USER, "hunter2"));
     let error = sink.writer(&topic("login")).err().unwrap();
@@ -40,7 +40,7 @@ fn a_wrong_password_is_said_and_not_shown() {
 }
 
 #[test]
-fn who_may_not_use_a_topic_is_told_so() {
+fn a_forbidden_topic_is_named_with_the_command_that_allows_it() {
     let kafka = Kafka::shared();
     kafka.create_topic("forbidden", 1, 1, &[]);
     let sink = sink(
@@ -57,24 +57,26 @@ fn who_may_not_use_a_topic_is_told_so() {
     close(sink);
 }
 
-/// Rights that are taken away while the gateway runs: the write says so at once, and service
-/// returns with them.
+/// Changes the powerless user's rights on the topic `rights`.
+fn acl(kafka: &Kafka, change: &[&str], operations: &[&str]) {
+    let user = format!("User:{POWERLESS}");
+    let mut arguments = change.to_vec();
+    arguments.extend(["--allow-principal", &user, "--topic", "rights"]);
+    arguments.extend(
+        operations
+            .iter()
+            .flat_map(|operation| ["--operation", operation]),
+    );
+    kafka.run_tool("org.apache.kafka.tools.AclCommand", &arguments);
+}
+
+/// Rights that are removed while the gateway runs: a write fails at once, and service returns with
+/// the rights.
 #[test]
-fn rights_come_and_go() {
+fn service_ends_and_returns_with_the_right_to_write() {
     let kafka = Kafka::shared();
     kafka.create_topic("rights", 1, 1, &[]);
-    let user = format!("User:{POWERLESS}");
-    let acl = |change: &[&str], operations: &[&str]| {
-        let mut arguments = change.to_vec();
-        arguments.extend(["--allow-principal", &user, "--topic", "rights"]);
-        arguments.extend(
-            operations
-                .iter()
-                .flat_map(|operation| ["--operation", operation]),
-        );
-        kafka.run_tool("org.apache.kafka.tools.AclCommand", &arguments);
-    };
-    acl(&["--add"], &["Describe", "DescribeConfigs", "Write"]);
+    acl(kafka, &["--add"], &["Describe", "DescribeConfigs", "Write"]);
     let sink = sink(
         &kafka.bootstrap_sasl(),
         DEADLINE,
@@ -83,7 +85,7 @@ fn rights_come_and_go() {
     let mut writer = writer(&sink, "rights");
     deliver(&mut *writer, &[record("1001/a", "{}")]);
 
-    acl(&["--remove", "--force"], &["Write"]);
+    acl(kafka, &["--remove", "--force"], &["Write"]);
     let began = Instant::now();
     let refused = loop {
         let mut outcomes = [Outcome::default()];
@@ -107,7 +109,7 @@ fn rights_come_and_go() {
         "{findings:?}"
     );
 
-    acl(&["--add"], &["Write"]);
+    acl(kafka, &["--add"], &["Write"]);
     let began = Instant::now();
     loop {
         let mut outcomes = [Outcome::default()];

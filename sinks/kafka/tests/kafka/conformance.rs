@@ -1,4 +1,4 @@
-//! The suite that every sink runs, on a real broker that is stopped to break it.
+//! The conformance suite on a real broker, which is paused to break it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,8 +23,7 @@ impl Backend for Broker<'_> {
 
     fn read(&self, topic: &str) -> Vec<Stored> {
         let mut messages = self.0.read_all(topic);
-        // Partition by partition tells nothing of the order over all; the suite asks for the order
-        // of each key alone.
+        // There is no order over all partitions; the suite asks for the order within each key.
         messages.sort_by_key(|message| message.offset);
         messages
             .into_iter()
@@ -62,7 +61,7 @@ impl Backend for Broker<'_> {
 }
 
 #[test]
-fn conforms() {
-    // A broker of its own: the suite is the longest of the tests that stop one.
+fn the_kafka_sink_conforms() {
+    // A broker of its own: of the tests that pause a broker, the suite is the longest.
     conformance(&Broker(&Kafka::start(&Options::default())));
 }

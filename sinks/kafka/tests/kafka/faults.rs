@@ -1,4 +1,4 @@
-//! One broker that hangs, dies, and loses a topic, under load.
+//! Faults of one broker under load: it hangs, dies, or loses a topic.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ fn settle() {
 }
 
 #[test]
-fn a_broker_that_hangs_for_longer_than_the_deadline() {
+fn service_returns_after_a_broker_hung_past_the_deadline() {
     let (kafka, _turn) = breakable();
     kafka.create_topic("hang", 2, 1, &[]);
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
@@ -41,7 +41,7 @@ fn a_broker_that_hangs_for_longer_than_the_deadline() {
 }
 
 #[test]
-fn a_broker_that_is_killed_and_started_again() {
+fn service_returns_after_a_broker_was_killed() {
     let (kafka, _turn) = breakable();
     kafka.create_topic("kill", 2, 1, &[]);
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
@@ -59,9 +59,9 @@ fn a_broker_that_is_killed_and_started_again() {
     close(sink);
 }
 
-/// A pause within the deadline is felt as latency alone: nothing is lost, nothing is stored twice.
+/// A pause within the deadline costs latency only: no record is lost or stored twice.
 #[test]
-fn a_broker_that_hangs_for_a_moment() {
+fn a_pause_within_the_deadline_loses_no_record() {
     let (kafka, _turn) = breakable();
     kafka.create_topic("moment", 1, 1, &[]);
     let deadline = Duration::from_secs(20);
@@ -79,9 +79,9 @@ fn a_broker_that_hangs_for_a_moment() {
 }
 
 /// Short calls into a broker that hangs, as the pipeline makes them when requests fall due one by
-/// one: each record travels once all the same.
+/// one. Each record is sent once.
 #[test]
-fn a_record_that_is_written_again_while_it_is_on_its_way_is_stored_once() {
+fn a_record_that_is_written_again_while_in_flight_is_stored_once() {
     let (kafka, _turn) = breakable();
     kafka.create_topic("again", 1, 1, &[]);
     let sink = sink(&kafka.bootstrap(), Duration::from_secs(20), &[]);
@@ -100,7 +100,7 @@ fn a_record_that_is_written_again_while_it_is_on_its_way_is_stored_once() {
             "{result:?}"
         );
     }
-    // The first ones fall due, and are not asked after any more.
+    // The first ones are past their deadline, and are not written again.
     records.drain(..5);
     kafka.resume(0);
     deliver(&mut *writer, &records);
@@ -120,8 +120,8 @@ fn a_record_that_is_written_again_while_it_is_on_its_way_is_stored_once() {
     );
 }
 
-/// What piles up in the client while a broker hangs is bounded by the topic's batches, whatever is
-/// given up and replaced by new records meanwhile.
+/// The topic's batches bound the records that the client holds while a broker hangs, even if
+/// callers give records up and write new ones.
 #[test]
 fn a_broker_that_hangs_does_not_fill_the_memory() {
     let (kafka, _turn) = breakable();
@@ -157,7 +157,7 @@ fn a_broker_that_hangs_does_not_fill_the_memory() {
 }
 
 #[test]
-fn a_topic_that_is_deleted_and_made_again() {
+fn service_returns_after_a_topic_was_deleted_and_created_again() {
     let (kafka, _turn) = breakable();
     kafka.create_topic("deleted", 1, 1, &[]);
     let deadline = Duration::from_secs(15);
@@ -170,7 +170,7 @@ fn a_topic_that_is_deleted_and_made_again() {
         assert!(began.elapsed() < AMPLE, "a topic that is gone is noticed");
         let (outcomes, result) = write(&mut *writer, &[record("1001/a", "{}")], deadline);
         assert_eq!(outcomes, [Outcome::Retryable]);
-        // The first answer may be that of a broker that is still at it.
+        // The first answer may come from a broker that is still deleting the topic.
         match result.unwrap_err() {
             error if error.kind == SinkErrorKind::Permanent => break error,
             _ => {}

@@ -1,5 +1,5 @@
-//! Writers under load as the pipeline drives them, and the oracle: what was called delivered is
-//! there, in order.
+//! Writers under load as the pipeline drives them, and the oracle: delivered records are in the
+//! topic, in order.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,21 +13,22 @@ use iem_test_support::brokers::kafka::Kafka;
 const BATCH: usize = 20;
 const KEYS: usize = 3;
 
-/// How much longer than its deadline a call may take: what a busy machine needs to wake a thread.
+/// The time that a call may take past its deadline: a busy machine wakes a thread late.
 const SLACK: Duration = Duration::from_secs(2);
 
-/// What became of one worker's records.
+/// The outcomes of one worker's records.
 #[derive(Debug, Default)]
 pub struct Run {
-    /// In the order in which they were sent first.
+    /// The delivered records, in the order in which they were sent first.
     pub delivered: Vec<Record>,
-    /// Given up at their deadline, or for good.
+    /// Records given up at their deadline, or after a permanent error.
     pub lost: usize,
+    /// Records given up after a permanent error.
     pub permanent: usize,
 }
 
-/// Runs `workers` writers of one topic, with keys of their own, while `meanwhile` does its worst;
-/// then makes sure that service is back, and checks what the topic holds.
+/// Runs several writers of one topic, each with its own keys, while `meanwhile` disturbs the
+/// broker. Then checks that service is back, and the content of the topic.
 pub fn survive(
     kafka: &Kafka,
     sink: &KafkaSink,
@@ -58,8 +59,7 @@ pub fn survive(
     runs
 }
 
-/// Writes batches until it is told to stop, and then until one is delivered whole: service has come
-/// back.
+/// Writes batches until it is told to stop, and then until one is delivered whole: service is back.
 fn drive(writer: &mut dyn Writer, worker: usize, deadline: Duration, stop: &AtomicBool) -> Run {
     let mut run = Run::default();
     let mut number = 0;
@@ -86,8 +86,7 @@ fn drive(writer: &mut dyn Writer, worker: usize, deadline: Duration, stop: &Atom
     }
 }
 
-/// As the pipeline does: what is left open is written again, ahead of anything new, until it is
-/// due.
+/// Writes retryable records again, before any new one, until their deadline, as the pipeline does.
 fn write_until_due(
     writer: &mut dyn Writer,
     batch: &[Record],
@@ -135,9 +134,9 @@ fn write_until_due(
     left.is_empty()
 }
 
-/// Every record that was called delivered is in the topic; of each key in the order of their
-/// sending, by where they stand first.
-pub fn expect(kafka: &Kafka, topic: &str, runs: &[Run]) {
+/// Asserts that every delivered record is in the topic, and that the first appearances of each
+/// key's records are in the order of sending.
+fn expect(kafka: &Kafka, topic: &str, runs: &[Run]) {
     let mut found: HashMap<String, (i32, i64)> = HashMap::new();
     for message in kafka.read_all(topic) {
         let id = message.header("ce_id").unwrap().to_owned();
@@ -147,13 +146,13 @@ pub fn expect(kafka: &Kafka, topic: &str, runs: &[Run]) {
     }
     let mut last: BTreeMap<&str, (i32, i64)> = BTreeMap::new();
     for record in runs.iter().flat_map(|run| &run.delivered) {
-        let place = *found
+        let position = *found
             .get(&record.id.to_string())
             .expect("a delivered record is in the topic");
-        if let Some((partition, offset)) = last.insert(&record.key, place) {
-            assert_eq!(partition, place.0, "one key, one partition");
+        if let Some((partition, offset)) = last.insert(&record.key, position) {
+            assert_eq!(partition, position.0, "one key, one partition");
             assert!(
-                offset < place.1,
+                offset < position.1,
                 "records of {} are out of order",
                 record.key
             );
@@ -161,7 +160,7 @@ pub fn expect(kafka: &Kafka, topic: &str, runs: &[Run]) {
     }
 }
 
-/// How many records were delivered, and how many were not.
+/// Returns how many records were delivered, and how many were not.
 pub fn tally(runs: &[Run]) -> (usize, usize) {
     (
         runs.iter().map(|run| run.delivered.len()).sum(),

@@ -1,5 +1,5 @@
 //! The Kafka sink against real brokers, which these tests fetch and start, and against librdkafka's
-//! mock cluster for what a real broker does not do on demand.
+//! mock cluster for errors that a real broker does not return on demand.
 
 #![allow(clippy::unwrap_used)]
 

@@ -38,7 +38,7 @@ fn scram_over_tls_delivers() {
 }
 
 #[test]
-fn brokers_that_nobody_trusted_vouches_for_are_refused() {
+fn a_broker_with_an_untrusted_certificate_is_refused() {
     let kafka = Kafka::shared();
     kafka.create_topic("distrusted", 1, 1, &[]);
     let authority = kafka.strange_authority();
@@ -60,7 +60,7 @@ fn brokers_that_nobody_trusted_vouches_for_are_refused() {
 }
 
 #[test]
-fn an_authority_that_is_no_file_is_told() {
+fn a_missing_ca_file_is_named() {
     let config = crate::rig::config(
         "127.0.0.1:1",
         DEADLINE,
@@ -74,7 +74,7 @@ fn an_authority_that_is_no_file_is_told() {
     assert!(error.message.contains("ssl.ca.location"), "{error}");
 }
 
-/// The brokers take unsigned tokens: what they verify is not this sink's concern.
+/// The brokers accept unsigned tokens: the sink passes tokens on unverified.
 #[test]
 fn a_token_from_a_file_delivers() {
     let kafka = Kafka::shared();

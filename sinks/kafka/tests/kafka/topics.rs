@@ -1,4 +1,4 @@
-//! Topics that are missing, and what a close look at them finds.
+//! Missing topics, and the findings of an inspection.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::rig::{AMPLE, close, sink};
 const DEADLINE: Duration = Duration::from_secs(5);
 
 #[test]
-fn a_missing_topic_is_refused_by_name_and_not_made() {
+fn a_missing_topic_is_refused_by_name_and_not_created() {
     let kafka = Kafka::shared();
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
     for _ in 0..2 {
@@ -32,7 +32,7 @@ fn a_missing_topic_is_refused_by_name_and_not_made() {
 }
 
 #[test]
-fn brokers_that_are_not_there_are_named() {
+fn unreachable_brokers_are_named() {
     let sink = sink("127.0.0.1:1", DEADLINE, &[]);
     let mut config = topic("events");
     config.deadline = DEADLINE;
@@ -45,7 +45,7 @@ fn brokers_that_are_not_there_are_named() {
 }
 
 #[test]
-fn a_close_look_finds_what_is_there_and_what_is_missing() {
+fn an_inspection_finds_existing_and_missing_topics() {
     let kafka = Kafka::shared();
     kafka.create_topic("inspected", 2, 1, &[("max.message.bytes", "50000")]);
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
@@ -78,6 +78,10 @@ fn a_close_look_finds_what_is_there_and_what_is_missing() {
             .count(),
         1
     );
-    assert_eq!(kafka.read_all("inspected"), [], "looking writes nothing");
+    assert_eq!(
+        kafka.read_all("inspected"),
+        [],
+        "an inspection writes nothing"
+    );
     close(sink);
 }

@@ -1,4 +1,4 @@
-//! Finding Pub/Sub and its topics: what an operator is told where something is missing.
+//! Endpoints, credentials and topics: the errors that name what is missing.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::*;
 
 #[test]
-fn a_missing_topic_is_named_with_the_command_that_makes_it() {
+fn a_missing_topic_is_named_with_the_command_that_creates_it() {
     let pubsub = PubSub::shared();
     let sink = open(pubsub);
     let error = sink.writer(&topic("not-there")).err().unwrap();
@@ -28,7 +28,7 @@ fn a_missing_topic_is_named_with_the_command_that_makes_it() {
 }
 
 #[test]
-fn inspection_finds_what_is_missing_and_only_that() {
+fn an_inspection_finds_missing_topics_only() {
     let pubsub = PubSub::shared();
     let name = fresh_topic(pubsub, "inspected");
     let findings = open(pubsub).inspect(&[&name, "gone-one", "gone-two"], Instant::now() + AMPLE);
@@ -42,8 +42,8 @@ fn inspection_finds_what_is_missing_and_only_that() {
 }
 
 #[test]
-fn nobody_at_the_endpoint_is_transient_and_named() {
-    // A port that nobody listens on any more.
+fn an_unreachable_endpoint_is_transient_and_named() {
+    // A port that was free a moment ago.
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -60,7 +60,7 @@ fn nobody_at_the_endpoint_is_transient_and_named() {
 }
 
 #[test]
-fn credentials_that_cannot_be_read_are_told_without_their_content() {
+fn unusable_credentials_are_named_without_their_content() {
     let secret = "-----BEGIN PRIVATE KEY-----";
     let cases = [
         (format!("{secret} no json"), "not JSON (line 1, column 2)"),
@@ -88,7 +88,7 @@ fn credentials_that_cannot_be_read_are_told_without_their_content() {
 }
 
 #[test]
-fn the_emulators_environment_variable_counts() {
+fn the_emulators_environment_variable_is_used() {
     let pubsub = PubSub::shared();
     let name = fresh_topic(pubsub, "environment");
     let status = Command::new(std::env::current_exe().unwrap())
@@ -105,7 +105,7 @@ fn the_emulators_environment_variable_counts() {
 }
 
 #[test]
-#[ignore = "run by the_emulators_environment_variable_counts, in an environment of its own"]
+#[ignore = "run by the_emulators_environment_variable_is_used, in an environment of its own"]
 fn publishes_by_environment_alone() {
     let name = std::env::var("TEST_TOPIC").unwrap();
     let config = PubSubConfig {
@@ -118,7 +118,7 @@ fn publishes_by_environment_alone() {
     );
 }
 
-/// Workload identity federation, whose token server refuses the subject.
+/// Workload identity federation with a token server that refuses the subject.
 #[test]
 fn a_refused_credential_is_permanent_and_named() {
     let refusal = r#"{"error":"invalid_grant","error_description":"unknown subject"}"#;
@@ -128,7 +128,10 @@ fn a_refused_credential_is_permanent_and_named() {
     let key = folder.path().join("federation.json");
     let content = json!({
         "type": "external_account",
-        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x",
+        "audience": concat!(
+            "//iam.googleapis.com/projects/1/locations/global/",
+            "workloadIdentityPools/p/providers/x",
+        ),
         "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
         "token_url": format!("http://{}/token", refusing_server(refusal)),
         "credential_source": { "file": subject },
@@ -160,8 +163,8 @@ fn refusing_server(body: &'static str) -> SocketAddr {
             let _ = stream.read(&mut [0; 16 << 10]);
             let _ = write!(
                 stream,
-                "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-                 Connection: close\r\n\r\n{body}",
+                "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n\
+                 Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
                 body.len()
             );
         }

@@ -1,4 +1,4 @@
-//! The suite that every sink runs, without and with ordering keys.
+//! The conformance suite, without and with ordering keys.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ struct Emulator {
     pubsub: &'static PubSub,
     ordered: bool,
     topics: RefCell<BTreeSet<String>>,
-    /// What a topic held before it was broken.
+    /// The messages that a topic held before it was broken.
     earlier: RefCell<BTreeMap<String, Vec<Message>>>,
 }
 
@@ -58,13 +58,17 @@ impl Backend for Emulator {
 }
 
 fn stored(message: Message) -> Stored {
-    let plain = |(name, value): (String, String)| match name.strip_prefix("ce-") {
-        Some(plain) => (plain.to_owned(), value),
-        None if name == "Content-Type" => ("datacontenttype".to_owned(), value),
-        None => panic!("an attribute that the binding does not have: {name}"),
-    };
+    let attributes =
+        message
+            .attributes
+            .into_iter()
+            .map(|(name, value)| match name.strip_prefix("ce-") {
+                Some(plain) => (plain.to_owned(), value),
+                None if name == "Content-Type" => ("datacontenttype".to_owned(), value),
+                None => panic!("an attribute that the binding does not have: {name}"),
+            });
     Stored {
-        attributes: message.attributes.into_iter().map(plain).collect(),
+        attributes: attributes.collect(),
         data: message.data,
     }
 }
@@ -79,11 +83,11 @@ fn conforms(ordered: bool) {
 }
 
 #[test]
-fn conforms_without_ordering_keys() {
+fn the_pubsub_sink_conforms_without_ordering_keys() {
     conforms(false);
 }
 
 #[test]
-fn conforms_with_ordering_keys() {
+fn the_pubsub_sink_conforms_with_ordering_keys() {
     conforms(true);
 }

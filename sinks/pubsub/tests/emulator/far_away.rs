@@ -9,7 +9,7 @@ use super::*;
 const WRITERS: usize = 8;
 const BATCHES: usize = 12;
 
-/// Writers that waited for one another would need a round trip for each batch of each writer.
+/// Writers that wait for one another need a round trip for each batch of each writer.
 #[test]
 fn writers_do_not_wait_for_one_another() {
     let pubsub = PubSub::shared();
@@ -24,7 +24,7 @@ fn writers_do_not_wait_for_one_another() {
             let mut writer = writer(&sink, &name);
             let ready = &ready;
             scope.spawn(move || {
-                // Connects.
+                // The first batch makes the connection.
                 deliver(&mut *writer, &records[..5]);
                 ready.wait();
                 records[5..]

@@ -1,21 +1,22 @@
-//! Faults, each with the same oracle: calls return in time, what was called delivered is there, and
+//! Faults of the emulator, with one oracle: calls return in time, delivered records are there, and
 //! service returns by itself.
 
-use std::sync::{LazyLock, Mutex, MutexGuard};
+use std::sync::LazyLock;
 
 use iem_sink::SinkErrorKind;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::*;
 
 const SHORT: Duration = Duration::from_secs(1);
 
-/// An emulator that faults may befall, a test at a time.
+/// Returns an emulator that a test may break, for one test at a time.
 fn spare() -> MutexGuard<'static, PubSub> {
     static SPARE: LazyLock<Mutex<PubSub>> = LazyLock::new(|| Mutex::new(PubSub::start()));
-    SPARE.lock().unwrap()
+    SPARE.lock()
 }
 
-/// Writes until all is delivered, as the pipeline does, and says how many records it wrote.
+/// Writes until all records are delivered, as the pipeline does.
 fn deliver_in_the_end(writer: &mut dyn Writer, records: &[Record]) {
     let end = Instant::now() + AMPLE;
     let mut left = records.to_vec();
@@ -38,7 +39,7 @@ fn assert_all_there(messages: &[Message], records: &[Record]) {
 }
 
 #[test]
-fn killed_and_started_again() {
+fn service_returns_after_the_emulator_was_killed() {
     let pubsub = spare();
     let name = fresh_topic(&pubsub, "killed");
     let sink = open(&pubsub);
@@ -72,7 +73,7 @@ fn killed_and_started_again() {
 }
 
 #[test]
-fn hangs_for_longer_than_the_deadline() {
+fn service_returns_after_the_emulator_hung_past_the_deadline() {
     let pubsub = spare();
     let name = fresh_topic(&pubsub, "hangs");
     for ordered in [false, true] {
@@ -91,7 +92,7 @@ fn hangs_for_longer_than_the_deadline() {
             outcomes
                 .iter()
                 .all(|outcome| *outcome == Outcome::Retryable),
-            "nobody could answer"
+            "the emulator could not answer"
         );
         assert_eq!(result.unwrap_err().kind, SinkErrorKind::Transient);
         assert!(sink.check(Instant::now() + SHORT).is_err());
@@ -104,7 +105,7 @@ fn hangs_for_longer_than_the_deadline() {
 }
 
 #[test]
-fn a_topic_deleted_while_running() {
+fn service_returns_after_a_topic_was_deleted_and_created_again() {
     let pubsub = PubSub::shared();
     let name = fresh_topic(pubsub, "deleted");
     let sink = open(pubsub);

@@ -1,4 +1,4 @@
-//! One record that Pub/Sub does not take costs its neighbours nothing.
+//! Records that Pub/Sub does not take, and the delivery of the others in their batch.
 
 use iem_sink::{Reason, SinkErrorKind};
 use iem_sink_pubsub::{MAX_ATTRIBUTE_BYTES, MAX_REQUEST_BYTES};
@@ -56,17 +56,17 @@ fn the_largest_record_that_is_not_rejected_is_delivered() {
     );
 }
 
-/// Records that a topic's schema takes, but for those of these numbers.
+/// Creates records that a topic's schema takes, except those with the numbers in `bad`.
 fn schema_records(count: usize, bad: &[usize], keys: usize) -> Vec<Record> {
-    let data = |n| {
-        if bad.contains(&n) {
-            r#"{"other":true}"#.to_owned()
-        } else {
-            format!(r#"{{"n":{n}}}"#)
-        }
-    };
     (0..count)
-        .map(|n| record(&format!("1001/{}", n % keys), data(n)))
+        .map(|n| {
+            let data = if bad.contains(&n) {
+                r#"{"other":true}"#.to_owned()
+            } else {
+                format!(r#"{{"n":{n}}}"#)
+            };
+            record(&format!("1001/{}", n % keys), data)
+        })
         .collect()
 }
 
@@ -106,7 +106,7 @@ fn records_that_the_schema_refuses_fail_alone() {
 }
 
 #[test]
-fn behind_a_refused_record_no_later_one_of_its_key_is_delivered() {
+fn no_record_is_delivered_past_a_refused_one_of_its_key() {
     let pubsub = PubSub::shared();
     let name = topic_with_schema(pubsub);
     let records = schema_records(60, &[31], 3);

@@ -1,4 +1,4 @@
-//! The sink against Google's emulator, read back over REST by a consumer that is not ours.
+//! The Pub/Sub sink against Google's emulator, read back over REST by an independent consumer.
 #![allow(clippy::unwrap_used)]
 
 mod access;
@@ -17,10 +17,10 @@ use iem_sink::{Outcome, Record, Sink, SinkError, Writer};
 use iem_sink_pubsub::{PubSubConfig, PubSubSink};
 use iem_test_support::brokers::pubsub::{Message, PROJECT, PubSub};
 
-/// Long enough that only a fault misses it.
+/// A deadline that only a fault misses.
 const AMPLE: Duration = Duration::from_secs(30);
 
-/// What a call may take past its deadline on a busy machine.
+/// The time that a call may take past its deadline on a busy machine.
 const SLACK: Duration = Duration::from_secs(3);
 
 fn config(endpoint: String) -> PubSubConfig {
@@ -35,7 +35,7 @@ fn open(pubsub: &PubSub) -> PubSubSink {
     PubSubSink::open(config(pubsub.endpoint())).unwrap()
 }
 
-/// A sink that sends ordering keys to this topic.
+/// Opens a sink that sends ordering keys to this topic.
 fn open_ordered(pubsub: &PubSub, name: &str) -> PubSubSink {
     let ordered_topics = [name.to_owned()].into();
     PubSubSink::open(PubSubConfig {
@@ -45,7 +45,7 @@ fn open_ordered(pubsub: &PubSub, name: &str) -> PubSubSink {
     .unwrap()
 }
 
-/// A name that no other test uses.
+/// Returns a name that no other test uses.
 fn fresh_name(about: &str) -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     format!("{about}-{}", COUNT.fetch_add(1, Ordering::Relaxed))
@@ -62,7 +62,8 @@ fn writer(sink: &PubSubSink, name: &str) -> Box<dyn Writer> {
         .unwrap_or_else(|error| panic!("a writer of {name} opens: {error}"))
 }
 
-/// Writes once; the call returns in time, and its result agrees with the outcomes.
+/// Writes once. Asserts that the call returns in time, and that its result agrees with the
+/// outcomes.
 fn write(
     writer: &mut dyn Writer,
     records: &[Record],
@@ -94,7 +95,7 @@ fn deliver(writer: &mut dyn Writer, records: &[Record]) {
     );
 }
 
-/// Records of `keys` keys in turn, that carry their number.
+/// Creates records that carry their number, of `keys` keys in turn.
 fn numbered(count: usize, keys: usize) -> Vec<Record> {
     (0..count)
         .map(|n| record(&format!("1001/{}", n % keys), format!(r#"{{"n":{n}}}"#)))
@@ -105,7 +106,7 @@ fn ids(records: &[Record]) -> Vec<String> {
     records.iter().map(|record| record.id.to_string()).collect()
 }
 
-/// How often each id was read.
+/// Counts how often each id was read.
 fn counts(messages: &[Message]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for message in messages {

@@ -75,7 +75,7 @@ mod tests {
             |stored| {
                 stored
                     .iter_mut()
-                    .for_each(|stored| drop(stored.attributes.remove("user")))
+                    .for_each(|stored| drop(stored.attributes.remove("user")));
             },
         ];
         for fault in faults {

@@ -147,7 +147,7 @@ fn several_writers(rig: &Rig) {
             scope.spawn(move || {
                 records
                     .chunks(17)
-                    .for_each(|batch| deliver(&mut *writer, batch))
+                    .for_each(|batch| deliver(&mut *writer, batch));
             });
         }
     });
