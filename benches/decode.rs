@@ -16,7 +16,7 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flate2::{Decompress, FlushDecompress};
 use iem_gateway::encoding::{Decoder, Encoding};
-use iem_gateway::memory::{Buffer, Memory};
+use iem_gateway::memory::{Buffer, MemoryBudget};
 use zstd::zstd_safe::DCtx;
 
 use body::{Body, Coding, Form};
@@ -48,7 +48,7 @@ fn decode(criterion: &mut Criterion) {
 }
 
 fn in_pieces(encoding: Encoding, body: &[u8]) -> Bytes {
-    let memory = Memory::new(2 * LIMIT);
+    let memory = MemoryBudget::new(2 * LIMIT);
     let mut output = Buffer::new(&memory, None);
     let mut decoder = Decoder::new(encoding, &memory).expect("there is room");
     for mut piece in body.chunks(PIECE_BYTES) {

@@ -33,7 +33,7 @@ use iem_gateway::identity::directory::{Directory, LiveDirectory, User};
 use iem_gateway::identity::password::{Cost, Password, PasswordHash};
 use iem_gateway::identity::token::{Lifetimes, SigningKey, Tokens};
 use iem_gateway::identity::{Identity, Settings, Shown, authorization};
-use iem_gateway::memory::{Buffer, Memory};
+use iem_gateway::memory::{Buffer, MemoryBudget};
 use iem_gateway::record::{Form, KeyFields, Kind, parse_body};
 use iem_sink::testing::{record, topic};
 use iem_sink::{Context, Outcome, Record, Sink, Writer};
@@ -96,7 +96,7 @@ fn gzipped(_: ()) -> Vec<u8> {
 #[bench::gzip(args = (()), setup = gzipped, config = at_most(6_100_000))]
 fn decode(body: Vec<u8>) -> usize {
     const LIMIT: usize = 8 << 20;
-    let memory = Memory::new(64 << 20);
+    let memory = MemoryBudget::new(64 << 20);
     let mut decoder = Decoder::new(Encoding::Gzip, &memory).expect("memory for a decoder");
     let (mut rest, mut buffer) = (black_box(&body[..]), Buffer::new(&memory, Some(LIMIT)));
     while decoder.step(&mut rest, &mut buffer, LIMIT).expect("gzip") {}

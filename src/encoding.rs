@@ -1,46 +1,48 @@
-//! Compressed bodies: gzip (RFC 1952), deflate (RFC 9110, section 8.4.1.2: zlib, RFC 1950, or
-//! without its header and trailer, RFC 1951, as some clients send it) and zstd (RFC 8878).
+//! Decoders of compressed bodies: gzip (RFC 1952), deflate and zstd (RFC 8878).
 //!
-//! A body is decoded a piece at a time into a buffer that is counted, up to a limit; the decoder's
-//! own state is counted too. So a small body that unfolds to a huge one ends at the limit, and
-//! never takes more memory or more time at one go than any other.
+//! Deflate is the zlib format (RFC 9110, section 8.4.1.2; RFC 1950), or raw deflate (RFC 1951),
+//! which some clients send.
+//!
+//! A body is decoded in bounded steps into a buffer whose bytes are counted, up to a limit. The
+//! decoder's own state is counted too. So a small body that expands to a huge one ends at the
+//! limit; it never takes more memory, or more time in one step, than any other body.
 
 use std::sync::Arc;
 
 use flate2::{Decompress, FlushDecompress, Status};
 use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, get_error_name};
 
-use crate::memory::{Buffer, Exhausted, Memory, Share};
+use crate::memory::{Buffer, Exhausted, MemoryBudget, Reservation};
 
-/// The most that one [`Decoder::step`] adds to the buffer.
+/// The most bytes that one [`Decoder::step`] adds to the buffer.
 pub const STEP_BYTES_MAX: usize = 16 << 10;
 
-/// The most memory that decoding one body takes beside its buffer: zstd's, for a window of 8 MiB.
+/// The most bytes that a decoder takes beside its buffer: those of zstd with a window of 8 MiB.
 pub const STATE_BYTES_MAX: usize = 9 << 20;
-/// What decoding gzip or deflate takes: a window of 32 KiB, and tables.
+/// Bytes that a decoder of gzip or deflate takes: a window of 32 KiB, and tables.
 const INFLATE_BYTES: usize = 64 << 10;
 
-/// Base 2 logarithm of the largest window of a zstd body: 8 MiB, what RFC 9659 allows for this
+/// Base 2 logarithm of the largest window of a zstd body: 8 MiB, as RFC 9659 allows for this
 /// content coding.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
-/// Base 2 logarithm of the largest window of gzip and deflate, which is the one that all use.
+/// Base 2 logarithm of the largest window of gzip and deflate, which all encoders use.
 const INFLATE_WINDOW_LOG: u8 = 15;
-/// The most members of a gzip body. Each costs a new decoder, however short it is.
+/// The most members of a gzip body. Each member costs a new decoder, however short it is.
 const GZIP_MEMBERS_MAX: usize = 4096;
 
-/// A content coding that is served.
+/// A content coding that the gateway decodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// `gzip`, and `x-gzip`.
     Gzip,
-    /// `deflate`, with the zlib format around or without.
+    /// `deflate`, in the zlib format or raw.
     Deflate,
     /// `zstd`.
     Zstd,
 }
 
 impl Encoding {
-    /// The coding of this name, in any case.
+    /// Returns the coding of this name, in upper or lower case.
     pub fn named(name: &[u8]) -> Option<Self> {
         const NAMES: [(&[u8], Encoding); 4] = [
             (b"gzip", Encoding::Gzip),
@@ -54,7 +56,7 @@ impl Encoding {
             .map(|(_, encoding)| encoding)
     }
 
-    /// Its name.
+    /// Returns the name of the coding.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
@@ -64,60 +66,60 @@ impl Encoding {
     }
 }
 
-/// Why a body cannot be decoded.
+/// The reason why a body cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The decoded body is larger than the limit.
     #[error("the decoded body is too large")]
     TooLarge,
-    /// The memory for all bodies has no room for this one.
+    /// The budget for all bodies has too few bytes left for this one.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
-    /// It is not what its encoding says.
+    /// The body is not valid in its encoding.
     #[error("the body is not valid {}: {problem}", .encoding.name())]
     Corrupt {
         /// The encoding.
         encoding: Encoding,
-        /// What is wrong.
+        /// The fault.
         problem: &'static str,
     },
 }
 
-/// Decodes one body.
+/// A decoder of one body.
 pub struct Decoder {
     encoding: Encoding,
     engine: Engine,
-    /// The body may end here: what has been read is whole.
+    /// The bytes so far are a whole body: it may end here.
     complete: bool,
-    /// Members of gzip, so far.
+    /// Members of a gzip body, so far.
     members: usize,
-    state: Share,
+    reservation: Reservation,
 }
 
+/// The library that decodes, with its state.
 enum Engine {
-    /// Of deflate, until there are the two bytes that tell its formats apart: the first, if it is
-    /// there.
+    /// A deflate body whose format is not known before its second byte. Holds its first byte.
     Undecided(Option<u8>),
     Inflate(Decompress),
     Zstd(DCtx<'static>),
 }
 
-/// What one step has done.
+/// The result of one step of a library.
 struct Progress {
     read: usize,
     written: usize,
-    /// A member, stream or frame has ended, its checksum has held.
+    /// A member, stream or frame has ended, and its checksum was right.
     ended: bool,
 }
 
 impl Decoder {
-    /// A decoder whose state counts against `memory`.
+    /// Creates a decoder whose state counts against `memory`.
     ///
     /// # Errors
-    /// [`Exhausted`] when there is no room for that state.
-    pub fn new(encoding: Encoding, memory: &Arc<Memory>) -> Result<Self, Exhausted> {
-        let mut state = Share::new(memory);
-        state.grow_to(INFLATE_BYTES)?;
+    /// [`Exhausted`] if `memory` has too few bytes left for the state.
+    pub fn new(encoding: Encoding, memory: &Arc<MemoryBudget>) -> Result<Self, Exhausted> {
+        let mut reservation = Reservation::new(memory);
+        reservation.grow_to(INFLATE_BYTES)?;
         let engine = match encoding {
             Encoding::Gzip => Engine::Inflate(Decompress::new_gzip(INFLATE_WINDOW_LOG)),
             Encoding::Deflate => Engine::Undecided(None),
@@ -128,16 +130,16 @@ impl Decoder {
             engine,
             complete: false,
             members: 1,
-            state,
+            reservation,
         })
     }
 
-    /// Decodes a piece: takes from the front of `input`, and adds to `output` at most
-    /// [`STEP_BYTES_MAX`]. Says whether there may be more to decode before other input is
-    /// there.
+    /// Decodes one step: takes bytes from the front of `input` and appends at most
+    /// [`STEP_BYTES_MAX`] bytes to `output`. Returns whether there may be more to decode before
+    /// more input comes.
     ///
     /// # Errors
-    /// What is wrong with the body, or that `output` would become longer than `limit`.
+    /// A fault of the body, an exhausted budget, or an `output` longer than `limit`.
     pub fn step(
         &mut self,
         input: &mut &[u8],
@@ -158,7 +160,7 @@ impl Decoder {
                     (_, None) => return Ok(false),
                     (None, Some((byte, rest))) => (*first, *input) = (Some(*byte), rest),
                     (Some(first), Some((second, _))) => {
-                        self.engine = self.decided([first, *second])?
+                        self.engine = self.deflate_engine([first, *second])?;
                     }
                 }
                 return Ok(true);
@@ -167,10 +169,10 @@ impl Decoder {
                 self.next_member()?;
                 return Ok(true);
             }
-            Engine::Inflate(inflate) => inflated(self.encoding, inflate, input, &mut decoded)?,
+            Engine::Inflate(inflate) => inflate_step(self.encoding, inflate, input, &mut decoded)?,
             Engine::Zstd(context) => {
-                let progress = unfolded(context, input, &mut decoded)?;
-                self.state.grow_to(context.sizeof())?;
+                let progress = zstd_step(context, input, &mut decoded)?;
+                self.reservation.grow_to(context.sizeof())?;
                 progress
             }
         };
@@ -183,10 +185,10 @@ impl Decoder {
         Ok(!input.is_empty() || written == STEP_BYTES_MAX)
     }
 
-    /// Says whether the body is whole.
+    /// Ends the body.
     ///
     /// # Errors
-    /// That it was cut off.
+    /// [`DecodeError::Corrupt`] if the body is cut off.
     pub fn finish(self) -> Result<(), DecodeError> {
         if self.complete {
             Ok(())
@@ -195,18 +197,18 @@ impl Decoder {
         }
     }
 
-    /// What inflates a body that begins with these two bytes, with the first one put in. By RFC
-    /// 1950 a zlib header names deflate and is a multiple of 31; no deflate stream that an
-    /// encoder makes begins so.
-    fn decided(&self, header: [u8; 2]) -> Result<Engine, DecodeError> {
+    /// Returns the engine for a deflate body that begins with these two bytes; it has read the
+    /// first one. By RFC 1950 a zlib header names deflate and is a multiple of 31. No encoder
+    /// begins a raw deflate stream with such bytes.
+    fn deflate_engine(&self, header: [u8; 2]) -> Result<Engine, DecodeError> {
         let is_zlib = header[0] & 0x0f == 8 && u16::from_be_bytes(header).is_multiple_of(31);
         let mut inflate = Decompress::new_with_window_bits(is_zlib, INFLATE_WINDOW_LOG);
-        // A byte holds no symbol beside the block's header.
-        inflated(self.encoding, &mut inflate, &header[..1], &mut [0])?;
+        // One byte holds the block's header and no whole symbol, so nothing is written.
+        inflate_step(self.encoding, &mut inflate, &header[..1], &mut [0])?;
         Ok(Engine::Inflate(inflate))
     }
 
-    /// More bytes behind the end: gzip takes another member, deflate nothing.
+    /// Handles bytes behind the end: gzip may have another member, deflate ends there.
     fn next_member(&mut self) -> Result<(), DecodeError> {
         self.members += 1;
         if self.encoding != Encoding::Gzip {
@@ -221,18 +223,19 @@ impl Decoder {
     }
 }
 
-fn inflated(
+fn inflate_step(
     encoding: Encoding,
     inflate: &mut Decompress,
     input: &[u8],
     output: &mut [u8],
 ) -> Result<Progress, DecodeError> {
-    let (read, written) = (inflate.total_in(), inflate.total_out());
-    // The library's own words depend on how the body came in pieces.
+    let read = inflate.total_in();
+    let written = inflate.total_out();
+    // The library's own message would depend on the chunks in which the body came.
     let status = inflate
         .decompress(input, output, FlushDecompress::None)
         .map_err(|_| corrupt(encoding, "it is corrupt"))?;
-    // Both are lengths of parts of slices.
+    // Both differences are lengths of parts of slices.
     let since = |before, now: u64| usize::try_from(now - before).unwrap_or(usize::MAX);
     Ok(Progress {
         read: since(read, inflate.total_in()),
@@ -249,12 +252,13 @@ fn zstd_context() -> Option<DCtx<'static>> {
     Some(context)
 }
 
-fn unfolded(
+fn zstd_step(
     context: &mut DCtx<'_>,
     input: &[u8],
     output: &mut [u8],
 ) -> Result<Progress, DecodeError> {
-    let (mut from, mut to) = (InBuffer::around(input), OutBuffer::around(output));
+    let mut from = InBuffer::around(input);
+    let mut to = OutBuffer::around(output);
     let expected = context
         .decompress_stream(&mut to, &mut from)
         .map_err(|code| corrupt(Encoding::Zstd, get_error_name(code)))?;

@@ -22,7 +22,7 @@ use crate::identity::password::MEMORY_KIB_MAX;
 use crate::identity::quota::{Quotas, Rates};
 use crate::identity::token::{KeyError, Lifetimes, SigningKey, Tokens};
 use crate::identity::{FailuresPerMinute, Identity, LoginSettings, Settings};
-use crate::memory::Memory;
+use crate::memory::MemoryBudget;
 use crate::pipeline::{Backend, Observer, Pipeline, Vitals};
 use crate::record::Kind;
 use crate::sinks::{self, Backends};
@@ -146,7 +146,7 @@ impl Gateway {
             .transpose()?;
         let tls = tls.map(Arc::new);
         let metrics = Metrics::new(config.metrics.customer_series)?;
-        let memory = Memory::new(config.server.memory);
+        let memory = MemoryBudget::new(config.server.memory);
         let topics = start_topics(config, &backends, &metrics)?;
         let vitals: Arc<[Vitals]> = topics.iter().map(|topic| topic.pipeline.vitals()).collect();
         let checker = Checker::start(&backends, &vitals)?;
@@ -417,7 +417,7 @@ struct GatewayState {
     backends: Vec<Arc<Backend>>,
     identity: Arc<Identity>,
     tls: Option<Arc<LiveTls>>,
-    memory: Arc<Memory>,
+    memory: Arc<MemoryBudget>,
     metrics: Arc<Metrics>,
 }
 

@@ -1,29 +1,31 @@
-//! One bound on the bytes of all bodies: those being read, with the state of what decompresses
-//! them, and the records that wait with a slice of theirs. Counted by what is allocated, given back
-//! when the last slice is dropped.
+//! One budget for the bytes of all request bodies.
+//!
+//! It counts bodies that are being read, the state of their decoders, and bodies that waiting
+//! records hold a slice of. It counts what is allocated, not what is used, and never gives bytes
+//! back before the last slice of a body is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
-/// The smallest buffer a body of unknown length starts with, in bytes.
+/// Bytes of the first allocation for a body of unknown length.
 const FIRST_ALLOCATION: usize = 4096;
 
-/// A budget of bytes shared by all connections.
+/// A budget of bytes that all connections share.
 #[derive(Debug)]
-pub struct Memory {
+pub struct MemoryBudget {
     used: AtomicUsize,
     limit: usize,
 }
 
-/// The budget is used up.
+/// The error of a [`MemoryBudget`] that has too few bytes left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the memory for bodies is used up")]
 pub struct Exhausted;
 
-impl Memory {
-    /// A budget of `limit` bytes.
+impl MemoryBudget {
+    /// Creates a budget of `limit` bytes.
     pub fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
             used: AtomicUsize::new(0),
@@ -31,17 +33,17 @@ impl Memory {
         })
     }
 
-    /// Bytes taken now.
+    /// Returns the bytes that are reserved now.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Bytes there are.
+    /// Returns the bytes of the whole budget.
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    fn take(&self, bytes: usize) -> Result<(), Exhausted> {
+    fn reserve(&self, bytes: usize) -> Result<(), Exhausted> {
         let used = self.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if used > self.limit {
             self.used.fetch_sub(bytes, Ordering::Relaxed);
@@ -51,79 +53,80 @@ impl Memory {
     }
 }
 
-/// A share of the budget, given back when dropped.
+/// Bytes reserved in a [`MemoryBudget`]. Dropping it gives them back.
 #[derive(Debug)]
-pub struct Share {
-    memory: Arc<Memory>,
+pub struct Reservation {
+    budget: Arc<MemoryBudget>,
     bytes: usize,
 }
 
-impl Share {
-    /// A share of nothing yet.
-    pub fn new(memory: &Arc<Memory>) -> Self {
+impl Reservation {
+    /// Creates a reservation of no bytes.
+    pub fn new(budget: &Arc<MemoryBudget>) -> Self {
         Self {
-            memory: Arc::clone(memory),
+            budget: Arc::clone(budget),
             bytes: 0,
         }
     }
 
-    /// Grows to `bytes`, if it is smaller.
+    /// Grows to `bytes`, if it is smaller than that.
     ///
     /// # Errors
-    /// [`Exhausted`] when the budget has no room for the growth; the share stays as it was.
+    /// [`Exhausted`] if the budget has too few bytes left; the reservation stays as it was.
     pub fn grow_to(&mut self, bytes: usize) -> Result<(), Exhausted> {
         if bytes > self.bytes {
-            self.memory.take(bytes - self.bytes)?;
+            self.budget.reserve(bytes - self.bytes)?;
             self.bytes = bytes;
         }
         Ok(())
     }
 
     fn shrink_to(&mut self, bytes: usize) {
-        self.memory
+        self.budget
             .used
             .fetch_sub(self.bytes - bytes, Ordering::Relaxed);
         self.bytes = bytes;
     }
 }
 
-impl Drop for Share {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.shrink_to(0);
     }
 }
 
-/// A buffer whose allocation is counted. It grows by doubling, so it never holds more than twice
-/// what was put in, and its last growth stops at the length that is expected.
+/// A buffer whose allocation counts against a [`MemoryBudget`].
+///
+/// Its capacity doubles when it grows, so it never holds more than twice its bytes. The last growth
+/// stops at the expected length.
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,
-    counted: Share,
+    reservation: Reservation,
     expected: Option<usize>,
 }
 
 impl Buffer {
-    /// An empty buffer; `expected` is the length it will have, or the most it can have, where that
-    /// is known.
-    pub fn new(memory: &Arc<Memory>, expected: Option<usize>) -> Self {
+    /// Creates an empty buffer. `expected` is its final or its largest length, if that is known.
+    pub fn new(budget: &Arc<MemoryBudget>, expected: Option<usize>) -> Self {
         Self {
             bytes: Vec::new(),
-            counted: Share::new(memory),
+            reservation: Reservation::new(budget),
             expected,
         }
     }
 
-    /// From now on `length` is expected, which may be a guess.
+    /// Sets the expected length, which may be a guess.
     pub fn expect(&mut self, length: usize) {
         self.expected = Some(length);
     }
 
-    /// Bytes put in so far.
+    /// Returns the number of bytes in the buffer.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether nothing has been put in.
+    /// Whether the buffer holds no bytes.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -131,29 +134,31 @@ impl Buffer {
     /// Appends `chunk`.
     ///
     /// # Errors
-    /// [`Exhausted`] when the budget has no room for the growth; the buffer stays as it was.
+    /// [`Exhausted`] if the budget has too few bytes left; the buffer stays as it was.
     pub fn extend(&mut self, chunk: &[u8]) -> Result<(), Exhausted> {
         let needed = self.bytes.len() + chunk.len();
-        if needed > self.counted.bytes {
-            let doubled = needed.max(FIRST_ALLOCATION).max(self.counted.bytes * 2);
+        if needed > self.reservation.bytes {
+            let doubled = needed.max(FIRST_ALLOCATION).max(self.reservation.bytes * 2);
             let capacity = match self.expected {
                 Some(expected) if expected >= needed => expected.min(doubled),
                 _ => doubled,
             };
-            self.counted.grow_to(capacity)?;
+            self.reservation.grow_to(capacity)?;
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         self.bytes.extend_from_slice(chunk);
         Ok(())
     }
 
-    /// The bytes, which stay counted until the last slice of them is dropped. What the buffer holds
-    /// beyond them is given back, as a record may wait for long; up to a quarter is not worth
-    /// what it costs, which for a large buffer is memory from the system with each body.
+    /// Returns the bytes, which stay counted until the last slice of them is dropped.
+    ///
+    /// A record may wait for long, so unused capacity is given back if it is more than a quarter.
+    /// Less is not worth the reallocation: a large buffer would fetch memory from the system for
+    /// each body.
     pub fn freeze(mut self) -> Bytes {
-        if self.bytes.len() < self.counted.bytes / 4 * 3 {
+        if self.bytes.len() < self.reservation.bytes / 4 * 3 {
             self.bytes.shrink_to_fit();
-            self.counted.shrink_to(self.bytes.len());
+            self.reservation.shrink_to(self.bytes.len());
         }
         Bytes::from_owner(self)
     }
@@ -170,8 +175,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_counted_until_its_last_slice_is_dropped() {
-        let memory = Memory::new(10_000);
+    fn a_body_counts_until_its_last_slice_is_dropped() {
+        let memory = MemoryBudget::new(10_000);
         let mut buffer = Buffer::new(&memory, Some(6));
         buffer.extend(b"abc").expect("there is room");
         buffer.extend(b"def").expect("there is room");
@@ -185,7 +190,7 @@ mod tests {
 
     #[test]
     fn growth_doubles_and_stops_at_the_expected_length() {
-        let memory = Memory::new(100_000);
+        let memory = MemoryBudget::new(100_000);
         let mut buffer = Buffer::new(&memory, Some(9_000));
         for (chunk, used) in [(5_000, 5_000), (1, 9_000), (3_999, 9_000), (1, 18_000)] {
             buffer.extend(&vec![b'x'; chunk]).expect("there is room");
@@ -194,8 +199,8 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_waits_is_counted_by_its_length() {
-        let memory = Memory::new(10_000);
+    fn a_waiting_body_counts_by_its_length() {
+        let memory = MemoryBudget::new(10_000);
         let mut buffer = Buffer::new(&memory, None);
         buffer.extend(b"abc").expect("there is room");
         assert_eq!(memory.used(), FIRST_ALLOCATION);
@@ -206,8 +211,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nearly_full_stays_as_it_is() {
-        let memory = Memory::new(10_000);
+    fn a_buffer_that_is_nearly_full_is_not_reallocated() {
+        let memory = MemoryBudget::new(10_000);
         for (length, used) in [(2_999, 2_999), (3_000, 4_000), (4_000, 4_000)] {
             let mut buffer = Buffer::new(&memory, None);
             buffer.expect(4_000);
@@ -221,8 +226,8 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_and_not_counted() {
-        let memory = Memory::new(8_000);
+    fn bytes_beyond_the_budget_are_rejected_and_not_counted() {
+        let memory = MemoryBudget::new(8_000);
         let mut first = Buffer::new(&memory, Some(5_000));
         first.extend(&[b'x'; 5_000]).expect("there is room");
         let mut second = Buffer::new(&memory, Some(5_000));

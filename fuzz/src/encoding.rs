@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use iem_gateway::encoding::{DecodeError, Decoder, Encoding, STEP_BYTES_MAX};
-use iem_gateway::memory::{Buffer, Memory};
+use iem_gateway::memory::{Buffer, MemoryBudget};
 
 const LIMIT: usize = 256 << 10;
 
@@ -49,14 +49,14 @@ pub fn check(input: &[u8]) {
 }
 
 fn decode(encoding: Encoding, body: &[u8], piece: usize) -> Result<Vec<u8>, DecodeError> {
-    let memory = Memory::new(16 << 20);
+    let memory = MemoryBudget::new(16 << 20);
     let decoded = decode_within(&memory, encoding, body, piece);
     assert_eq!(memory.used(), 0);
     decoded
 }
 
 fn decode_within(
-    memory: &std::sync::Arc<Memory>,
+    memory: &std::sync::Arc<MemoryBudget>,
     encoding: Encoding,
     body: &[u8],
     piece: usize,

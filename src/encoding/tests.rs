@@ -1,3 +1,5 @@
+//! Each encoding as a whole and in chunks, at its limits, and with every kind of fault.
+
 use std::io::Write;
 
 use flate2::Compression;
@@ -7,7 +9,7 @@ use super::*;
 
 const NO_LIMIT: usize = 64 << 20;
 type Way = (Encoding, fn(&[u8]) -> Vec<u8>);
-/// Each way to encode, raw deflate among them.
+/// Each encoding with an encoder, raw deflate among them.
 const WAYS: [Way; 4] = [
     (Encoding::Gzip, gzip),
     (Encoding::Deflate, zlib),
@@ -48,14 +50,14 @@ fn zstd(plain: &[u8]) -> Vec<u8> {
         .expect("encoded")
 }
 
-/// Decodes a body that arrives in pieces of `piece` bytes.
+/// Decodes a body that arrives in chunks of `piece` bytes.
 fn decode_pieces(
     encoding: Encoding,
     body: &[u8],
     piece: usize,
     limit: usize,
 ) -> Result<Vec<u8>, DecodeError> {
-    let memory = Memory::new(usize::MAX / 2);
+    let memory = MemoryBudget::new(usize::MAX / 2);
     let mut output = Buffer::new(&memory, Some(limit));
     let mut decoder = Decoder::new(encoding, &memory)?;
     for mut input in body.chunks(piece) {
@@ -81,7 +83,7 @@ fn is_corrupt(result: &Result<Vec<u8>, DecodeError>) -> bool {
 }
 
 #[test]
-fn what_was_encoded_is_decoded_in_pieces_of_any_size() {
+fn an_encoded_body_is_decoded_in_chunks_of_any_size() {
     let noise: Vec<u8> = (0..100_000_u32)
         .map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[3])
         .collect();
@@ -108,7 +110,7 @@ fn what_was_encoded_is_decoded_in_pieces_of_any_size() {
 }
 
 #[test]
-fn the_limit_is_of_what_comes_out() {
+fn the_limit_bounds_the_decoded_bytes() {
     let plain = vec![b'x'; 100_000];
     for (encoding, encode) in WAYS {
         let body = encode(&plain);
@@ -121,7 +123,7 @@ fn the_limit_is_of_what_comes_out() {
 }
 
 #[test]
-fn what_is_cut_off_is_refused() {
+fn a_body_that_is_cut_off_is_rejected() {
     for (encoding, encode) in WAYS {
         let body = encode(br#"{"envcustomerid":"acme","splitby":"acme"}"#);
         for end in 0..body.len() {
@@ -137,7 +139,7 @@ fn what_is_cut_off_is_refused() {
 }
 
 #[test]
-fn what_is_changed_or_followed_is_refused() {
+fn changed_or_trailing_bytes_are_rejected() {
     for (encoding, encode) in WAYS {
         let body = encode(&br#"{"envcustomerid":"acme"}"#.repeat(100));
         for behind in [
@@ -168,7 +170,7 @@ fn what_is_changed_or_followed_is_refused() {
 }
 
 #[test]
-fn what_is_said_of_a_fault_does_not_depend_on_the_pieces() {
+fn the_message_of_a_fault_does_not_depend_on_the_chunks() {
     let body = br#"{"envcustomerid":"acme","splitby":"a"}"#.repeat(20);
     for piece in [1, 4, body.len()] {
         let result = decode_pieces(Encoding::Deflate, &body, piece, NO_LIMIT);
@@ -181,7 +183,7 @@ fn what_is_said_of_a_fault_does_not_depend_on_the_pieces() {
 }
 
 #[test]
-fn gzip_has_members_and_zstd_has_frames() {
+fn gzip_members_and_zstd_frames_are_concatenated() {
     for (encoding, encode) in [WAYS[0], WAYS[3]] {
         let body = [encode(b"one,"), encode(b""), encode(b"two")].concat();
         for piece in [1, 7, body.len()] {
@@ -199,7 +201,7 @@ fn gzip_has_members_and_zstd_has_frames() {
 }
 
 #[test]
-fn a_window_beyond_the_bound_is_refused() {
+fn a_window_beyond_the_bound_is_rejected() {
     let with_window = |log| {
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).expect("an encoder");
         encoder.window_log(log).expect("it takes that");
@@ -216,7 +218,7 @@ fn a_window_beyond_the_bound_is_refused() {
 }
 
 #[test]
-fn the_state_counts_and_is_bounded() {
+fn the_decoders_state_is_counted_and_bounded() {
     let noise: Vec<u8> = (0..12_000_000_u32)
         .map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[3])
         .collect();
@@ -232,7 +234,7 @@ fn the_state_counts_and_is_bounded() {
         (Encoding::Zstd, large, 8 << 20),
         (Encoding::Gzip, gzip(&noise), 40 << 10),
     ] {
-        let memory = Memory::new(usize::MAX / 2);
+        let memory = MemoryBudget::new(usize::MAX / 2);
         let mut decoder = Decoder::new(encoding, &memory).expect("room");
         let mut output = Buffer::new(&memory, None);
         decoder
@@ -245,7 +247,7 @@ fn the_state_counts_and_is_bounded() {
             memory.used()
         );
 
-        let little = Memory::new(memory.used() - 1);
+        let little = MemoryBudget::new(memory.used() - 1);
         drop(decoder);
         assert_eq!(memory.used(), 0);
         let mut output = Buffer::new(&memory, None);

@@ -15,7 +15,7 @@ use hyper::header::{CONTENT_ENCODING, EXPECT};
 use self::pace::Pace;
 use super::response::Refusal;
 use crate::encoding::{DecodeError, Decoder, Encoding};
-use crate::memory::{Buffer, Memory};
+use crate::memory::{Buffer, MemoryBudget};
 use crate::telemetry::Limit;
 
 /// A rest of a refused body up to this many bytes is read and dropped, so that the connection stays
@@ -77,7 +77,7 @@ impl Body {
         &mut self,
         encoding: Option<Encoding>,
         limits: BodyLimits,
-        memory: &Arc<Memory>,
+        memory: &Arc<MemoryBudget>,
     ) -> Result<Bytes, Refusal> {
         let pace = Pace::new(limits);
         let collect = async {
@@ -95,7 +95,7 @@ impl Body {
     async fn collect_plain(
         &mut self,
         limit: usize,
-        memory: &Arc<Memory>,
+        memory: &Arc<MemoryBudget>,
         pace: &Pace,
     ) -> Result<Bytes, Refusal> {
         let expected = self
@@ -121,7 +121,7 @@ impl Body {
         &mut self,
         encoding: Encoding,
         limit: usize,
-        memory: &Arc<Memory>,
+        memory: &Arc<MemoryBudget>,
         pace: &Pace,
     ) -> Result<Bytes, Refusal> {
         let mut decoder =

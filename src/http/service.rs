@@ -30,7 +30,7 @@ use crate::identity::directory::Customer;
 use crate::identity::quota::{OverQuota, Quotas};
 use crate::identity::token::TokenError;
 use crate::identity::{Identity, LoginError, Principal, Shown};
-use crate::memory::Memory;
+use crate::memory::MemoryBudget;
 use crate::pipeline::{Pipeline, SubmitError};
 use crate::record::{self, KeyFields, Kind, TicketUpdate};
 use crate::telemetry::{Endpoint, Limit, Metrics};
@@ -50,7 +50,7 @@ pub struct Service {
     /// Who may do what.
     pub identity: Arc<Identity>,
     /// The bound on all bodies.
-    pub memory: Arc<Memory>,
+    pub memory: Arc<MemoryBudget>,
     /// The most bytes of one body.
     pub body_size: usize,
     /// The time within which a body must be there.
