@@ -1,26 +1,46 @@
 //! An open ingestion gateway for the IEM publish service and its ITSM integration API.
 //!
-//! The path of a record, stage by stage; each stage knows nothing of those after it:
+//! # The path of a record
+//!
+//! Data goes one way. The only thing that comes back is the outcome, and it begins as *not
+//! delivered*. Each stage knows nothing of the stages after it.
 //!
 //! ```text
-//! socket ─ tls ─ http::server ─ http::service  one task a connection, on its serving thread
-//!            │ route       method and path → endpoint
-//!            │ identity    token → principal
-//!            │ body        collected and decoded, bounded in bytes and time, counted in `memory`
-//!            │ intake      record: bytes → records, their customers and ordering keys; the bytes stay as they came
-//!            │             identity: principal × customers → may it?
-//!            │ pipeline    into the topic's bounded queue, or refused: never a wait for room
+//!  socket ─ tls ─ http::transport     one task a connection, on its serving thread
+//!            │
+//!        http::api                    one file an endpoint; `service` dispatches
+//!            │  route                 method and path to endpoint
+//!            │  credentials           `identity`: token, password or certificate to user
+//!            │  body                  collected and decoded; bytes counted in `memory`
+//!            │  ingest                `record`: bytes to records, their customers and keys
+//!            │                        `identity`: may the user send for these customers?
+//!            │  delivery              `identity`: quotas; `pipeline`: into the topic's channel,
+//!            │                        or rejected, never a wait for room
 //!            ▼
-//!       pipeline::worker   one plain thread a writer: what has arrived → batch → sink
+//!        pipeline::worker             one plain thread a writer: records to batches
 //!            ▼
-//!          sinks           write the batch, mark each record's outcome
+//!         sinks                       writes the batch, marks the outcome of each record
 //!            ▼
-//!       acknowledgement    the waiting request wakes ─ http::response
+//!       acknowledgement               the waiting request wakes ─ http::api::response
 //! ```
 //!
-//! Data goes one way; the only thing that comes back is the outcome, and it begins as *not
-//! delivered*.
+//! # The rooms
+//!
+//! - `http`: connections (`transport`) and the public API (`api`).
+//! - `admin`: the listener for probes and metrics.
+//! - `gateway`: opens all parts in order, runs them, and drains them.
+//! - [`identity`]: users, credentials, tokens, rights and quotas.
+//! - [`record`]: bodies to records, customers and ordering keys.
+//! - [`pipeline`]: from an accepted record to its outcome.
+//! - [`sinks`]: the configuration to backends. `checker` asks these whether they can be reached.
+//! - [`config`], [`cli`], [`tls`], `telemetry`: the configuration, the commands, certificates, and
+//!   logs and metrics.
+//! - [`encoding`], [`memory`], `size`, `threads`: decoders of bodies, the budget for bodies, sizes
+//!   as text, the end of threads.
+//!
+//! Nothing imports `http` but `admin` and `gateway`, and no room imports `gateway` but `cli`.
 
+mod admin;
 mod checker;
 pub mod cli;
 pub mod config;

@@ -1,4 +1,4 @@
-//! The command.
+//! The `iem-gateway` command. All it does is in the library.
 
 use std::process::ExitCode;
 

@@ -65,7 +65,7 @@ impl Connection {
         );
 
         let (client, server) = tokio::io::duplex(ON_THE_WAY);
-        let (front, local) = (gateway.front(&config), LocalSet::new());
+        let (front, local) = (gateway.front(), LocalSet::new());
         local.spawn_local(async move {
             let _ = front.serve(server, PEER).await;
         });

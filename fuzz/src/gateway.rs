@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use iem_gateway::Gateway as Whole;
-use iem_gateway::config::{self, Config, SinkKind};
+use iem_gateway::config::{self, SinkKind};
 use iem_gateway::identity::directory::Directory;
 use iem_gateway::pipeline::Backend;
 use iem_gateway::record::traceparent;
@@ -66,7 +66,6 @@ pub struct Gateway {
     pub secrets: Secrets,
     directory: Directory,
     sunk: Arc<Sunk>,
-    config: Config,
     /// Connections come one after the other, so that what is found is of one.
     turn: Mutex<()>,
     whole: Whole,
@@ -120,7 +119,7 @@ impl Gateway {
         let home = tempfile::tempdir().expect("a temporary folder");
         let (secrets, directory) = Secrets::new(home.path());
         std::fs::write(home.path().join("gateway.toml"), SETTINGS).expect("a file in it");
-        let config: Config = config::load(Some(&home.path().join("gateway.toml")), [])
+        let config = config::load(Some(&home.path().join("gateway.toml")), [])
             .expect("it holds")
             .config;
         let sunk = Arc::new(Sunk::default());
@@ -138,7 +137,6 @@ impl Gateway {
             secrets,
             directory,
             sunk,
-            config,
             turn: Mutex::default(),
             whole,
             _home: home,
@@ -149,7 +147,7 @@ impl Gateway {
     pub fn converse(&self, steps: Vec<Step>, conduct: Conduct) -> Exchange {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.sunk.behave(conduct.behaviour);
-        let front = self.whole.front(&self.config);
+        let front = self.whole.front();
         let permits = front.permits();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()

@@ -125,7 +125,9 @@ fn check_query(query: Option<&str>) {
     for name in ["integrationid", "a", ""] {
         let found = query_value(query, name);
         let mut plain = None;
-        for pair in query.into_iter().flat_map(|query| query.split('&')) {
+        let pairs = query.into_iter().flat_map(|query| query.split('&'));
+        // Nothing between two `&` is no parameter (WHATWG's URL standard, section 5.1).
+        for pair in pairs.filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             if plain.is_none() && unescaped(&key.replace('+', " ")) == name {
                 plain = Some(unescaped(&value.replace('+', " ")));

@@ -1,5 +1,6 @@
-//! What the fuzz targets reach: a connection over a stream of any kind, served by the code that
-//! serves sockets, and stages that are otherwise private. Only built with the feature `testing`.
+//! Access for fuzz targets and benches: a connection over a stream of any kind, served by the code
+//! that serves sockets, and stages that are otherwise private. Only built with the feature
+//! `testing`.
 
 use std::io;
 use std::net::IpAddr;
@@ -8,23 +9,27 @@ use std::sync::Arc;
 use hyper::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::draining::Draining;
-pub use super::intake::form;
-pub use super::route::{Route, query_value};
-use super::server::{ServerSettings, Shared, Thread};
-use super::service::{self, Service};
+use super::api::{self, Service};
+pub use super::api::{Route, form, query_value};
+use super::transport::{Draining, Shared, Thread};
 use crate::encoding::Encoding;
 
-/// A gateway's front for connections that come over no socket; each drains by itself.
-pub struct Front(Thread);
+/// A gateway's front for connections that come over no socket. Each front drains by itself.
+pub struct Front(Thread<Service>);
 
 impl Front {
-    pub(crate) fn new(service: &Arc<Service>, settings: &ServerSettings) -> Self {
-        let shared = Arc::new(Shared::new(settings, None, service, &service.metrics));
+    pub(crate) fn new(service: &Arc<Service>) -> Self {
+        let api::Resources {
+            server, metrics, ..
+        } = &service.resources;
         Self(Thread {
-            shared,
+            shared: Arc::new(Shared::new(server, None, service, metrics)),
             draining: Draining::default(),
         })
+    }
+
+    fn resources(&self) -> &api::Resources {
+        &self.0.shared.application.resources
     }
 
     /// Serves one connection to its end, in plain HTTP of either version.
@@ -38,46 +43,42 @@ impl Front {
         self.0.serve_plain(stream, peer, false).await
     }
 
-    /// From now on no request is begun, and those under way are finished.
+    /// Lets no more request begin; those under way are finished.
     pub fn drain(&self) {
         self.0.draining.begin();
     }
 
-    /// Bytes of bodies and waiting records that are counted now.
+    /// Returns the bytes of bodies and waiting records that are counted now.
     pub fn memory_used(&self) -> usize {
-        self.0.shared.service.memory.used()
+        self.resources().memory.used()
     }
 
-    /// Records, and bytes of records, that are accepted and not settled.
+    /// Returns the records, and the bytes of records, that are accepted and not settled.
     pub fn waiting(&self) -> (usize, usize) {
-        let vitals = self
-            .0
-            .shared
-            .service
-            .topics
-            .iter()
-            .map(|topic| topic.pipeline.vitals());
+        let topics = self.resources().topics.iter();
+        let vitals = topics.map(|topic| topic.pipeline.vitals());
         vitals.fold((0, 0), |(records, bytes), vitals| {
             (records + vitals.records(), bytes + vitals.bytes())
         })
     }
 
-    /// Requests over HTTP/2 that may be answered now, and threads for large bodies that have
-    /// nothing to do.
+    /// Returns the number of requests over HTTP/2 that may be answered now, and of threads of the
+    /// parse pool that have nothing to do.
     pub fn permits(&self) -> (usize, usize) {
         (
-            self.0.shared.requests.available_permits(),
-            self.0.shared.service.readers.idle(),
+            self.0.shared.http2_requests.available_permits(),
+            self.resources().parse_pool.idle(),
         )
     }
 }
 
-/// The access token of a request with these headers.
+/// Returns the access token of a request with these headers.
 pub fn access_token(headers: &HeaderMap) -> Option<&[u8]> {
-    service::access_token(headers)
+    api::access_token(headers)
 }
 
-/// The encoding of a body with these headers, none for a plain one; `None` where it is not served.
+/// Returns the encoding of a body with these headers, `Some(None)` for a plain one; `None` if it is
+/// not served.
 pub fn encoding(headers: &HeaderMap) -> Option<Option<Encoding>> {
-    super::body::encoding(headers).ok()
+    api::encoding(headers).ok()
 }

@@ -1,0 +1,81 @@
+//! The errors of starting and of running the gateway, for operators.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use iem_sink::{SinkError, SinkErrorKind};
+
+use crate::identity::directory::DirectoryError;
+use crate::identity::token::KeyError;
+use crate::tls::TlsError;
+
+/// The reason why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The directory file is missing or invalid.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The key that signs tokens is missing or invalid.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The certificate, its key or the roots of client certificates are missing or invalid.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A sink does not take records.
+    #[error("{sink}: {error}")]
+    Sink {
+        /// The name of the sink or of its topic.
+        sink: String,
+        /// The sink's error.
+        error: SinkError,
+    },
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} ({key}): {error}")]
+    Listen {
+        /// The configuration's key.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// The operating system's error.
+        error: io::Error,
+    },
+    /// The operating system denies what is needed.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+    /// Two metrics have one name: a fault of the program.
+    #[error("cannot start: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+impl StartError {
+    /// Whether the configuration, or a file that it names, has to change before another start can
+    /// succeed.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Directory(_) | Self::Key(_) | Self::Tls(_) => true,
+            Self::Sink { error, .. } => error.kind == SinkErrorKind::Permanent,
+            Self::Listen { .. } | Self::System(_) | Self::Metrics(_) => false,
+        }
+    }
+}
+
+/// The reason why the gateway did not end in order.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The listener failed.
+    #[error("cannot serve: {0}")]
+    Serve(#[from] io::Error),
+    /// Requests or records were still under way when the time for draining was over. No 200 was
+    /// given for them.
+    #[error("not all was finished within {0:?}; what was not finished has not been acknowledged")]
+    NotDrained(Duration),
+    /// A sink did not close.
+    #[error("{sink}: {error}")]
+    Sink {
+        /// The name of the sink.
+        sink: &'static str,
+        /// The sink's error.
+        error: SinkError,
+    },
+}

@@ -1,0 +1,84 @@
+//! The state of the gateway, as the admin listener shows it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::admin::{Readiness, State};
+use crate::http::transport::Draining;
+use crate::identity::Identity;
+use crate::memory::MemoryBudget;
+use crate::pipeline::{Backend, Vitals};
+use crate::telemetry::{CertificateSnapshot, Metrics, Snapshot, TopicSnapshot};
+use crate::tls::LiveTls;
+
+/// The parts of the gateway that readiness and metrics are read from.
+pub(super) struct GatewayState {
+    pub(super) draining: Draining,
+    pub(super) vitals: Arc<[Vitals]>,
+    pub(super) backends: Vec<Arc<Backend>>,
+    pub(super) identity: Arc<Identity>,
+    pub(super) tls: Option<Arc<LiveTls>>,
+    pub(super) memory: Arc<MemoryBudget>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl State for GatewayState {
+    fn readiness(&self) -> Readiness {
+        let mut reasons = Vec::new();
+        if self.draining.has_begun() {
+            reasons.push("draining".to_owned());
+        }
+        for health in self.vitals.iter().map(Vitals::health) {
+            if let Some(reason) = health.down(Instant::now()) {
+                reasons.push(format!(
+                    "topic {} at sink {}: {reason}",
+                    health.topic, health.sink
+                ));
+            }
+        }
+        Readiness {
+            ready: reasons.is_empty(),
+            reasons,
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let counts = self.identity.counts();
+        let status = self.identity.directory().status();
+        self.metrics.render(&Snapshot {
+            topics: self.vitals.iter().map(topic).collect(),
+            sinks: self
+                .backends
+                .iter()
+                .map(|backend| (backend.name, backend.sink.statistics()))
+                .collect(),
+            memory: self.memory.used(),
+            memory_limit: self.memory.limit(),
+            token_cache_hits: counts.token_hits,
+            token_cache_misses: counts.token_misses,
+            failed_logins: counts.failed_logins,
+            directory_ok: status.error.is_none(),
+            directory_users: status.users,
+            directory_customers: status.customers,
+            certificate: self.tls.as_deref().map(certificate),
+        })
+    }
+}
+
+fn topic(vitals: &Vitals) -> TopicSnapshot {
+    TopicSnapshot {
+        topic: vitals.health().topic,
+        sink: vitals.health().sink,
+        records: vitals.records(),
+        bytes: vitals.bytes(),
+        up: vitals.health().down(Instant::now()).is_none(),
+    }
+}
+
+fn certificate(tls: &LiveTls) -> CertificateSnapshot {
+    let status = tls.status();
+    CertificateSnapshot {
+        ok: status.error.is_none(),
+        end: status.validity.until,
+    }
+}

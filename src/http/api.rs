@@ -1,0 +1,36 @@
+//! The public API: requests to answers.
+//!
+//! `service` dispatches a request to its endpoint; each endpoint is a file. `response` alone writes
+//! statuses and messages. Nothing here knows how connections are accepted, bounded or ended.
+
+mod body;
+mod credentials;
+mod delivery;
+mod head;
+mod inbound;
+mod ingest;
+mod parse_pool;
+mod publish;
+mod refresh;
+mod rejection;
+mod resources;
+mod response;
+mod route;
+mod running;
+mod service;
+mod ticket;
+mod token;
+
+#[cfg(feature = "testing")]
+pub use body::encoding;
+#[cfg(feature = "testing")]
+pub use credentials::access_token;
+#[cfg(feature = "testing")]
+pub use ingest::form;
+pub use parse_pool::ParsePool;
+pub use rejection::Rejection;
+pub use resources::{Resources, Topic};
+pub use response::json;
+#[cfg(feature = "testing")]
+pub use route::{Route, query_value};
+pub use service::Service;

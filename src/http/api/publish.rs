@@ -1,0 +1,79 @@
+//! `POST /publish/…`: records of one kind, all published or none.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::credentials;
+use super::delivery;
+use super::inbound::Inbound;
+use super::ingest::{self, Accepted, Ingest};
+use super::parse_pool::PARSE_IN_PLACE_MAX;
+use super::rejection::Rejection;
+use super::resources::{Resources, Topic};
+use super::response::Success;
+use crate::http::transport::Answer;
+use crate::identity::{Principal, authorization};
+use crate::record::Kind;
+
+/// Answers the request: contract, sections 2 and 3.
+pub(super) async fn publish(
+    resources: &Resources,
+    kind: Kind,
+    request: &mut Inbound<'_>,
+) -> Result<Answer, Rejection> {
+    let principal =
+        credentials::holder(&resources.identity, request).ok_or(Rejection::MissingToken)??;
+    authorization::may_call(principal.user())?;
+    let body = request.collect(resources, Some(kind)).await?;
+    let (accepted, permit) = accept(resources, kind, principal, request, body).await?;
+    delivery::charge(resources, &accepted)?;
+    delivery::deliver(resources, kind, accepted, permit).await?;
+    Ok(Success::Published.into_answer())
+}
+
+/// Returns the records of a body. A large body is parsed in the parse pool, where it holds up no
+/// connection; its records come with the pool's permit.
+async fn accept(
+    resources: &Resources,
+    kind: Kind,
+    principal: Principal,
+    request: &Inbound<'_>,
+    body: Bytes,
+) -> Result<(Accepted, Option<OwnedSemaphorePermit>), Rejection> {
+    let Topic {
+        pipeline,
+        key_fields,
+    } = resources.topic(kind);
+    let context = request.context(&resources.source, kind, &principal);
+    let form = ingest::form(request.headers());
+    let records_max = pipeline.records_max();
+    if body.len() <= PARSE_IN_PLACE_MAX {
+        let ingest = Ingest {
+            identity: &resources.identity,
+            metrics: &resources.metrics,
+            principal: &principal,
+            key_fields,
+            form,
+            records_max,
+        };
+        return Ok((ingest.accept(&body, context)?, None));
+    }
+    let identity = Arc::clone(&resources.identity);
+    let metrics = Arc::clone(&resources.metrics);
+    let key_fields = key_fields.clone();
+    let accept = move || {
+        let ingest = Ingest {
+            identity: &identity,
+            metrics: &metrics,
+            principal: &principal,
+            key_fields: &key_fields,
+            form,
+            records_max,
+        };
+        ingest.accept(&body, context)
+    };
+    let (accepted, permit) = resources.parse_pool.run(accept).await?;
+    Ok((accepted?, Some(permit)))
+}

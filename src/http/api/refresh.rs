@@ -1,0 +1,29 @@
+//! `POST /api/v1/user/token/refresh`: a refresh token for a new pair of tokens.
+
+use serde::Deserialize;
+
+use super::inbound::Inbound;
+use super::rejection::Rejection;
+use super::resources::Resources;
+use super::token;
+use crate::http::transport::Answer;
+
+#[derive(Deserialize)]
+struct RefreshRequest {
+    refresh_token: String,
+}
+
+/// Answers the request: contract, section 1.
+pub(super) async fn refresh(
+    resources: &Resources,
+    request: &mut Inbound<'_>,
+) -> Result<Answer, Rejection> {
+    let data = request.collect(resources, None).await?;
+    let RefreshRequest { refresh_token } =
+        serde_json::from_slice(&data).map_err(|_| Rejection::NoRefreshToken)?;
+    let principal = resources
+        .identity
+        .refresh(&refresh_token, request.received)
+        .map_err(|_| Rejection::WrongRefreshToken)?;
+    token::issue(&resources.identity, &principal, request.received)
+}

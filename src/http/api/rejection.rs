@@ -1,0 +1,168 @@
+//! The reasons why a request is rejected. Their statuses and messages are written in `response`
+//! alone.
+
+use std::time::Duration;
+
+use crate::encoding::DecodeError;
+use crate::identity::authorization::Denied;
+use crate::identity::quota::OverQuota;
+use crate::identity::token::TokenError;
+use crate::record::Malformed;
+use crate::telemetry::Limit;
+
+/// The reason why a request is rejected.
+#[derive(Debug)]
+pub enum Rejection {
+    /// The head has several readings.
+    Ambiguous,
+    /// The path is unknown.
+    NotFound,
+    /// The path is known, the method is not.
+    MethodNotAllowed {
+        /// The methods that the path takes.
+        allow: &'static str,
+    },
+    /// The gateway itself has a fault.
+    Internal,
+
+    /// Credentials at the token endpoint are wrong.
+    WrongLogin,
+    /// A refresh token is invalid or expired.
+    WrongRefreshToken,
+    /// The body holds no refresh token.
+    NoRefreshToken,
+
+    /// The request has no access token.
+    MissingToken,
+    /// The access token is not valid.
+    InvalidToken,
+    /// The access token has expired.
+    ExpiredToken,
+    /// The user may not use the APIs.
+    AccessDenied,
+
+    /// Basic credentials at the ticket endpoint are wrong.
+    WrongCredentials,
+    /// The user or its peer address has failed to log in too often.
+    TooManyAttempts {
+        /// The time after which it may try again.
+        retry_after: Duration,
+    },
+    /// Too many log-ins wait for their hash.
+    LoginsBusy,
+
+    /// The path and its query are too long.
+    UriTooLong {
+        /// The most bytes.
+        limit: usize,
+    },
+    /// The request has too many headers.
+    TooManyHeaders {
+        /// The most headers.
+        limit: usize,
+    },
+
+    /// The body is too large, as sent or decoded.
+    BodyTooLarge {
+        /// The most bytes.
+        limit: usize,
+    },
+    /// The body has an encoding that is not served, or several.
+    EncodingNotServed,
+    /// The body, or enough of it, did not come in time.
+    BodyLate(Limit),
+    /// The body broke off, or its framing is wrong.
+    BodyBroken,
+    /// The body is not valid in its `Content-Encoding`.
+    Undecodable(DecodeError),
+    /// The body is not a valid record.
+    Malformed(Malformed),
+
+    /// The customer is inactive or unknown.
+    InactiveCustomer,
+    /// The user is not associated with the customer.
+    NotAssociated,
+    /// One record among several is rejected.
+    OfRecord {
+        /// The index of the record.
+        index: usize,
+        /// The reason.
+        rejection: Box<Rejection>,
+    },
+    /// The customer has sent as much as it may for now.
+    OverQuota {
+        /// The time after which it may send again.
+        retry_after: Duration,
+    },
+    /// The customer may never send so much at once.
+    OverBurst,
+    /// The query names no integration.
+    NoIntegration,
+    /// The customer has no such integration.
+    UnknownIntegration,
+
+    /// Too many requests are being answered over HTTP/2.
+    TooManyRequests,
+    /// The topic's queue, the memory for bodies or the parse pool is full now.
+    Full(Limit),
+    /// The request is larger than the topic's queue can ever hold.
+    TooMuch,
+    /// The sink did not confirm all records in time.
+    Unconfirmed {
+        /// The indexes to send again. Empty if the sink confirmed none.
+        failed: Vec<usize>,
+        /// The indexes that the sink will never take.
+        rejected: Vec<usize>,
+    },
+    /// The sink has all records but some that it will never take.
+    NeverTaken {
+        /// The indexes of those.
+        rejected: Vec<usize>,
+    },
+}
+
+impl Rejection {
+    /// Returns the limit that the client has reached, if that is the reason.
+    pub(super) fn limit(&self) -> Option<Limit> {
+        Some(match self {
+            Self::UriTooLong { .. } => Limit::Uri,
+            Self::TooManyHeaders { .. } => Limit::HeaderCount,
+            Self::BodyTooLarge { .. } => Limit::BodySize,
+            Self::BodyLate(limit) | Self::Full(limit) => *limit,
+            Self::TooMuch => Limit::Records,
+            Self::TooManyAttempts { .. } => Limit::Logins,
+            Self::LoginsBusy => Limit::LoginsWaiting,
+            Self::OverQuota { .. } | Self::OverBurst => Limit::Quota,
+            Self::TooManyRequests => Limit::Http2Requests,
+            _ => return None,
+        })
+    }
+}
+
+impl From<TokenError> for Rejection {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Invalid => Self::InvalidToken,
+            TokenError::Expired => Self::ExpiredToken,
+        }
+    }
+}
+
+impl From<OverQuota> for Rejection {
+    fn from(over: OverQuota) -> Self {
+        match over {
+            OverQuota::Until(retry_after) => Self::OverQuota { retry_after },
+            OverQuota::Never => Self::OverBurst,
+        }
+    }
+}
+
+impl From<Denied> for Rejection {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Access => Self::AccessDenied,
+            Denied::InactiveCustomer => Self::InactiveCustomer,
+            Denied::NotAssociated => Self::NotAssociated,
+        }
+    }
+}

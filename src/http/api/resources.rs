@@ -1,0 +1,47 @@
+//! The resources that all endpoints share.
+
+use std::sync::Arc;
+
+use super::parse_pool::ParsePool;
+use crate::config;
+use crate::identity::Identity;
+use crate::identity::quota::Quotas;
+use crate::memory::MemoryBudget;
+use crate::pipeline::Pipeline;
+use crate::record::{KeyFields, Kind};
+use crate::telemetry::Metrics;
+
+/// A topic as requests meet it.
+pub struct Topic {
+    /// The way of its records to the sink.
+    pub pipeline: Pipeline,
+    /// The fields that may hold a record's ordering key.
+    pub key_fields: KeyFields,
+}
+
+/// The resources that all endpoints share, on all threads.
+pub struct Resources {
+    /// The configured name of the gateway: `source` of every record.
+    pub source: Arc<str>,
+    /// The configured bounds on heads and bodies.
+    pub server: Arc<config::Server>,
+    /// Users, their credentials and their rights.
+    pub identity: Arc<Identity>,
+    /// The budget for all bodies.
+    pub memory: Arc<MemoryBudget>,
+    /// The threads that parse large bodies.
+    pub parse_pool: ParsePool,
+    /// The topics, by [`Kind`].
+    pub topics: [Topic; Kind::COUNT],
+    /// The customers' quotas.
+    pub quotas: Quotas,
+    /// The metrics that requests count in.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Resources {
+    /// Returns the topic of a kind.
+    pub(super) fn topic(&self, kind: Kind) -> &Topic {
+        &self.topics[kind as usize]
+    }
+}

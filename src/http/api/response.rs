@@ -1,0 +1,340 @@
+//! Every status and every message of the API. No other file holds one: clients in the field match
+//! on both, so a change here is a change of the contract.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+use super::rejection::Rejection;
+use crate::http::transport::Answer;
+use crate::identity::directory::{Customer, User};
+use crate::identity::token::TokenPair;
+use crate::telemetry::Endpoint;
+
+/// The time that a client is asked to wait when the gateway is full. It empties as fast as the sink
+/// writes.
+const FULL_RETRY: Duration = Duration::from_secs(1);
+/// The time that a client is asked to wait when the sink did not confirm. An outage lasts longer
+/// than a full queue.
+const UNCONFIRMED_RETRY: Duration = Duration::from_secs(5);
+
+/// The good end of a request.
+pub(super) enum Success<'a> {
+    /// The sink has the records.
+    Published,
+    /// The sink has the ticket's change.
+    TicketTaken,
+    /// The API is running.
+    Running,
+    /// A user has new tokens.
+    Tokens {
+        user: &'a User,
+        customers: Vec<&'a Arc<Customer>>,
+        pair: TokenPair,
+    },
+}
+
+impl Success<'_> {
+    pub(super) fn into_answer(self) -> Answer {
+        match self {
+            Self::Published => fixed(r#"{"message":"Data published successfully"}"#),
+            Self::TicketTaken => fixed(r#"{"message":"Success"}"#),
+            Self::Running => fixed(r#"{"message":"API is running"}"#),
+            Self::Tokens {
+                user,
+                customers,
+                pair,
+            } => {
+                let mut answer = json(StatusCode::OK, &TokenAnswer::new(user, &customers, &pair));
+                insert(&mut answer, CACHE_CONTROL, "no-store");
+                answer
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct TokenAnswer<'a> {
+    status_code: u16,
+    data: TokenData<'a>,
+    msg: &'static str,
+}
+
+#[derive(Serialize)]
+struct TokenData<'a> {
+    email: &'a str,
+    name: &'a str,
+    is_superadmin: bool,
+    access_token: &'a str,
+    refresh_token: &'a str,
+    associated_with_customers: Vec<AssociatedCustomer<'a>>,
+}
+
+#[derive(Serialize)]
+struct AssociatedCustomer<'a> {
+    customer_id: &'a str,
+    customer_name: &'a str,
+    is_active: bool,
+}
+
+impl<'a> TokenAnswer<'a> {
+    fn new(user: &'a User, customers: &[&'a Arc<Customer>], pair: &'a TokenPair) -> Self {
+        Self {
+            status_code: 200,
+            data: TokenData {
+                email: &user.email,
+                name: &user.name,
+                is_superadmin: user.superadmin,
+                access_token: &pair.access,
+                refresh_token: &pair.refresh,
+                associated_with_customers: customers
+                    .iter()
+                    .map(|customer| AssociatedCustomer {
+                        customer_id: &customer.id,
+                        customer_name: &customer.name,
+                        is_active: customer.active,
+                    })
+                    .collect(),
+            },
+            msg: "",
+        }
+    }
+}
+
+/// The body of a rejection. The message stands first: some clients keep no more than 256 bytes.
+#[derive(Default, Serialize)]
+struct RejectionBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<usize>,
+    #[serde(skip_serializing_if = "<[usize]>::is_empty")]
+    failed: &'a [usize],
+    #[serde(skip_serializing_if = "<[usize]>::is_empty")]
+    rejected: &'a [usize],
+}
+
+impl Rejection {
+    /// Returns the answer of this endpoint. The token endpoint says `detail` where the others say
+    /// `message`, and none of its answers may be stored.
+    pub fn into_answer(self, endpoint: Endpoint) -> Answer {
+        let text = self.text();
+        let of_token = endpoint == Endpoint::Token;
+        let mut body = RejectionBody::default();
+        if of_token {
+            body.detail = Some(&text);
+        } else {
+            body.message = Some(&text);
+        }
+        if let Self::Unconfirmed { failed, rejected } = &self {
+            body.failed = failed;
+            body.rejected = rejected;
+        }
+        if let Self::NeverTaken { rejected } = &self {
+            body.rejected = rejected;
+        }
+        if let Self::OfRecord { index, .. } = self {
+            body.record = Some(index);
+        }
+        let mut answer = json(self.status(), &body);
+        if let Some(wait) = self.retry_after() {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            answer
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        if let Self::MethodNotAllowed { allow } = self {
+            insert(&mut answer, ALLOW, allow);
+        }
+        if of_token {
+            insert(&mut answer, CACHE_CONTROL, "no-store");
+        }
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            let challenge = if of_token {
+                r#"Basic realm="IEM""#
+            } else {
+                "Bearer"
+            };
+            insert(&mut answer, WWW_AUTHENTICATE, challenge);
+        }
+        answer
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Ambiguous
+            | Self::NoRefreshToken
+            | Self::BodyBroken
+            | Self::Undecodable(_)
+            | Self::Malformed(_)
+            | Self::NoIntegration => StatusCode::BAD_REQUEST,
+            Self::OfRecord { rejection, .. } => rejection.status(),
+            Self::WrongLogin
+            | Self::WrongRefreshToken
+            | Self::MissingToken
+            | Self::InvalidToken
+            | Self::ExpiredToken
+            | Self::InactiveCustomer
+            | Self::NotAssociated => StatusCode::UNAUTHORIZED,
+            Self::AccessDenied | Self::WrongCredentials => StatusCode::FORBIDDEN,
+            Self::NotFound | Self::UnknownIntegration => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTooLarge { .. } | Self::TooMuch | Self::NeverTaken { .. } => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
+            Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Self::TooManyHeaders { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::EncodingNotServed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyAttempts { .. } | Self::OverQuota { .. } | Self::OverBurst => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::LoginsBusy
+            | Self::BodyLate(_)
+            | Self::TooManyRequests
+            | Self::Full(_)
+            | Self::Unconfirmed { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn text(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Ambiguous => "One Host is needed, and no Transfer-Encoding but chunked",
+            Self::NotFound => "Not found",
+            Self::MethodNotAllowed { .. } => "Method not allowed",
+            Self::Internal => "Internal server error",
+            Self::WrongLogin => "Invalid username/password.",
+            Self::TooManyAttempts { .. } => "Too many failed attempts.",
+            Self::LoginsBusy => "Too many logins at once, try again later.",
+            Self::WrongRefreshToken => "Invalid refresh token.",
+            Self::NoRefreshToken => "The body is not a JSON object with a string refresh_token.",
+            Self::AccessDenied => "Access denied",
+            Self::MissingToken => "Missing access token",
+            Self::InvalidToken => "Invalid access token",
+            Self::ExpiredToken => "Access token has expired",
+            Self::WrongCredentials => "Invalid credentials",
+            Self::UriTooLong { limit } => {
+                return Cow::Owned(format!(
+                    "The path and its query are longer than the {limit} bytes that are taken"
+                ));
+            }
+            Self::TooManyHeaders { limit } => {
+                return Cow::Owned(format!(
+                    "The request has more than the {limit} headers that are taken"
+                ));
+            }
+            Self::BodyTooLarge { limit } => {
+                return Cow::Owned(format!(
+                    "The body is larger than the {limit} bytes that are taken"
+                ));
+            }
+            Self::EncodingNotServed => {
+                "The body's Content-Encoding is not served: \
+                 gzip, deflate, zstd or identity is, and one alone"
+            }
+            Self::BodyLate(_) => "The body did not arrive in time, try again",
+            Self::BodyBroken => "The body broke off or is not framed as HTTP/1.1 requires",
+            Self::Undecodable(error) => return Cow::Owned(error.to_string()),
+            Self::Malformed(malformed) => return Cow::Owned(malformed.to_string()),
+            Self::OfRecord { rejection, .. } => return rejection.text(),
+            Self::InactiveCustomer => "Data has been sent for inactive customer",
+            Self::NotAssociated => "User is not associated with the customer",
+            Self::OverQuota { .. } => "The customer is over its quota, try again later",
+            Self::OverBurst => {
+                "The customer may never send so much at once, send less in a request"
+            }
+            Self::NoIntegration => "The query parameter integrationid is missing or empty",
+            Self::UnknownIntegration => "Integration not found",
+            Self::TooManyRequests => "Too many requests at once, try again later",
+            Self::Full(_) => "The gateway is full, try again later",
+            Self::TooMuch => "The request is larger than the topic's queue, send less at once",
+            Self::Unconfirmed { .. } => "The delivery was not confirmed in time, try again later",
+            Self::NeverTaken { .. } => "The record is larger than the topic takes",
+        })
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TooManyAttempts { retry_after } | Self::OverQuota { retry_after } => {
+                Some(*retry_after)
+            }
+            Self::Unconfirmed { .. } => Some(UNCONFIRMED_RETRY),
+            Self::OverBurst => Some(FULL_RETRY),
+            _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(FULL_RETRY),
+            _ => None,
+        }
+    }
+}
+
+/// The whole answer to a client over a bound on connections. None of its requests has been read.
+pub(super) const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    Content-Type: application/json\r\n\
+    Content-Length: 51\r\n\
+    Retry-After: 1\r\n\
+    Connection: close\r\n\
+    \r\n\
+    {\"message\":\"Too many connections, try again later\"}";
+
+fn fixed(body: &'static str) -> Answer {
+    with_body(StatusCode::OK, Bytes::from_static(body.as_bytes()))
+}
+
+/// Returns an answer with this status and body.
+pub fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    match serde_json::to_vec(body) {
+        Ok(body) => with_body(status, body.into()),
+        Err(_) => with_body(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new()),
+    }
+}
+
+fn with_body(status: StatusCode, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    insert(&mut answer, CONTENT_TYPE, "application/json");
+    answer
+}
+
+fn insert(answer: &mut Answer, name: HeaderName, value: &'static str) {
+    answer
+        .headers_mut()
+        .insert(name, HeaderValue::from_static(value));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_canned_answer_says_its_length() {
+        let text = std::str::from_utf8(TOO_MANY_CONNECTIONS).expect("it is ASCII");
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .expect("it has a head and a body");
+        assert!(
+            head.contains(&format!("Content-Length: {}\r\n", body.len())),
+            "{head}"
+        );
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up_and_never_0() {
+        let check = |wait: Duration, expected: &str| {
+            let answer =
+                Rejection::TooManyAttempts { retry_after: wait }.into_answer(Endpoint::Token);
+            assert_eq!(answer.headers()[RETRY_AFTER], expected, "{wait:?}");
+        };
+        check(Duration::ZERO, "1");
+        check(Duration::from_millis(1_001), "2");
+        check(Duration::from_secs(6), "6");
+    }
+}

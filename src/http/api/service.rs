@@ -1,0 +1,125 @@
+//! The dispatch of requests: finds the route, checks the head, calls the endpoint, turns a
+//! rejection into an answer, and counts. It decides nothing that an endpoint decides.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Instant, SystemTime};
+
+use futures_util::FutureExt;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::{Request, Version};
+
+use super::body::Body;
+use super::head;
+use super::inbound::Inbound;
+use super::publish::publish;
+use super::refresh::refresh;
+use super::rejection::Rejection;
+use super::resources::Resources;
+use super::response;
+use super::route::Route;
+use super::running::running;
+use super::ticket::ticket;
+use super::token::token;
+use crate::http::transport::{Answer, Application, Client};
+use crate::identity::Shown;
+use crate::record;
+use crate::telemetry::Endpoint;
+
+/// The application that answers the API's requests.
+pub struct Service {
+    /// The resources that its endpoints share.
+    pub resources: Resources,
+}
+
+impl Application for Service {
+    type Connection = Shown;
+
+    const TOO_MANY_CONNECTIONS: &'static [u8] = response::TOO_MANY_CONNECTIONS;
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        client: Client<'_>,
+        shown: &Shown,
+    ) -> Answer {
+        let began = Instant::now();
+        let metrics = &self.resources.metrics;
+        let (head, body) = request.into_parts();
+        let body = Body::new(body, &head.headers);
+        let mut request = Inbound {
+            head,
+            body,
+            client,
+            shown,
+            received: SystemTime::now(),
+        };
+        // The path outlives the borrow of the request, whose body the endpoint reads.
+        let uri = request.head.uri.clone();
+        let route = Route::of(&request.head.method, uri.path());
+        let endpoint = route.endpoint();
+        let result = AssertUnwindSafe(self.dispatch(route, uri.query(), &mut request))
+            .catch_unwind()
+            .await
+            .unwrap_or(Err(Rejection::Internal));
+        let is_ambiguous = matches!(result, Err(Rejection::Ambiguous));
+        let mut answer = result.unwrap_or_else(|rejection| {
+            rejection.limit().inspect(|limit| metrics.reached(*limit));
+            rejection.into_answer(endpoint)
+        });
+        let goes_on = !is_ambiguous && request.body.discard_small().await;
+        // Over HTTP/2 a body that is dropped costs its stream alone.
+        if !goes_on && request.head.version < Version::HTTP_2 {
+            answer
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        metrics.answered(endpoint, answer.status().as_u16(), began.elapsed());
+        identify(&mut answer, endpoint, &request);
+        answer
+    }
+
+    fn too_many_requests(&self) -> Answer {
+        Rejection::TooManyRequests.into_answer(Endpoint::Other)
+    }
+}
+
+impl Service {
+    async fn dispatch(
+        &self,
+        route: Route<'_>,
+        query: Option<&str>,
+        request: &mut Inbound<'_>,
+    ) -> Result<Answer, Rejection> {
+        let resources = &self.resources;
+        head::check(&request.head, &resources.server)?;
+        match route {
+            Route::Publish(kind) => publish(resources, kind, request).await,
+            Route::Ticket(customer) => ticket(resources, &customer, query, request).await,
+            Route::Token => token(&resources.identity, request).await,
+            Route::Refresh => refresh(resources, request).await,
+            Route::Running => Ok(running()),
+            Route::MethodNotAllowed(allow) => Err(Rejection::MethodNotAllowed { allow }),
+            Route::NotFound => Err(Rejection::NotFound),
+        }
+    }
+}
+
+/// Logs an answer, and gives it the id that the log has. An answer of 200 has one only if the log
+/// takes it.
+fn identify(answer: &mut Answer, endpoint: Endpoint, request: &Inbound<'_>) {
+    if answer.status().is_success() && !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let id = record::next_id(request.received).to_string();
+    let status = answer.status().as_u16();
+    let peer = request.client.address;
+    if status == 500 {
+        tracing::error!(request = id, ?endpoint, status, %peer, "answered");
+    } else {
+        tracing::debug!(request = id, ?endpoint, status, %peer, "answered");
+    }
+    if let Ok(id) = HeaderValue::try_from(id) {
+        answer.headers_mut().insert("x-request-id", id);
+    }
+}

@@ -1,0 +1,92 @@
+//! `POST /gbp/push/<customerid>`: the change of an ITSM ticket, published as a record.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use iem_sink::Record;
+use smallvec::smallvec;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::credentials;
+use super::delivery;
+use super::inbound::Inbound;
+use super::ingest::{self, Accepted};
+use super::parse_pool::PARSE_IN_PLACE_MAX;
+use super::rejection::Rejection;
+use super::resources::Resources;
+use super::response::Success;
+use super::route::query_value;
+use crate::http::transport::Answer;
+use crate::identity::directory::Customer;
+use crate::identity::{Principal, authorization};
+use crate::record::{self, Kind, TicketUpdate};
+
+/// Answers the request: contract, section 4.
+pub(super) async fn ticket(
+    resources: &Resources,
+    customer: &str,
+    query: Option<&str>,
+    request: &mut Inbound<'_>,
+) -> Result<Answer, Rejection> {
+    let principal = credentials::ticket_sender(&resources.identity, request).await?;
+    authorization::may_call(principal.user())?;
+    let customer = current_customer(resources, &principal, customer)?;
+    let id = query_value(query, "integrationid")
+        .filter(|id| !id.is_empty())
+        .ok_or(Rejection::NoIntegration)?;
+    let integration = resources
+        .identity
+        .directory()
+        .load()
+        .integration(&customer.id, &id)
+        .cloned()
+        .ok_or(Rejection::UnknownIntegration)?;
+    let data = request.collect(resources, Some(Kind::Ticket)).await?;
+    let (update, permit) = parse(resources, &data).await?;
+    // Looked up again: the body may have been long in coming.
+    let customer = current_customer(resources, &principal, &customer.id)?;
+    let mut context = request.context(&resources.source, Kind::Ticket, &principal);
+    context.integration = Some(integration.id.as_str().into());
+    context.actionable_state = integration.state(update.state).map(Into::into);
+    let record = Record {
+        id: record::next_id(context.time),
+        key: record::ordering_key(&customer.id, update.key_value.as_deref()),
+        customer: Arc::clone(&customer.id),
+        context: Arc::new(context),
+        data,
+    };
+    let accepted = Accepted {
+        records: smallvec![record],
+        customers: smallvec![(customer, 1)],
+    };
+    delivery::deliver(resources, Kind::Ticket, accepted, permit).await?;
+    Ok(Success::TicketTaken.into_answer())
+}
+
+/// Returns the customer, if the user, as the directory has it now, may send for it.
+fn current_customer(
+    resources: &Resources,
+    principal: &Principal,
+    id: &str,
+) -> Result<Arc<Customer>, Rejection> {
+    let directory = resources.identity.directory().load();
+    let principal = ingest::current(&directory, principal)?;
+    ingest::customer(&directory, &principal, id, &resources.metrics).cloned()
+}
+
+/// Parses a ticket's change. A large one is parsed in the parse pool, and comes with its permit.
+async fn parse(
+    resources: &Resources,
+    data: &Bytes,
+) -> Result<(TicketUpdate, Option<OwnedSemaphorePermit>), Rejection> {
+    let key_fields = &resources.topic(Kind::Ticket).key_fields;
+    if data.len() <= PARSE_IN_PLACE_MAX {
+        let update = TicketUpdate::parse(data, key_fields).map_err(Rejection::Malformed)?;
+        return Ok((update, None));
+    }
+    let data = data.clone();
+    let key_fields = key_fields.clone();
+    let parse = move || TicketUpdate::parse(&data, &key_fields);
+    let (update, permit) = resources.parse_pool.run(parse).await?;
+    Ok((update.map_err(Rejection::Malformed)?, Some(permit)))
+}

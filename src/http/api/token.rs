@@ -1,0 +1,38 @@
+//! `POST /api/v1/user/token`: a log-in for a pair of tokens.
+
+use std::time::SystemTime;
+
+use super::credentials;
+use super::inbound::Inbound;
+use super::rejection::Rejection;
+use super::response::Success;
+use crate::http::transport::Answer;
+use crate::identity::{Identity, Principal, authorization};
+
+/// Answers the request: contract, section 1.
+pub(super) async fn token(identity: &Identity, request: &Inbound<'_>) -> Result<Answer, Rejection> {
+    let principal = credentials::login_sender(identity, request).await?;
+    issue(identity, &principal, request.received)
+}
+
+/// Returns the answer with a new pair of tokens, if the user may have one.
+pub(super) fn issue(
+    identity: &Identity,
+    principal: &Principal,
+    now: SystemTime,
+) -> Result<Answer, Rejection> {
+    let user = principal.user();
+    authorization::may_call(user)?;
+    let pair = identity.issue(principal, now).map_err(|error| {
+        tracing::error!(%error, "cannot sign a token");
+        Rejection::Internal
+    })?;
+    let directory = identity.directory().load();
+    let customers = authorization::associations(&directory, user);
+    Ok(Success::Tokens {
+        user,
+        customers,
+        pair,
+    }
+    .into_answer())
+}

@@ -1,0 +1,23 @@
+//! Connections: accepted, bounded in number, in size and in time, and ended without loss.
+//!
+//! Nothing here reads a path, a body or credentials. All that is known of the application is the
+//! trait [`Application`]; no status and no message is written down here.
+
+mod application;
+pub mod connection;
+mod draining;
+mod peers;
+mod proxies;
+mod responder;
+mod server;
+mod shared;
+mod thread;
+mod tls;
+
+pub use application::{Answer, Application, Client};
+pub use draining::Draining;
+pub use server::Server;
+#[cfg(feature = "testing")]
+pub use shared::Shared;
+#[cfg(feature = "testing")]
+pub use thread::Thread;

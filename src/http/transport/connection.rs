@@ -1,0 +1,106 @@
+//! One client's connection: its version of HTTP, its deadlines, and an end that lets the client
+//! read the last answer.
+//!
+//! hyper's own header timeout also runs while a connection is idle, and ours stays open for minutes
+//! then, so the deadlines are kept here. The socket notes the connection's phase, for which it
+//! reads the clock twice a request; `deadlines` bounds the time by that phase. A request's time
+//! counts from the first byte of its head.
+
+mod deadlines;
+mod http1;
+mod http2;
+mod limits;
+mod preface;
+mod responder;
+mod socket;
+
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::draining::Draining;
+use deadlines::Deadlines;
+pub use limits::ConnectionLimits;
+pub use responder::Responder;
+use socket::Socket;
+
+/// How long, and how much, is still read from a client after the last answer, so that it sees the
+/// answer and not a reset (RFC 9112, section 9.6).
+const LINGER_TIME: Duration = Duration::from_secs(5);
+const LINGER_TIME_DRAINING: Duration = Duration::from_millis(500);
+const LINGER_SIZE: usize = 64 * 1024 * 1024;
+
+/// The protocol of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1, and HTTP/1.0.
+    Http1,
+    /// HTTP/2, agreed on beforehand.
+    Http2,
+    /// Either, as the first bytes say (RFC 9113, section 3.3).
+    Either,
+}
+
+/// Serves one connection until it ends, or, once `draining`, until the requests under way are
+/// answered.
+///
+/// # Errors
+/// The connection broke off, was late with a request or with reading an answer, or did not speak
+/// HTTP; hyper has answered what can be answered then.
+pub async fn serve<S>(
+    stream: S,
+    protocol: Protocol,
+    limits: ConnectionLimits<'_>,
+    responder: &impl Responder,
+    draining: &Draining,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let socket = Socket::new(stream);
+    let mut deadlines = Deadlines::new(socket.clone(), limits, responder);
+    let mut http2 = limits.http2.filter(|_| protocol != Protocol::Http1);
+    if http2.is_some() && protocol == Protocol::Either {
+        let mut preface = pin!(socket.read_preface());
+        tokio::select! {
+            biased;
+            is_http2 = deadlines.bound(preface.as_mut()) => {
+                let is_http2 = is_http2??;
+                http2 = http2.filter(|_| is_http2);
+            }
+            // Nothing of a request has come.
+            () = draining.begun() => return Ok(()),
+        }
+    }
+    let ended = match http2 {
+        Some(_) if !responder.takes_http2() => http2::reject(&mut socket.clone()).await,
+        // Boxed: a connection is as large as the largest of what it may become, and most become
+        // another.
+        Some(http2) => Box::pin(http2::serve(&socket, deadlines, http2, draining)).await,
+        None => http1::serve(&socket, deadlines, draining).await,
+    };
+    let time = if draining.has_begun() {
+        LINGER_TIME_DRAINING
+    } else {
+        LINGER_TIME
+    };
+    let _ = tokio::time::timeout(time, linger(socket)).await;
+    ended
+}
+
+/// Ends the writing side, then reads and drops what still comes.
+pub(super) async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    // Over HTTP/2 it has ended before.
+    let _ = stream.shutdown().await;
+    let mut rest = [0; 4096];
+    let mut size = 0;
+    while size < LINGER_SIZE {
+        match stream.read(&mut rest).await? {
+            0 => break,
+            length => size += length,
+        }
+    }
+    Ok(())
+}

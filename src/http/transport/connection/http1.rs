@@ -1,0 +1,85 @@
+//! A connection over HTTP/1.1 or HTTP/1.0.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use super::deadlines::Deadlines;
+use super::responder::Responder;
+use super::socket::{Phase, Socket};
+use crate::http::transport::draining::Draining;
+use crate::telemetry::Limit;
+
+/// Headers that hyper takes without being told, and without an allocation for each request.
+const HEADERS_IN_PLACE: usize = 100;
+
+/// Serves the connection, as [`serve`](super::serve) does.
+pub(super) async fn serve<S>(
+    socket: &Socket<S>,
+    mut deadlines: Deadlines<'_, S, impl Responder>,
+    draining: &Draining,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let limits = deadlines.limits;
+    let responder = deadlines.responder;
+    let service = service_fn(async |request| {
+        socket.begin_answer();
+        let answer = responder.answer(request).await;
+        socket.enter(Phase::Idle(Instant::now()));
+        Ok::<_, Infallible>(answer)
+    });
+    let mut http1 = http1::Builder::new();
+    http1
+        .title_case_headers(true)
+        .max_buf_size(limits.max_header)
+        .header_read_timeout(None)
+        // A client may end its side once it has sent its request, and still reads the answer.
+        .half_close(true);
+    if limits.max_headers > HEADERS_IN_PLACE {
+        http1.max_headers(limits.max_headers);
+    }
+    let mut connection = pin!(http1.serve_connection(TokioIo::new(socket.clone()), service));
+    let ended = tokio::select! {
+        biased;
+        ended = deadlines.bound(connection.as_mut()) => Some(ended),
+        () = draining.begun() => None,
+    };
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        connection.as_mut().graceful_shutdown();
+        deadlines.begin_closing();
+        deadlines.bound(connection.as_mut()).await
+    };
+    ended?.map_err(|error| {
+        if let Some(limit) = limit_of(&error, socket.notes().received, limits.max_header) {
+            responder.reached(limit);
+        }
+        io::Error::other(error)
+    })
+}
+
+/// Returns the limit for which hyper has rejected a head.
+///
+/// hyper does not say whether the headers were too many or too long. The bytes `received` of them
+/// do, except for those that came together with the request before.
+fn limit_of(error: &hyper::Error, received: usize, max_header: usize) -> Option<Limit> {
+    if !error.is_parse_too_large() {
+        return None;
+    }
+    Some(if error.to_string() == "URI too long" {
+        Limit::Uri
+    } else if received < max_header {
+        Limit::HeaderCount
+    } else {
+        Limit::HeaderSize
+    })
+}

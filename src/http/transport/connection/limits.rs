@@ -1,0 +1,38 @@
+//! The bounds on one connection, by the configuration's names.
+
+use std::time::Duration;
+
+use crate::config;
+
+/// Bounds on one connection. A listener without a configuration table gives its own.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits<'a> {
+    /// The time from the first byte of a request's head to its last.
+    pub header_timeout: Duration,
+    /// The time between an answer and the first byte of the next request.
+    pub idle_timeout: Duration,
+    /// The time from a request's first byte to its answer's last.
+    pub request_timeout: Duration,
+    /// The time in which a client takes nothing of what it is sent.
+    pub write_timeout: Duration,
+    /// Bytes of a request's head.
+    pub max_header: usize,
+    /// Headers of a request.
+    pub max_headers: usize,
+    /// Bounds on HTTP/2. Without these it is not served.
+    pub http2: Option<&'a config::Http2>,
+}
+
+impl<'a> From<&'a config::Server> for ConnectionLimits<'a> {
+    fn from(server: &'a config::Server) -> Self {
+        Self {
+            header_timeout: server.header_timeout,
+            idle_timeout: server.idle_timeout,
+            request_timeout: server.request_timeout,
+            write_timeout: server.write_timeout,
+            max_header: server.max_header,
+            max_headers: server.max_headers,
+            http2: server.http2.enabled.then_some(&server.http2),
+        }
+    }
+}

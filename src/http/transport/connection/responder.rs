@@ -1,0 +1,21 @@
+//! The answers to the requests of one connection, as the connection asks for them.
+
+use hyper::Request;
+use hyper::body::Incoming;
+
+use crate::http::transport::application::Answer;
+use crate::telemetry::Limit;
+
+/// A source of answers for one connection. It cannot fail: whatever happens is an answer.
+pub trait Responder {
+    /// Answers one request.
+    async fn answer(&self, request: Request<Incoming>) -> Answer;
+
+    /// Whether the connection may go on in HTTP/2.
+    fn takes_http2(&self) -> bool {
+        true
+    }
+
+    /// Hears that the connection has reached a limit.
+    fn reached(&self, _limit: Limit) {}
+}

@@ -1,0 +1,76 @@
+//! The application as one client's connection calls it: with the client's address and the budgets
+//! of HTTP/2.
+
+use std::cell::Cell;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::{Request, Version};
+use tokio::sync::SemaphorePermit;
+
+use super::application::{Answer, Application, Client};
+use super::connection::Responder;
+use super::proxies;
+use super::shared::Shared;
+use crate::telemetry::Limit;
+
+/// The responder of one client's connection.
+pub(super) struct ClientResponder<'a, A: Application> {
+    pub(super) shared: &'a Shared<A>,
+    pub(super) address: IpAddr,
+    /// The address is a proxy's, which tells the client's at each request.
+    pub(super) is_proxy: bool,
+    /// The email of the user that the client's certificate is mapped to.
+    pub(super) certified: Option<Arc<str>>,
+    /// The permit of a connection over HTTP/2.
+    pub(super) http2: Cell<Option<SemaphorePermit<'a>>>,
+    pub(super) connection: A::Connection,
+}
+
+impl<A: Application> Responder for ClientResponder<'_, A> {
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let Shared {
+            application,
+            server,
+            http2_requests,
+            ..
+        } = self.shared;
+        let _permit = if request.version() == Version::HTTP_2 {
+            let Ok(permit) = http2_requests.try_acquire() else {
+                self.reached(Limit::Http2Requests);
+                return application.too_many_requests();
+            };
+            Some(permit)
+        } else {
+            None
+        };
+        let address = if self.is_proxy {
+            proxies::client_of_request(&server.proxies, self.address, request.headers())
+        } else {
+            self.address
+        };
+        let client = Client {
+            address,
+            certified: self.certified.as_deref(),
+        };
+        application.answer(request, client, &self.connection).await
+    }
+
+    fn takes_http2(&self) -> bool {
+        let permit = self
+            .http2
+            .take()
+            .or_else(|| self.shared.http2_connections.try_acquire().ok());
+        let takes = permit.is_some();
+        self.http2.set(permit);
+        if !takes {
+            self.reached(Limit::Http2Connections);
+        }
+        takes
+    }
+
+    fn reached(&self, limit: Limit) {
+        self.shared.metrics.reached(limit);
+    }
+}
