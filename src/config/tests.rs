@@ -72,7 +72,7 @@ fn the_defaults_hold_by_themselves() {
 
 #[test]
 fn the_example_holds() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("iem-gateway.example.toml");
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/iem-gateway.example.toml");
     let config = load(Some(&example), []).expect("holds").config;
     assert_eq!(config.topics[0].name, "iem-events");
 }
