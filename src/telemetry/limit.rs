@@ -83,7 +83,7 @@ impl Limit {
         Self::Http2Abuse,
     ];
 
-    /// As it stands in the metric and in the README.
+    /// The label's value in the metric and in `docs/limits.md`.
     pub fn label(self) -> &'static str {
         match self {
             Self::Connections => "connections",
@@ -136,10 +136,10 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_names_each() {
-        let readme = include_str!("../../README.md");
+    fn the_page_of_limits_names_each() {
+        let page = include_str!("../../docs/limits.md");
         for label in Limit::ALL.map(Limit::label) {
-            assert!(readme.contains(&format!("`{label}`")), "{label}");
+            assert!(page.contains(&format!("`{label}`")), "{label}");
         }
     }
 }
