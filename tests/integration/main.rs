@@ -7,6 +7,7 @@
 mod architecture;
 mod backends;
 mod delivery;
+mod documents;
 mod http;
 mod identity;
 mod operations;
