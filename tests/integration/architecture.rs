@@ -167,7 +167,7 @@ fn every_rule_is_of_a_room_and_a_dependency_that_exist() {
             let mut files = files.iter().filter(|(file, _)| is_in(file, home));
             files.any(|(_, tokens)| uses_crate(tokens, dependency))
         };
-        if !names.iter().any(is_declared) || !homes.iter().any(|home| is_used(&home)) {
+        if !names.iter().any(is_declared) || !homes.iter().any(is_used) {
             faults.insert(format!(
                 "{dependency} is not used at home: adjust the rules"
             ));

@@ -47,7 +47,7 @@ impl From<&iem_sink::Record> for Record {
     fn from(record: &iem_sink::Record) -> Self {
         let mut attributes = BTreeMap::new();
         record.for_each_attribute(|name, value| {
-            drop(attributes.insert(name.to_owned(), value.to_owned()))
+            drop(attributes.insert(name.to_owned(), value.to_owned()));
         });
         Self {
             attributes,

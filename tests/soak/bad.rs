@@ -300,7 +300,7 @@ pub(super) fn abuse_http2(site: &Site) {
     // Refused streams are reset with REFUSED_STREAM; the others are answered as bodies that do not
     // come.
     let mut refused = 0;
-    while let Ok(frame) = frames.next() {
+    while let Ok(frame) = frames.receive() {
         refused += usize::from(frame.kind == RST_STREAM && frame.error_code() == 7);
         if frame.kind == HEADERS {
             break;

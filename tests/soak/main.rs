@@ -256,7 +256,7 @@ fn records(site: &Site) -> Vec<String> {
     let mut found = Vec::new();
     for topic in TOPICS {
         for_each_line(&site.gateway.home.path("data").join(topic), |line| {
-            found.push(id(line))
+            found.push(id(line));
         });
     }
     found.sort_unstable();

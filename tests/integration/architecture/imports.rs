@@ -55,7 +55,7 @@ impl Crate {
         read.files.retain(|module, _| !is_of_tests(module));
         read.sources.retain(|module, _| !is_of_tests(module));
         for (module, source) in std::mem::take(&mut read.sources) {
-            read.add_inline_modules(&module, source);
+            read.add_inline_modules(&module, &source);
         }
         for (module, source) in &read.sources {
             read.uses.insert(module.clone(), uses(source));
@@ -64,9 +64,9 @@ impl Crate {
     }
 
     /// Adds a module, and those that stand within it.
-    fn add_inline_modules(&mut self, module: &Module, source: Vec<String>) {
+    fn add_inline_modules(&mut self, module: &Module, source: &[String]) {
         let mut own = Vec::new();
-        let mut rest = &*source;
+        let mut rest = source;
         while let [first, others @ ..] = rest {
             if let [keyword, name, brace, ..] = rest
                 && keyword == "mod"
@@ -75,7 +75,7 @@ impl Crate {
                 let length = block_length(&rest[2..]);
                 let inner = child(module, name);
                 self.files.insert(inner.clone(), self.files[module].clone());
-                self.add_inline_modules(&inner, rest[3..2 + length].to_vec());
+                self.add_inline_modules(&inner, &rest[3..2 + length]);
                 rest = &rest[2 + length..];
                 continue;
             }
@@ -163,10 +163,10 @@ impl Crate {
 }
 
 impl Import {
-    fn new(importer: &str, imported: &str) -> Self {
+    fn new(file: &str, target: &str) -> Self {
         Self {
-            importer: importer.to_owned(),
-            imported: imported.to_owned(),
+            importer: file.to_owned(),
+            imported: target.to_owned(),
         }
     }
 }

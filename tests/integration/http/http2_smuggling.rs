@@ -99,7 +99,7 @@ impl Scene {
 /// Whether stream 1 is answered 200: by the first field of its head, which stands in the static
 /// table (RFC 7541, appendix A). Otherwise it is refused, reset, or the end of the connection.
 fn is_answered_well(frames: &mut Frames) -> bool {
-    while let Ok(frame) = frames.next() {
+    while let Ok(frame) = frames.receive() {
         match frame.kind {
             HEADERS if frame.stream == 1 => return frame.payload.first() == Some(&0x88),
             RST_STREAM | GOAWAY => return false,

@@ -81,7 +81,7 @@ fn over_tls() {
     fill(|| client.try_send(&requests).map(|()| requests.len()));
     let url = format!("https://{}/publish/healthcheck/", gateway.address);
     lets_go(&gateway, || {
-        drop(Curl::new(&home, "ca.pem").arg(&url).answer().expect(200))
+        drop(Curl::new(&home, "ca.pem").arg(&url).answer().expect(200));
     });
 }
 

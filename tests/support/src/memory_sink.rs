@@ -30,7 +30,7 @@ impl Behaviour {
 /// A record that was delivered.
 #[derive(Debug)]
 pub struct Seen {
-    /// The type of its CloudEvent, such as `iem.ticket`.
+    /// The type of its `CloudEvents` event, such as `iem.ticket`.
     pub kind: &'static str,
     /// The customer.
     pub customer: String,

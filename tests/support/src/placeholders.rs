@@ -15,7 +15,7 @@ pub fn placeholder(name: &str, arguments: &str, bytes_max: usize) -> Option<Vec<
         "basic-latin-1" => STANDARD.encode(latin_1(arguments)?).into_bytes(),
         "hex" => {
             let digits = arguments.as_bytes().as_chunks::<2>().0;
-            digits.iter().map(byte).collect::<Option<_>>()?
+            digits.iter().copied().map(byte).collect::<Option<_>>()?
         }
         "repeat" => {
             let (times, text) = arguments.split_once(':')?;
@@ -35,8 +35,8 @@ fn latin_1(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-fn byte(digits: &[u8; 2]) -> Option<u8> {
-    u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
+fn byte(digits: [u8; 2]) -> Option<u8> {
+    u8::from_str_radix(str::from_utf8(&digits).ok()?, 16).ok()
 }
 
 fn repeated(text: &str, times: &str, bytes_max: usize) -> Option<Vec<u8>> {
@@ -54,7 +54,7 @@ fn plain(name: &str) -> Vec<u8> {
         "array" => format!("[{record},{record}]").into_bytes(),
         "large" => format!("{record}{}", " ".repeat(64 << 10)).into_bytes(),
         // Larger than what is read in place, and than the limit of the fuzz targets' gateway.
-        "many" => format!("[{}]", [record; 12 << 10].join(",")).into_bytes(),
+        "many" => format!("[{}]", vec![record; 12 << 10].join(",")).into_bytes(),
         "huge" => vec![b' '; 1 << 20],
         text => example(text).unwrap_or(text).as_bytes().to_vec(),
     }

@@ -73,9 +73,9 @@ mod tests {
             |stored| stored.reverse(),
             |stored| stored.iter_mut().for_each(|stored| stored.data.push(b' ')),
             |stored| {
-                stored
-                    .iter_mut()
-                    .for_each(|stored| drop(stored.attributes.remove("user")));
+                for stored in stored {
+                    stored.attributes.remove("user");
+                }
             },
         ];
         for fault in faults {

@@ -61,7 +61,7 @@ fn beyond_the_limit_http2_by_prior_knowledge_is_sent_to_http_1_1() {
             (":path", HEALTHCHECK),
         ];
         frames.send(&Frame::headers(1, &head, true)).is_ok()
-            && std::iter::from_fn(|| frames.next().ok()).any(|frame| frame.kind == HEADERS)
+            && std::iter::from_fn(|| frames.receive().ok()).any(|frame| frame.kind == HEADERS)
     });
 }
 

@@ -70,7 +70,7 @@ impl Frames {
     }
 
     /// Reads the next frame; an error at the connection's end, or where none comes.
-    pub fn next(&mut self) -> io::Result<Frame> {
+    pub fn receive(&mut self) -> io::Result<Frame> {
         let mut head = [0; HEAD_BYTES];
         self.0.read_exact(&mut head)?;
         let (mut frame, length) = Frame::parse_head(&head);
@@ -84,7 +84,7 @@ impl Frames {
     pub fn find(&mut self, kind: u8) -> Frame {
         loop {
             let frame = self
-                .next()
+                .receive()
                 .unwrap_or_else(|error| panic!("no frame of kind {kind}: {error}"));
             if frame.kind == kind {
                 return frame;
@@ -97,7 +97,7 @@ impl Frames {
     pub fn end(&mut self) -> Vec<u32> {
         let mut codes = Vec::new();
         loop {
-            match self.next() {
+            match self.receive() {
                 Ok(frame) if frame.kind == GOAWAY => codes.push(frame.error_code()),
                 Ok(_) => {}
                 Err(error) => {
@@ -125,7 +125,7 @@ impl Frames {
     /// Reads to the connection's end, or for as long as something comes; returns the error codes
     /// of the GOAWAY frames.
     pub fn codes(&mut self) -> Vec<u32> {
-        let frames = std::iter::from_fn(|| self.next().ok());
+        let frames = std::iter::from_fn(|| self.receive().ok());
         frames
             .filter(|frame| frame.kind == GOAWAY)
             .map(|frame| frame.error_code())

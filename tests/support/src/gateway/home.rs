@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-use iem_gateway::identity::password::{Cost, Password, PasswordHash};
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tempfile::TempDir;
 
 use super::certificates::Identity;
@@ -24,6 +26,8 @@ pub struct Home {
     settings: BTreeMap<String, toml::Value>,
 }
 
+// A folder is made, which `default` would not say.
+#[allow(clippy::new_without_default)]
 impl Home {
     /// Makes a folder with the tests' directory, and with a configuration that takes any free ports
     /// and delivers to files in the folder.
@@ -182,13 +186,18 @@ pub fn program() -> String {
     std::env::var("CARGO_BIN_EXE_iem-gateway").expect("cargo tells its tests where programs are")
 }
 
-/// Hashes a password at the lowest cost there is: tests log in hundreds of times.
+/// Hashes a password at the lowest cost there is: tests log in hundreds of times. The salt is always
+/// the same, so that a token stays valid in another home.
 fn hash(password: &str) -> String {
-    let cost = Cost {
-        memory_kib: 8,
-        passes: 1,
-        lanes: 1,
-    };
-    let hash = PasswordHash::new(&Password::new(password.to_owned()), cost);
-    hash.expect("a hash").as_str().to_owned()
+    let salt = b"salt of tests 16";
+    let mut hash = [0; 32];
+    let params = Params::new(8, 1, 1, Some(hash.len())).expect("the lowest parameters");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(password.as_bytes(), salt, &mut hash)
+        .expect("a hash");
+    format!(
+        "$argon2id$v=19$m=8,t=1,p=1${}${}",
+        STANDARD_NO_PAD.encode(salt),
+        STANDARD_NO_PAD.encode(hash)
+    )
 }
