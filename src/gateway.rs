@@ -1,5 +1,5 @@
-//! The gateway as a whole: what it opens before the first port, what it runs, and the order in
-//! which it ends.
+//! The gateway as a whole: opens all parts before the first port, runs them, and drains them in
+//! order. It answers nothing itself.
 
 mod error;
 mod identity;
@@ -145,7 +145,7 @@ impl Gateway {
     }
 
     /// Serves until `shutdown`, then drains: closes the listener and idle connections, and finishes
-    /// what was accepted. Blocks the calling thread.
+    /// accepted requests. Blocks the calling thread.
     ///
     /// # Errors
     /// The listener failed, or something was not finished within the time for draining.

@@ -1,8 +1,8 @@
 //! One budget for the bytes of all request bodies.
 //!
 //! It counts bodies that are being read, the state of their decoders, and bodies that waiting
-//! records hold a slice of. It counts what is allocated, not what is used, and never gives bytes
-//! back before the last slice of a body is dropped.
+//! records hold a slice of. It counts allocated bytes, not used ones, and never gives bytes back
+//! before the last slice of a body is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -178,8 +178,8 @@ mod tests {
     fn a_body_counts_until_its_last_slice_is_dropped() {
         let memory = MemoryBudget::new(10_000);
         let mut buffer = Buffer::new(&memory, Some(6));
-        buffer.extend(b"abc").expect("there is room");
-        buffer.extend(b"def").expect("there is room");
+        buffer.extend(b"abc").expect("it fits");
+        buffer.extend(b"def").expect("it fits");
         let body = buffer.freeze();
         let slice = body.slice(2..4);
         drop(body);
@@ -193,7 +193,7 @@ mod tests {
         let memory = MemoryBudget::new(100_000);
         let mut buffer = Buffer::new(&memory, Some(9_000));
         for (chunk, used) in [(5_000, 5_000), (1, 9_000), (3_999, 9_000), (1, 18_000)] {
-            buffer.extend(&vec![b'x'; chunk]).expect("there is room");
+            buffer.extend(&vec![b'x'; chunk]).expect("it fits");
             assert_eq!(memory.used(), used, "after {} bytes", buffer.len());
         }
     }
@@ -202,7 +202,7 @@ mod tests {
     fn a_waiting_body_counts_by_its_length() {
         let memory = MemoryBudget::new(10_000);
         let mut buffer = Buffer::new(&memory, None);
-        buffer.extend(b"abc").expect("there is room");
+        buffer.extend(b"abc").expect("it fits");
         assert_eq!(memory.used(), FIRST_ALLOCATION);
         let body = buffer.freeze();
         assert_eq!(memory.used(), 3);
@@ -216,10 +216,8 @@ mod tests {
         for (length, used) in [(2_999, 2_999), (3_000, 4_000), (4_000, 4_000)] {
             let mut buffer = Buffer::new(&memory, None);
             buffer.expect(4_000);
-            buffer.extend(&[b'x'; 2_500]).expect("there is room");
-            buffer
-                .extend(&vec![b'x'; length - 2_500])
-                .expect("there is room");
+            buffer.extend(&[b'x'; 2_500]).expect("it fits");
+            buffer.extend(&vec![b'x'; length - 2_500]).expect("it fits");
             let _body = buffer.freeze();
             assert_eq!(memory.used(), used, "of {length} bytes");
         }
@@ -229,11 +227,11 @@ mod tests {
     fn bytes_beyond_the_budget_are_rejected_and_not_counted() {
         let memory = MemoryBudget::new(8_000);
         let mut first = Buffer::new(&memory, Some(5_000));
-        first.extend(&[b'x'; 5_000]).expect("there is room");
+        first.extend(&[b'x'; 5_000]).expect("it fits");
         let mut second = Buffer::new(&memory, Some(5_000));
         assert_eq!(second.extend(&[b'y'; 5_000]), Err(Exhausted));
         assert_eq!((memory.used(), second.len()), (5_000, 0));
         drop(first);
-        second.extend(&[b'y'; 5_000]).expect("there is room again");
+        second.extend(&[b'y'; 5_000]).expect("it fits again");
     }
 }

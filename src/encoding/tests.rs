@@ -235,7 +235,7 @@ fn the_decoders_state_is_counted_and_bounded() {
         (Encoding::Gzip, gzip(&noise), 40 << 10),
     ] {
         let memory = MemoryBudget::new(usize::MAX / 2);
-        let mut decoder = Decoder::new(encoding, &memory).expect("room");
+        let mut decoder = Decoder::new(encoding, &memory).expect("within the budget");
         let mut output = Buffer::new(&memory, None);
         decoder
             .step(&mut &body[..50_000], &mut output, NO_LIMIT)
@@ -251,10 +251,10 @@ fn the_decoders_state_is_counted_and_bounded() {
         drop(decoder);
         assert_eq!(memory.used(), 0);
         let mut output = Buffer::new(&memory, None);
-        let refused = Decoder::new(encoding, &little)
+        let rejected = Decoder::new(encoding, &little)
             .map_err(DecodeError::from)
             .and_then(|mut decoder| decoder.step(&mut &body[..50_000], &mut output, NO_LIMIT));
-        assert_eq!(refused, Err(DecodeError::Exhausted(Exhausted)));
+        assert_eq!(rejected, Err(DecodeError::Exhausted(Exhausted)));
         assert_eq!(little.used(), 0);
     }
 }

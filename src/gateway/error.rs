@@ -40,7 +40,7 @@ pub enum StartError {
         /// The operating system's error.
         error: io::Error,
     },
-    /// The operating system denies what is needed.
+    /// The operating system denies a thread, a runtime or an address.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
     /// Two metrics have one name: a fault of the program.

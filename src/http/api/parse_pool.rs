@@ -30,7 +30,7 @@ impl ParsePool {
     /// thread for at most `patience`.
     ///
     /// # Errors
-    /// The operating system's, if it denies the runtime what it needs.
+    /// The operating system's, if it denies a runtime.
     pub fn new(threads: usize, patience: Duration) -> io::Result<Self> {
         let runtime = Builder::new_current_thread()
             .thread_name("parser")

@@ -19,7 +19,7 @@ struct State {
 }
 
 impl Draining {
-    /// Sets the flag and wakes all who wait for it.
+    /// Sets the flag and wakes all tasks that wait for it.
     pub fn begin(&self) {
         self.0.has_begun.store(true, Ordering::Release);
         self.0.begun.notify_waiters();

@@ -36,7 +36,7 @@ pub(super) async fn accept(
 ) -> io::Result<Secured> {
     let acceptor = TlsAcceptor::from(tls.config(http2));
     let handshake = acceptor.accept_with(stream, |session| {
-        session.set_buffer_limit(Some(SEND_BUFFER))
+        session.set_buffer_limit(Some(SEND_BUFFER));
     });
     let stream = tokio::time::timeout(time, handshake).await??;
     let (_, session) = stream.get_ref();

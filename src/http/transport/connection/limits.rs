@@ -13,7 +13,7 @@ pub struct ConnectionLimits<'a> {
     pub idle_timeout: Duration,
     /// The time from a request's first byte to its answer's last.
     pub request_timeout: Duration,
-    /// The time in which a client takes nothing of what it is sent.
+    /// The time that a client may go without taking a byte of what is sent to it.
     pub write_timeout: Duration,
     /// Bytes of a request's head.
     pub max_header: usize,

@@ -46,7 +46,7 @@ pub(super) struct Notes {
     pub(super) request: Instant,
     /// Bytes that came since the last answer was made; over HTTP/2, since no request was open.
     pub(super) received: usize,
-    /// Since when the client has taken nothing of what is to be written.
+    /// Since when the client has not taken a byte, though bytes are to be written.
     pub(super) stalled: Option<Instant>,
 }
 
@@ -94,7 +94,7 @@ impl<S> Socket<S> {
         notes.phase = Phase::Answering;
     }
 
-    /// A call of the stream. Notes whether the client takes what is written.
+    /// Calls the stream to write, and notes whether the client takes the bytes.
     fn note_write<T>(
         &self,
         call: impl FnOnce(&mut S) -> Poll<io::Result<T>>,
