@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use iem_gateway::config::Config;
 use iem_gateway::identity::authentication::{Basic, access_token};
 use iem_gateway::identity::directory::{Directory, LiveDirectory};
 use iem_gateway::identity::password::{Cost, Password, PasswordHash};
-use iem_gateway::identity::token::{Lifetimes, SigningKey, Tokens};
-use iem_gateway::identity::{Identity, Settings, Shown, authorization};
+use iem_gateway::identity::token::{SigningKey, Tokens};
+use iem_gateway::identity::{Identity, LastToken, authorization};
 
 const USERS: usize = 100_000;
 
@@ -52,9 +53,10 @@ fn authenticate(criterion: &mut Criterion) {
 
     let directory = Arc::new(LiveDirectory::open(&path).expect("a directory that holds"));
     let key = SigningKey::random();
+    let config = Config::default();
     let fresh = || {
-        let tokens = Tokens::new(&key, Lifetimes::default());
-        Identity::new(Arc::clone(&directory), tokens, Settings::default())
+        let tokens = Tokens::new(&key, &config.tokens);
+        Identity::new(Arc::clone(&directory), tokens, &config)
     };
     let identity = fresh();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -77,16 +79,16 @@ fn authenticate(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("authenticate");
     group.bench_function("token shown before", |bencher| {
-        let shown = Shown::default();
+        let last = LastToken::default();
         bencher.iter(|| {
             let token = access_token([black_box(header.as_bytes())], None).expect("a cookie");
-            identity.principal(token, &shown, now).expect("our token")
+            identity.principal(token, &last, now).expect("our token")
         });
     });
     group.bench_function("token of another connection", |bencher| {
         bencher.iter(|| {
             identity
-                .principal(black_box(token.as_bytes()), &Shown::default(), now)
+                .principal(black_box(token.as_bytes()), &LastToken::default(), now)
                 .expect("our token")
         });
     });
@@ -95,7 +97,7 @@ fn authenticate(criterion: &mut Criterion) {
             fresh,
             |identity| {
                 identity
-                    .principal(black_box(token.as_bytes()), &Shown::default(), now)
+                    .principal(black_box(token.as_bytes()), &LastToken::default(), now)
                     .expect("our token")
             },
             BatchSize::SmallInput,
@@ -105,7 +107,7 @@ fn authenticate(criterion: &mut Criterion) {
     group.finish();
 
     let principal = identity
-        .principal(token.as_bytes(), &Shown::default(), now)
+        .principal(token.as_bytes(), &LastToken::default(), now)
         .expect("our token");
     let mut group = criterion.benchmark_group("authorise");
     for (name, customer) in [

@@ -27,12 +27,13 @@ use flate2::write::GzEncoder;
 use gungraun::{
     Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
 };
+use iem_gateway::config::Config;
 use iem_gateway::encoding::{Decoder, Encoding};
 use iem_gateway::identity::authentication::access_token;
 use iem_gateway::identity::directory::{Directory, LiveDirectory, User};
 use iem_gateway::identity::password::{Cost, Password, PasswordHash};
-use iem_gateway::identity::token::{Lifetimes, SigningKey, Tokens};
-use iem_gateway::identity::{Identity, Settings, Shown, authorization};
+use iem_gateway::identity::token::{SigningKey, Tokens};
+use iem_gateway::identity::{Identity, LastToken, authorization};
 use iem_gateway::memory::{Buffer, MemoryBudget};
 use iem_gateway::record::{Form, KeyFields, Kind, parse_body};
 use iem_sink::testing::{record, topic};
@@ -106,7 +107,7 @@ fn decode(body: Vec<u8>) -> usize {
 
 struct Credentials {
     identity: Identity,
-    shown: Shown,
+    last: LastToken,
     header: String,
     now: SystemTime,
     _folder: tempfile::TempDir,
@@ -128,27 +129,29 @@ fn directory() -> String {
     )
 }
 
-fn credentials(shown_before: bool) -> Credentials {
+fn credentials(sent_before: bool) -> Credentials {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("directory.toml");
     fs::write(&path, directory()).expect("room for the directory");
+    let config = Config::default();
     let directory = Arc::new(LiveDirectory::open(&path).expect("a directory that holds"));
-    let tokens = Tokens::new(&SigningKey::random(), Lifetimes::default());
+    let tokens = Tokens::new(&SigningKey::random(), &config.tokens);
     let now = SystemTime::now();
     let token = tokens
         .issue(&directory.load().users()[0], now)
         .expect("a token")
         .access;
-    let identity = Identity::new(directory, tokens, Settings::default());
-    let (shown, other) = (Shown::default(), Shown::default());
-    let showing = if shown_before { &shown } else { &other };
+    let identity = Identity::new(directory, tokens, &config);
+    let last = LastToken::default();
+    let other = LastToken::default();
+    let sender = if sent_before { &last } else { &other };
     identity
-        .principal(token.as_bytes(), showing, now)
+        .principal(token.as_bytes(), sender, now)
         .expect("our token");
     let header = format!("session=0123456789; access_token={token}");
     Credentials {
         identity,
-        shown,
+        last,
         header,
         now,
         _folder: folder,
@@ -156,13 +159,13 @@ fn credentials(shown_before: bool) -> Credentials {
 }
 
 #[library_benchmark]
-#[bench::shown_before(args = (true), setup = credentials, config = at_most(1_640))]
-#[bench::shown_by_another_connection(args = (false), setup = credentials, config = at_most(4_930))]
+#[bench::sent_before(args = (true), setup = credentials, config = at_most(1_640))]
+#[bench::sent_by_another_connection(args = (false), setup = credentials, config = at_most(4_930))]
 fn authenticate(credentials: Credentials) -> Credentials {
     let token = access_token([black_box(credentials.header.as_bytes())], None).expect("a cookie");
     let principal = credentials
         .identity
-        .principal(token, &credentials.shown, credentials.now);
+        .principal(token, &credentials.last, credentials.now);
     black_box(principal).expect("our token");
     credentials
 }

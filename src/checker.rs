@@ -1,57 +1,58 @@
-//! Asks every sink again and again whether it would take records, so that readiness knows of an
-//! outage before a client does, and of its end without one.
+//! Checks every sink periodically, so that readiness reports an outage before a client meets it,
+//! and its end without a client's request.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::background::{Background, Signals};
 use crate::pipeline::{Backend, Caller, Vitals};
 use crate::sinks::Backends;
-use crate::threads::all_ended;
 
-/// Between two looks at a sink that is well, and at one that is not.
+/// The interval between two checks of a sink that is up.
 const INTERVAL: Duration = Duration::from_secs(5);
+/// The interval between two checks of a sink that is down.
 const INTERVAL_DOWN: Duration = Duration::from_secs(1);
-/// For one look.
+/// The time for one check.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// One plain thread for each backend.
-pub struct Checker {
-    threads: Vec<(Sender<()>, JoinHandle<()>)>,
-}
+/// A background thread for each backend that checks it.
+pub struct Checker(Vec<Background>);
 
 impl Checker {
     /// Starts the threads.
     ///
     /// # Errors
-    /// The operating system's, of a thread that it does not give.
+    /// The operating system cannot start a thread.
     pub fn start(backends: &Backends, vitals: &Arc<[Vitals]>) -> io::Result<Self> {
-        let start = |backend: &Arc<Backend>| {
-            let (stop, stopped) = mpsc::channel();
-            let (backend, vitals) = (Arc::clone(backend), Arc::clone(vitals));
-            let thread = std::thread::Builder::new().name(format!("check-{}", backend.name));
-            let thread = thread.spawn(move || follow(&backend, &vitals, &stopped))?;
-            Ok((stop, thread))
-        };
-        Ok(Self {
-            threads: backends.values().map(start).collect::<io::Result<_>>()?,
-        })
+        backends
+            .values()
+            .map(|backend| {
+                let backend = Arc::clone(backend);
+                let vitals = Arc::clone(vitals);
+                Background::start(format!("check-{}", backend.name), move |signals| {
+                    run(&backend, &vitals, signals);
+                })
+            })
+            .collect::<io::Result<_>>()
+            .map(Self)
     }
 
-    /// Ends the threads. A check that hangs is left behind: the process is about to end.
+    /// Stops the threads. A check that hangs is left behind: the process is about to end.
     pub fn stop(self) {
-        let (stops, threads): (Vec<_>, Vec<_>) = self.threads.into_iter().unzip();
-        drop(stops);
-        all_ended(&threads, Instant::now() + DEADLINE);
+        let deadline = Instant::now() + DEADLINE;
+        for thread in &self.0 {
+            thread.signal_stop();
+        }
+        for thread in &self.0 {
+            thread.stop(deadline);
+        }
     }
 }
 
-/// Looks at the sink until the other end of `stopped` is gone.
-fn follow(backend: &Backend, vitals: &[Vitals], stopped: &Receiver<()>) {
+fn run(backend: &Backend, vitals: &[Vitals], signals: &Signals) {
     let mut interval = INTERVAL_DOWN;
-    while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+    while signals.wait(interval) {
         interval = if check(backend, vitals) {
             INTERVAL
         } else {
@@ -60,7 +61,7 @@ fn follow(backend: &Backend, vitals: &[Vitals], stopped: &Receiver<()>) {
     }
 }
 
-/// Whether the sink is well.
+/// Checks the sink; returns whether it is up.
 fn check(backend: &Backend, vitals: &[Vitals]) -> bool {
     let of_sink = || {
         vitals

@@ -1,4 +1,4 @@
-//! The command line: what may be typed, and the exit code of what comes of it.
+//! The command line: its commands, and the exit code of each result.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong use, 78 configuration at fault (`EX_CONFIG` of
 //! sysexits.h).
@@ -6,9 +6,10 @@
 mod certificate;
 mod check;
 mod directory;
+mod exit;
 mod serve;
 
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -17,9 +18,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, Loaded};
 use certificate::DevCertificate;
 use directory::{CommandError, CustomerCommand, IntegrationCommand, UserCommand};
-
-const FAILED: u8 = 1;
-const CONFIGURATION: u8 = 78;
+use exit::{CONFIGURATION, FAILED, fail};
 
 /// An ingestion gateway for the IEM publish service and its ITSM integration API.
 ///
@@ -30,7 +29,8 @@ const CONFIGURATION: u8 = 78;
 #[command(
     name = "iem-gateway",
     version,
-    after_help = "Any configuration value can be set by the environment: IEM_GATEWAY__SERVER__LISTEN=127.0.0.1:8000.\n\
+    after_help = "Any configuration value can be set by the environment: \
+                  IEM_GATEWAY__SERVER__LISTEN=127.0.0.1:8000.\n\
                   Exit codes: 0 done, 1 failed, 2 wrong use, 78 configuration at fault."
 )]
 struct Cli {
@@ -63,7 +63,7 @@ enum Command {
     Integration(IntegrationCommand),
 }
 
-/// Does what the process's command line asks.
+/// Runs the command of the process's command line.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let loaded = config::load(cli.config.as_deref(), std::env::vars_os());
@@ -113,14 +113,4 @@ fn done(result: Result<(), CommandError>) -> ExitCode {
             &error,
         ),
     }
-}
-
-/// Says on standard error what is wrong, line by line.
-fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    let mut stderr = io::stderr().lock();
-    for line in error.to_string().lines() {
-        // There is nobody to tell that standard error is closed.
-        let _ = writeln!(stderr, "iem-gateway: {line}");
-    }
-    ExitCode::from(code)
 }

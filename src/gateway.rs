@@ -2,7 +2,6 @@
 //! order. It answers nothing itself.
 
 mod error;
-mod identity;
 mod state;
 mod topics;
 
@@ -14,17 +13,25 @@ use std::time::{Duration, Instant};
 
 use crate::admin::Admin;
 use crate::checker::Checker;
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::follow::Follower;
 use crate::http::api::{ParsePool, Resources, Service};
 use crate::http::transport::Server;
-use crate::identity::directory::{LiveDirectory, Watcher};
+use crate::identity::Identity;
+use crate::identity::directory::LiveDirectory;
+use crate::identity::password::MEMORY_KIB_MAX;
+use crate::identity::quota::Quotas;
+use crate::identity::token::{SigningKey, Tokens};
 use crate::memory::MemoryBudget;
 use crate::pipeline::Vitals;
 use crate::sinks::{self, Backends};
 use crate::telemetry::Metrics;
-use crate::tls::{self, LiveTls};
+use crate::tls::LiveTls;
 pub use error::{RunError, StartError};
 use state::GatewayState;
+
+// Neither room knows the other, and the ceiling on memory must hold for any hash.
+const _: () = assert!(config::PASSWORD_HASH_BYTES == (MEMORY_KIB_MAX as usize) << 10);
 
 /// A gateway that has opened everything and listens, but serves nothing yet.
 pub struct Gateway {
@@ -34,8 +41,8 @@ pub struct Gateway {
     address: SocketAddr,
     admin_address: SocketAddr,
     directory: Arc<LiveDirectory>,
-    watcher: Watcher,
-    tls: Option<(Arc<LiveTls>, tls::Watcher)>,
+    tls: Option<Arc<LiveTls>>,
+    followers: Vec<Follower>,
     backends: Backends,
     checker: Checker,
     drain: Duration,
@@ -61,13 +68,13 @@ impl Gateway {
     pub fn open_with_sinks(config: &Config, backends: Backends) -> Result<Self, StartError> {
         let server = Arc::new(config.server.clone());
         let directory = Arc::new(LiveDirectory::open(&config.directory.path)?);
-        let identity = Arc::new(identity::open(config, &directory)?);
-        let tls = server
-            .tls
-            .settings(server.http2.enabled)
-            .map(LiveTls::open)
-            .transpose()?
-            .map(Arc::new);
+        let tokens = Tokens::new(&SigningKey::open(&config.tokens.key_file)?, &config.tokens);
+        let identity = Arc::new(Identity::new(Arc::clone(&directory), tokens, config));
+        let tls = if server.tls.is_on() {
+            Some(Arc::new(LiveTls::open(&server.tls, server.http2.enabled)?))
+        } else {
+            None
+        };
         let metrics = Metrics::new(config.metrics.customer_series)?;
         let memory = MemoryBudget::new(server.memory);
         let topics = topics::start(config, &backends, &metrics)?;
@@ -81,9 +88,9 @@ impl Gateway {
             source: server.name.as_str().into(),
             identity: Arc::clone(&identity),
             memory: Arc::clone(&memory),
-            parse_pool: ParsePool::new(server.readers(), server.readers_patience())?,
+            parse_pool: ParsePool::new(server.parse_threads(), server.parse_wait())?,
             topics,
-            quotas: identity::quotas(&config.quota),
+            quotas: Quotas::new(config.quota),
             metrics: Arc::clone(&metrics),
             server: Arc::clone(&server),
         };
@@ -104,11 +111,11 @@ impl Gateway {
             admin: Admin::start(admin_listener, state)?,
             address,
             admin_address,
-            watcher: Watcher::start(Arc::clone(&directory))?,
+            followers: std::iter::once(directory.follow())
+                .chain(tls.as_ref().map(|tls| tls.follow()))
+                .collect::<io::Result<_>>()?,
             directory,
-            tls: tls
-                .map(|tls| Ok::<_, io::Error>((Arc::clone(&tls), tls::Watcher::start(tls)?)))
-                .transpose()?,
+            tls,
             backends,
             checker,
             drain: config.server.drain,
@@ -129,11 +136,11 @@ impl Gateway {
     /// errors.
     pub fn reloader(&self) -> impl Fn() + Clone + Send + 'static {
         let directory = Arc::clone(&self.directory);
-        let tls = self.tls.as_ref().map(|(tls, _)| Arc::clone(tls));
+        let tls = self.tls.clone();
         move || {
             let _ = directory.reload();
             if let Some(tls) = &tls {
-                tls.reload();
+                let _ = tls.reload();
             }
         }
     }
@@ -168,10 +175,7 @@ impl Gateway {
             }
             None => drained = false,
         }
-        drop(self.watcher);
-        if let Some((_, watcher)) = self.tls {
-            watcher.stop();
-        }
+        drop(self.followers);
         self.checker.stop();
         self.admin.stop();
         if !drained {

@@ -1,26 +1,28 @@
-//! Who is calling, and what they may do.
+//! Authenticates callers and decides what they may do.
 //!
-//! [`authentication`] reads credentials from header bytes, [`Identity`] says whose they are,
-//! [`authorization`] says what that user may do. The directory's current snapshot has the last word
-//! at each request: a cache only saves the cryptography, never the look-up, so a revocation holds
-//! at once on tokens already issued.
+//! [`authentication`] reads credentials from header bytes, [`Identity`] finds their user, and
+//! [`authorization`] decides what that user may do. The directory's current snapshot is asked at
+//! each request: a cache saves the cryptography, never the look-up, so a revocation applies at once
+//! to tokens already issued.
 //!
-//! Nothing here knows of HTTP's statuses and messages, and nothing secret is ever logged or
-//! printed.
+//! Nothing here knows HTTP's statuses and messages, and no secret is ever logged or printed.
 
 pub mod authentication;
 pub mod authorization;
 pub mod directory;
 #[cfg(test)]
 mod example;
+mod hashing;
+mod last_token;
 mod limits;
 mod login;
 pub mod password;
+mod peer;
+mod principal;
 mod private_file;
 pub mod quota;
 pub mod token;
 
-use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,76 +31,19 @@ use std::time::SystemTime;
 use moka::sync::Cache;
 
 use authentication::Basic;
-use constant_time_eq::constant_time_eq;
-use directory::{Directory, LiveDirectory, Stamp, User};
-pub use limits::{FailuresPerMinute, Peer};
+use directory::LiveDirectory;
 use login::Logins;
-pub use login::{LoginError, LoginSettings};
 use token::{Claims, IssueError, TokenError, TokenPair, Tokens, Use};
 
-/// Somebody who proved who they are. They may no longer be what they were: hold it for one request.
-#[derive(Clone, Debug)]
-pub struct Principal(Arc<User>);
+use crate::config::Config;
 
-impl Principal {
-    /// The user, as the directory had it at that moment.
-    pub fn user(&self) -> &Arc<User> {
-        &self.0
-    }
+pub use hashing::Busy;
+pub use last_token::LastToken;
+pub use login::LoginError;
+pub use peer::Peer;
+pub use principal::Principal;
 
-    /// The same principal in another snapshot, if the user is still there, enabled and with the
-    /// same password.
-    pub fn again(&self, directory: &Directory) -> Option<Self> {
-        Self::find(directory, &self.0.email, self.0.stamp)
-    }
-
-    /// The user, if still there, enabled and with the same password.
-    fn find(directory: &Directory, email: &str, stamp: Stamp) -> Option<Self> {
-        let user = directory.user(email)?;
-        (user.enabled && user.stamp == stamp).then(|| Self(Arc::clone(user)))
-    }
-}
-
-/// The last access token that one connection showed, and what it says: most show the same one with
-/// each request.
-#[derive(Default)]
-pub struct Shown(RefCell<Option<ShownToken>>);
-
-struct ShownToken {
-    token: Box<[u8]>,
-    claims: Arc<Claims>,
-}
-
-impl Shown {
-    /// Takes the same time for any token of one length.
-    fn claims(&self, token: &[u8]) -> Option<Arc<Claims>> {
-        let shown = self.0.borrow();
-        let shown = shown
-            .as_ref()
-            .filter(|shown| constant_time_eq(&shown.token, token))?;
-        Some(Arc::clone(&shown.claims))
-    }
-}
-
-/// Bounds of [`Identity`].
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Verified access tokens to remember, about 400 bytes each; 100,000 by default.
-    pub tokens: u64,
-    /// Bounds on logins.
-    pub logins: LoginSettings,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            tokens: 100_000,
-            logins: LoginSettings::default(),
-        }
-    }
-}
-
-/// What was counted since the start.
+/// Counters since the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
     /// Access tokens that had been verified before.
@@ -109,7 +54,7 @@ pub struct Counts {
     pub failed_logins: u64,
 }
 
-/// Says whose credentials they are.
+/// Finds the user of credentials.
 pub struct Identity {
     directory: Arc<LiveDirectory>,
     tokens: Tokens,
@@ -122,27 +67,27 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Nothing is read or started here.
-    pub fn new(directory: Arc<LiveDirectory>, tokens: Tokens, settings: Settings) -> Self {
+    /// Reads no file and starts no thread.
+    pub fn new(directory: Arc<LiveDirectory>, tokens: Tokens, config: &Config) -> Self {
         Self {
             directory,
             tokens,
-            logins: Logins::new(settings.logins),
+            logins: Logins::new(config),
             key: rand::random(),
-            verified: Cache::new(settings.tokens),
+            verified: Cache::new(config.tokens.cache_entries as u64),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
     }
 
-    /// The directory's current snapshot is in here.
+    /// Returns the directory, which has the current snapshot.
     pub fn directory(&self) -> &Arc<LiveDirectory> {
         &self.directory
     }
 
-    /// Whose access token this is, on a connection that has `shown` others. The hot path: nothing
-    /// but a comparison for the connection's last token, nothing but a digest for one that
-    /// another connection has shown.
+    /// Returns the user of an access token, on a connection whose last token was `last`. The hot
+    /// path: it compares the connection's last token, or computes a digest for a token that another
+    /// connection sent before.
     ///
     /// # Errors
     /// [`TokenError::Invalid`] also if the user was removed, disabled or has another password
@@ -150,21 +95,18 @@ impl Identity {
     pub fn principal(
         &self,
         token: &[u8],
-        shown: &Shown,
+        last: &LastToken,
         now: SystemTime,
     ) -> Result<Principal, TokenError> {
-        let claims = if let Some(claims) = shown.claims(token) {
+        let claims = if let Some(claims) = last.claims(token) {
             self.hits.fetch_add(1, Ordering::Relaxed);
             claims
         } else {
             let claims = self.verified(token)?;
-            *shown.0.borrow_mut() = Some(ShownToken {
-                token: token.into(),
-                claims: Arc::clone(&claims),
-            });
+            last.set(token, &claims);
             claims
         };
-        // Whose it was comes first: the token of a user who is gone is none, however old.
+        // The user comes first: the token of a user who is gone is invalid, however old.
         let principal = self.find(&claims)?;
         if claims.has_expired(now) {
             Err(TokenError::Expired)
@@ -173,7 +115,8 @@ impl Identity {
         }
     }
 
-    /// What the token says, whatever its age, from the cache of all connections or by verifying it.
+    /// Returns the claims of a token that may have expired, from the cache of all connections or by
+    /// verifying it.
     fn verified(&self, token: &[u8]) -> Result<Arc<Claims>, TokenError> {
         let digest = blake3::keyed_hash(&self.key, token).into();
         if let Some(claims) = self.verified.get(&digest) {
@@ -186,7 +129,7 @@ impl Identity {
         Ok(claims)
     }
 
-    /// Whose password this is, for a peer at this address.
+    /// Returns the user of Basic credentials, for a peer at this address.
     ///
     /// # Errors
     /// See [`LoginError`]. A failure counts for the pair of user and peer, and for the peer.
@@ -194,11 +137,11 @@ impl Identity {
         self.logins.login(&self.directory, basic, peer).await
     }
 
-    /// The user that a verified client certificate stands for.
+    /// Returns the user that a verified client certificate is mapped to.
     ///
     /// # Errors
-    /// [`TokenError::Invalid`] if there is no such user, or a disabled one: as that user's token
-    /// would be.
+    /// [`TokenError::Invalid`] if there is no such user or the user is disabled, as for the user's
+    /// token.
     pub fn certified(&self, email: &str) -> Result<Principal, TokenError> {
         let directory = self.directory.load();
         let user = directory
@@ -208,12 +151,12 @@ impl Identity {
         Ok(Principal(Arc::clone(user)))
     }
 
-    /// A new pair of tokens.
+    /// Issues a new pair of tokens.
     pub fn issue(&self, principal: &Principal, now: SystemTime) -> Result<TokenPair, IssueError> {
         self.tokens.issue(&principal.0, now)
     }
 
-    /// Whose refresh token this is.
+    /// Returns the user of a refresh token.
     ///
     /// # Errors
     /// As [`Identity::principal`].
@@ -225,7 +168,7 @@ impl Identity {
         self.find(&self.tokens.verify(token.as_ref(), Use::Refresh, now)?)
     }
 
-    /// What was counted since the start, for metrics.
+    /// Returns the counters since the start, for metrics.
     pub fn counts(&self) -> Counts {
         Counts {
             token_hits: self.hits.load(Ordering::Relaxed),
@@ -235,8 +178,12 @@ impl Identity {
     }
 
     fn find(&self, claims: &Claims) -> Result<Principal, TokenError> {
-        Principal::find(&self.directory.load(), &claims.email, claims.stamp)
-            .ok_or(TokenError::Invalid)
+        Principal::find(
+            &self.directory.load(),
+            &claims.email,
+            claims.password_version,
+        )
+        .ok_or(TokenError::Invalid)
     }
 }
 

@@ -41,10 +41,12 @@
 //! Nothing imports `http` but `admin` and `gateway`, and no room imports `gateway` but `cli`.
 
 mod admin;
+mod background;
 mod checker;
 pub mod cli;
 pub mod config;
 pub mod encoding;
+mod follow;
 mod gateway;
 mod http;
 pub mod identity;

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use iem_gateway::Gateway;
 use iem_gateway::config::{self, SinkKind};
 use iem_gateway::identity::directory::Directory;
-use iem_gateway::identity::token::{Lifetimes, SigningKey, Tokens};
+use iem_gateway::identity::token::{SigningKey, Tokens};
 use iem_gateway::pipeline::Backend;
 use iem_sink::testing::NullSink;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -53,7 +53,7 @@ impl Connection {
 
         let key = SigningKey::open(&home.path().join("token.key")).expect("the gateway's key");
         let users = Directory::parse(directory, "directory.toml".as_ref()).expect("it holds");
-        let tokens = Tokens::new(&key, Lifetimes::default());
+        let tokens = Tokens::new(&key, &config.tokens);
         let token = tokens
             .issue(&users.users()[0], SystemTime::now())
             .expect("a token")

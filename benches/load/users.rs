@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use iem_gateway::config::{self, Config};
 use iem_gateway::identity::directory::Directory;
 use iem_gateway::identity::password::{Cost, Password, PasswordHash};
-use iem_gateway::identity::token::{Lifetimes, SigningKey, Tokens};
+use iem_gateway::identity::token::{SigningKey, Tokens};
 use tempfile::TempDir;
 
 use super::folder;
@@ -85,13 +86,12 @@ fn email(user: usize) -> String {
 fn tokens(directory: &Path, key: &Path) -> Vec<String> {
     let directory = Directory::read(directory).expect("a directory that holds");
     let key = SigningKey::open(key).expect("a key");
-    let tokens = Tokens::new(
-        &key,
-        Lifetimes {
-            access: LIFETIME,
-            refresh: LIFETIME,
-        },
-    );
+    let config = config::Tokens {
+        access_lifetime: LIFETIME,
+        refresh_lifetime: LIFETIME,
+        ..Config::default().tokens
+    };
+    let tokens = Tokens::new(&key, &config);
     let now = SystemTime::now();
     let token = |user| tokens.issue(user, now).expect("a token").access;
     directory.users().iter().map(|user| token(user)).collect()

@@ -195,7 +195,6 @@ fn keeps_rules(config: &Config) {
     assert!(server.idle_timeout > Duration::from_mins(5) && server.threads > 0);
     assert!(server.listen.ip().is_loopback() || server.plaintext || server.tls.is_on());
     assert!(config.admin.listen.ip().is_loopback() || config.admin.plaintext);
-    assert_eq!(server.tls.is_on(), server.tls.settings(true).is_some());
     for topic in &config.topics {
         assert!(topic.deadline < Duration::from_secs(14) && topic.linger < topic.deadline);
         assert!(server.request_timeout > server.body_timeout + topic.deadline);

@@ -7,11 +7,12 @@ use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use iem_gateway::config::Config;
 use iem_gateway::identity::authentication::{BasicHeader, access_token, basic};
-use iem_gateway::identity::token::{Lifetimes, SigningKey, Tokens, Use};
+use iem_gateway::identity::token::{SigningKey, Tokens, Use};
 
 static TOKENS: LazyLock<Tokens> =
-    LazyLock::new(|| Tokens::new(&SigningKey::random(), Lifetimes::default()));
+    LazyLock::new(|| Tokens::new(&SigningKey::random(), &Config::default().tokens));
 
 /// Checks one input.
 pub fn check(headers: &[u8]) {

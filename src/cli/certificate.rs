@@ -1,4 +1,4 @@
-//! `dev-certificate`: a certificate and its key to try HTTPS with, signed by itself.
+//! `dev-certificate`: makes a self-signed certificate and its key, to try HTTPS with.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -10,22 +10,28 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use rcgen::{CertificateParams, DnType, KeyPair};
 
-/// A year, and a clock of a client that is behind by a day.
+/// A year.
 const VALID_FOR: Duration = Duration::from_hours(365 * 24);
+/// A day, for clients whose clock is behind.
 const VALID_BEFORE: Duration = Duration::from_hours(24);
 
-/// What `dev-certificate` takes.
+/// The arguments of `dev-certificate`.
 #[derive(Debug, Args)]
 pub(super) struct DevCertificate {
     /// Folder for certificate.pem and key.pem; made where it is missing
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
     /// DNS name or IP address that clients will use; may be given several times
-    #[arg(long = "name", value_name = "NAME", value_parser = name, default_values = ["localhost", "127.0.0.1", "::1"])]
+    #[arg(
+        long = "name",
+        value_name = "NAME",
+        value_parser = name,
+        default_values = ["localhost", "127.0.0.1", "::1"],
+    )]
     names: Vec<String>,
 }
 
-/// Why there is no certificate.
+/// The reason why no certificate was made.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CertificateError {
     #[error("{0} is there already, and is not overwritten")]
@@ -39,7 +45,7 @@ pub(super) enum CertificateError {
 }
 
 impl DevCertificate {
-    /// Writes both files, or neither, and says how to use them.
+    /// Writes both files, or neither, and prints how to use them.
     pub(super) fn run(&self, out: &mut impl Write) -> Result<(), CertificateError> {
         let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| self.out.join(name));
         if let Some(path) = [&certificate, &key].into_iter().find(|path| path.exists()) {
@@ -107,32 +113,35 @@ impl Pair {
 
 /// Writes a file that is not there yet.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), CertificateError> {
-    let create = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    };
-    create().map_err(|error| CertificateError::Write {
+    create(path, text, mode).map_err(|error| CertificateError::Write {
         path: path.to_owned(),
         error,
     })
 }
 
-/// A DNS name, a wildcard too, or an IP address.
+fn create(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// Parses a DNS name, which may be a wildcard, or an IP address.
 fn name(text: &str) -> Result<String, &'static str> {
-    let dns = |c: char| c.is_ascii_alphanumeric() || "-._*".contains(c);
-    let is_name = (1..=253).contains(&text.len()) && text.chars().all(dns);
+    let is_name = (1..=253).contains(&text.len())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-._*".contains(c));
     if is_name || text.parse::<IpAddr>().is_ok() {
         return Ok(text.to_owned());
     }
     Err("neither a DNS name nor an IP address")
 }
 
-/// As a URL has it.
+/// Formats a name as the host of a URL.
 fn host(name: &str) -> String {
     if name.contains(':') {
         format!("[{name}]")
@@ -141,7 +150,7 @@ fn host(name: &str) -> String {
     }
 }
 
-/// As TOML has it, whatever the path holds.
+/// Formats a path as a TOML string.
 fn toml_text(path: &Path) -> String {
     toml::Value::String(path.to_string_lossy().into_owned()).to_string()
 }

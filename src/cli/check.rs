@@ -1,7 +1,7 @@
-//! `check`: what holds and where it was written, whether what it names is there, and the memory
-//! ceiling.
+//! `check`: prints each value and its origin, the state of the files and backends that the
+//! configuration names, and the memory ceiling.
 //!
-//! Changes nothing, and shows neither a secret nor the content of a file.
+//! Changes nothing, and prints neither a secret nor the content of a file.
 
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -11,13 +11,13 @@ use std::time::SystemTime;
 use iem_sink::{Finding, Level};
 use serde_json::{Value, json};
 
-use crate::config::{Config, Errors, Loaded, MemoryCeiling, Setting};
+use crate::config::{Config, Errors, Loaded, MemoryCeiling, Setting, Tls};
 use crate::identity::directory::Directory;
 use crate::identity::token::SigningKey;
 use crate::sinks;
-use crate::tls::{self, Material};
+use crate::tls::Material;
 
-/// What `check` found.
+/// The result of `check`.
 pub(super) struct Report(Result<Holds, Errors>);
 
 struct Holds {
@@ -35,7 +35,7 @@ impl Report {
         }))
     }
 
-    /// Whether `serve` would start, as far as was looked.
+    /// Returns whether `serve` would start, as far as was checked.
     pub(super) fn is_good(&self) -> bool {
         self.0
             .as_ref()
@@ -87,9 +87,11 @@ impl Report {
             }),
             Err(Errors(errors)) => json!({
                 "good": false,
-                "errors": errors.iter().map(|error| {
-                    json!({ "origin": error.origin.to_string(), "key": error.key, "message": error.message })
-                }).collect::<Vec<_>>(),
+                "errors": errors.iter().map(|error| json!({
+                    "origin": error.origin.to_string(),
+                    "key": error.key,
+                    "message": error.message,
+                })).collect::<Vec<_>>(),
             }),
         }
     }
@@ -104,7 +106,8 @@ fn state(level: Level) -> &'static str {
 }
 
 fn needs(config: &Config) -> Vec<Finding> {
-    let (directory, key) = (&config.directory.path, &config.tokens.key_file);
+    let directory = &config.directory.path;
+    let key = &config.tokens.key_file;
     let mut needs = vec![
         Finding::new(
             format!("directory {}", directory.display()),
@@ -112,18 +115,20 @@ fn needs(config: &Config) -> Vec<Finding> {
         ),
         Finding::new(format!("token key {}", key.display()), check_token_key(key)),
     ];
-    if let Some(tls) = config.server.tls.settings(config.server.http2.enabled) {
-        needs.push(check_certificate(&tls, SystemTime::now()));
+    let tls = &config.server.tls;
+    if tls.is_on() {
+        let http2 = config.server.http2.enabled;
+        needs.push(check_certificate(tls, http2, SystemTime::now()));
         needs.push(check_certificate_key(&tls.key));
     }
     needs.extend(sinks::inspect(config));
     needs
 }
 
-/// The files of TLS all together: whether they hold, each and with each other.
-fn check_certificate(tls: &tls::Settings, now: SystemTime) -> Finding {
+/// Checks that the files of TLS hold, each alone and together.
+fn check_certificate(tls: &Tls, http2: bool, now: SystemTime) -> Finding {
     let what = format!("certificate {}", tls.certificate.display());
-    match Material::read(tls).and_then(|material| material.check(tls)) {
+    match Material::read(tls).and_then(|material| material.check(tls, http2)) {
         Err(error) => Finding {
             what,
             level: Level::Bad,
@@ -144,7 +149,7 @@ fn check_certificate(tls: &tls::Settings, now: SystemTime) -> Finding {
     }
 }
 
-/// Who may read the key. Others may have to, by a group, so that it is for the operator to judge.
+/// Checks which users may read the key. A group may have to, so the operator judges.
 fn check_certificate_key(path: &Path) -> Finding {
     let what = format!("certificate key {}", path.display());
     match std::fs::metadata(path).map(|metadata| metadata.permissions().mode() & 0o777) {
@@ -222,7 +227,7 @@ mod tests {
     const FILES: &str = "directory.path = 'directory.toml'\ntokens.key_file = 'token.key'";
 
     #[test]
-    fn says_where_each_value_comes_from() {
+    fn each_value_is_printed_with_its_origin() {
         let folder = tempfile::tempdir().expect("folder");
         let report = report(
             folder.path(),
@@ -250,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn never_shows_what_came_from_a_secret_file() {
+    fn a_value_from_a_secret_file_is_never_printed() {
         let folder = tempfile::tempdir().expect("folder");
         let secret = folder.path().join("secret");
         fs::write(&secret, "hunter2\n").expect("write");
@@ -265,12 +270,10 @@ mod tests {
     }
 
     #[test]
-    fn looks_at_the_files_that_are_needed() {
+    fn the_files_that_are_needed_are_checked() {
         let folder = tempfile::tempdir().expect("folder");
-        let (directory, key) = (
-            folder.path().join("directory.toml"),
-            folder.path().join("token.key"),
-        );
+        let directory = folder.path().join("directory.toml");
+        let key = folder.path().join("token.key");
 
         let missing = report(folder.path(), FILES, &[]);
         assert!(!missing.is_good());
@@ -296,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn json_says_what_is_wrong() {
+    fn json_names_each_error() {
         let folder = tempfile::tempdir().expect("folder");
         let json = report(folder.path(), "[server]\nlisten = 5", &[]).json();
         assert_eq!(json["good"], false);

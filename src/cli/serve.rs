@@ -1,4 +1,4 @@
-//! `serve`: runs the gateway until it is told to stop, and greets on a first start.
+//! `serve`: runs the gateway until a signal stops it, and prints a greeting on a first start.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -7,20 +7,25 @@ use std::process::ExitCode;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{CONFIGURATION, FAILED, fail};
+use super::exit::{CONFIGURATION, FAILED, fail};
 use crate::Gateway;
 use crate::config::Config;
 use crate::identity::directory::first::{FirstUser, create_first};
 use crate::telemetry::logging;
 
-/// File descriptors that are wanted beside those of connections: files, listeners, wake-ups.
+/// File descriptors needed beside those of connections: files, listeners, wake-ups.
 const DESCRIPTORS_BESIDE: u64 = 256;
 
 /// Runs the gateway until SIGTERM or SIGINT, and drains.
 pub(super) fn serve(config: &Config) -> ExitCode {
-    let mut signals = match Signals::hear() {
+    let mut signals = match Signals::register() {
         Ok(signals) => signals,
-        Err(error) => return fail(FAILED, &format_args!("cannot hear signals: {error}")),
+        Err(error) => {
+            return fail(
+                FAILED,
+                &format_args!("cannot register for signals: {error}"),
+            );
+        }
     };
     let _log = match logging::init(&config.logging) {
         Ok(guard) => guard,
@@ -28,7 +33,7 @@ pub(super) fn serve(config: &Config) -> ExitCode {
     };
     report_panics();
     raise_descriptors(config);
-    // Only a gateway without a configuration makes up its own users.
+    // Only a gateway without a configuration creates its own users.
     let first = if config.without_file {
         match create_first(&config.directory.path) {
             Ok(first) => first,
@@ -37,8 +42,8 @@ pub(super) fn serve(config: &Config) -> ExitCode {
     } else {
         None
     };
-    // Said before anything else can fail, as it is never said again. There is nobody to tell that
-    // standard output is closed.
+    // Printed before anything else can fail, because the password is never printed again. If
+    // standard output is closed, no one can be told.
     let _ = first
         .as_ref()
         .map(|first| introduce(&mut io::stdout().lock(), first));
@@ -58,7 +63,7 @@ pub(super) fn serve(config: &Config) -> ExitCode {
     tracing::info!(address = %gateway.address(), admin = %gateway.admin_address(), "listening");
     let _ = first.map(|first| suggest(&mut io::stdout().lock(), &first, gateway.address()));
     let reload = gateway.reloader();
-    match gateway.run(signals.told_to_stop(reload)) {
+    match gateway.run(signals.stop(reload)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "ended");
@@ -67,18 +72,18 @@ pub(super) fn serve(config: &Config) -> ExitCode {
     }
 }
 
-/// The signals that the gateway hears. From [`Signals::hear`] on, none of them ends the process by
-/// itself.
+/// The signals that the gateway handles. From [`Signals::register`] on, none of them ends the
+/// process by itself.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
-    /// Signals reach the runtime that waits for them through the one in which they were asked for.
+    /// The runtime in which the signals were registered: it receives them.
     _runtime: Runtime,
 }
 
 impl Signals {
-    fn hear() -> io::Result<Self> {
+    fn register() -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -91,14 +96,14 @@ impl Signals {
         })
     }
 
-    /// Ready on SIGTERM or SIGINT. SIGHUP reloads.
-    async fn told_to_stop(&mut self, reload: impl Fn() + Clone + Send + 'static) {
+    /// Waits for SIGTERM or SIGINT; reloads on SIGHUP.
+    async fn stop(&mut self, reload: impl Fn() + Clone + Send + 'static) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {
-                    // It reads files.
+                    // Reads files.
                     let _ = tokio::task::spawn_blocking(reload.clone()).await;
                 }
             }
@@ -106,7 +111,7 @@ impl Signals {
     }
 }
 
-/// A panic is logged by its place alone: its message may quote what was being read.
+/// Logs a panic by its place alone: its message may quote a record or a credential.
 fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
@@ -114,8 +119,7 @@ fn report_panics() {
     }));
 }
 
-/// A connection is a descriptor; the soft limit is often far below the connections that are to be
-/// served.
+/// Raises the soft limit on file descriptors, which is often far below `max_connections`.
 fn raise_descriptors(config: &Config) {
     let wanted = config.server.max_connections as u64 + DESCRIPTORS_BESIDE;
     match rlimit::increase_nofile_limit(wanted) {
@@ -131,7 +135,7 @@ fn raise_descriptors(config: &Config) {
     }
 }
 
-/// The first user, whose password is nowhere else in the clear.
+/// Prints the first user, whose password is nowhere else in the clear.
 fn introduce(out: &mut impl Write, first: &FirstUser) -> io::Result<()> {
     let FirstUser {
         email,
@@ -151,7 +155,7 @@ fn introduce(out: &mut impl Write, first: &FirstUser) -> io::Result<()> {
     out.flush()
 }
 
-/// What to try first, ready to be pasted.
+/// Prints first requests to try, ready to be pasted.
 fn suggest(out: &mut impl Write, first: &FirstUser, address: SocketAddr) -> io::Result<()> {
     let FirstUser {
         email,

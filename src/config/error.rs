@@ -1,9 +1,9 @@
-//! What is wrong with the configuration, and where it was written.
+//! A fault of the configuration, and the place where it was written.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a value was written.
+/// The place where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// In the embedded defaults.
@@ -12,7 +12,7 @@ pub enum Origin {
     File {
         /// The file.
         path: PathBuf,
-        /// The line, from 1; none where the file as a whole is meant.
+        /// The line, from 1; `None` if the fault is the whole file's.
         line: Option<usize>,
     },
     /// In an environment variable.
@@ -30,20 +30,21 @@ pub enum Origin {
 /// One fault in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// Where it was written.
+    /// The place of the fault.
     pub origin: Origin,
-    /// Which key, as a path: `topics.events.deadline`. None where the fault is not in one key.
+    /// The key as a path, `topics.events.deadline`; `None` if the fault is not in one key.
     pub key: Option<String>,
-    /// What is wrong. Holds no value that came from an [`Origin::SecretFile`].
+    /// The fault. Holds no value that came from an [`Origin::SecretFile`].
     pub message: String,
 }
 
-/// Every fault that was found, one at least. Printed one a line.
+/// All faults that were found, at least one. Printed one a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Errors(pub Vec<Error>);
 
 impl Error {
-    /// Says in the words of the configuration what serde says in those of Rust's types.
+    /// Rewrites an error of serde, which is in the words of Rust's types, in those of the
+    /// configuration.
     pub(super) fn explain(message: &str) -> String {
         let mut quoted = message.split('`').skip(1).step_by(2);
         let given = quoted.next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A configuration file as it is written: its values, and the line of each key.
+//! A configuration file: its values, and the line of each key.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,10 +21,10 @@ const PATHS: [&str; 7] = [
 ];
 
 pub(super) struct File {
-    /// What it states, with its paths relative to the working directory.
+    /// Its values, with paths relative to the working directory.
     pub(super) table: Table,
     path: PathBuf,
-    /// Of each key, by its path.
+    /// The line of each key, by its path.
     lines: BTreeMap<String, usize>,
 }
 
@@ -56,7 +56,7 @@ impl File {
         })
     }
 
-    /// Where it states `key`.
+    /// Returns the place where it states `key`.
     pub(super) fn origin(&self, key: &str) -> Origin {
         Origin::File {
             path: self.path.clone(),
@@ -65,7 +65,7 @@ impl File {
     }
 }
 
-/// The text of the file at `path`.
+/// Reads the text of the file at `path`.
 pub(super) fn read(path: &Path) -> Result<String, Error> {
     let error = |line, message| Error {
         origin: Origin::File {
@@ -82,7 +82,7 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
     })
 }
 
-/// The path of `key` in the table at `prefix`.
+/// Returns the path of `key` in the table at `prefix`.
 pub(super) fn join(prefix: &str, key: &str) -> String {
     if prefix.is_empty() {
         key.to_owned()
@@ -115,7 +115,7 @@ fn collect_lines(table: &DeTable, prefix: &str, text: &str, lines: &mut BTreeMap
     }
 }
 
-/// The number, from 1, of the line that holds the byte at `offset`.
+/// Returns the number, from 1, of the line that holds the byte at `offset`.
 fn line_at(text: &[u8], offset: usize) -> usize {
     1 + text
         .iter()

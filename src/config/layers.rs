@@ -1,6 +1,6 @@
-//! Defaults, file and environment as one table, which remembers where each value was written.
+//! Merges defaults, file and environment into one table, with the origin of each value.
 //!
-//! Keys are named by their path, `topics.events.deadline`, as in the errors.
+//! A key is named by its path, `topics.events.deadline`, as in the errors.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,30 +11,31 @@ use toml::{Table, Value};
 use super::error::{Error, Origin};
 use super::file::{self, File, join};
 use super::properties;
+use crate::record::Kind;
 
 const DEFAULTS: &str = include_str!("defaults.toml");
 const VARIABLE: &str = "IEM_GATEWAY__";
 const SECRET_FILE_VARIABLE: &str = "IEM_GATEWAY_FILE__";
 
-/// One value that holds.
+/// One value of the configuration.
 #[derive(Clone, Debug)]
 pub struct Setting {
-    /// Its path.
+    /// The path of its key.
     pub key: String,
-    /// As TOML; none where it may be a secret.
+    /// The value as TOML; `None` if it may be a secret.
     pub value: Option<Value>,
-    /// Where it was written.
+    /// The place where it was written.
     pub origin: Origin,
 }
 
 pub(super) struct Layers {
     table: Table,
-    /// Of each key: of a table, the last layer that states something in it.
+    /// The origin of each key. That of a table is the last layer that states a value in it.
     origins: BTreeMap<String, Origin>,
 }
 
 impl Layers {
-    /// The embedded defaults, on a machine of `cores`.
+    /// Returns the embedded defaults, on a machine with this number of cores.
     pub(super) fn defaults(cores: usize) -> Self {
         let mut layers = Self {
             table: Table::new(),
@@ -49,14 +50,14 @@ impl Layers {
         layers
     }
 
-    /// Puts `file` over what there is.
+    /// Puts `file` over the layers before.
     pub(super) fn add_file(&mut self, mut file: File) {
         let table = std::mem::take(&mut file.table);
         self.merge(table, &|key| file.origin(key));
     }
 
-    /// Puts the variables of `environment` that are ours over what there is; the others are no
-    /// concern of ours.
+    /// Puts the variables of `environment` that are ours over the layers before; ignores the
+    /// others.
     pub(super) fn add_environment(
         &mut self,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -113,24 +114,27 @@ impl Layers {
             text.trim_end_matches(['\r', '\n']),
             lookup(&self.table, &keys),
         );
-        let nest = |value, key: &String| Value::Table(Table::from_iter([(key.clone(), value)]));
-        if let Value::Table(table) = keys.iter().rev().fold(leaf, nest) {
+        let nested = keys.iter().rev().fold(leaf, |value, key| {
+            Value::Table(Table::from_iter([(key.clone(), value)]))
+        });
+        if let Value::Table(table) = nested {
             self.merge(table, &|_| origin.clone());
         }
         Ok(())
     }
 
-    /// Fills in what follows from other keys.
+    /// Sets the defaults that follow from other keys.
     pub(super) fn complete(&mut self) {
         let Some(sink) = lookup(&self.table, &["sink", "type"]).cloned() else {
             return;
         };
-        for topic in super::TOPICS {
-            self.set_default(&["topics", topic, "sink"], &sink, self.origin("sink.type"));
+        for kind in Kind::ALL {
+            let key = ["topics", kind.topic(), "sink"];
+            self.set_default(&key, &sink, self.origin("sink.type"));
         }
     }
 
-    /// Sets a key that no layer states, where its table is one.
+    /// Sets a key that no layer states, if its table is a table.
     fn set_default(&mut self, keys: &[&str], value: &Value, origin: Origin) {
         let Some((last, tables)) = keys.split_last() else {
             return;
@@ -155,8 +159,7 @@ impl Layers {
         })
     }
 
-    /// Adds to a fault where its key was written. The message may repeat the value, so it stays out
-    /// for a secret.
+    /// Builds the error of a key. The message may quote the value, so it is left out for a secret.
     pub(super) fn error(&self, key: String, message: String) -> Error {
         let origin = self.origin(&key);
         let message = match origin {
@@ -175,24 +178,27 @@ impl Layers {
     pub(super) fn settings(&self) -> Vec<Setting> {
         let mut leaves = Vec::new();
         collect_leaves(&self.table, "", &mut leaves);
-        let setting = |(key, value): (String, &Value)| {
-            let origin = self.origin(&key);
-            // Which property holds a secret is the library's to know.
-            let secret =
-                matches!(origin, Origin::SecretFile { .. }) || key.starts_with(properties::KEY);
-            Setting {
-                key,
-                value: (!secret).then(|| value.clone()),
-                origin,
-            }
-        };
-        leaves.into_iter().map(setting).collect()
+        leaves
+            .into_iter()
+            .map(|(key, value)| self.setting(key, value))
+            .collect()
     }
 
-    /// Of the key, or of the nearest table around it.
+    fn setting(&self, key: String, value: &Value) -> Setting {
+        let origin = self.origin(&key);
+        // Only the client library knows which of its properties are secrets.
+        let secret =
+            matches!(origin, Origin::SecretFile { .. }) || key.starts_with(properties::KEY);
+        Setting {
+            key,
+            value: (!secret).then(|| value.clone()),
+            origin,
+        }
+    }
+
+    /// Returns the origin of the key, or of the nearest table around it.
     fn origin(&self, key: &str) -> Origin {
-        let around = |key: &str| key.rfind(['.', '[']);
-        std::iter::successors(Some(key), |key| around(key).map(|end| &key[..end]))
+        std::iter::successors(Some(key), |key| parent(key))
             .find_map(|key| self.origins.get(key).cloned())
             .unwrap_or(Origin::Default)
     }
@@ -202,6 +208,11 @@ impl Layers {
             self.origins.insert(key.to_owned(), origin_of(key));
         });
     }
+}
+
+/// Returns the path of the table or array that `key` is in.
+fn parent(key: &str) -> Option<&str> {
+    key.rfind(['.', '[']).map(|end| &key[..end])
 }
 
 /// Puts `over` over `base`, table by table, and calls `placed` with each key that it states.
@@ -223,8 +234,8 @@ fn merge(base: &mut Table, over: Table, prefix: &str, placed: &mut dyn FnMut(&st
     }
 }
 
-/// The value that a variable's `text` means for a key that now has the value `current`: text where
-/// text is due, else TOML where it is that.
+/// Returns the value of a variable's `text` for a key whose value is `current`: text if that is
+/// text, else parsed as TOML if possible.
 fn typed(text: &str, current: Option<&Value>) -> Value {
     match current {
         Some(Value::String(_)) => Value::String(text.to_owned()),

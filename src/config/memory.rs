@@ -1,7 +1,7 @@
-//! How much memory the gateway can come to use, from its configuration alone.
+//! The most memory that the gateway can use, from its configuration alone.
 //!
 //! The sum is a ceiling, not a forecast: every connection open, every queue and cache full, every
-//! thread at the worst body at once. It leaves out what the operating system keeps for sockets and
+//! thread at the worst body at once. It leaves out the operating system's memory for sockets and
 //! cached files.
 
 use bytesize::ByteSize;
@@ -11,49 +11,49 @@ use super::{Compression, Config, Http2, Server, SinkKind};
 use crate::encoding;
 use crate::record::KEY_VALUE_BYTES_MAX;
 
-/// Of a connection beside its heads: its task with the request being served, its write buffer, its
+/// A connection without its heads: its task with the request being served, its write buffer, its
 /// bookkeeping.
 const CONNECTION_BYTES: usize = 32 << 10;
 /// Buffers of a head's size that a connection may hold: the head that is being answered, the chunk
-/// of its body that hyper has read, and what comes behind it.
+/// of its body that hyper has read, and the bytes behind it.
 const CONNECTION_HEADS: usize = 3;
-/// Of one header beside its bytes: its slot in the map of a head, which doubles when it grows.
+/// One header without its bytes: its slot in the map of a head, which doubles when it grows.
 const HEADER_BYTES: usize = 256;
-/// Of a connection, the buffers of TLS: a record each way, and what the client has not taken yet.
+/// A connection's buffers for TLS: a record each way, and bytes that the client has not taken yet.
 const TLS_BYTES: usize = 64 << 10;
-/// Of a connection over HTTP/2 beside its windows, its head and its streams: frames each way,
-/// header tables, bookkeeping.
+/// A connection over HTTP/2 without its windows, its head and its streams: frames each way, header
+/// tables, bookkeeping.
 const HTTP2_CONNECTION_BYTES: usize = 64 << 10;
-/// Heads' sizes for which a connection over HTTP/2 may hold a head that is not whole: the library
-/// gives up at that.
+/// Multiples of a head's size that an incomplete head over HTTP/2 may take: the library rejects
+/// more.
 const HTTP2_HEADS: usize = 4;
-/// Of a stream: its bookkeeping, and its answer until the client has taken it.
+/// A stream: its bookkeeping, and its response until the client has taken it.
 const HTTP2_STREAM_BYTES: usize = 2 << 10;
-/// Of a request being answered over HTTP/2 beside its head. A head of many short fields takes four
+/// A request being answered over HTTP/2, without its head. A head of many short fields takes four
 /// times its size.
 const HTTP2_REQUEST_BYTES: usize = 16 << 10;
-/// Of a record waiting beside its data and its ordering key: its slot, its attributes, its
-/// request's context and the acknowledgement.
+/// A waiting record without its data and its ordering key: its slot, its attributes, its request's
+/// context and the acknowledgement.
 const RECORD_BYTES: usize = 512;
 /// Of a record being read, beside its data and its key: what was found of it, twice while the list
 /// of them grows, and its slot.
 const READ_RECORD_BYTES: usize = 384;
-/// Of a record in a batch beside its data, as a sink writes it: its attributes.
+/// A record in a batch, as a sink writes it, without its data: its attributes.
 const ENVELOPE_BYTES: usize = 1 << 10;
-/// Of a verified token or credential kept.
+/// A verified token or credential in a cache.
 const CACHE_ENTRY_BYTES: usize = 512;
-/// Of a password hash being computed, at the highest cost that the directory takes.
+/// A running password hash, at the highest cost that the directory accepts.
 pub const PASSWORD_HASH_BYTES: usize = 64 << 20;
-/// Of the series of one customer.
+/// The series of one customer.
 const CUSTOMER_SERIES_BYTES: usize = 2 << 10;
-/// To compress one closed file.
+/// The compression of one closed file.
 const COMPRESSION_BYTES: usize = 16 << 20;
-/// Of a thread's stack.
+/// A thread's stack.
 const STACK_BYTES: usize = 2 << 20;
-/// Of the program itself, the directory, the log lines waiting and the allocator's slack.
+/// The program itself, the directory, the log lines waiting and the allocator's slack.
 const BASE_BYTES: usize = 64 << 20;
 
-/// What the memory may be used for, and how much of it.
+/// The uses of memory, and their sum.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MemoryCeiling {
     /// Each use.
@@ -65,15 +65,15 @@ pub struct MemoryCeiling {
 /// One use of memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MemoryItem {
-    /// What it is for.
+    /// The name of the use.
     pub name: &'static str,
     /// Bytes at most.
     pub bytes: usize,
 }
 
 impl Config {
-    /// The most memory that this configuration lets the gateway use. Its limits keep the sum far
-    /// below `usize::MAX`.
+    /// Returns the most memory that this configuration lets the gateway use. The configuration's
+    /// limits keep the sum far below `usize::MAX`.
     pub fn memory_ceiling(&self) -> MemoryCeiling {
         let server = &self.server;
         let workers: usize = self.topics.iter().map(|topic| topic.workers).sum();
@@ -85,7 +85,7 @@ impl Config {
             let data = topic.batch_bytes.max(server.max_body);
             topic.sink.copies() * topic.workers * (data + topic.batch_records * ENVELOPE_BYTES)
         });
-        let readers = server.threads + server.readers();
+        let readers = server.threads + server.parse_threads();
         let records_max = self
             .topics
             .iter()
@@ -148,7 +148,7 @@ impl Config {
 }
 
 impl Server {
-    /// Of one connection over HTTP/1.1.
+    /// Returns the bytes of one connection over HTTP/1.1.
     fn connection_bytes(&self) -> usize {
         let tls = if self.tls.is_on() { TLS_BYTES } else { 0 };
         tls + self.http1_bytes()
@@ -158,7 +158,7 @@ impl Server {
         CONNECTION_HEADS * self.max_header + self.max_headers * HEADER_BYTES + CONNECTION_BYTES
     }
 
-    /// Of all connections that may speak HTTP/2, what they may take beyond those that do not.
+    /// Returns the bytes that the connections which may speak HTTP/2 take beyond others.
     fn http2_connection_bytes(&self) -> usize {
         let Http2 {
             enabled,
@@ -190,7 +190,7 @@ impl Server {
 }
 
 impl SinkKind {
-    /// How often a worker's batch may stand in memory beside the records themselves.
+    /// Returns how many copies of a worker's batch may be in memory beside the records themselves.
     fn copies(self) -> usize {
         match self {
             // As lines, and compressed.
@@ -205,14 +205,14 @@ impl SinkKind {
 }
 
 impl MemoryCeiling {
-    /// The sum, for people.
+    /// Formats the sum for people.
     pub fn size(&self) -> String {
         size(self.bytes)
     }
 }
 
 impl MemoryItem {
-    /// The bytes, for people.
+    /// Formats the bytes for people.
     pub fn size(&self) -> String {
         size(self.bytes)
     }

@@ -1,4 +1,4 @@
-//! Properties that are passed on to a client library: any names, and values that may be secrets.
+//! Properties for a client library: any names, and values that may be secrets.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,10 +7,10 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use toml::Value;
 
-/// Where they stand in the configuration.
+/// The key of the properties in the configuration.
 pub(super) const KEY: &str = "sink.kafka.properties";
 
-/// Names and values. Only the names are ever shown.
+/// Names and values of properties. Only the names are ever shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Properties(pub BTreeMap<String, String>);
 
@@ -20,23 +20,29 @@ impl fmt::Debug for Properties {
     }
 }
 
-/// Reads a table of texts, numbers and booleans, which all are texts to the library.
+/// Reads a table of texts, numbers and booleans, which are all texts to the library.
 pub(super) fn properties<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Properties, D::Error> {
-    let text = |(name, value)| match value {
-        Value::String(text) => Ok((name, text)),
-        Value::Integer(number) => Ok((name, number.to_string())),
-        Value::Float(number) => Ok((name, number.to_string())),
-        Value::Boolean(truth) => Ok((name, truth.to_string())),
-        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => Err(D::Error::custom(format!(
-            "property `{name}` must be a text, a number or a boolean; a name with dots goes in quotes"
-        ))),
-    };
-    let table = BTreeMap::<String, Value>::deserialize(deserializer)?;
-    table
+    BTreeMap::<String, Value>::deserialize(deserializer)?
         .into_iter()
-        .map(text)
+        .map(|(name, value)| match text(value) {
+            Some(text) => Ok((name, text)),
+            None => Err(D::Error::custom(format!(
+                "property `{name}` must be a text, a number or a boolean; \
+                 a name with dots goes in quotes"
+            ))),
+        })
         .collect::<Result<_, _>>()
         .map(Properties)
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Boolean(truth) => Some(truth.to_string()),
+        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => None,
+    }
 }

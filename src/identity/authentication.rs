@@ -1,4 +1,4 @@
-//! Reading credentials: header bytes in, credentials out. Decides nothing and takes any bytes.
+//! Reads credentials from header bytes. Takes any bytes, and decides nothing.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -13,27 +13,27 @@ pub const COOKIE: &str = "access_token";
 /// Credentials of HTTP Basic authentication (RFC 7617).
 #[derive(Clone, Debug)]
 pub struct Basic {
-    /// Up to the first colon: an email.
+    /// The text before the first colon: an email.
     pub user: String,
-    /// All that follows it.
+    /// The text behind it.
     pub password: Password,
 }
 
-/// What an `Authorization` header says about Basic.
+/// The result of reading an `Authorization` header as Basic.
 #[derive(Clone, Debug)]
 pub enum BasicHeader {
     /// No such header, or one of another scheme.
     Absent,
-    /// The scheme is Basic, what follows is not credentials.
+    /// The scheme is Basic, but no credentials follow.
     Malformed,
-    /// Well-formed, which does not mean right.
+    /// Well-formed credentials, which may be wrong.
     Present(Basic),
 }
 
-/// The access token of a request: the cookie, else `Authorization: Bearer`. It is not checked in
-/// any way.
+/// Returns the access token of a request: the cookie, else `Authorization: Bearer`. Does not verify
+/// it.
 ///
-/// `cookies` are the values of all `Cookie` headers in their order, `authorization` that of the
+/// `cookies` are the values of all `Cookie` headers in their order, `authorization` is that of the
 /// first `Authorization` header.
 pub fn access_token<'a>(
     cookies: impl IntoIterator<Item = &'a [u8]>,
@@ -42,10 +42,10 @@ pub fn access_token<'a>(
     cookie(cookies).or_else(|| authorization.and_then(bearer))
 }
 
-/// The Basic credentials of a request.
+/// Reads the Basic credentials of a request.
 ///
-/// Base64 padding may be missing. User and password are UTF-8, or Latin-1 where the bytes are not
-/// UTF-8: clients do either, and none says which.
+/// Base64 padding may be missing. User and password are read as UTF-8, or as Latin-1 if the bytes
+/// are not UTF-8: clients send either without saying which.
 pub fn basic(authorization: Option<&[u8]>) -> BasicHeader {
     let Some(encoded) = authorization.and_then(|value| after_scheme(value, b"Basic")) else {
         return BasicHeader::Absent;
@@ -56,8 +56,9 @@ pub fn basic(authorization: Option<&[u8]>) -> BasicHeader {
     }
 }
 
-/// The first cookie of our name. A pair ends at a semicolon even within quotes (RFC 6265, sections
-/// 4.2.1 and 5.4); one pair of quotes around the value is not part of it; an empty value is none.
+/// Returns the first cookie of our name. A pair ends at a semicolon even within quotes (RFC 6265,
+/// sections 4.2.1 and 5.4); one pair of quotes around the value is not part of it; an empty value
+/// is none.
 fn cookie<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
     let pairs = headers.into_iter().flat_map(|header| {
         let ends = memchr::memchr_iter(b';', header).chain([header.len()]);
@@ -80,13 +81,13 @@ fn unquoted(value: &[u8]) -> &[u8] {
     }
 }
 
-/// RFC 6750, section 2.1.
+/// Returns a Bearer token (RFC 6750, section 2.1).
 fn bearer(authorization: &[u8]) -> Option<&[u8]> {
     after_scheme(authorization, b"Bearer").filter(|token| !token.is_empty())
 }
 
-/// What follows `scheme`, whose case does not matter (RFC 9110, section 11.1), and the spaces
-/// behind it.
+/// Returns the text behind `scheme`, whose case does not matter (RFC 9110, section 11.1), and
+/// behind its spaces.
 fn after_scheme<'a>(authorization: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
     let value = authorization.trim_ascii();
     let (name, rest) = value.split_at_checked(scheme.len())?;
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_a_token_too() {
+    fn a_token_may_be_bytes_that_are_no_text() {
         assert_eq!(
             access_token([b"access_token=\xff\xfe".as_slice()], None),
             Some(b"\xff\xfe".as_slice())
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_credentials_is_malformed() {
+    fn basic_without_credentials_is_malformed() {
         for header in [
             "Basic",
             "Basic ",
@@ -240,7 +241,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_taken(cookies: Vec<Vec<u8>>, authorization: Option<Vec<u8>>, tail: Vec<u8>) {
+        fn any_bytes_are_taken(
+            cookies: Vec<Vec<u8>>, authorization: Option<Vec<u8>>, tail: Vec<u8>,
+        ) {
             access_token(cookies.iter().map(Vec::as_slice), authorization.as_deref());
             basic(authorization.as_deref());
             basic(Some(&[b"Basic ".as_slice(), &tail].concat()));
@@ -257,14 +260,17 @@ mod tests {
         }
 
         #[test]
-        fn what_a_client_sends_is_what_is_read(user in "[^:]*", password: String) {
-            let header = format!("Basic {}", general_purpose::STANDARD.encode(format!("{user}:{password}")));
+        fn credentials_are_read_as_they_were_encoded(user in "[^:]*", password: String) {
+            let encoded = general_purpose::STANDARD.encode(format!("{user}:{password}"));
+            let header = format!("Basic {encoded}");
             prop_assert_eq!(read(&header), Some((user, password)));
         }
 
         #[test]
         fn a_token_among_other_cookies_is_found(
-            before in "([a-z]{1,9}=[!-:<-~]{0,9}; ?){0,5}", token in "[A-Za-z0-9._-]{1,99}", after in "(; ?[a-z]{1,9}=[!-:<-~]{0,9}){0,5}",
+            before in "([a-z]{1,9}=[!-:<-~]{0,9}; ?){0,5}",
+            token in "[A-Za-z0-9._-]{1,99}",
+            after in "(; ?[a-z]{1,9}=[!-:<-~]{0,9}){0,5}",
         ) {
             let header = format!("{before}access_token={token}{after}");
             prop_assert_eq!(access_token([header.as_bytes()], None), Some(token.as_bytes()));

@@ -1,13 +1,13 @@
-//! Who may do what: pure decisions on a directory snapshot.
+//! Decides what a user may do: pure functions of a directory snapshot.
 
 use std::sync::Arc;
 
 use super::directory::{Customer, Directory, User};
 
-/// Why a user may not. The order of the checks is the contract's.
+/// The reason why a user may not. The order of the checks is the contract's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// An organization user, who may not call the APIs.
+    /// The user is an organization user, who may not call the APIs.
     #[error("access denied")]
     Access,
     /// The customer is inactive, or there is none.
@@ -18,7 +18,7 @@ pub enum Denied {
     NotAssociated,
 }
 
-/// Whether the user may call the APIs at all.
+/// Checks whether the user may call the APIs at all.
 pub fn may_call(user: &User) -> Result<(), Denied> {
     if user.organization {
         Err(Denied::Access)
@@ -27,8 +27,8 @@ pub fn may_call(user: &User) -> Result<(), Denied> {
     }
 }
 
-/// The customer with this id, if `user` may act for it. That a customer is inactive shows before
-/// that the user has nothing to do with it.
+/// Returns the customer with this id, if `user` may act for it. An inactive customer is reported
+/// before a missing association.
 pub fn customer<'a>(
     directory: &'a Directory,
     user: &User,
@@ -43,7 +43,8 @@ pub fn customer<'a>(
     }
 }
 
-/// The customers the user is associated with, inactive ones too: a superadmin with all of them.
+/// Returns the customers that the user is associated with, inactive ones too: all of them for a
+/// superadmin.
 pub fn associations<'a>(directory: &'a Directory, user: &User) -> Vec<&'a Arc<Customer>> {
     if user.superadmin {
         return directory.customers().iter().collect();

@@ -1,16 +1,14 @@
-//! Bounds on failed logins: for the pair of user and peer address, and, wider, for the peer address
-//! alone, so that a stranger's failures never lock a user out elsewhere.
+//! Limits on failed logins: for each pair of user and peer address, and a wider one for each peer
+//! address, so that another client's failures never lock a user out elsewhere.
 //!
 //! Only failures count. The generic cell rate algorithm (`governor`) keeps one time for each pair
-//! and peer: after a burst of the whole minute's failures, one more is let through each time its
-//! share of the minute has passed.
+//! and peer: after a burst of a whole minute's failures, one more attempt is allowed each time its
+//! fraction of the minute has passed.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock, MonotonicClock};
@@ -19,51 +17,19 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::state::keyed::ShrinkableKeyedStateStore;
 use governor::{Quota, RateLimiter};
+use parking_lot::Mutex;
 
-/// Failed logins a minute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FailuresPerMinute {
-    /// Of one user from one peer address; 10 by default.
-    pub user_and_peer: NonZeroU32,
-    /// From one peer address; 100 by default.
-    pub peer: NonZeroU32,
-}
+use super::peer::Peer;
+use crate::config::Login;
 
-impl Default for FailuresPerMinute {
-    fn default() -> Self {
-        const {
-            Self {
-                user_and_peer: NonZeroU32::new(10).unwrap(),
-                peer: NonZeroU32::new(100).unwrap(),
-            }
-        }
-    }
-}
-
-/// A peer address, as far as one customer of an Internet provider has it alone: IPv6 by /64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Peer(IpAddr);
-
-impl From<IpAddr> for Peer {
-    fn from(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
-                address.to_bits() & !u128::from(u64::MAX),
-            )),
-            address @ IpAddr::V4(_) => address,
-        })
-    }
-}
-
-/// Who tries to log in, and from where. The user stands as a digest: names sent by strangers have
-/// any length.
+/// The user and the peer of a login. The user is a digest: names that clients send have any length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
     pub(super) user: [u8; 32],
     pub(super) peer: Peer,
 }
 
-/// Counts failed logins and says who has to wait.
+/// Counts failed logins, and tells how long an origin has to wait.
 pub(super) struct LoginLimits<C: Clock = MonotonicClock> {
     by_origin: Limiter<Origin, C>,
     by_peer: Limiter<Peer, C>,
@@ -71,15 +37,15 @@ pub(super) struct LoginLimits<C: Clock = MonotonicClock> {
 }
 
 impl<C: Clock + Clone> LoginLimits<C> {
-    pub(super) fn new(failures: FailuresPerMinute, clock: &C) -> Self {
+    pub(super) fn new(config: &Login, clock: &C) -> Self {
         Self {
-            by_origin: Limiter::new(failures.user_and_peer, clock),
-            by_peer: Limiter::new(failures.peer, clock),
+            by_origin: Limiter::new(config.failures_per_user, clock),
+            by_peer: Limiter::new(config.failures_per_peer, clock),
             failures: AtomicU64::new(0),
         }
     }
 
-    /// How long this origin has to wait before it may try again, if it has to.
+    /// Returns how long this origin has to wait before its next attempt, as an error if it has to.
     pub(super) fn check(&self, origin: &Origin) -> Result<(), Duration> {
         match self
             .by_origin
@@ -98,14 +64,13 @@ impl<C: Clock + Clone> LoginLimits<C> {
         self.by_peer.count(&origin.peer);
     }
 
-    /// Failed logins since the start.
+    /// Returns the number of failed logins since the start.
     pub(super) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
 }
 
-/// One bound. `governor` has no question that does not count, so the key says whether this one
-/// does.
+/// One limit. Every check of `governor` counts, so the key says whether this one does.
 struct Limiter<K: Copy + Eq + Hash, C: Clock>(
     RateLimiter<Ask<K>, Arrivals<K>, C, NoOpMiddleware<C::Instant>>,
 );
@@ -118,10 +83,9 @@ enum Ask<K> {
 
 impl<K: Copy + Eq + Hash, C: Clock + Clone> Limiter<K, C> {
     fn new(per_minute: NonZeroU32, clock: &C) -> Self {
-        let arrivals = Arrivals(Mutex::new(HashMap::new()));
         Self(RateLimiter::new(
             Quota::per_minute(per_minute),
-            arrivals,
+            Arrivals(Mutex::new(HashMap::new())),
             clock.clone(),
         ))
     }
@@ -137,8 +101,7 @@ impl<K: Copy + Eq + Hash, C: Clock + Clone> Limiter<K, C> {
         if self.0.len() >= ENTRIES_MAX {
             self.0.retain_recent();
         }
-        // Failures that were under way together may be more than the bound: it is reached, and that
-        // is all.
+        // Failures that were under way together may exceed the limit: it is reached all the same.
         let _ = self.0.check_key(&Ask::Count(*key));
     }
 }
@@ -146,14 +109,9 @@ impl<K: Copy + Eq + Hash, C: Clock + Clone> Limiter<K, C> {
 /// The theoretical arrival time of each key with recent failures.
 struct Arrivals<K>(Mutex<HashMap<K, Nanos>>);
 
-/// About 5 MB of keys. Hashing is far too slow for so many failures in the minute that one is kept.
+/// The most keys, about 5 MB. Hashing is far too slow for so many failures within the minute for
+/// which a key is kept.
 const ENTRIES_MAX: usize = 65_536;
-
-impl<K: Copy + Eq + Hash> Arrivals<K> {
-    fn entries(&self) -> MutexGuard<'_, HashMap<K, Nanos>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 impl<K: Copy + Eq + Hash> StateStore for Arrivals<K> {
     type Key = Ask<K>;
@@ -162,12 +120,12 @@ impl<K: Copy + Eq + Hash> StateStore for Arrivals<K> {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        let mut entries = self.entries();
+        let mut entries = self.0.lock();
         let (Ask::Look(key) | Ask::Count(key)) = ask;
         let (outcome, arrival) = measure(entries.get(key).copied())?;
         if matches!(ask, Ask::Count(_)) {
             if entries.len() >= ENTRIES_MAX && !entries.contains_key(key) {
-                forget_mildest(&mut entries);
+                remove_mildest(&mut entries);
             }
             entries.insert(*key, arrival);
         }
@@ -177,20 +135,20 @@ impl<K: Copy + Eq + Hash> StateStore for Arrivals<K> {
 
 impl<K: Copy + Eq + Hash> ShrinkableKeyedStateStore<Ask<K>> for Arrivals<K> {
     fn retain_recent(&self, drop_below: Nanos) {
-        self.entries().retain(|_, arrival| *arrival > drop_below);
+        self.0.lock().retain(|_, arrival| *arrival > drop_below);
     }
 
     fn len(&self) -> usize {
-        self.entries().len()
+        self.0.lock().len()
     }
 
     fn is_empty(&self) -> bool {
-        self.entries().is_empty()
+        self.0.lock().is_empty()
     }
 }
 
-/// Makes room by the key that is closest to having no failures.
-fn forget_mildest<K: Copy + Eq + Hash>(entries: &mut HashMap<K, Nanos>) {
+/// Removes the key that is closest to having no failures.
+fn remove_mildest<K: Copy + Eq + Hash>(entries: &mut HashMap<K, Nanos>) {
     let mildest = entries
         .iter()
         .min_by_key(|(_, arrival)| **arrival)

@@ -1,7 +1,7 @@
-//! Logging in with a password: bounds on failures first, then what was verified before, then the
-//! hash.
+//! Logs users in by password: the limits on failures come first, then the credentials verified
+//! before, then the hash.
 //!
-//! The time to answer does not tell an unknown or disabled user from a wrong password: each costs
+//! The response time does not tell an unknown or disabled user from a wrong password: each costs
 //! one hash.
 
 use std::hash::{BuildHasher, RandomState};
@@ -14,54 +14,37 @@ use moka::sync::Cache;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, timeout_at};
 
-use super::Principal;
 use super::authentication::Basic;
-use super::directory::{Directory, LiveDirectory, Stamp};
-use super::limits::{FailuresPerMinute, LoginLimits, Origin};
-use super::password::{Busy, Hashing, PasswordHash};
+use super::directory::{Directory, LiveDirectory, PasswordVersion};
+use super::hashing::{Busy, Hashing};
+use super::limits::{LoginLimits, Origin};
+use super::password::PasswordHash;
+use super::principal::Principal;
+use crate::config::Config;
 
-/// Bounds on logins.
-#[derive(Clone, Copy, Debug)]
-pub struct LoginSettings {
-    /// Failed attempts a minute.
-    pub failures: FailuresPerMinute,
-    /// Hashes that run at once; each takes the memory that its cost names. By default half of the
-    /// cores, at least 1.
-    pub hashing: usize,
-    /// Logins that wait for one of those; 64 by default.
-    pub waiting: usize,
-    /// Verified credentials to remember; 10,000 by default.
-    pub remembered: u64,
-    /// How long; 5 minutes by default. What the directory says holds at once in any case.
-    pub remember: Duration,
-}
+/// Logins that may wait for a password hash.
+const WAITING_MAX: usize = 64;
+/// The time for which verified credentials are remembered. The directory is asked in any case.
+const REMEMBERED: Duration = Duration::from_mins(5);
+/// The longest wait of a login, for all that comes before its hash; then it is told that the
+/// gateway is busy. Clients give up after 15 s, and the rest of the request needs its time too.
+const WAIT_MAX: Duration = Duration::from_secs(3);
+/// The number of locks that order the logins of one origin; several origins share a lock.
+const LOCKS: usize = 256;
 
-impl Default for LoginSettings {
-    fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            failures: FailuresPerMinute::default(),
-            hashing: (cores / 2).max(1),
-            waiting: 64,
-            remembered: 10_000,
-            remember: Duration::from_mins(5),
-        }
-    }
-}
-
-/// Why a login did not succeed.
+/// The reason why a login did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
-    /// Unknown or disabled user, or wrong password; nobody is told which.
+    /// Unknown or disabled user, or wrong password; the client is not told which.
     #[error("invalid username or password")]
     Invalid,
-    /// Too many failed attempts: not even right credentials are looked at.
+    /// Too many failed attempts: not even right credentials are checked.
     #[error("too many failed attempts")]
     TooMany {
-        /// When to try again.
+        /// The time until the next attempt is checked.
         retry_after: Duration,
     },
-    /// More logins at once than the gateway may hash.
+    /// More logins at once than the gateway can hash.
     #[error(transparent)]
     Busy(#[from] Busy),
 }
@@ -72,16 +55,17 @@ pub(super) struct Logins {
     key: [u8; 32],
     limits: Arc<LoginLimits>,
     verified: Cache<[u8; 32], Verified>,
-    hashing: Hashing,
-    turns: Vec<Arc<Mutex<()>>>,
-    shares: RandomState,
+    pub(super) hashing: Hashing,
+    locks: Vec<Arc<Mutex<()>>>,
+    /// Assigns each origin to one of the locks.
+    lock_hasher: RandomState,
 }
 
-/// Whose credentials were right, and with which password hash.
+/// The user of verified credentials, and the version of the password that they had.
 #[derive(Clone)]
 struct Verified {
     email: Arc<str>,
-    stamp: Stamp,
+    password_version: PasswordVersion,
 }
 
 /// One attempt, in digests.
@@ -91,30 +75,24 @@ struct Attempt {
     credentials: [u8; 32],
 }
 
-/// How long a login waits in all before its hash begins; then it is told that the gateway is busy.
-/// Clients give up after 15 s, and what comes behind the login needs its time too.
-const WAIT_MAX: Duration = Duration::from_secs(3);
-/// How many origins take turns independently; more share one.
-const TURNS: usize = 256;
-
 impl Logins {
-    pub(super) fn new(settings: LoginSettings) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         Self {
             key: rand::random(),
-            limits: Arc::new(LoginLimits::new(settings.failures, &MonotonicClock)),
+            limits: Arc::new(LoginLimits::new(&config.login, &MonotonicClock)),
             verified: Cache::builder()
-                .max_capacity(settings.remembered)
-                .time_to_live(settings.remember)
+                .max_capacity(config.tokens.cache_entries as u64)
+                .time_to_live(REMEMBERED)
                 .build(),
-            hashing: Hashing::new(settings.hashing, settings.waiting),
-            turns: (0..TURNS).map(|_| Arc::default()).collect(),
-            shares: RandomState::new(),
+            hashing: Hashing::new(config.server.password_permits(), WAITING_MAX),
+            locks: (0..LOCKS).map(|_| Arc::default()).collect(),
+            lock_hasher: RandomState::new(),
         }
     }
 
-    /// Who these credentials belong to. Attempts of one user from one peer are taken one after
-    /// another: parallel guesses do not pass the bound, and of parallel right ones only the
-    /// first pays for a hash.
+    /// Returns the user whose credentials these are. Attempts of one user from one peer are checked
+    /// one after another: parallel guesses cannot exceed the limit, and of parallel right ones only
+    /// the first costs a hash.
     pub(super) async fn login(
         &self,
         directory: &LiveDirectory,
@@ -125,7 +103,7 @@ impl Logins {
             .await
     }
 
-    /// Waits, for whatever it is, until `deadline`.
+    /// As [`login`](Self::login); all waits together end at `deadline`.
     async fn login_by(
         &self,
         deadline: Instant,
@@ -137,22 +115,28 @@ impl Logins {
         if let Some(principal) = self.recall(&directory.load(), &attempt)? {
             return Ok(principal);
         }
-        let turn = self.turn(&attempt.origin, deadline).await?;
+        let lock = self.lock(&attempt.origin, deadline).await?;
         if let Some(principal) = self.recall(&directory.load(), &attempt)? {
             return Ok(principal);
         }
         let check = self.hash_check(&directory.load(), basic, attempt);
-        let work = move || {
-            let _turn = turn;
-            check()
-        };
-        let hashed = self.hashing.run(deadline, work).await?;
-        let Verified { email, stamp } = hashed?;
-        // The directory may be another by now.
-        Principal::find(&directory.load(), &email, stamp).ok_or(LoginError::Invalid)
+        let verified = self
+            .hashing
+            .run(deadline, move || {
+                let _lock = lock;
+                check()
+            })
+            .await??;
+        // The directory may have changed during the hash.
+        Principal::find(
+            &directory.load(),
+            &verified.email,
+            verified.password_version,
+        )
+        .ok_or(LoginError::Invalid)
     }
 
-    /// Failed attempts since the start.
+    /// Returns the number of failed attempts since the start.
     pub(super) fn failures(&self) -> u64 {
         self.limits.failures()
     }
@@ -173,15 +157,15 @@ impl Logins {
     }
 
     /// Waits until no other attempt of this origin is under way.
-    async fn turn(&self, origin: &Origin, deadline: Instant) -> Result<OwnedMutexGuard<()>, Busy> {
-        let index = self.shares.hash_one(origin) % TURNS as u64;
-        let turn = Arc::clone(&self.turns[usize::try_from(index).unwrap_or_default()]);
-        timeout_at(deadline, turn.lock_owned())
+    async fn lock(&self, origin: &Origin, deadline: Instant) -> Result<OwnedMutexGuard<()>, Busy> {
+        let index = self.lock_hasher.hash_one(origin) % LOCKS as u64;
+        let lock = Arc::clone(&self.locks[usize::try_from(index).unwrap_or_default()]);
+        timeout_at(deadline, lock.lock_owned())
             .await
             .map_err(|_| Busy)
     }
 
-    /// Who the credentials belong to, if they were verified before and still hold.
+    /// Returns the user, if the credentials were verified before and still hold.
     fn recall(
         &self,
         directory: &Directory,
@@ -191,12 +175,13 @@ impl Logins {
             .check(&attempt.origin)
             .map_err(|retry_after| LoginError::TooMany { retry_after })?;
         let verified = self.verified.get(&attempt.credentials);
-        Ok(verified
-            .and_then(|verified| Principal::find(directory, &verified.email, verified.stamp)))
+        Ok(verified.and_then(|verified| {
+            Principal::find(directory, &verified.email, verified.password_version)
+        }))
     }
 
-    /// The work for the hashing thread. It counts and remembers by itself, so that somebody who
-    /// hangs up before the answer is counted as well.
+    /// Returns the work for the hashing thread. It counts and remembers by itself, so that a client
+    /// that disconnects before the response is counted as well.
     fn hash_check(
         &self,
         directory: &Directory,
@@ -206,7 +191,8 @@ impl Logins {
         let user = directory.user(&basic.user).cloned();
         let decoy = PasswordHash::decoy(directory.cost());
         let password = basic.password.clone();
-        let (limits, remembered) = (Arc::clone(&self.limits), self.verified.clone());
+        let limits = Arc::clone(&self.limits);
+        let remembered = self.verified.clone();
         move || {
             limits
                 .check(&attempt.origin)
@@ -221,7 +207,7 @@ impl Logins {
             };
             let verified = Verified {
                 email: Arc::clone(&user.email),
-                stamp: user.stamp,
+                password_version: user.password_version,
             };
             remembered.insert(attempt.credentials, verified.clone());
             Ok(verified)
@@ -238,17 +224,16 @@ mod tests {
     use super::*;
     use crate::identity::example;
 
-    /// Neither wait may have a time of its own: together they would outlast the client's patience.
+    /// Neither wait may have a time of its own: together they would outlast the client's timeout.
     #[tokio::test]
-    async fn the_turn_and_the_line_share_one_deadline() {
+    async fn the_wait_for_the_lock_and_for_the_hash_share_one_deadline() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("directory.toml");
         std::fs::write(&path, &*example::TEXT).unwrap();
         let directory = LiveDirectory::open(&path).unwrap();
-        let logins = Arc::new(Logins::new(LoginSettings {
-            hashing: 1,
-            ..LoginSettings::default()
-        }));
+        let mut logins = Logins::new(&Config::default());
+        logins.hashing = Hashing::new(1, WAITING_MAX);
+        let logins = Arc::new(logins);
         let user = "nifi@example.com";
         let basic = Basic {
             user: user.to_owned(),
@@ -262,27 +247,31 @@ mod tests {
                 login = logins.login_by(now, &directory, &basic, peer) => {
                     assert_eq!(login.map(|_| ()), Err(LoginError::Busy(Busy)));
                 }
-                () = tokio::time::sleep_until(now + Duration::from_secs(1)) => panic!("waits beyond its deadline"),
+                () = tokio::time::sleep_until(now + Duration::from_secs(1)) => {
+                    panic!("waits beyond its deadline")
+                }
             }
         };
 
         let later = Instant::now() + Duration::from_mins(1);
-        let turn = logins
-            .turn(&logins.attempt(&basic, peer).origin, later)
+        let lock = logins
+            .lock(&logins.attempt(&basic, peer).origin, later)
             .await
             .unwrap();
         expect_busy().await;
-        drop(turn);
+        drop(lock);
 
         let (release, held) = mpsc::channel::<()>();
         let (started, running) = tokio::sync::oneshot::channel();
         let hashing = Arc::clone(&logins);
         let hash = tokio::spawn(async move {
-            let job = move || {
-                started.send(()).unwrap();
-                held.recv().unwrap();
-            };
-            hashing.hashing.run(later, job).await
+            hashing
+                .hashing
+                .run(later, move || {
+                    started.send(()).unwrap();
+                    held.recv().unwrap();
+                })
+                .await
         });
         running.await.unwrap();
         expect_busy().await;

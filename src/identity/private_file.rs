@@ -1,6 +1,5 @@
-//! Files that hold secrets: written beside, synced, then put in place in one step, so that a reader
-//! and a crash see the old file or the new one and nothing between. Never readable by anybody else
-//! on its way.
+//! Writes files that hold secrets: to a temporary file, which is synced and then renamed, so that a
+//! reader and a crash see the old file or the new one. No other user can read it at any time.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
@@ -8,7 +7,7 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-/// Creates `path` with mode 0600. Says `false`, and changes nothing, if there is one already.
+/// Creates `path` with mode 0600. Returns `false`, and changes nothing, if there is one already.
 pub(super) fn create(path: &Path, contents: &[u8]) -> io::Result<bool> {
     match write_beside(path, contents)?.persist_noclobber(path) {
         Ok(_) => sync_folder(path).map(|()| true),
@@ -28,7 +27,7 @@ pub(super) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     sync_folder(path)
 }
 
-/// The folder that `path` is in.
+/// Returns the folder that `path` is in.
 pub(super) fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -1,117 +1,88 @@
-//! What a customer may send a second: records and bytes, each by the generic cell rate algorithm
-//! (`governor`), so that one customer's flood is refused before it fills a queue that others share.
+//! Limits each customer's records and bytes a second, both by the generic cell rate algorithm
+//! (`governor`), so that one customer's flood is rejected before it fills a channel that others
+//! use.
 //!
-//! A rate is also the burst: after a pause of a second or more, a whole second's worth is taken at
-//! once.
+//! A rate is also the burst: after a pause of a second or more, a whole second's amount is accepted
+//! at once.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
+use governor::RateLimiter;
 use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
 
 use super::directory::Customer;
-use crate::size;
+use crate::config::Quota;
 
-/// How much a second, of records and of bytes. `None`: as much as the gateway takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rates {
-    /// Records a second.
-    pub records: Option<NonZeroU32>,
-    /// Bytes of records a second.
-    pub bytes: Option<NonZeroU32>,
-}
-
-/// A customer's own rates, over those that all have. 0: without a bound, whatever others have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OwnRates {
-    /// Records a second.
-    pub records: Option<u32>,
-    /// Bytes of records a second.
-    pub bytes: Option<u32>,
-}
-
-/// Why records are not taken now.
+/// The reason why records are not accepted now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OverQuota {
-    /// They are, after so long.
+    /// They would be accepted after this time.
     Until(Duration),
     /// They are more than the customer may ever send at once.
     Never,
 }
 
-/// Reads bytes a second from `"2 MiB"`; `"0 B"` is without a bound.
-///
-/// # Errors
-/// What is wrong with the text.
-pub fn bytes(text: &str) -> Result<u32, String> {
-    let size = size::parse(text)
-        .ok_or_else(|| format!("{text:?} is not a size with its unit, such as \"2 MiB\""))?;
-    u32::try_from(size).map_err(|_| format!("{text:?} is 4 GiB or more"))
-}
-
-/// The rates of all customers, and where each stands.
+/// The quota of each customer, and how much of it is used.
 pub struct Quotas<C: Clock = MonotonicClock> {
-    all: Rates,
+    default: Quota,
     clock: C,
-    /// Of customers that have a bound, from their first record on: never more than the directory
+    /// The customers that have a quota, from their first record on: never more than the directory
     /// has had.
     limits: DashMap<Arc<str>, Arc<Limits<C>>>,
 }
 
 impl Quotas {
-    /// `all` are the rates of each customer that has none of its own.
-    pub fn new(all: Rates) -> Self {
-        Self::with_clock(all, MonotonicClock)
+    /// `default` holds for each customer that has no quota of its own.
+    pub fn new(default: Quota) -> Self {
+        Self::with_clock(default, MonotonicClock)
     }
 }
 
 impl<C: Clock + Clone> Quotas<C> {
-    fn with_clock(all: Rates, clock: C) -> Self {
+    fn with_clock(default: Quota, clock: C) -> Self {
         Self {
-            all,
+            default,
             clock,
             limits: DashMap::new(),
         }
     }
 
-    /// Takes `records` of `bytes` in all from what the customer may send. What is over one bound
-    /// still counts against the other.
+    /// Takes `records`, of `bytes` in all, from the customer's quota. Records over the limit on
+    /// bytes still count as records.
     ///
     /// # Errors
     /// See [`OverQuota`].
     pub fn take(&self, customer: &Customer, records: usize, bytes: usize) -> Result<(), OverQuota> {
-        let rates = Rates {
-            records: customer
-                .rates
-                .records
-                .map_or(self.all.records, NonZeroU32::new),
-            bytes: customer.rates.bytes.map_or(self.all.bytes, NonZeroU32::new),
+        let own = customer.quota;
+        let quota = Quota {
+            records: own.records.map_or(self.default.records, NonZeroU32::new),
+            bytes: own.bytes.map_or(self.default.bytes, NonZeroU32::new),
         };
-        if rates == Rates::default() {
+        if quota.is_unlimited() {
             return Ok(());
         }
-        let limits = self.limits(&customer.id, rates);
+        let limits = self.limits(&customer.id, quota);
         take(limits.records.as_ref(), records).and_then(|()| take(limits.bytes.as_ref(), bytes))
     }
 
-    /// Where the customer stands; anew when its rates have changed.
-    fn limits(&self, id: &Arc<str>, rates: Rates) -> Arc<Limits<C>> {
-        if let Some(limits) = self.limits.get(id).filter(|limits| limits.rates == rates) {
+    /// Returns the customer's limits; new ones when its quota has changed.
+    fn limits(&self, id: &Arc<str>, quota: Quota) -> Arc<Limits<C>> {
+        if let Some(limits) = self.limits.get(id).filter(|limits| limits.quota == quota) {
             return Arc::clone(&limits);
         }
-        let limits = Arc::new(Limits::new(rates, &self.clock));
+        let limits = Arc::new(Limits::new(quota, &self.clock));
         self.limits.insert(Arc::clone(id), Arc::clone(&limits));
         limits
     }
 }
 
 struct Limits<C: Clock> {
-    rates: Rates,
+    quota: Quota,
     records: Option<Limit<C>>,
     bytes: Option<Limit<C>>,
 }
@@ -119,12 +90,15 @@ struct Limits<C: Clock> {
 type Limit<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
 impl<C: Clock + Clone> Limits<C> {
-    fn new(rates: Rates, clock: &C) -> Self {
-        let limit = |rate| RateLimiter::direct_with_clock(Quota::per_second(rate), clock.clone());
+    fn new(quota: Quota, clock: &C) -> Self {
+        let limit = |rate| {
+            let per_second = governor::Quota::per_second(rate);
+            RateLimiter::direct_with_clock(per_second, clock.clone())
+        };
         Self {
-            rates,
-            records: rates.records.map(limit),
-            bytes: rates.bytes.map(limit),
+            quota,
+            records: quota.records.map(limit),
+            bytes: quota.bytes.map(limit),
         }
     }
 }
@@ -159,8 +133,8 @@ mod tests {
         Directory::parse(&text, "directory.toml".as_ref()).expect("a directory")
     }
 
-    fn rates(records: u32, bytes: u32) -> Rates {
-        Rates {
+    fn quota(records: u32, bytes: u32) -> Quota {
+        Quota {
             records: NonZeroU32::new(records),
             bytes: NonZeroU32::new(bytes),
         }
@@ -177,9 +151,10 @@ mod tests {
     }
 
     #[test]
-    fn a_second_holds_so_many_records_and_each_customer_has_its_own() {
-        let (clock, directory) = (FakeRelativeClock::default(), customers(""));
-        let quotas = Quotas::with_clock(rates(10, 0), clock.clone());
+    fn records_a_second_are_limited_for_each_customer_alone() {
+        let clock = FakeRelativeClock::default();
+        let directory = customers("");
+        let quotas = Quotas::with_clock(quota(10, 0), clock.clone());
         assert_eq!(take(&quotas, &directory, "a", 10, 1 << 30), Ok(()));
         assert_eq!(
             take(&quotas, &directory, "a", 1, 1),
@@ -194,9 +169,10 @@ mod tests {
     }
 
     #[test]
-    fn a_second_holds_so_many_bytes() {
-        let (clock, directory) = (FakeRelativeClock::default(), customers(""));
-        let quotas = Quotas::with_clock(rates(0, 1000), clock.clone());
+    fn bytes_a_second_are_limited() {
+        let clock = FakeRelativeClock::default();
+        let directory = customers("");
+        let quotas = Quotas::with_clock(quota(0, 1000), clock.clone());
         assert_eq!(take(&quotas, &directory, "a", 100, 600), Ok(()));
         assert_eq!(
             take(&quotas, &directory, "a", 1, 600),
@@ -213,15 +189,15 @@ mod tests {
     }
 
     #[test]
-    fn a_customers_own_rates_go_before_and_change_with_the_directory() {
+    fn a_customers_own_quota_overrides_the_default_and_changes_with_the_directory() {
         let clock = FakeRelativeClock::default();
-        let quotas = Quotas::with_clock(rates(10, 1000), clock);
+        let quotas = Quotas::with_clock(quota(10, 1000), clock);
         let own = customers("quota = { records = 2 }");
         assert_eq!(take(&quotas, &own, "a", 3, 1), Err(OverQuota::Never));
         assert_eq!(
             take(&quotas, &own, "a", 1, 1001),
             Err(OverQuota::Never),
-            "the other rate is everybody's"
+            "the other rate is the default"
         );
         assert_eq!(take(&quotas, &own, "b", 10, 1), Ok(()));
         let unbounded = customers("quota = { records = 0, bytes = '0 B' }");

@@ -6,32 +6,33 @@ use std::task::{Context, Waker};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::directory::edit::{Document, Missing, Refusal, edit};
+use super::hashing::Hashing;
 use super::password::{Password, PasswordHash};
-use super::token::{Lifetimes, SigningKey};
+use super::token::SigningKey;
 use super::*;
 
 struct Gateway {
     _folder: tempfile::TempDir,
     identity: Identity,
-    /// What the one connection has shown that tests use.
-    shown: Shown,
+    /// The last token of the one connection that tests use.
+    last: LastToken,
 }
 
-fn gateway_with(settings: Settings) -> Gateway {
+fn gateway_with(config: &Config) -> Gateway {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("directory.toml");
     fs::write(&path, &*example::TEXT).unwrap();
     let directory = Arc::new(LiveDirectory::open(&path).unwrap());
-    let tokens = Tokens::new(&SigningKey::random(), Lifetimes::default());
+    let tokens = Tokens::new(&SigningKey::random(), &config.tokens);
     Gateway {
         _folder: folder,
-        identity: Identity::new(directory, tokens, settings),
-        shown: Shown::default(),
+        identity: Identity::new(directory, tokens, config),
+        last: LastToken::default(),
     }
 }
 
 fn gateway() -> Gateway {
-    gateway_with(Settings::default())
+    gateway_with(&Config::default())
 }
 
 impl Gateway {
@@ -65,7 +66,7 @@ impl Gateway {
 
     fn access(&self, token: &str, now_s: u64) -> Result<String, TokenError> {
         self.identity
-            .principal(token.as_bytes(), &self.shown, at(now_s))
+            .principal(token.as_bytes(), &self.last, at(now_s))
             .map(|principal| principal.user().email.to_string())
     }
 
@@ -96,30 +97,28 @@ fn a_token_is_verified_once_and_expires_all_the_same() {
 }
 
 #[test]
-fn each_connection_may_show_any_token() {
+fn each_connection_may_send_any_token() {
     let gateway = gateway();
-    let (nifi, root) = (
-        gateway.issue(NIFI).access,
-        gateway.issue("root@example.com").access,
-    );
-    let connections = [Shown::default(), Shown::default()];
+    let nifi = gateway.issue(NIFI).access;
+    let root = gateway.issue("root@example.com").access;
+    let connections = [LastToken::default(), LastToken::default()];
     for (token, email) in [
         (&nifi, NIFI),
         (&root, "root@example.com"),
         (&root, "root@example.com"),
         (&nifi, NIFI),
     ] {
-        for shown in &connections {
+        for last in &connections {
             let principal = gateway
                 .identity
-                .principal(token.as_bytes(), shown, at(1000))
+                .principal(token.as_bytes(), last, at(1000))
                 .unwrap();
             assert_eq!(&*principal.user().email, email);
             let altered = [token.as_bytes(), b"x"].concat();
             assert_eq!(
                 gateway
                     .identity
-                    .principal(&altered, shown, at(1000))
+                    .principal(&altered, last, at(1000))
                     .unwrap_err(),
                 TokenError::Invalid
             );
@@ -129,7 +128,7 @@ fn each_connection_may_show_any_token() {
 }
 
 #[test]
-fn what_is_not_a_token_is_never_remembered() {
+fn an_invalid_token_is_never_remembered() {
     let gateway = gateway();
     let pair = gateway.issue(NIFI);
     let other = self::gateway();
@@ -142,7 +141,7 @@ fn what_is_not_a_token_is_never_remembered() {
         assert_eq!(
             gateway
                 .identity
-                .principal(&[0xff, 0], &gateway.shown, at(1000))
+                .principal(&[0xff, 0], &gateway.last, at(1000))
                 .unwrap_err(),
             TokenError::Invalid
         );
@@ -156,7 +155,7 @@ fn what_is_not_a_token_is_never_remembered() {
 }
 
 #[test]
-fn revocation_holds_at_once_on_tokens_already_out() {
+fn a_revocation_applies_at_once_to_tokens_already_issued() {
     let check = |change: &dyn Fn(&mut Document) -> Result<(), Refusal>,
                  expected: Result<(), TokenError>| {
         let gateway = gateway();
@@ -189,7 +188,7 @@ fn revocation_holds_at_once_on_tokens_already_out() {
 }
 
 #[test]
-fn an_expired_token_of_a_user_who_is_gone_is_none() {
+fn an_expired_token_of_a_user_who_is_gone_is_invalid() {
     let gateway = gateway();
     let token = gateway.issue(NIFI).access;
     assert_eq!(
@@ -202,7 +201,7 @@ fn an_expired_token_of_a_user_who_is_gone_is_none() {
 }
 
 #[test]
-fn an_enabled_user_s_tokens_count_again() {
+fn tokens_of_a_user_who_is_enabled_again_are_accepted() {
     let gateway = gateway();
     let token = gateway.issue(NIFI).access;
     gateway.change(|document| document.set_user_enabled(NIFI, false));
@@ -218,7 +217,7 @@ fn a_revoked_association_shows_in_the_next_principal() {
     let may = || {
         let principal = gateway
             .identity
-            .principal(token.as_bytes(), &gateway.shown, at(1000))
+            .principal(token.as_bytes(), &gateway.last, at(1000))
             .unwrap();
         authorization::customer(
             &gateway.identity.directory().load(),
@@ -276,7 +275,7 @@ async fn only_right_credentials_of_enabled_users_log_in() {
 }
 
 #[tokio::test]
-async fn remembered_credentials_still_ask_the_directory() {
+async fn remembered_credentials_are_checked_in_the_directory() {
     let gateway = gateway();
     assert!(gateway.right(NIFI, PEER).await.is_ok());
     assert!(gateway.right(NIFI, PEER).await.is_ok());
@@ -330,9 +329,9 @@ async fn after_ten_failures_right_credentials_wait_too() {
 
 #[tokio::test]
 async fn a_peer_s_failures_count_over_all_users() {
-    let mut settings = Settings::default();
-    settings.logins.failures.peer = NonZeroU32::new(3).unwrap();
-    let gateway = gateway_with(settings);
+    let mut config = Config::default();
+    config.login.failures_per_peer = NonZeroU32::new(3).unwrap();
+    let gateway = gateway_with(&config);
     for user in ["a", "b", "c"] {
         assert_eq!(gateway.wrong(user, PEER).await, Err(LoginError::Invalid));
     }
@@ -344,10 +343,9 @@ async fn a_peer_s_failures_count_over_all_users() {
 }
 
 #[tokio::test]
-async fn parallel_guesses_do_not_pass_the_bound() {
-    let mut settings = Settings::default();
-    settings.logins.hashing = 4;
-    let gateway = gateway_with(settings);
+async fn parallel_guesses_do_not_exceed_the_limit() {
+    let mut gateway = gateway();
+    gateway.identity.logins.hashing = Hashing::new(4, 64);
     let guesses = (0..50).map(|_| gateway.wrong(NIFI, PEER));
     let outcomes = futures_util::future::join_all(guesses).await;
     let invalid = outcomes
@@ -362,19 +360,18 @@ async fn parallel_guesses_do_not_pass_the_bound() {
 }
 
 #[tokio::test]
-async fn parallel_right_logins_share_one_hash() {
-    let mut settings = Settings::default();
-    (settings.logins.hashing, settings.logins.waiting) = (1, 0);
-    let gateway = gateway_with(settings);
+async fn parallel_right_logins_cost_one_hash() {
+    let mut gateway = gateway();
+    gateway.identity.logins.hashing = Hashing::new(1, 0);
     let logins = (0..20).map(|_| gateway.right(NIFI, PEER));
-    // With nobody allowed to wait for a hash, a second one would be told that the gateway is busy.
+    // No login may wait for a hash, so a second hash would be rejected: the gateway is busy.
     for login in futures_util::future::join_all(logins).await {
         assert_eq!(login, Ok(NIFI.to_owned()));
     }
 }
 
 #[tokio::test]
-async fn who_hangs_up_early_is_counted_as_well() {
+async fn a_client_that_disconnects_early_is_counted_as_well() {
     let gateway = gateway();
     for _ in 0..5 {
         let mut login = Box::pin(gateway.wrong(NIFI, PEER));

@@ -1,8 +1,8 @@
 //! Access and refresh tokens: JWTs (RFC 7519) signed with HMAC-SHA-256 and a local key.
 //!
-//! Whoever holds the key file issues and accepts the same tokens, so gateways behind a balancer
-//! share nothing else. A token says who somebody is, never what they may do: that is looked up at
-//! each request. Nothing but HS256 is accepted, and the two uses never pass for each other.
+//! All gateways with the same key file issue and accept the same tokens, so gateways behind a
+//! balancer share nothing else. A token names the user, never the user's rights: those are looked
+//! up at each request. Only HS256 is accepted, and no token of one use is accepted for the other.
 
 mod hs256;
 mod key;
@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 
 pub use key::{KeyError, SigningKey};
 
-use super::directory::{Stamp, User};
+use super::directory::{PasswordVersion, User};
+use crate::config;
 
-/// What a token may be used for.
+/// The use of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Use {
@@ -26,30 +27,31 @@ pub enum Use {
     Refresh,
 }
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// The user's email.
     #[serde(rename = "sub")]
     pub email: String,
-    /// When it was issued, in seconds of Unix time.
+    /// The time of issue, in seconds of Unix time.
     #[serde(rename = "iat")]
     pub issued_at_s: u64,
-    /// From when it is no longer accepted, in seconds of Unix time.
+    /// The time from which it is no longer accepted, in seconds of Unix time.
     #[serde(rename = "exp")]
     pub expires_at_s: u64,
     /// Makes each token different from every other.
     #[serde(rename = "jti")]
     pub id: String,
-    /// What it is for.
+    /// The token's use.
     #[serde(rename = "use")]
     pub usage: Use,
-    /// The user's password at that time: another password ends the token.
-    pub stamp: Stamp,
+    /// The version of the user's password at that time: another password ends the token.
+    #[serde(rename = "stamp")]
+    pub password_version: PasswordVersion,
 }
 
 impl Claims {
-    /// Whether the token has expired. There is no leeway: at `exp` it has.
+    /// Returns whether the token has expired. There is no leeway: at `exp` it has.
     pub fn has_expired(&self, now: SystemTime) -> bool {
         seconds(now) >= self.expires_at_s
     }
@@ -64,30 +66,12 @@ pub struct TokenPair {
     pub refresh: String,
 }
 
-/// How long tokens are accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lifetimes {
-    /// Of access tokens; one hour by default.
-    pub access: Duration,
-    /// Of refresh tokens; one day by default.
-    pub refresh: Duration,
-}
-
-impl Default for Lifetimes {
-    fn default() -> Self {
-        Self {
-            access: Duration::from_hours(1),
-            refresh: Duration::from_hours(24),
-        }
-    }
-}
-
 /// Issues and verifies tokens.
 pub struct Tokens {
     signing: EncodingKey,
     verifying: DecodingKey,
     validation: Validation,
-    lifetimes: Lifetimes,
+    config: config::Tokens,
 }
 
 /// Longer than any token of ours: an email has at most 254 bytes, the other claims are short.
@@ -95,7 +79,7 @@ const TOKEN_BYTES_MAX: usize = 4096;
 
 impl Tokens {
     /// Signs with `key`.
-    pub fn new(key: &SigningKey, lifetimes: Lifetimes) -> Self {
+    pub fn new(key: &SigningKey, config: &config::Tokens) -> Self {
         hs256::install();
         let mut validation = Validation::new(Algorithm::HS256);
         // Expiry is checked here, against the time that is given, and after everything else.
@@ -105,19 +89,19 @@ impl Tokens {
             signing: EncodingKey::from_secret(key.as_bytes()),
             verifying: DecodingKey::from_secret(key.as_bytes()),
             validation,
-            lifetimes,
+            config: config.clone(),
         }
     }
 
-    /// A new pair for `user`.
+    /// Issues a new pair for `user`.
     pub fn issue(&self, user: &User, now: SystemTime) -> Result<TokenPair, IssueError> {
         Ok(TokenPair {
-            access: self.sign(user, Use::Access, self.lifetimes.access, now)?,
-            refresh: self.sign(user, Use::Refresh, self.lifetimes.refresh, now)?,
+            access: self.sign(user, Use::Access, self.config.access_lifetime, now)?,
+            refresh: self.sign(user, Use::Refresh, self.config.refresh_lifetime, now)?,
         })
     }
 
-    /// What `token` says, if it is ours, is meant for `usage` and has not expired.
+    /// Returns the claims of `token`, if it is ours, is meant for `usage` and has not expired.
     ///
     /// # Errors
     /// [`TokenError::Expired`] only for a token that is ours and meant for `usage`;
@@ -131,7 +115,7 @@ impl Tokens {
         }
     }
 
-    /// As [`verify`](Self::verify), of a token that may have expired.
+    /// As [`verify`](Self::verify), for a token that may have expired.
     ///
     /// # Errors
     /// [`TokenError::Invalid`].
@@ -162,20 +146,20 @@ impl Tokens {
             expires_at_s: issued_at_s.saturating_add(lifetime.as_secs()),
             id: format!("{:032x}", rand::random::<u128>()),
             usage,
-            stamp: user.stamp,
+            password_version: user.password_version,
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
             .map_err(|_| IssueError)
     }
 }
 
-/// Whole seconds of Unix time; a clock before 1970 counts as 1970.
+/// Returns whole seconds of Unix time; a clock before 1970 counts as 1970.
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
 }
 
-/// Why a token is not accepted.
+/// The reason why a token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// Not issued by a gateway with this key, not for this use, or its user is gone.

@@ -1,94 +1,24 @@
-//! Whom a client certificate stands for. Pure; the certificate has been verified before.
+//! Maps a client certificate to a user. The certificate has been verified before.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
-use std::sync::Arc;
 
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-/// What a certificate may be known by.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
-pub enum ClientName {
-    /// The SHA-256 digest of the whole certificate in DER: this one and no other.
-    Fingerprint([u8; 32]),
-    /// An alternative name that is a URI, such as a SPIFFE id; compared exactly.
-    Uri(String),
-    /// An alternative name that is an email; compared exactly.
-    Email(String),
-    /// An alternative name that is a DNS name, in lower case; a wildcard is a name like any other.
-    Dns(String),
-    /// The subject's common name, if it has exactly one; compared exactly.
-    CommonName(String),
-}
+use crate::config::ClientName;
 
-/// A text that is no [`ClientName`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a client certificate is named by \"sha256:<64 hexadecimal digits>\", \"uri:…\", \"email:…\", \"dns:…\" or \"cn:…\""
-)]
-pub struct UnknownName;
-
-impl FromStr for ClientName {
-    type Err = UnknownName;
-
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
-        let (kind, name) = text
-            .split_once(':')
-            .filter(|(_, name)| !name.is_empty())
-            .ok_or(UnknownName)?;
-        match kind {
-            "sha256" => digest(name).map(Self::Fingerprint).ok_or(UnknownName),
-            "uri" => Ok(Self::Uri(name.to_owned())),
-            "email" => Ok(Self::Email(name.to_owned())),
-            "dns" => Ok(Self::Dns(name.to_ascii_lowercase())),
-            "cn" => Ok(Self::CommonName(name.to_owned())),
-            _ => Err(UnknownName),
-        }
-    }
-}
-
-impl TryFrom<String> for ClientName {
-    type Error = UnknownName;
-
-    fn try_from(text: String) -> Result<Self, UnknownName> {
-        text.parse()
-    }
-}
-
-/// Reads hexadecimal digits, with or without the colons that `openssl x509 -fingerprint` puts
-/// between the bytes.
-fn digest(text: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
-    let (pairs, []) = digits.as_chunks::<2>() else {
-        return None;
-    };
-    let byte = |pair: &[u8; 2]| {
-        let digit = |digit: u8| char::from(digit).to_digit(16);
-        u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()
-    };
-    pairs
-        .iter()
-        .map(byte)
-        .collect::<Option<Vec<u8>>>()?
-        .try_into()
-        .ok()
-}
-
-/// The email of the user that the certificate in `der` stands for. The fingerprint goes before all
-/// names; names that lead to different users lead to none.
-pub(super) fn user_of(der: &[u8], users: &BTreeMap<ClientName, Arc<str>>) -> Option<Arc<str>> {
+/// Returns the email of the user that the certificate in `der` is mapped to. The fingerprint takes
+/// precedence over all names; names that are mapped to different users give none.
+pub(super) fn user_of<'u>(der: &[u8], users: &'u BTreeMap<ClientName, String>) -> Option<&'u str> {
     if let Some(user) = users.get(&fingerprint(der)) {
-        return Some(Arc::clone(user));
+        return Some(user);
     }
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let mut found = names(&certificate)
         .into_iter()
         .filter_map(|name| users.get(&name));
     let first = found.next()?;
-    found.all(|user| user == first).then(|| Arc::clone(first))
+    found.all(|user| user == first).then_some(&**first)
 }
 
 fn fingerprint(der: &[u8]) -> ClientName {
@@ -126,9 +56,9 @@ mod tests {
 
     use super::*;
 
-    fn users(list: &[(&str, &str)]) -> BTreeMap<ClientName, Arc<str>> {
+    fn users(list: &[(&str, &str)]) -> BTreeMap<ClientName, String> {
         list.iter()
-            .map(|(name, user)| (name.parse().expect("a name"), Arc::from(*user)))
+            .map(|(name, user)| (name.parse().expect("a name"), (*user).to_owned()))
             .collect()
     }
 
@@ -152,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn each_name_leads_to_its_user() {
+    fn each_name_gives_its_user() {
         let der = certificate();
         let hex = hex_fingerprint(&der);
         for name in [
@@ -164,11 +94,7 @@ mod tests {
             &format!("sha256:{hex}"),
             &format!("sha256:{}", hex.to_uppercase()),
         ] {
-            assert_eq!(
-                user_of(&der, &users(&[(name, "a")])).as_deref(),
-                Some("a"),
-                "{name}"
-            );
+            assert_eq!(user_of(&der, &users(&[(name, "a")])), Some("a"), "{name}");
         }
         for name in [
             "dns:example.com",
@@ -188,30 +114,15 @@ mod tests {
     }
 
     #[test]
-    fn names_that_disagree_lead_to_nobody_and_the_fingerprint_goes_first() {
+    fn names_that_disagree_give_no_user_and_the_fingerprint_takes_precedence() {
         let der = certificate();
         let two = [("dns:nifi.example.com", "a"), ("cn:NiFi 1", "b")];
         assert_eq!(user_of(&der, &users(&two)), None);
         let agreed = [("dns:nifi.example.com", "a"), ("cn:NiFi 1", "a")];
-        assert_eq!(user_of(&der, &users(&agreed)).as_deref(), Some("a"));
+        assert_eq!(user_of(&der, &users(&agreed)), Some("a"));
         let mut with_fingerprint = users(&two);
         with_fingerprint.insert(fingerprint(&der), "c".into());
-        assert_eq!(user_of(&der, &with_fingerprint).as_deref(), Some("c"));
+        assert_eq!(user_of(&der, &with_fingerprint), Some("c"));
         assert_eq!(user_of(b"no certificate", &users(&two)), None);
-    }
-
-    #[test]
-    fn what_is_no_name_is_refused() {
-        for bad in [
-            "",
-            "nifi",
-            "dns:",
-            "ip:127.0.0.1",
-            "sha256:00",
-            "sha256:zz",
-            &format!("sha256:{}", "g".repeat(64)),
-        ] {
-            assert_eq!(bad.parse::<ClientName>(), Err(UnknownName), "{bad}");
-        }
     }
 }

@@ -1,160 +1,150 @@
-//! The certificate as it holds now: read from its files, swapped whole, and never worse than the
-//! last good one.
+//! The certificate in use, which follows its files.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 
 use super::client::user_of;
-use super::{Material, Settings, TlsError, Validity};
+use super::error::TlsError;
+use super::material::Material;
+use super::validity::Validity;
+use crate::config::Tls;
+use crate::follow::{Followed, Follower, Source};
 
-/// What new connections are accepted with. Those that stand keep what they were accepted with.
+/// The configuration that new connections are accepted with. Files that do not hold never replace
+/// it, and open connections keep the configuration that they were accepted with.
 #[derive(Debug)]
-pub struct LiveTls {
-    settings: Settings,
-    current: ArcSwap<Offers>,
-    /// Held while the files are read, so that what is read first is put in place first.
-    seen: Mutex<Seen>,
-    status: Mutex<Status>,
-}
+pub struct LiveTls(Arc<Followed<CertificateFiles>>);
 
-/// The same, with and without HTTP/2.
-#[derive(Debug)]
-struct Offers {
-    http2: Arc<ServerConfig>,
-    http1: Arc<ServerConfig>,
-}
-
-/// What became of the last reading of the files.
+/// The validity of the certificate in use, and the result of the last reading of the files.
 #[derive(Clone, Debug)]
 pub struct Status {
-    /// From when to when the certificate that holds is valid.
+    /// The validity of the certificate in use.
     pub validity: Validity,
-    /// Why the files as they are now do not count; `None` if they do.
+    /// Why the files as they are now are not in use; `None` if they are.
     pub error: Option<TlsError>,
 }
 
-/// States of the files, by digest; none where one could not be read.
-#[derive(Debug)]
-struct Seen {
-    /// The one that was looked into last.
-    checked: Option<blake3::Hash>,
-    /// The one that was met last.
-    met: Option<blake3::Hash>,
-}
-
 impl LiveTls {
-    /// Reads the files for the first time. Blocks.
+    /// Reads the files that `config` names for the first time; HTTP/2 is offered if `http2`.
+    /// Blocks.
     ///
     /// # Errors
-    /// What is wrong with them: there is no last good one yet.
-    pub fn open(settings: Settings) -> Result<Self, TlsError> {
-        let material = Material::read(&settings)?;
-        let (config, validity) = material.check(&settings)?;
-        warn_of(validity);
-        let digest = Some(material.digest());
-        Ok(Self {
-            settings,
-            current: ArcSwap::from_pointee(config.into()),
-            seen: Mutex::new(Seen {
-                checked: digest,
-                met: digest,
-            }),
-            status: Mutex::new(Status {
-                validity,
-                error: None,
-            }),
-        })
+    /// The files cannot be read or do not hold: there is no earlier certificate to keep.
+    pub fn open(config: &Tls, http2: bool) -> Result<Self, TlsError> {
+        let files = CertificateFiles {
+            config: config.clone(),
+            http2,
+        };
+        let followed = Followed::open(files)?;
+        warn_if_weak(followed.load().validity);
+        Ok(Self(Arc::new(followed)))
     }
 
-    /// What a new connection is accepted with, with HTTP/2 on offer where that is configured and
+    /// Returns the configuration for a new connection; it offers HTTP/2 if that is configured and
     /// `http2`.
     pub fn config(&self, http2: bool) -> Arc<ServerConfig> {
-        let current = self.current.load();
+        let certificate = self.0.load();
         Arc::clone(if http2 {
-            &current.http2
+            &certificate.http2
         } else {
-            &current.http1
+            &certificate.http1
         })
     }
 
-    /// The email of the user that a client's verified certificate stands for.
+    /// Returns the email of the user that a client's verified certificate is mapped to.
     pub fn user_of(&self, certificate: &[u8]) -> Option<Arc<str>> {
-        user_of(certificate, &self.settings.clients.as_ref()?.users)
+        user_of(certificate, &self.0.source().config.users).map(Arc::from)
     }
 
-    /// How the last reading went, for metrics.
+    /// Returns the result of the last reading, for the metrics.
     pub fn status(&self) -> Status {
-        lock(&self.status).clone()
-    }
-
-    /// Reads the files again, and puts them in place if they are others and hold. What does not
-    /// hold is logged, once; the last good one stays. Blocks.
-    pub fn reload(&self) {
-        let mut seen = lock(&self.seen);
-        let material = Material::read(&self.settings);
-        seen.met = material.as_ref().ok().map(Material::digest);
-        self.take(&mut seen, material);
-    }
-
-    /// As [`reload`](Self::reload), but files that are not as they were met last are left for the
-    /// next look: they are changed one after another, and the one does not go with the other in
-    /// between. Blocks.
-    pub(super) fn look(&self) {
-        let mut seen = lock(&self.seen);
-        let material = Material::read(&self.settings);
-        let met = material.as_ref().ok().map(Material::digest);
-        if std::mem::replace(&mut seen.met, met) == met {
-            self.take(&mut seen, material);
+        Status {
+            validity: self.0.load().validity,
+            error: self.0.error(),
         }
     }
 
-    fn take(&self, seen: &mut Seen, material: Result<Material, TlsError>) {
-        if seen.met.is_some() && seen.met == seen.checked {
-            return;
-        }
-        seen.checked = seen.met;
-        let checked = material.and_then(|material| material.check(&self.settings));
-        let mut status = lock(&self.status);
-        match checked {
-            Ok((config, validity)) => {
-                self.current.store(Arc::new(config.into()));
-                *status = Status {
-                    validity,
-                    error: None,
-                };
-                let path = self.settings.certificate.display();
-                tracing::info!(%path, "certificate reloaded, {validity}");
-                warn_of(validity);
-            }
-            Err(error) if status.error.as_ref() == Some(&error) => {}
-            Err(error) => {
-                tracing::error!(%error, "certificate not reloaded; the last good one stays");
-                status.error = Some(error);
-            }
-        }
+    /// Starts the thread that keeps the certificate up to date until the [`Follower`] is dropped.
+    ///
+    /// # Errors
+    /// The operating system cannot start a thread.
+    pub fn follow(&self) -> io::Result<Follower> {
+        Follower::start(Arc::clone(&self.0))
+    }
+
+    /// Reads the files again, and uses them if they changed and hold. Blocks.
+    ///
+    /// # Errors
+    /// The files do not hold. This is logged once and returned each time; the certificate stays.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        self.0.reload()
     }
 }
 
-impl From<ServerConfig> for Offers {
-    fn from(config: ServerConfig) -> Self {
+/// The certificate in use: configurations with and without HTTP/2.
+#[derive(Debug)]
+struct Certificate {
+    http2: Arc<ServerConfig>,
+    http1: Arc<ServerConfig>,
+    validity: Validity,
+}
+
+#[derive(Debug)]
+struct CertificateFiles {
+    config: Tls,
+    http2: bool,
+}
+
+impl Source for CertificateFiles {
+    type Contents = Material;
+    type Value = Certificate;
+    type Error = TlsError;
+
+    const NAME: &'static str = "certificate";
+    /// The files are replaced one after another, and do not fit each other in between.
+    const STILL: Duration = Duration::from_millis(400);
+
+    fn paths(&self) -> Vec<&Path> {
+        let mut paths: Vec<&Path> = vec![&self.config.certificate, &self.config.key];
+        if self.config.requests_certificates() {
+            paths.push(&self.config.client_ca);
+        }
+        paths
+    }
+
+    fn read(&self) -> Result<Material, TlsError> {
+        Material::read(&self.config)
+    }
+
+    fn digest(contents: &Material) -> blake3::Hash {
+        contents.digest()
+    }
+
+    fn parse(&self, contents: &Material) -> Result<Certificate, TlsError> {
+        let (config, validity) = contents.check(&self.config, self.http2)?;
         let mut http1 = config.clone();
         http1.alpn_protocols.retain(|protocol| protocol != b"h2");
-        Self {
+        Ok(Certificate {
             http2: Arc::new(config),
             http1: Arc::new(http1),
-        }
+            validity,
+        })
+    }
+
+    fn log_reload(&self, certificate: &Certificate) {
+        let path = self.config.certificate.display();
+        let validity = certificate.validity;
+        tracing::info!(%path, "certificate reloaded, {validity}");
+        warn_if_weak(validity);
     }
 }
 
-fn warn_of(validity: Validity) {
+fn warn_if_weak(validity: Validity) {
     if let Some(weakness) = validity.weakness(SystemTime::now()) {
         tracing::warn!("the certificate {weakness}");
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,9 +1,8 @@
 //! A directory as plain lists, and what each change makes of them.
 
-use iem_gateway::identity::directory::Directory;
 use iem_gateway::identity::directory::edit::{Document, NewUser, Refusal};
+use iem_gateway::identity::directory::{CustomerQuota, Directory};
 use iem_gateway::identity::password::PasswordHash;
-use iem_gateway::identity::quota;
 
 /// A change, as a line has it: a letter and words.
 #[derive(Debug)]
@@ -142,8 +141,8 @@ impl Model {
             id: customer.id.to_string(),
             name: customer.name.clone(),
             active: customer.active,
-            records: customer.rates.records,
-            bytes: customer.rates.bytes,
+            records: customer.quota.records,
+            bytes: customer.quota.bytes,
             integrations: customer
                 .integrations()
                 .into_iter()
@@ -174,7 +173,11 @@ impl Model {
             Change::SetQuota(id, records, bytes) => {
                 let customer = model.customer(id)?;
                 customer.records = *records;
-                customer.bytes = bytes.as_deref().map(quota::bytes).transpose().ok()?;
+                customer.bytes = bytes
+                    .as_deref()
+                    .map(CustomerQuota::parse_bytes)
+                    .transpose()
+                    .ok()?;
             }
             Change::RemoveCustomer(id) => {
                 model.customer(id)?;

@@ -5,9 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use iem_gateway::config::{self, Config};
 use iem_gateway::identity::directory::Directory;
 use iem_gateway::identity::password::{Cost, Password, PasswordHash};
-use iem_gateway::identity::token::{Lifetimes, SigningKey, TokenPair, Tokens};
+use iem_gateway::identity::token::{SigningKey, TokenPair, Tokens};
 use iem_test_support::directory::{DIRECTORY, with_hashes};
 
 /// A customer that may send little.
@@ -37,13 +38,14 @@ impl Secrets {
         let directory = Directory::parse(&text, &path).expect("it holds");
         let key = SigningKey::open(&home.join("token.key")).expect("a new key");
         let lifetime = Duration::from_hours(24 * 365);
-        let lifetimes = Lifetimes {
-            access: lifetime,
-            refresh: lifetime,
+        let config = config::Tokens {
+            access_lifetime: lifetime,
+            refresh_lifetime: lifetime,
+            ..Config::default().tokens
         };
         let (ours, others) = (
-            Tokens::new(&key, lifetimes),
-            Tokens::new(&SigningKey::random(), lifetimes),
+            Tokens::new(&key, &config),
+            Tokens::new(&SigningKey::random(), &config),
         );
         let (now, long_ago) = (SystemTime::now(), SystemTime::UNIX_EPOCH);
         let user = &directory.users()[0];

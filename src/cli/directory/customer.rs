@@ -1,16 +1,15 @@
-//! `customer …`
+//! `customer …`: changes and lists customers.
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
 use clap::Subcommand;
 use serde_json::json;
 
+use super::context::Context;
+use super::error::CommandError;
 use super::table::yes_or_no;
-use super::{CommandError, Context};
-use crate::identity::directory::Customer;
-use crate::identity::quota;
+use crate::identity::directory::{Customer, CustomerQuota};
 
 /// The directory's customers.
 #[derive(Clone, Debug, Subcommand)]
@@ -54,7 +53,7 @@ pub enum CustomerCommand {
 }
 
 impl CustomerCommand {
-    /// Runs the command on the directory file at `path` and writes the answer to `out`. Blocks.
+    /// Runs the command on the directory file at `path` and writes its output to `out`. Blocks.
     pub fn run(self, path: &Path, json: bool, out: &mut dyn Write) -> Result<(), CommandError> {
         let mut context = Context { path, json, out };
         match self {
@@ -78,7 +77,8 @@ impl CustomerCommand {
             Self::Remove { id } => {
                 let removed = context.change(|document| document.remove_customer(&id))?;
                 context.say(&format!(
-                    "Removed customer {id}; with it went integrations: {}, associations of users: {}.",
+                    "Removed customer {id}; with it went integrations: {}, \
+                     associations of users: {}.",
                     removed.integrations, removed.associations
                 ))
             }
@@ -86,48 +86,39 @@ impl CustomerCommand {
     }
 }
 
-/// Checks a size, and keeps its text: the file says it in the same words.
+/// Checks a size, and keeps its text, which the file states as it was typed.
 fn size(text: &str) -> Result<String, String> {
-    quota::bytes(text).map(|_| text.to_owned())
+    CustomerQuota::parse_bytes(text).map(|_| text.to_owned())
 }
 
 fn list(context: &mut Context<'_>) -> Result<(), CommandError> {
     let directory = context.read()?;
     let customers = directory.customers();
-    let text = |rate: Option<u32>| rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string());
-    let row = |customer: &Arc<Customer>| {
-        let Customer {
-            id,
-            name,
-            active,
-            rates,
-            ..
-        } = &**customer;
-        [
-            id.to_string(),
-            name.clone(),
-            yes_or_no(*active),
-            text(rates.records),
-            text(rates.bytes),
-        ]
-    };
-    let rows = customers.iter().map(row).collect();
+    let rows = customers.iter().map(|customer| row(customer)).collect();
     context.show(
         ["ID", "NAME", "ACTIVE", "RECORDS/S", "BYTES/S"],
         rows,
-        || {
-            let json = |customer: &Arc<Customer>| {
-                let Customer {
-                    id,
-                    name,
-                    active,
-                    rates,
-                    ..
-                } = &**customer;
-                let quota = json!({ "records": rates.records, "bytes": rates.bytes });
-                json!({ "id": &**id, "name": name, "active": active, "quota": quota })
-            };
-            customers.iter().map(json).collect()
-        },
+        || customers.iter().map(|customer| value(customer)).collect(),
     )
+}
+
+fn row(customer: &Customer) -> [String; 5] {
+    let text = |rate: Option<u32>| rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string());
+    [
+        customer.id.to_string(),
+        customer.name.clone(),
+        yes_or_no(customer.active),
+        text(customer.quota.records),
+        text(customer.quota.bytes),
+    ]
+}
+
+fn value(customer: &Customer) -> serde_json::Value {
+    let quota = customer.quota;
+    json!({
+        "id": &*customer.id,
+        "name": customer.name,
+        "active": customer.active,
+        "quota": { "records": quota.records, "bytes": quota.bytes },
+    })
 }

@@ -1,4 +1,4 @@
-//! `integration …`
+//! `integration …`: changes and lists integrations.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -7,7 +7,8 @@ use std::path::Path;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{CommandError, Context};
+use super::context::Context;
+use super::error::CommandError;
 
 /// The directory's ITSM integrations.
 #[derive(Clone, Debug, Subcommand)]
@@ -49,7 +50,7 @@ fn parse_state(text: &str) -> Result<(i64, String), String> {
 }
 
 impl IntegrationCommand {
-    /// Runs the command on the directory file at `path` and writes the answer to `out`. Blocks.
+    /// Runs the command on the directory file at `path` and writes its output to `out`. Blocks.
     pub fn run(self, path: &Path, json: bool, out: &mut dyn Write) -> Result<(), CommandError> {
         let mut context = Context { path, json, out };
         match self {

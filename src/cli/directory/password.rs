@@ -1,16 +1,16 @@
-//! Where a new password comes from.
+//! Reads a new password from the terminal or from standard input.
 
 use std::io::{self, BufRead};
 
 use zeroize::Zeroizing;
 
-use super::CommandError;
+use super::error::CommandError;
 use crate::identity::password::Password;
 
 /// Far longer than any password; a wrong file on standard input is not read to its end.
 const BYTES_MAX: u64 = 4096;
 
-/// Asks for a password: twice on the terminal, or one line from standard input.
+/// Reads a password: twice from the terminal, or one line from standard input.
 pub(super) fn ask(stdin: bool) -> Result<Password, CommandError> {
     if stdin {
         read_line(io::stdin().lock())
@@ -20,16 +20,8 @@ pub(super) fn ask(stdin: bool) -> Result<Password, CommandError> {
 }
 
 fn prompt() -> Result<Password, CommandError> {
-    let ask =
-        |question| {
-            rpassword::prompt_password(question).map(Password::new).map_err(|error| {
-            CommandError::Password(format!(
-                "cannot ask for a password ({error}); without a terminal use --password-stdin"
-            ))
-        })
-        };
-    let password = ask("New password: ")?;
-    if password.reveal() != ask("The same again: ")?.reveal() {
+    let password = type_one("New password: ")?;
+    if password.reveal() != type_one("The same again: ")?.reveal() {
         return Err(CommandError::Password(
             "the two passwords differ; nothing was changed".to_owned(),
         ));
@@ -37,7 +29,17 @@ fn prompt() -> Result<Password, CommandError> {
     check(password)
 }
 
-/// The first line of `input`, without its end.
+fn type_one(prompt: &str) -> Result<Password, CommandError> {
+    rpassword::prompt_password(prompt)
+        .map(Password::new)
+        .map_err(|error| {
+            CommandError::Password(format!(
+                "cannot ask for a password ({error}); without a terminal use --password-stdin"
+            ))
+        })
+}
+
+/// Reads the first line of `input`, without its end.
 pub(super) fn read_line(input: impl BufRead) -> Result<Password, CommandError> {
     let mut line = Zeroizing::new(String::new());
     input

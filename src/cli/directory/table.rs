@@ -1,4 +1,4 @@
-//! A table for people: columns as wide as their widest cell.
+//! Tables for people: columns as wide as their widest cell.
 
 use std::io::{self, Write};
 
@@ -27,7 +27,7 @@ pub(super) fn write<const N: usize>(
     Ok(())
 }
 
-/// `yes` or `no`.
+/// Formats a flag as `yes` or `no`.
 pub(super) fn yes_or_no(flag: bool) -> String {
     if flag { "yes" } else { "no" }.to_owned()
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use super::context::Context;
 use super::*;
+use crate::identity::directory::Directory;
 use crate::identity::password::{Cost, Password};
 
 #[derive(Parser)]
@@ -92,7 +94,9 @@ fn lists_are_tables_for_people() {
     let terminal = set_up();
     assert_eq!(
         terminal.run("customer list"),
-        "ID    NAME  ACTIVE  RECORDS/S  BYTES/S\nacme  Acme  yes     -          -\nidle  Idle  no      -          -\n"
+        "ID    NAME  ACTIVE  RECORDS/S  BYTES/S\n\
+         acme  Acme  yes     -          -\n\
+         idle  Idle  no      -          -\n"
     );
     assert_eq!(
         terminal.run("user list"),
@@ -103,7 +107,9 @@ fn lists_are_tables_for_people() {
     );
     assert_eq!(
         terminal.run("integration list"),
-        "CUSTOMER  ID          STATES\nacme      jira        2=open, 10=resolved\nacme      servicenow  6=resolved, 7=closed\n"
+        "CUSTOMER  ID          STATES\n\
+         acme      jira        2=open, 10=resolved\n\
+         acme      servicenow  6=resolved, 7=closed\n"
     );
 }
 
@@ -129,7 +135,9 @@ fn lists_are_json_for_programs() {
     assert!(!users.to_string().contains("argon2"), "no hash is shown");
     assert_eq!(
         terminal.json("integration list")[0],
-        serde_json::json!({ "customer": "acme", "id": "jira", "states": { "2": "open", "10": "resolved" } })
+        serde_json::json!({
+            "customer": "acme", "id": "jira", "states": { "2": "open", "10": "resolved" },
+        })
     );
     assert_eq!(
         terminal.json("customer activate idle"),
@@ -141,15 +149,15 @@ fn lists_are_json_for_programs() {
 fn every_command_does_what_it_says() {
     let terminal = set_up();
     let user = |email: &str| terminal.directory().user(email).cloned().unwrap();
-    let stamp = user("nifi@example.com").stamp;
+    let version = user("nifi@example.com").password_version;
 
     terminal.run("user disable nifi@example.com");
     assert!(!user("nifi@example.com").enabled);
     terminal.run("user enable nifi@example.com");
     assert!(user("nifi@example.com").enabled);
-    assert_eq!(user("nifi@example.com").stamp, stamp);
+    assert_eq!(user("nifi@example.com").password_version, version);
     terminal.run("user passwd nifi@example.com");
-    assert_ne!(user("nifi@example.com").stamp, stamp);
+    assert_ne!(user("nifi@example.com").password_version, version);
     assert!(
         user("nifi@example.com")
             .password()
@@ -214,7 +222,7 @@ fn faults_of_the_file_differ_from_refusals() {
 }
 
 #[test]
-fn wrong_use_is_told_before_anything_is_done() {
+fn wrong_use_is_refused_before_anything_is_done() {
     for line in [
         "integration add c i --state six=resolved",
         "integration add c i --state 6",

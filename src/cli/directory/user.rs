@@ -1,4 +1,4 @@
-//! `user …`
+//! `user …`: changes and lists users.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,8 +6,10 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::context::Context;
+use super::error::CommandError;
+use super::password;
 use super::table::yes_or_no;
-use super::{CommandError, Context, password};
 use crate::identity::directory::User;
 use crate::identity::directory::edit::NewUser;
 use crate::identity::password::{Cost, Password, PasswordHash};
@@ -61,7 +63,7 @@ pub enum UserCommand {
 /// A user to add.
 #[derive(Clone, Debug, Args)]
 pub struct AddUser {
-    /// What the user logs in with
+    /// The email that the user logs in with
     email: String,
     /// The name for people
     #[arg(long)]
@@ -81,14 +83,14 @@ pub struct AddUser {
 }
 
 impl UserCommand {
-    /// Runs the command on the directory file at `path` and writes the answer to `out`. Blocks, and
+    /// Runs the command on the directory file at `path` and writes its output to `out`. Blocks, and
     /// may ask for a password on the terminal.
     pub fn run(self, path: &Path, json: bool, out: &mut dyn Write) -> Result<(), CommandError> {
         self.run_with(Context { path, json, out }, Cost::default(), password::ask)
     }
 
-    /// The same with passwords from `ask`, which is told whether to read standard input, and hashes
-    /// of a given cost.
+    /// As [`run`](Self::run), with hashes of a given cost and with passwords from `ask`, whose
+    /// argument is whether to read standard input.
     pub(super) fn run_with(
         self,
         mut context: Context<'_>,
@@ -97,7 +99,7 @@ impl UserCommand {
     ) -> Result<(), CommandError> {
         let context = &mut context;
         match self {
-            // Nobody should type a password twice for nothing.
+            // Checked first, so that no password is typed in vain.
             Self::Add(user) => {
                 context.add(|document| document.check_new_user(&user.email, &user.customers))?;
                 let password = PasswordHash::new(&ask(user.password_stdin)?, cost)?;

@@ -1,7 +1,7 @@
 //! Each limit, a step outside of it or just inside.
 
-use crate::config::TOPICS;
 use crate::config::tests::{load_with, refused};
+use crate::record::Kind;
 
 /// Asserts that each line of TOML breaks a rule, and only the one that says so.
 #[track_caller]
@@ -25,16 +25,14 @@ fn broken_limits_are_listed_together() {
         &[("IEM_GATEWAY__SERVER__MAX_HEADER", "1 KiB")],
         "gateway.toml:2: server.threads: must be 1 to 1024, is 0\n\
          IEM_GATEWAY__SERVER__MAX_HEADER: server.max_header: must be 8 KiB to 1 MiB, is 1 KiB\n\
-         gateway.toml:4: topics.events.deadline: must be at least 10ms and less than 14s: clients give up after 15s",
+         gateway.toml:4: topics.events.deadline: must be at least 10ms and less than 14s: \
+         clients give up after 15s",
     );
 }
 
 #[test]
-fn server() {
+fn names_counts_and_sizes_of_the_server() {
     let name = "server.name: must be a URI reference (RFC 3986) of 1 to 255 characters";
-    let idle = "server.idle_timeout: must be more than 5m, for which clients keep idle connections, and at most 24h";
-    let request = "server.request_timeout: must be more than 34s, header_timeout, body_timeout, the longest deadline of a \
-                   topic and 4s, and at most 10m";
     broken(&[
         ("server.name = ''", name),
         ("server.name = 'a b'", name),
@@ -82,6 +80,21 @@ fn server() {
             "server.max_body = '0 B'",
             "server.max_body: must be 1 KiB to 1 GiB, is 0 B",
         ),
+    ]);
+    hold(&[
+        "server.max_header = '8 KiB'",
+        "server = { proxies = ['10.0.0.0/8', '2001:db8::/32', '192.0.2.1', '::1'], \
+         proxy_protocol = true }",
+    ]);
+}
+
+#[test]
+fn times_of_the_server() {
+    let idle = "server.idle_timeout: must be more than 5m, \
+                for which clients keep idle connections, and at most 24h";
+    let request = "server.request_timeout: must be more than 34s, header_timeout, \
+                   body_timeout, the longest deadline of a topic and 4s, and at most 10m";
+    broken(&[
         (
             "server.header_timeout = '0s'",
             "server.header_timeout: must be 1s to 1m, is 0s",
@@ -110,10 +123,8 @@ fn server() {
     hold(&[
         "server.idle_timeout = '5m 1ms'",
         "server.drain = '1s'",
-        "server.max_header = '8 KiB'",
         "server.request_timeout = '35s'",
         "server.body_rate = '0 B'",
-        "server = { proxies = ['10.0.0.0/8', '2001:db8::/32', '192.0.2.1', '::1'], proxy_protocol = true }",
     ]);
 }
 
@@ -122,13 +133,13 @@ fn listeners() {
     broken(&[
         (
             "server.listen = '0.0.0.0:81'",
-            "server.listen: 0.0.0.0:81 is not a loopback address: name a certificate and its key in server.tls, or \
-             set server.plaintext = true if plain HTTP is wanted there",
+            "server.listen: 0.0.0.0:81 is not a loopback address: name a certificate and its key \
+             in server.tls, or set server.plaintext = true if plain HTTP is wanted there",
         ),
         (
             "admin.listen = '0.0.0.0:81'",
-            "admin.listen: 0.0.0.0:81 is not a loopback address: set admin.plaintext = true if plain HTTP is wanted \
-             there",
+            "admin.listen: 0.0.0.0:81 is not a loopback address: set admin.plaintext = true \
+             if plain HTTP is wanted there",
         ),
         (
             "admin.listen = '127.0.0.1:8080'",
@@ -151,8 +162,8 @@ fn listeners() {
 
 #[test]
 fn tls() {
-    let name = "server.tls.users.a: a client certificate is named by \"sha256:<64 hexadecimal digits>\", \"uri:…\", \
-                \"email:…\", \"dns:…\" or \"cn:…\"";
+    let name = "server.tls.users.a: a client certificate is named by \
+                \"sha256:<64 hexadecimal digits>\", \"uri:…\", \"email:…\", \"dns:…\" or \"cn:…\"";
     broken(&[
         (
             "server.tls.certificate = 'c'",
@@ -181,7 +192,8 @@ fn tls() {
         ),
     ]);
     hold(&[
-        "server.tls = { certificate = 'c', key = 'k', client_ca = 'ca', users = { 'cn:a' = 'a@b' } }",
+        "server.tls = { certificate = 'c', key = 'k', client_ca = 'ca', \
+         users = { 'cn:a' = 'a@b' } }",
     ]);
 }
 
@@ -254,8 +266,8 @@ fn tokens_logins_and_metrics() {
 
 #[test]
 fn a_misspelt_level_is_no_module() {
-    let level = "logging.level: must be off, error, warn, info, debug or trace, or several with modules: \
-                 \"info,some::module=debug\"";
+    let level = "logging.level: must be off, error, warn, info, debug or trace, \
+                 or several with modules: \"info,some::module=debug\"";
     for bad in ["", "inof", "info,", "info,hyper=loud", "info,hyper="] {
         broken(&[(&format!("logging.level = '{bad}'"), level)]);
     }
@@ -279,7 +291,8 @@ fn file_sink() {
 
 #[test]
 fn topic_names() {
-    let name = "topics.events.name: must be 1 to 249 letters, digits, `.`, `_` and `-`, and neither `.` nor `..`";
+    let name = "topics.events.name: must be 1 to 249 letters, digits, `.`, `_` and `-`, \
+                and neither `.` nor `..`";
     for bad in ["", ".", "..", "a/b", "a b", "é", &"a".repeat(250)] {
         broken(&[(&format!("topics.events.name = '{bad}'"), name)]);
     }
@@ -292,7 +305,8 @@ fn topic_names() {
 
 #[test]
 fn topic_bounds() {
-    let deadline = "topics.events.deadline: must be at least 10ms and less than 14s: clients give up after 15s";
+    let deadline = "topics.events.deadline: must be at least 10ms and less than 14s: \
+                    clients give up after 15s";
     broken(&[
         (
             "topics.events.key = ['']",
@@ -335,8 +349,8 @@ fn topic_bounds() {
 fn a_stalled_topic_leaves_memory_to_the_others() {
     broken(&[(
         "server.memory = '391 MiB'",
-        "server.memory: is 391 MiB, but full queues and one body more need 392 MiB: the queue_bytes of all topics, and \
-         server.max_body",
+        "server.memory: is 391 MiB, but full queues and one body more need 392 MiB: \
+         the queue_bytes of all topics, and server.max_body",
     )]);
     hold(&["server.memory = '392 MiB'"]);
 }
@@ -345,7 +359,7 @@ fn a_stalled_topic_leaves_memory_to_the_others() {
 fn a_queue_takes_the_largest_body() {
     let toml = "server = { max_body = '65 MiB', memory = '4 GiB' }";
     let errors = load_with(toml, &[]).expect_err("queues too small");
-    assert_eq!(errors.0.len(), TOPICS.len());
+    assert_eq!(errors.0.len(), Kind::COUNT);
     assert_eq!(
         errors.0[0].key.as_deref(),
         Some("topics.events.queue_bytes")

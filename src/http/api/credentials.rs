@@ -26,7 +26,7 @@ pub(super) fn holder(
     request: &Inbound<'_>,
 ) -> Option<Result<Principal, TokenError>> {
     match access_token(request.headers()) {
-        Some(token) => Some(identity.principal(token, request.shown, request.received)),
+        Some(token) => Some(identity.principal(token, request.last_token, request.received)),
         None => certified(identity, request),
     }
 }

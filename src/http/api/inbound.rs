@@ -12,7 +12,7 @@ use super::body::Body;
 use super::rejection::Rejection;
 use super::resources::Resources;
 use crate::http::transport::Client;
-use crate::identity::{Principal, Shown};
+use crate::identity::{LastToken, Principal};
 use crate::record::{self, Kind};
 use crate::telemetry::Limit;
 
@@ -22,7 +22,7 @@ pub(super) struct Inbound<'c> {
     pub(super) body: Body,
     pub(super) client: Client<'c>,
     /// The last access token of the connection.
-    pub(super) shown: &'c Shown,
+    pub(super) last_token: &'c LastToken,
     pub(super) received: SystemTime,
 }
 

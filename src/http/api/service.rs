@@ -22,7 +22,7 @@ use super::running::running;
 use super::ticket::ticket;
 use super::token::token;
 use crate::http::transport::{Answer, Application, Client};
-use crate::identity::Shown;
+use crate::identity::LastToken;
 use crate::record;
 use crate::telemetry::Endpoint;
 
@@ -33,7 +33,7 @@ pub struct Service {
 }
 
 impl Application for Service {
-    type Connection = Shown;
+    type Connection = LastToken;
 
     const TOO_MANY_CONNECTIONS: &'static [u8] = response::TOO_MANY_CONNECTIONS;
 
@@ -41,7 +41,7 @@ impl Application for Service {
         &self,
         request: Request<Incoming>,
         client: Client<'_>,
-        shown: &Shown,
+        last_token: &LastToken,
     ) -> Answer {
         let began = Instant::now();
         let metrics = &self.resources.metrics;
@@ -51,7 +51,7 @@ impl Application for Service {
             head,
             body,
             client,
-            shown,
+            last_token,
             received: SystemTime::now(),
         };
         // The path outlives the borrow of the request, whose body the endpoint reads.

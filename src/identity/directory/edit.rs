@@ -1,36 +1,41 @@
-//! Changes to the directory file. One editor at a time, comments and order kept, nothing written
-//! that would not be read: a running gateway sees the file before the change or after it.
+//! Changes to the directory file. One editor at a time; comments and order stay.
+//!
+//! Nothing is written that could not be read. A running gateway sees the file before the change or
+//! after it, never in between.
 
 mod document;
+mod refusal;
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::file::unreadable;
-use super::{Directory, DirectoryError};
+use super::error::DirectoryError;
+use super::snapshot::Directory;
 use crate::identity::private_file;
 
 pub use document::{Document, NewUser, Removed};
+pub use refusal::Refusal;
 
-/// What to do where there is no directory file.
+/// The choice for a directory file that is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
-    /// Begin an empty one, and its folder.
+    /// Create an empty one, and its folder.
     Create,
-    /// Say so.
+    /// Report an error.
     Refuse,
 }
 
 const HEADER: &str = "\
 # The directory of iem-gateway: customers, users and integrations.
-# Best changed with `iem-gateway customer|user|integration`; a running gateway follows it within a second.
+# Best changed with `iem-gateway customer|user|integration`; \
+a running gateway follows it within a second.
 
 ";
 
-/// Makes `change` to the directory file at `path`, and returns what `change` returns. Blocks, also
-/// while somebody else edits the file.
+/// Makes `change` to the directory file at `path`, and returns the change's result. Blocks, also
+/// while another process edits the file.
 pub fn edit<T>(
     path: &Path,
     missing: Missing,
@@ -46,7 +51,7 @@ pub fn edit<T>(
     let old = match fs::read_to_string(&path) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound && missing == Missing::Create => None,
-        Err(error) => return Err(EditError::Faulty(unreadable(&path, &error))),
+        Err(error) => return Err(EditError::Faulty(DirectoryError::unreadable(&path, &error))),
     };
     let before = old.as_deref().unwrap_or(HEADER);
     let (done, after) = edit_text(before, &path, change)?;
@@ -67,8 +72,8 @@ pub fn edit<T>(
     Ok(done)
 }
 
-/// Makes `change` to the `text` of a directory file, and returns what `change` returns and the text
-/// that it gives; `path` is for the error alone.
+/// Makes `change` to the `text` of a directory file, and returns the change's result and the new
+/// text; `path` is for the error alone.
 pub fn edit_text<T>(
     text: &str,
     path: &Path,
@@ -103,18 +108,13 @@ fn lock(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// A change that cannot be made: what is wrong, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Refusal(pub String);
-
-/// Why a change was not made. The file is as it was.
+/// The reason why a change was not made. The file is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
-    /// The file was at fault before.
+    /// The file did not hold before the change.
     #[error(transparent)]
     Faulty(DirectoryError),
-    /// The change does not fit what is there.
+    /// The change does not fit the entries that are there.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The file could not be locked or written.
@@ -122,7 +122,7 @@ pub enum EditError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The cause.
         error: io::Error,
     },
 }

@@ -1,5 +1,5 @@
-//! The directory of a first start: one customer, one integration and one API user, so that there is
-//! something to try.
+//! The directory of a first start: one customer, one integration and one API user, to try the
+//! gateway with.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 use super::edit::{EditError, Missing, NewUser, Refusal, edit};
 use crate::identity::password::{Cost, Password, PasswordHash};
 
-/// What the first start made. The password is nowhere else in the clear: show it once.
+/// The entries that the first start created. The password is nowhere else in the clear: show it
+/// once.
 #[derive(Debug)]
 pub struct FirstUser {
     /// The user's email.
@@ -26,7 +27,7 @@ const EMAIL: &str = "nifi@example.com";
 const CUSTOMER: &str = "acme";
 const INTEGRATION: &str = "servicenow";
 
-/// Makes the first directory, unless there is a file already. Blocks, for a password hash too.
+/// Creates the first directory, unless there is a file already. Blocks, for a password hash too.
 pub fn create_first(path: &Path) -> Result<Option<FirstUser>, EditError> {
     if exists(path)? {
         return Ok(None);
@@ -86,7 +87,7 @@ mod tests {
     use crate::identity::directory::Directory;
 
     #[test]
-    fn the_first_start_makes_a_user_who_may_publish_and_the_second_makes_none() {
+    fn the_first_start_creates_a_user_who_may_publish_and_the_second_creates_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("iem-data/directory.toml");
         let first = create_first(&path).unwrap().unwrap();
@@ -111,8 +112,8 @@ mod tests {
                 .unwrap()
                 .user(first.email)
                 .unwrap()
-                .stamp,
-            user.stamp
+                .password_version,
+            user.password_version
         );
     }
 

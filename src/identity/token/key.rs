@@ -1,5 +1,4 @@
-//! The key that tokens are signed with, and its file: hexadecimal or base64 text, made on first
-//! start.
+//! The key that signs tokens, and its file: hexadecimal or base64 text, created on first start.
 
 use std::fmt::{self, Write};
 use std::fs::{self, File};
@@ -17,16 +16,15 @@ const BYTES_MIN: usize = 32;
 /// Far more than any key; a wrong file is not read to its end.
 const FILE_BYTES_MAX: u64 = 4096;
 
-/// The key that tokens are signed with: at least 32 bytes.
+/// The key that signs tokens: at least 32 bytes.
 pub struct SigningKey(Zeroizing<Vec<u8>>);
 
 impl SigningKey {
-    /// Reads the key file, or makes one with a random key and mode 0600 where there is none. Two
-    /// gateways that start at once on one file end up with the same key.
+    /// Reads the key file, or creates one with a random key and mode 0600 if there is none. Two
+    /// gateways that start at once on one file get the same key.
     ///
-    /// # Errors
-    /// The file cannot be read or made, is neither hexadecimal nor base64, is too short, or others
-    /// may read it.
+    /// # Errors The file cannot be read or created, is neither hexadecimal nor base64, is too
+    /// short, or other users may read it.
     pub fn open(path: &Path) -> Result<Self, KeyError> {
         let fail = |problem| KeyError {
             path: path.to_owned(),
@@ -41,7 +39,7 @@ impl SigningKey {
         read(path).map(Self).map_err(fail)
     }
 
-    /// A random key that no file holds: its tokens end with the process.
+    /// Returns a random key that no file holds: its tokens end with the process.
     pub fn random() -> Self {
         Self(Zeroizing::new(rand::random::<[u8; BYTES_MIN]>().to_vec()))
     }
@@ -69,7 +67,7 @@ fn create(path: &Path) -> io::Result<()> {
         write!(text, "{byte:02x}").map_err(io::Error::other)?;
     }
     text.push('\n');
-    // Where another gateway was first, its key is the one.
+    // If another gateway was first, its key is used.
     private_file::create(path, text.as_bytes()).map(|_| ())
 }
 
@@ -91,8 +89,8 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
     }
 }
 
-/// What `openssl rand -hex 32` writes, or `openssl rand -base64 32`. Text of hexadecimal digits
-/// alone is hexadecimal.
+/// Decodes the output of `openssl rand -hex 32` or of `openssl rand -base64 32`. Text of
+/// hexadecimal digits alone is hexadecimal.
 fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let pairs = text.as_bytes().chunks(2);
     let hexadecimal: Option<Vec<u8>> = pairs.map(hexadecimal_byte).collect();
@@ -128,7 +126,7 @@ fn check_private(_file: &File) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Why there is no signing key. Names the file, never what is in it.
+/// The reason why there is no signing key. Names the file, never its content.
 #[derive(Debug, thiserror::Error)]
 #[error("token key file {}: {problem}", path.display())]
 pub struct KeyError {
@@ -168,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_start_makes_a_private_key_and_the_next_reads_it() {
+    fn the_first_start_creates_a_private_key_and_the_next_reads_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/token.key");
         let made = SigningKey::open(&path).unwrap();
@@ -202,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_of_writing_a_key_are_read() {
+    fn hexadecimal_and_base64_keys_are_read() {
         let check = |text: &str, expected: &[u8]| {
             assert_eq!(
                 open(text.as_bytes(), 0o400).unwrap().as_bytes(),

@@ -5,12 +5,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::config::Config;
 use crate::identity::example;
 
 const KEY: [u8; 32] = [7; 32];
 
 fn tokens(key: [u8; 32]) -> Tokens {
-    Tokens::new(&SigningKey::from_bytes(&key), Lifetimes::default())
+    Tokens::new(&SigningKey::from_bytes(&key), &Config::default().tokens)
 }
 
 fn at(seconds: u64) -> SystemTime {
@@ -41,15 +42,16 @@ fn a_token_says_who_it_was_issued_to() {
     let claims = verify(&issue(KEY).access, Use::Access, 1000).unwrap();
     let user = example::user("nifi@example.com");
     assert_eq!(
-        (claims.email.as_str(), claims.stamp),
-        (&*user.email, user.stamp)
+        (claims.email.as_str(), claims.password_version),
+        (&*user.email, user.password_version)
     );
     assert_eq!((claims.issued_at_s, claims.expires_at_s), (1000, 4600));
 }
 
 #[test]
 fn no_two_tokens_are_equal() {
-    let (one, other) = (issue(KEY), issue(KEY));
+    let one = issue(KEY);
+    let other = issue(KEY);
     assert!(one.access != other.access && one.refresh != other.refresh);
 }
 

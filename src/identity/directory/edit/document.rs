@@ -1,15 +1,16 @@
 //! The directory file as an editable document, and the changes that can be made to it.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
 
-use super::Refusal;
-use crate::identity::directory::DirectoryError;
+use super::refusal::Refusal;
+use crate::identity::directory::error::DirectoryError;
 use crate::identity::password::PasswordHash;
 
-/// The directory file's text, taken apart with its comments.
+/// The directory file as a document that keeps its comments.
 #[derive(Debug)]
 pub struct Document {
     /// Comments at the start that belong to no entry: they stay when the first entry goes.
@@ -20,9 +21,9 @@ pub struct Document {
 /// A user to add. No association is checked here: the whole file is, before it is written.
 #[derive(Debug)]
 pub struct NewUser {
-    /// What the user logs in with.
+    /// The login name.
     pub email: String,
-    /// For people.
+    /// The name for people.
     pub name: String,
     /// The hash of the user's password.
     pub password: PasswordHash,
@@ -34,7 +35,7 @@ pub struct NewUser {
     pub customers: Vec<String>,
 }
 
-/// What went with a removed customer.
+/// The entries that were removed with a customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Removed {
     /// Its integrations.
@@ -84,7 +85,7 @@ impl Document {
         Ok(())
     }
 
-    /// Gives a customer rates of its own; `None` leaves that one as for all.
+    /// Gives a customer a quota of its own; `None` leaves a rate as all customers have it.
     pub fn set_quota(&mut self, id: &str, records: Option<u32>, bytes: Option<&str>) -> Done {
         let customer = self.find_customer(id)?;
         customer.remove("quota");
@@ -97,8 +98,8 @@ impl Document {
         Ok(())
     }
 
-    /// Removes a customer, its integrations and everybody's association with it, so that nobody is
-    /// associated with another customer that gets the same id later.
+    /// Removes a customer, its integrations and every user's association with it, so that no user
+    /// is associated with another customer that gets the same id later.
     pub fn remove_customer(&mut self, id: &str) -> Done<Removed> {
         self.find_customer(id)?;
         remove_where(self.tables("customer")?, |customer| has(customer, "id", id));
@@ -116,7 +117,7 @@ impl Document {
         })
     }
 
-    /// Says whether such a user could be added, and changes nothing.
+    /// Checks that such a user could be added; changes nothing.
     pub fn check_new_user(&mut self, email: &str, customers: &[String]) -> Done {
         if self.find_user(email).is_ok() {
             return refuse(format!(
@@ -153,7 +154,7 @@ impl Document {
         Ok(())
     }
 
-    /// Says whether the user is there, and changes nothing.
+    /// Checks that the user is there; changes nothing.
     pub fn check_user(&mut self, email: &str) -> Done {
         self.find_user(email).map(|_| ())
     }
@@ -170,7 +171,7 @@ impl Document {
         Ok(())
     }
 
-    /// Associates a user with a customer; says whether that is new.
+    /// Associates a user with a customer; returns whether that is new.
     pub fn grant(&mut self, email: &str, id: &str) -> Done<bool> {
         self.find_customer(id)?;
         let ids = customers(self.find_user(email)?)?;
@@ -181,7 +182,7 @@ impl Document {
         Ok(new)
     }
 
-    /// Ends a user's association with a customer; says whether there was one.
+    /// Ends a user's association with a customer; returns whether there was one.
     pub fn revoke(&mut self, email: &str, id: &str) -> Done<bool> {
         Ok(take_out(customers(self.find_user(email)?)?, id))
     }
@@ -196,17 +197,14 @@ impl Document {
     /// Adds an integration; with no `states` the default ones hold.
     pub fn add_integration(&mut self, customer: &str, id: &str, states: &[(i64, String)]) -> Done {
         self.find_customer(customer)?;
-        let twice = |index: usize| {
-            states[..index]
-                .iter()
-                .any(|(number, _)| *number == states[index].0)
-        };
-        if let Some(index) = (0..states.len()).find(|index| twice(*index)) {
-            return refuse(format!("state {} is given twice", states[index].0));
+        if let Some(number) = repeated_state(states) {
+            return refuse(format!("state {number} is given twice"));
         }
-        let is_it = |table: &Table| has(table, "customer", customer) && has(table, "id", id);
         let integrations = self.tables("integration")?;
-        if integrations.iter().any(is_it) {
+        if integrations
+            .iter()
+            .any(|table| is_integration(table, customer, id))
+        {
             return refuse(format!(
                 "integration {id:?} of customer {customer:?} exists already"
             ));
@@ -226,8 +224,8 @@ impl Document {
 
     /// Removes an integration.
     pub fn remove_integration(&mut self, customer: &str, id: &str) -> Done {
-        let is_it = |table: &Table| has(table, "customer", customer) && has(table, "id", id);
-        match remove_where(self.tables("integration")?, is_it) {
+        let integrations = self.tables("integration")?;
+        match remove_where(integrations, |table| is_integration(table, customer, id)) {
             0 => refuse(format!(
                 "customer {customer:?} has no integration {id:?}; `integration list` shows all"
             )),
@@ -259,8 +257,8 @@ impl Document {
         })
     }
 
-    /// The tables of one kind, `[[kind]]`. One array of inline tables, which says the same, becomes
-    /// such tables.
+    /// Returns the tables of one kind, `[[kind]]`. An array of inline tables, which means the same,
+    /// becomes such tables.
     fn tables(&mut self, kind: &str) -> Done<&mut ArrayOfTables> {
         let item = self
             .tables
@@ -283,10 +281,11 @@ impl fmt::Display for Document {
     }
 }
 
-/// The length of the comments at the start, up to the last blank line among them; of all, if
-/// nothing follows.
+/// Returns the length of the comments at the start, up to the last blank line among them; that of
+/// all, if nothing follows.
 fn preface_length(text: &str) -> usize {
-    let (mut preface, mut end) = (0, 0);
+    let mut preface = 0;
+    let mut end = 0;
     for line in text.split_inclusive('\n') {
         end += line.len();
         match line.trim() {
@@ -304,6 +303,18 @@ fn refuse<T>(message: String) -> Done<T> {
 
 fn has(table: &Table, key: &str, text: &str) -> bool {
     table.get(key).and_then(Item::as_str) == Some(text)
+}
+
+fn is_integration(table: &Table, customer: &str, id: &str) -> bool {
+    has(table, "customer", customer) && has(table, "id", id)
+}
+
+fn repeated_state(states: &[(i64, String)]) -> Option<i64> {
+    let mut seen = HashSet::new();
+    states
+        .iter()
+        .map(|(number, _)| *number)
+        .find(|number| !seen.insert(*number))
 }
 
 /// Sets a value and keeps the comment behind it.

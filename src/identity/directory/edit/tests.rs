@@ -43,72 +43,66 @@ fn new_user(email: &str, customers: &[&str]) -> NewUser {
     }
 }
 
+/// Asserts that `change` to the example removes the lines `gone` and adds the lines `came`.
+#[track_caller]
+fn check_lines(change: impl Fn(&mut Document), gone: &[&str], came: &[&str]) {
+    let file = file(&example::TEXT);
+    file.edit(|document| {
+        change(document);
+        Ok(())
+    })
+    .unwrap();
+    let after = file.text();
+    assert_eq!(missing(&example::TEXT, &after), gone);
+    assert_eq!(missing(&after, &example::TEXT), came);
+}
+
+/// Returns the lines of `from` that `of` does not have.
+fn missing<'t>(from: &'t str, of: &str) -> Vec<&'t str> {
+    from.lines()
+        .filter(|line| !of.lines().any(|other| other == *line))
+        .collect()
+}
+
 #[test]
 fn a_change_touches_its_own_lines_only() {
-    let check = |change: &dyn Fn(&mut Document), gone: &[&str], came: &[&str]| {
-        let file = file(&example::TEXT);
-        file.edit(|document| {
-            change(document);
-            Ok(())
-        })
-        .unwrap();
-        let (before, after) = (example::TEXT.clone(), file.text());
-        let missing = |from: &str, of: &str| {
-            let of: Vec<_> = of.lines().map(ToOwned::to_owned).collect();
-            from.lines()
-                .filter(|line| !of.contains(&(*line).to_owned()))
-                .map(ToOwned::to_owned)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            (missing(&before, &after), missing(&after, &before)),
-            (
-                gone.iter()
-                    .map(|line| (*line).to_owned())
-                    .collect::<Vec<_>>(),
-                came.iter()
-                    .map(|line| (*line).to_owned())
-                    .collect::<Vec<_>>(),
-            )
-        );
-    };
-    check(
-        &|d| d.set_customer_active("idle", true).unwrap(),
+    check_lines(
+        |d| d.set_customer_active("idle", true).unwrap(),
         &["active = false"],
         &["active = true"],
     );
-    check(
-        &|d| d.set_user_enabled("gone@example.com", true).unwrap(),
+    check_lines(
+        |d| d.set_user_enabled("gone@example.com", true).unwrap(),
         &["enabled = false # since May"],
         &["enabled = true # since May"],
     );
-    check(
-        &|d| d.set_user_enabled("root@example.com", false).unwrap(),
+    check_lines(
+        |d| d.set_user_enabled("root@example.com", false).unwrap(),
         &[],
         &["enabled = false"],
     );
-    check(
-        &|d| assert!(d.grant("nifi@example.com", "idle").unwrap()),
+    check_lines(
+        |d| assert!(d.grant("nifi@example.com", "idle").unwrap()),
         &["customers = [\"acme\"] # the first"],
         &["customers = [\"acme\", \"idle\"] # the first"],
     );
-    check(
-        &|d| assert!(!d.grant("nifi@example.com", "acme").unwrap()),
+    check_lines(
+        |d| assert!(!d.grant("nifi@example.com", "acme").unwrap()),
         &[],
         &[],
     );
-    check(
-        &|d| assert!(d.revoke("nifi@example.com", "acme").unwrap()),
+    check_lines(
+        |d| assert!(d.revoke("nifi@example.com", "acme").unwrap()),
         &["customers = [\"acme\"] # the first"],
         &["customers = [] # the first"],
     );
-    check(
-        &|d| d.add_customer("new", "New").unwrap(),
+    check_lines(
+        |d| d.add_customer("new", "New").unwrap(),
         &[],
         &["id = \"new\"", "name = \"New\""],
     );
-    check(
-        &|d| d.remove_integration("acme", "jira").unwrap(),
+    check_lines(
+        |d| d.remove_integration("acme", "jira").unwrap(),
         &[
             "id = \"jira\"",
             "states = { \"10\" = \"resolved\", 2 = \"open\" }",
@@ -118,7 +112,7 @@ fn a_change_touches_its_own_lines_only() {
 }
 
 #[test]
-fn what_was_added_is_there() {
+fn an_added_entry_is_there() {
     let file = file(&example::TEXT);
     file.edit(|document| {
         document.add_customer("new", "New")?;

@@ -1,42 +1,41 @@
 //! A large directory file read on several threads: TOML cut before lines that begin an entry,
 //! `[[…]]`.
 //!
-//! What the parts say together is what the whole says, or there is no answer: a cut within a string
-//! or an array leaves a part that is no TOML, and only a file whose first line of all is an entry's
-//! is cut, so that no part holds a key of the whole. Whoever gets no answer, or does not like it,
-//! reads the whole.
+//! The parts together hold the same entries as the whole, or there is no result: a cut within a
+//! string or an array leaves a part that is no TOML, and only a file that begins with an entry is
+//! cut, so that no part holds a key of the whole. Without a result, or to find a fault's line, the
+//! caller reads the whole.
 
 use std::num::NonZero;
 use std::thread;
 
-use super::Written;
+use super::schema::Entries;
 
 /// Shorter files are read faster than threads start.
 const PART_BYTES_MIN: usize = 256 << 10;
 
-/// What is written in `text`; none if that is not plain from its parts.
-pub(super) fn read(text: &str) -> Option<Written> {
+/// Reads the entries in `text`; `None` if its parts do not give them.
+pub(super) fn read(text: &str) -> Option<Entries> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     read_in(text, threads.min(text.len() / PART_BYTES_MIN))
 }
 
-fn read_in(text: &str, parts: usize) -> Option<Written> {
+fn read_in(text: &str, parts: usize) -> Option<Entries> {
     if parts < 2 || !begins_with_entry(text) {
         return None;
     }
     let parts = cut(text, parts);
-    let parse = |part| toml::from_str::<Written>(part).ok();
-    let written: Option<Vec<_>> = thread::scope(|scope| {
+    let entries: Option<Vec<_>> = thread::scope(|scope| {
         let threads: Vec<_> = parts
             .into_iter()
-            .map(|part| scope.spawn(move || parse(part)))
+            .map(|part| scope.spawn(move || toml::from_str::<Entries>(part).ok()))
             .collect();
         threads
             .into_iter()
             .map(|thread| thread.join().ok().flatten())
             .collect()
     });
-    written?.into_iter().reduce(|mut whole, part| {
+    entries?.into_iter().reduce(|mut whole, part| {
         whole.customer.extend(part.customer);
         whole.user.extend(part.user);
         whole.integration.extend(part.integration);
@@ -44,7 +43,7 @@ fn read_in(text: &str, parts: usize) -> Option<Written> {
     })
 }
 
-/// Whether nothing but comments and blank lines stands before the first entry.
+/// Returns whether only comments and blank lines stand before the first entry.
 fn begins_with_entry(text: &str) -> bool {
     let first = text
         .lines()
@@ -53,9 +52,10 @@ fn begins_with_entry(text: &str) -> bool {
     first.is_some_and(|line| line.starts_with("[["))
 }
 
-/// About `count` parts of one size, each but the first beginning with an entry.
+/// Cuts the text into about `count` parts of one size; each but the first begins with an entry.
 fn cut(text: &str, count: usize) -> Vec<&str> {
-    let (mut parts, mut rest) = (Vec::with_capacity(count), text);
+    let mut parts = Vec::with_capacity(count);
+    let mut rest = text;
     for left in (2..=count).rev() {
         let middle = rest.ceil_char_boundary(rest.len() / left);
         let Some(entry) = rest[middle..].find("\n[[") else {
@@ -88,8 +88,8 @@ mod tests {
         })
     }
 
-    fn ids(written: &Written) -> Vec<&str> {
-        written
+    fn ids(entries: &Entries) -> Vec<&str> {
+        entries
             .customer
             .iter()
             .map(|customer| customer.id.get_ref().as_str())
@@ -97,18 +97,18 @@ mod tests {
     }
 
     #[test]
-    fn parts_say_what_the_whole_says() {
+    fn the_parts_hold_the_entries_of_the_whole() {
         let text = entries(100) + INTEGRATION;
-        let whole = toml::from_str::<Written>(&text).expect("it holds");
+        let whole = toml::from_str::<Entries>(&text).expect("it holds");
         for parts in 2..120 {
-            let written = read_in(&text, parts).expect("each part holds");
-            assert_eq!(ids(&written), ids(&whole), "{parts} parts");
-            assert_eq!(written.integration.len(), 1);
+            let entries = read_in(&text, parts).expect("each part holds");
+            assert_eq!(ids(&entries), ids(&whole), "{parts} parts");
+            assert_eq!(entries.integration.len(), 1);
         }
     }
 
     #[test]
-    fn what_a_cut_might_change_has_no_answer() {
+    fn a_text_that_a_cut_might_change_has_no_result() {
         let text = entries(10);
         for text in [
             // An entry's line within a string, and within an array.
@@ -116,7 +116,7 @@ mod tests {
             format!("[[customer]]\nid = \"a\"\nname = \"A\"\nquota = {{ records = [\n{text}] }}\n"),
             // A key of the whole file.
             format!("customer = []\n{text}"),
-            // What is wrong in one part.
+            // A fault in one part.
             format!("{text}[[customer]]\nname = 5\n"),
             format!("{text}nothing\n{text}"),
         ] {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::identity::example;
+use crate::identity::password::{Cost, PasswordHash};
 
 #[test]
 fn the_example_is_read_as_written() {
@@ -55,156 +56,178 @@ fn an_empty_file_is_an_empty_directory() {
 }
 
 #[test]
-fn a_stamp_changes_with_the_hash_alone() {
-    let stamp = |text: &str| Directory::parse(text, Path::new("x")).unwrap().users()[0].stamp;
+fn a_password_version_changes_with_the_hash_alone() {
+    let version =
+        |text: &str| Directory::parse(text, Path::new("x")).unwrap().users()[0].password_version;
     let hash = || {
         PasswordHash::new(&example::password("a"), example::CHEAP)
             .unwrap()
             .as_str()
             .to_owned()
     };
-    let (one, other) = (hash(), hash());
+    let one = hash();
+    let other = hash();
     let user =
         |name: &str, hash: &str| format!("[[user]]\nemail='a'\nname='{name}'\npassword='{hash}'\n");
-    assert_eq!(stamp(&user("A", &one)), stamp(&user("B", &one)));
-    assert_ne!(stamp(&user("A", &one)), stamp(&user("A", &other)));
+    assert_eq!(version(&user("A", &one)), version(&user("B", &one)));
+    assert_ne!(version(&user("A", &one)), version(&user("A", &other)));
+}
+
+const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA\
+                    $AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const USER: &str = "[[user]]\nemail='a'\nname='A'\npassword='HASH'\n";
+const CUSTOMER: &str = "[[customer]]\nid='c'\nname='C'\n";
+
+/// Asserts that `text`, in which `HASH` is a hash, is refused with `message` and this line.
+#[track_caller]
+fn check_fault(text: &str, line: usize, message: &str) {
+    let text = text.replace("HASH", HASH);
+    let error = Directory::parse(&text, Path::new("d.toml")).unwrap_err();
+    assert_eq!(error.line, Some(line), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("directory d.toml, line {line}: ")),
+        "{error}"
+    );
+    assert!(error.message.contains(message), "{error}");
+    assert!(
+        !error.message.contains("hunter2") && !error.message.contains('$'),
+        "{error}"
+    );
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_line() {
-    let hash = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    let check = |text: &str, line: usize, message: &str| {
-        let text = text.replace("HASH", hash);
-        let error = Directory::parse(&text, Path::new("d.toml")).unwrap_err();
-        assert_eq!(error.line, Some(line), "{error}");
-        assert!(
-            error
-                .to_string()
-                .starts_with(&format!("directory d.toml, line {line}: ")),
-            "{error}"
-        );
-        assert!(error.message.contains(message), "{error}");
-        assert!(
-            !error.message.contains("hunter2") && !error.message.contains('$'),
-            "{error}"
-        );
-    };
-    let user = "[[user]]\nemail='a'\nname='A'\npassword='HASH'\n";
-    let customer = "[[customer]]\nid='c'\nname='C'\n";
-
+fn a_fault_of_a_quota_is_named_with_its_line() {
     let quota = |quota: &str| format!("[[customer]]\nid='a'\nname='A'\nquota={quota}\n");
-    check(
+    check_fault(
         &quota("{ bytes = '5' }"),
         4,
         "\"5\" is not a size with its unit, such as \"2 MiB\"",
     );
-    check(
+    check_fault(
         &quota("{ bytes = '4 GiB' }"),
         4,
         "\"4 GiB\" is 4 GiB or more",
     );
-    check("\n[[customer]\n", 2, "");
-    check("[[customer]]\nid='c'\n", 1, "missing field `name`");
-    check(
+}
+
+#[test]
+fn a_fault_of_a_customer_is_named_with_its_line() {
+    check_fault("\n[[customer]\n", 2, "");
+    check_fault("[[customer]]\nid='c'\n", 1, "missing field `name`");
+    check_fault(
         "[[customer]]\nid='c'\nname='C'\nactiv=true\n",
         4,
         "unknown field `activ`",
     );
-    check("[[customers]]\n", 1, "unknown field `customers`");
-    check("[[customer]]\nid=1001\nname='C'\n", 2, "integer");
-    check("[[customer]]\nid=''\nname='C'\n", 2, "customer id is empty");
-    check(
+    check_fault("[[customers]]\n", 1, "unknown field `customers`");
+    check_fault("[[customer]]\nid=1001\nname='C'\n", 2, "integer");
+    check_fault("[[customer]]\nid=''\nname='C'\n", 2, "customer id is empty");
+    check_fault(
         "[[customer]]\nid=' c'\nname='C'\n",
         2,
         "space at its start or end",
     );
-    check(
+    check_fault(
         "[[customer]]\nid=\"c\\n\"\nname='C'\n",
         2,
         "control characters",
     );
-    check(
-        &format!("{customer}{customer}"),
+    check_fault(
+        &format!("{CUSTOMER}{CUSTOMER}"),
         5,
         "customer \"c\" is there twice",
     );
-    check(&format!("{user}{user}"), 6, "user \"a\" is there twice");
-    check(
-        &format!("{user}customers=['c']"),
+}
+
+#[test]
+fn a_fault_of_a_user_is_named_with_its_line() {
+    check_fault(&format!("{USER}{USER}"), 6, "user \"a\" is there twice");
+    check_fault(
+        &format!("{USER}customers=['c']"),
         5,
         "customer \"c\" that is not there",
     );
-    check(
-        &format!("{customer}{user}customers=[\n'c',\n'd']"),
+    check_fault(
+        &format!("{CUSTOMER}{USER}customers=[\n'c',\n'd']"),
         10,
         "customer \"d\" that is not there",
     );
-    check(
+    check_fault(
         "[[user]]\nemail=''\nname='A'\npassword='HASH'\n",
         2,
         "email is empty",
     );
-    check(
-        &user.replace("'a'", &format!("'{}'", "a".repeat(255))),
+    check_fault(
+        &USER.replace("'a'", &format!("'{}'", "a".repeat(255))),
         2,
         "longer than 254 bytes",
     );
-    check(
+    check_fault(
         "[[user]]\nemail='a:b'\nname='A'\npassword='HASH'\n",
         2,
         "colon",
     );
-    check(
+}
+
+#[test]
+fn a_fault_of_a_password_is_named_with_its_line_and_without_the_text() {
+    check_fault(
         "[[user]]\nemail='a'\nname='A'\npassword='hunter2'\n",
         4,
         "user \"a\": not a password hash",
     );
-    check(
+    check_fault(
         "[[user]]\nemail='a'\nname='A'\npassword=''\n",
         4,
         "not a password hash",
     );
-    check(
+    check_fault(
         "[[user]]\nemail='a'\nname='A'\npassword=['hunter2']\n",
         4,
         "must be a string",
     );
-    check(
+    check_fault(
         "[[user]]\nemail='a'\nname='A'\npassword='$2b$12$abcdefghijklmnopqrstuv'\n",
         4,
         "not an argon2id hash",
     );
-    check(
-        &user
+    check_fault(
+        &USER
             .replace("m=8", "m=9")
-            .replace("HASH", &hash.replace("m=8", "m=999999")),
+            .replace("HASH", &HASH.replace("m=8", "m=999999")),
         4,
         "cost out of bounds",
     );
-    check(&format!("{user}enabled='yes'"), 5, "expected a boolean");
-    check(
+    check_fault(&format!("{USER}enabled='yes'"), 5, "expected a boolean");
+}
+
+#[test]
+fn a_fault_of_an_integration_is_named_with_its_line() {
+    const INTEGRATION: &str = "[[integration]]\ncustomer='c'\nid='i'\n";
+    check_fault(
         "[[integration]]\ncustomer='c'\nid='i'\n",
         2,
         "customer \"c\" that is not there",
     );
-    let integration = "[[integration]]\ncustomer='c'\nid='i'\n";
-    check(
-        &format!("{customer}{integration}{integration}"),
+    check_fault(
+        &format!("{CUSTOMER}{INTEGRATION}{INTEGRATION}"),
         9,
         "integration \"i\" of customer \"c\" is there twice",
     );
-    check(
-        &format!("{customer}{integration}states={{six='resolved'}}"),
+    check_fault(
+        &format!("{CUSTOMER}{INTEGRATION}states={{six='resolved'}}"),
         6,
         "state \"six\" is not an integer",
     );
-    check(
-        &format!("{customer}{integration}states={{06='resolved'}}"),
+    check_fault(
+        &format!("{CUSTOMER}{INTEGRATION}states={{06='resolved'}}"),
         6,
         "state \"06\" is not an integer",
     );
-    check(
-        &format!("{customer}{integration}states={{6=''}}"),
+    check_fault(
+        &format!("{CUSTOMER}{INTEGRATION}states={{6=''}}"),
         6,
         "state 6 maps to an empty name",
     );

@@ -1,34 +1,34 @@
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
-use std::path::PathBuf;
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Instant;
 
 use super::*;
 use crate::identity::example;
 
-struct Watched {
+struct Fixture {
     _folder: tempfile::TempDir,
     path: PathBuf,
     directory: Arc<LiveDirectory>,
-    _watcher: Watcher,
+    _follower: Follower,
 }
 
-fn watched() -> Watched {
+fn fixture() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("directory.toml");
     fs::write(&path, &*example::TEXT).unwrap();
     let directory = Arc::new(LiveDirectory::open(&path).unwrap());
-    let watcher = Watcher::start(Arc::clone(&directory)).unwrap();
-    Watched {
+    let follower = directory.follow().unwrap();
+    Fixture {
         _folder: folder,
         path,
         directory,
-        _watcher: watcher,
+        _follower: follower,
     }
 }
 
-impl Watched {
+impl Fixture {
     fn wait(&self, holds: impl Fn(&LiveDirectory) -> bool) {
         wait(&self.directory, holds);
     }
@@ -68,43 +68,43 @@ fn acme_is(name: &'static str) -> impl Fn(&LiveDirectory) -> bool {
 
 #[test]
 fn every_way_of_changing_the_file_is_followed() {
-    let watched = watched();
-    fs::write(&watched.path, renamed("in place")).unwrap();
-    watched.wait(acme_is("in place"));
-    watched.replace(&renamed("by rename"));
-    watched.wait(acme_is("by rename"));
-    fs::remove_file(&watched.path).unwrap();
-    watched.wait(|directory| directory.status().error.is_some());
+    let fixture = fixture();
+    fs::write(&fixture.path, renamed("in place")).unwrap();
+    fixture.wait(acme_is("in place"));
+    fixture.replace(&renamed("by rename"));
+    fixture.wait(acme_is("by rename"));
+    fs::remove_file(&fixture.path).unwrap();
+    fixture.wait(|directory| directory.status().error.is_some());
     assert!(
-        acme_is("by rename")(&watched.directory),
+        acme_is("by rename")(&fixture.directory),
         "the last good one stays"
     );
-    fs::write(&watched.path, renamed("made anew")).unwrap();
-    watched.wait(acme_is("made anew"));
-    assert_eq!(watched.directory.status().error, None);
+    fs::write(&fixture.path, renamed("made anew")).unwrap();
+    fixture.wait(acme_is("made anew"));
+    assert_eq!(fixture.directory.status().error, None);
 }
 
 #[test]
 fn a_broken_file_is_reported_and_the_last_good_one_stays() {
-    let watched = watched();
-    watched.replace("[[customer]]\nid = 1\n");
-    watched.wait(|directory| directory.status().error.is_some());
-    let status = watched.directory.status();
+    let fixture = fixture();
+    fixture.replace("[[customer]]\nid = 1\n");
+    fixture.wait(|directory| directory.status().error.is_some());
+    let status = fixture.directory.status();
     assert_eq!(status.error.unwrap().line, Some(2));
     assert_eq!((status.users, status.customers), (4, 2));
-    assert!(acme_is("Acme")(&watched.directory));
-    watched.replace(&renamed("repaired"));
-    watched.wait(acme_is("repaired"));
-    assert_eq!(watched.directory.status().error, None);
+    assert!(acme_is("Acme")(&fixture.directory));
+    fixture.replace(&renamed("repaired"));
+    fixture.wait(acme_is("repaired"));
+    assert_eq!(fixture.directory.status().error, None);
 }
 
 #[test]
 fn a_change_that_shows_in_nothing_but_the_contents_is_followed() {
-    let watched = watched();
+    let fixture = fixture();
     for name in ["Acm1", "Acm2", "Acm3", "Acm4"] {
-        fs::write(&watched.path, renamed(name)).unwrap();
+        fs::write(&fixture.path, renamed(name)).unwrap();
     }
-    watched.wait(acme_is("Acm4"));
+    fixture.wait(acme_is("Acm4"));
 }
 
 #[cfg(unix)]
@@ -123,13 +123,13 @@ fn a_mounted_configuration_map_is_followed() {
     let path = root.join("directory.toml");
     symlink("..data/directory.toml", &path).unwrap();
     let directory = Arc::new(LiveDirectory::open(&path).unwrap());
-    let _watcher = Watcher::start(Arc::clone(&directory)).unwrap();
+    let _follower = directory.follow().unwrap();
     version("..2", &renamed("second"));
     wait(&directory, acme_is("second"));
 }
 
 #[test]
-fn reading_on_demand_needs_no_watcher() {
+fn a_reload_on_demand_needs_no_follower() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("directory.toml");
     fs::write(&path, &*example::TEXT).unwrap();
@@ -154,8 +154,8 @@ fn reading_on_demand_needs_no_watcher() {
     assert!(LiveDirectory::open(&path).is_err());
 }
 
-/// Puts in the file's place what behaves as a file on a network file system that hangs: a pipe,
-/// which is read for as long as somebody holds its other end.
+/// Replaces the file by a pipe, which behaves as a file on a network file system that hangs:
+/// reading it lasts as long as the test holds its other end.
 #[cfg(unix)]
 fn replace_by_pipe(path: &std::path::Path) {
     let beside = path.with_extension("new");
@@ -169,7 +169,7 @@ fn replace_by_pipe(path: &std::path::Path) {
     fs::rename(&beside, path).unwrap();
 }
 
-/// What `job` gives; a job that hangs fails the test instead of holding it for ever.
+/// Returns the job's result; a job that hangs fails the test instead of holding it for ever.
 #[cfg(unix)]
 fn ends<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = channel();
@@ -183,19 +183,19 @@ fn ends<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
 #[test]
 fn a_file_system_that_hangs_holds_neither_the_status_nor_the_end() {
     use std::io::Write;
-    let Watched {
+    let Fixture {
         _folder,
         path,
         directory,
-        _watcher: watcher,
-    } = watched();
+        _follower: follower,
+    } = fixture();
     replace_by_pipe(&path);
-    // Opens once the watcher has opened the other end: from here on it reads.
+    // Opens once the follower has opened the other end: from here on it reads.
     let at = path.clone();
     let mut pipe = ends(move || fs::File::options().write(true).open(at).unwrap());
     let asked = Arc::clone(&directory);
     assert_eq!(ends(move || asked.status()).error, None);
-    ends(move || drop(watcher));
+    ends(move || drop(follower));
     pipe.write_all(renamed("at last").as_bytes()).unwrap();
     drop(pipe);
     wait(&directory, acme_is("at last"));

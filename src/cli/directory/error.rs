@@ -1,0 +1,44 @@
+//! The error of a directory command.
+
+use std::io;
+
+use crate::identity::directory::DirectoryError;
+use crate::identity::directory::edit::EditError;
+use crate::identity::password::HashError;
+
+/// The reason why a command did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The directory file does not hold.
+    #[error(transparent)]
+    Directory(DirectoryError),
+    /// The change does not fit the directory, or could not be written.
+    #[error(transparent)]
+    Edit(EditError),
+    /// There is no password, or it cannot be used.
+    #[error("{0}")]
+    Password(String),
+    /// The password could not be hashed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// The output could not be written.
+    #[error("cannot write the answer: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl CommandError {
+    /// Returns whether the directory file has to be repaired (exit code 78) rather than the command
+    /// (1).
+    pub fn is_configuration(&self) -> bool {
+        matches!(self, Self::Directory(_))
+    }
+}
+
+impl From<EditError> for CommandError {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Faulty(error) => Self::Directory(error),
+            error @ (EditError::Refused(_) | EditError::Io { .. }) => Self::Edit(error),
+        }
+    }
+}

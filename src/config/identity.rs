@@ -1,0 +1,65 @@
+//! Users and their limits: `[directory]`, `[tokens]`, `[login]` and `[quota]`.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::units;
+
+/// `[directory]`: users, customers, associations and integrations.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct Directory {
+    /// The directory file.
+    pub path: PathBuf,
+}
+
+/// `[tokens]`: access and refresh tokens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct Tokens {
+    /// The key that signs tokens; created if it is missing.
+    pub key_file: PathBuf,
+    /// The lifetime of an access token.
+    #[serde(deserialize_with = "units::duration")]
+    pub access_lifetime: Duration,
+    /// The lifetime of a refresh token.
+    #[serde(deserialize_with = "units::duration")]
+    pub refresh_lifetime: Duration,
+    /// Verified tokens to remember, about 400 bytes each, and as many verified Basic credentials.
+    pub cache_entries: usize,
+}
+
+/// `[login]`: limits on failed logins.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct Login {
+    /// Failures a minute for a pair of user and peer address.
+    #[serde(deserialize_with = "units::failures")]
+    pub failures_per_user: NonZeroU32,
+    /// Failures a minute for a peer address.
+    #[serde(deserialize_with = "units::failures")]
+    pub failures_per_peer: NonZeroU32,
+}
+
+/// `[quota]`: the amounts that a customer may send a second, and at once, unless the directory
+/// gives it a quota of its own. `None`: no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct Quota {
+    /// Records a second.
+    #[serde(deserialize_with = "units::rate")]
+    pub records: Option<NonZeroU32>,
+    /// Bytes of records a second.
+    #[serde(deserialize_with = "units::byte_rate")]
+    pub bytes: Option<NonZeroU32>,
+}
+
+impl Quota {
+    /// Returns whether there is no limit at all.
+    pub fn is_unlimited(&self) -> bool {
+        self.records.is_none() && self.bytes.is_none()
+    }
+}

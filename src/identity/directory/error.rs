@@ -1,0 +1,38 @@
+//! A fault of the directory file.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A fault of the directory file, and its place. Holds no password and no hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryError {
+    /// The file.
+    pub path: PathBuf,
+    /// The line, from 1, if the fault is in one line.
+    pub line: Option<usize>,
+    /// The fault.
+    pub message: String,
+}
+
+impl DirectoryError {
+    pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        Self {
+            path: path.to_owned(),
+            line: None,
+            message: format!("cannot be read: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for DirectoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "directory {}", self.path.display())?;
+        if let Some(line) = self.line {
+            write!(f, ", line {line}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+impl std::error::Error for DirectoryError {}
