@@ -1,4 +1,4 @@
-//! Configuration → backends. The only file that names the sink crates.
+//! Opens the backends that the configuration names. The only file that names the sink crates.
 
 #![cfg_attr(
     not(all(feature = "file", feature = "kafka", feature = "pubsub")),
@@ -17,44 +17,45 @@ use crate::pipeline::Backend;
 /// The backends that the topics use, each opened once.
 pub type Backends = HashMap<SinkKind, Arc<Backend>>;
 
-/// How long `check` asks a backend.
+/// The time in which `check` inspects a backend.
 const INSPECT_TIME: Duration = Duration::from_secs(10);
 
 /// Opens every backend that a topic uses, and no other.
 ///
 /// # Errors
-/// The sink's own.
+/// The sink's error.
 pub fn open(config: &Config) -> Result<Backends, SinkError> {
-    let open = |kind| {
-        let backend = Backend {
-            name: name(kind),
-            sink: open_one(kind, config)?,
-        };
-        Ok((kind, Arc::new(backend)))
-    };
-    in_use(config).into_iter().map(open).collect()
+    in_use(config)
+        .into_iter()
+        .map(|kind| {
+            let backend = Backend {
+                name: name(kind),
+                sink: open_one(kind, config)?,
+            };
+            Ok((kind, Arc::new(backend)))
+        })
+        .collect()
 }
 
-/// Looks at what the sinks in use need, as a start would find it, and changes nothing.
+/// Checks that the sinks in use would start; changes nothing.
 pub fn inspect(config: &Config) -> Vec<Finding> {
-    let inspect = |kind| {
-        let fault = |error: SinkError| {
-            vec![Finding::new(
-                format!("sink {}", name(kind)),
-                Err(error.message),
-            )]
-        };
-        inspect_one(kind, config).unwrap_or_else(fault)
-    };
-    in_use(config).into_iter().flat_map(inspect).collect()
+    in_use(config)
+        .into_iter()
+        .flat_map(|kind| {
+            inspect_one(kind, config).unwrap_or_else(|error| {
+                let sink = format!("sink {}", name(kind));
+                vec![Finding::new(sink, Err(error.message))]
+            })
+        })
+        .collect()
 }
 
-/// The sinks that a topic uses, each once.
+/// Returns the sinks that a topic uses, each once.
 fn in_use(config: &Config) -> BTreeSet<SinkKind> {
     config.topics.iter().map(|topic| topic.sink).collect()
 }
 
-/// The topics of one sink.
+/// Returns the topics of one sink.
 fn topics_of(config: &Config, kind: SinkKind) -> impl Iterator<Item = &Topic> {
     config.topics.iter().filter(move |topic| topic.sink == kind)
 }

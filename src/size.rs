@@ -2,7 +2,7 @@
 
 use bytesize::ByteSize;
 
-/// The bytes that the text stands for; none without a unit.
+/// Parses a size, in bytes; `None` without a unit.
 pub fn parse(text: &str) -> Option<u64> {
     let has_unit = text.ends_with(|last: char| last.is_ascii_alphabetic());
     let size: ByteSize = text.parse().ok().filter(|_| has_unit)?;

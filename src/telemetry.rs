@@ -1,5 +1,4 @@
-//! What the gateway tells of itself: metrics and logs. No secret and no record's data is ever among
-//! it.
+//! Metrics and logs of the gateway. They never hold a secret or a record's data.
 
 mod customers;
 mod endpoint;

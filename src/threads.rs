@@ -1,12 +1,12 @@
-//! Waiting for threads to end, with a deadline that `JoinHandle::join` does not take.
+//! Waits for threads to end, with a deadline, which `JoinHandle::join` does not take.
 
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// The end of a thread is looked for in such steps.
+/// The interval between two looks at a thread.
 const STEP: Duration = Duration::from_millis(5);
 
-/// Blocks until all have ended, or until `deadline`. Says whether all have.
+/// Blocks until all threads have ended, or until `deadline`; returns whether all have ended.
 pub fn all_ended<'a>(
     threads: impl IntoIterator<Item = &'a JoinHandle<()>>,
     deadline: Instant,

@@ -1,5 +1,5 @@
 //! Each customer's accepted and refused records. Only customers of the directory are counted, and
-//! only the first so many of them have series of their own, so that neither clients nor a large
+//! only a bounded number of them have series of their own, so that neither clients nor a large
 //! directory can flood the metrics.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ struct Counts {
     refused: AtomicU64,
 }
 
-/// The counts, by customer.
+/// The numbers of accepted and refused records, by customer.
 #[derive(Debug)]
 pub struct CustomerCounts {
     series: DashMap<Arc<str>, Counts>,
@@ -30,7 +30,7 @@ impl CustomerCounts {
         }
     }
 
-    /// So many records of `customer`, one of the directory's, ended as `accepted` or refused.
+    /// Counts records of `customer`, who must be one of the directory's.
     pub fn add(&self, customer: &Arc<str>, accepted: usize, refused: usize) {
         let add = |counts: &Counts| {
             counts
@@ -41,16 +41,15 @@ impl CustomerCounts {
         if let Some(counts) = self.series.get(customer) {
             add(&counts);
         } else if self.series.len() < self.series_max {
-            // Threads that come here at once may pass the bound by one each, which bounds it all
-            // the same.
+            // Concurrent threads may exceed the bound by one each, so it is still a bound.
             add(&self.series.entry(Arc::clone(customer)).or_default());
         } else {
             add(&self.other);
         }
     }
 
-    /// Hands each series to `each`: customer, accepted, refused. That of all customers beyond the
-    /// bound has none.
+    /// Calls `each` with each series: customer, accepted, refused. The customer is `None` for the
+    /// series of all customers beyond the bound.
     pub(super) fn for_each_series(&self, mut each: impl FnMut(Option<&str>, u64, u64)) {
         let mut show = |customer: Option<&str>, counts: &Counts| {
             each(

@@ -1,18 +1,18 @@
-//! What a request asked for, as logs and metrics label it: one for each path, whatever became of
-//! the request.
+//! The endpoint of a request, as logs and metrics label it. It depends on the path, never on the
+//! response.
 
 use crate::record::Kind;
 
-/// What a request asked for.
+/// The endpoint of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// Publish of one kind, or a ticket's change.
     Records(Kind),
     /// Both token paths.
     Token,
-    /// The health check that clients ask.
+    /// The health check for clients.
     Running,
-    /// No path of ours, or no method of it.
+    /// An unknown path, or an unknown method of a path.
     Other,
 }
 
@@ -54,7 +54,7 @@ mod tests {
     use super::Endpoint;
 
     #[test]
-    fn each_stands_at_its_index() {
+    fn each_endpoint_has_its_index() {
         for (index, endpoint) in Endpoint::ALL.into_iter().enumerate() {
             assert_eq!(endpoint.index(), index, "{endpoint:?}");
         }

@@ -1,5 +1,5 @@
-//! Every limit that a client can reach, as the metric labels it. That each has been reached so
-//! often is one counter, whether it was answered or ended a connection.
+//! Every limit that a client can reach, as the metric labels it. One counter counts how often it
+//! was reached, whether it was answered or ended a connection.
 
 /// A limit on what a client may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub enum Limit {
     Connections,
     /// Connections at once of a peer address.
     ConnectionsPerPeer,
-    /// A proxy's connection has to begin with a header of the PROXY protocol, in time.
+    /// The header of the PROXY protocol with which a proxy's connection must begin, in time.
     ProxyHeader,
     /// The time of a TLS handshake.
     HandshakeTime,
@@ -28,17 +28,17 @@ pub enum Limit {
     BodyTime,
     /// Bytes a second of a body.
     BodyRate,
-    /// From a request to the end of its answer.
+    /// The time from a request to the end of its response.
     RequestTime,
-    /// The time in which a client takes nothing of an answer.
+    /// The time for which a client takes nothing of a response.
     WriteTime,
     /// Records of a request.
     Records,
     /// Bytes of all bodies and waiting records.
     Memory,
-    /// A topic's queue.
+    /// A topic's channel.
     Queue,
-    /// Threads that read large bodies.
+    /// Threads that parse large bodies.
     Readers,
     /// Failed logins.
     Logins,
@@ -83,7 +83,7 @@ impl Limit {
         Self::Http2Abuse,
     ];
 
-    /// The label's value in the metric and in `docs/limits.md`.
+    /// Returns the label in the metric and in `docs/limits.md`.
     pub fn label(self) -> &'static str {
         match self {
             Self::Connections => "connections",
@@ -121,7 +121,7 @@ mod tests {
     use super::Limit;
 
     #[test]
-    fn each_stands_at_its_index_and_has_a_label_of_its_own() {
+    fn each_limit_has_its_index_and_a_label_of_its_own() {
         for (index, limit) in Limit::ALL.into_iter().enumerate() {
             assert_eq!(limit as usize, index, "{limit:?}");
         }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_of_limits_names_each() {
+    fn docs_limits_md_names_each_limit() {
         let page = include_str!("../../docs/limits.md");
         for label in Limit::ALL.map(Limit::label) {
             assert!(page.contains(&format!("`{label}`")), "{label}");

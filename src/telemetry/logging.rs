@@ -1,7 +1,7 @@
-//! Log lines to standard error, as text or JSON.
+//! Writes log lines to standard error, as text or JSON.
 //!
-//! A line is handed to a thread of its own over a bounded queue. Where nobody reads standard error,
-//! lines are lost and counted; whoever logs never waits.
+//! A thread of its own writes the lines, which it receives over a bounded queue. If standard error
+//! is not read, lines are lost and counted; a caller that logs never waits.
 
 use std::io;
 use std::str::FromStr;
@@ -17,19 +17,19 @@ use tracing_subscriber::{Layer, Registry};
 
 use crate::config::{LogFormat, Logging};
 
-/// Lines that wait for standard error; more are lost.
+/// Lines that may wait for standard error; more are lost.
 const LINES_WAITING: usize = 8192;
 
-/// Keeps the log's thread. Dropped, it writes the lines that wait, for a second at most.
+/// The log's thread. Dropping it writes the lines that wait, for at most a second.
 #[must_use = "without it no line is written"]
 pub struct Guard {
     _worker: WorkerGuard,
 }
 
-/// Starts the process's log. To be called once.
+/// Starts the process's log. Call it once.
 ///
-/// # Errors
-/// The process already has one, or the level cannot be read (a validated one can).
+/// # Errors The process already has a log, or the level cannot be parsed (that of a loaded
+/// configuration can).
 pub fn init(logging: &Logging) -> Result<Guard, Box<dyn std::error::Error + Send + Sync>> {
     let (writer, guard) = writer_to(io::stderr());
     let levels = Targets::from_str(&logging.level)?;
@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
 
-    /// Hands on what is written.
+    /// Sends on the bytes that are written.
     struct Output(Sender<Vec<u8>>);
 
     impl Write for Output {
@@ -86,7 +86,7 @@ mod tests {
         }
     }
 
-    /// Takes a line once a permit comes, as a pipe that nobody empties does.
+    /// Takes a line once a permit comes, as a pipe that is not read does.
     struct Blocked(Receiver<()>);
 
     impl Write for Blocked {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_hold_by_module() {
+    fn levels_apply_by_module() {
         let text = logged(LogFormat::Text, "warn,loud=debug", || {
             tracing::info!("quiet");
             tracing::debug!(target: "loud", "heard");
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_that_blocks_loses_lines_and_blocks_nobody() {
+    fn an_output_that_blocks_loses_lines_and_blocks_no_caller() {
         let (permits, blocked) = channel();
         let (writer, _guard) = writer_to(Blocked(blocked));
         let lost = writer.error_counter();
