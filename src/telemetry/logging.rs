@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn text_names_level_and_fields() {
         let text = logged(LogFormat::Text, "info", || {
-            tracing::warn!(topic = "events", "sink is down")
+            tracing::warn!(topic = "events", "sink is down");
         });
         assert!(
             text.contains("WARN") && text.ends_with("sink is down topic=\"events\"\n"),
