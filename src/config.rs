@@ -35,7 +35,7 @@ pub use layers::Setting;
 pub use load::{Loaded, load};
 pub use memory::{MemoryCeiling, MemoryItem, PASSWORD_HASH_BYTES};
 pub use properties::Properties;
-pub use server::{Admin, Server};
+pub use server::{Admin, PARSE_IN_PLACE_MAX, Server};
 pub use sinks::{Compression, FileSink, KafkaSink, PubSubSink, SinkKind, Sinks};
 pub use telemetry::{LogFormat, Logging, Metrics};
 pub use tls::{ClientCertificates, Tls};

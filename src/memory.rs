@@ -69,6 +69,17 @@ impl Reservation {
         }
     }
 
+    /// Reserves `bytes` if half of the budget stays free, for a use that the gateway can do without.
+    /// Such uses never take the bytes that bodies need.
+    pub fn spare(budget: &Arc<MemoryBudget>, bytes: usize) -> Option<Self> {
+        if budget.used().saturating_add(bytes) > budget.limit / 2 {
+            return None;
+        }
+        let mut reservation = Self::new(budget);
+        reservation.grow_to(bytes).ok()?;
+        Some(reservation)
+    }
+
     /// Grows to `bytes`, if it is smaller than that.
     ///
     /// # Errors
@@ -233,5 +244,16 @@ mod tests {
         assert_eq!((memory.used(), second.len()), (5_000, 0));
         drop(first);
         second.extend(&[b'y'; 5_000]).expect("it fits again");
+    }
+
+    #[test]
+    fn a_spare_reservation_leaves_half_of_the_budget() {
+        let budget = MemoryBudget::new(1_000);
+        let spare = Reservation::spare(&budget, 500).expect("half of the budget is free");
+        assert_eq!(budget.used(), 500);
+        assert!(Reservation::spare(&budget, 1).is_none());
+        assert!(Reservation::spare(&budget, usize::MAX).is_none());
+        drop(spare);
+        assert_eq!(budget.used(), 0);
     }
 }

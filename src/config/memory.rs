@@ -7,9 +7,10 @@
 use bytesize::ByteSize;
 use serde::Serialize;
 
-use super::{Compression, Config, Http2, Server, SinkKind};
+use super::server::{PARSE_IN_PLACE_MAX, Server};
+use super::{Compression, Config, Http2, SinkKind};
 use crate::encoding;
-use crate::record::KEY_VALUE_BYTES_MAX;
+use crate::record::{KEY_VALUE_BYTES_MAX, TAPE_BYTES_PER_BODY_BYTE, TAPE_KEPT_BYTES_MAX};
 
 /// A connection without its heads: its task with the request being served, its write buffer, its
 /// bookkeeping.
@@ -35,8 +36,10 @@ const HTTP2_REQUEST_BYTES: usize = 16 << 10;
 /// A waiting record without its data and its ordering key: its slot, its attributes, its request's
 /// context and the acknowledgement.
 const RECORD_BYTES: usize = 512;
-/// Of a record being read, beside its data and its key: what was found of it, twice while the list
-/// of them grows, and its slot.
+/// Bytes of a slot in a channel to a worker, which are there from the start.
+const CHANNEL_SLOT_BYTES: usize = 16;
+/// A record being parsed, without its data and its key: the fields found of it, twice while the list
+/// of records grows, and its slot.
 const READ_RECORD_BYTES: usize = 384;
 /// A record in a batch, as a sink writes it, without its data: its attributes.
 const ENVELOPE_BYTES: usize = 1 << 10;
@@ -76,28 +79,6 @@ impl Config {
     /// limits keep the sum far below `usize::MAX`.
     pub fn memory_ceiling(&self) -> MemoryCeiling {
         let server = &self.server;
-        let workers: usize = self.topics.iter().map(|topic| topic.workers).sum();
-        let slots = self
-            .topics
-            .iter()
-            .map(|topic| topic.queue_records + topic.workers * topic.batch_records);
-        let write_buffers = self.topics.iter().map(|topic| {
-            let data = topic.batch_bytes.max(server.max_body);
-            topic.sink.copies() * topic.workers * (data + topic.batch_records * ENVELOPE_BYTES)
-        });
-        let readers = server.threads + server.parse_threads();
-        let records_max = self
-            .topics
-            .iter()
-            .map(|topic| topic.queue_records)
-            .max()
-            .unwrap_or_default();
-        // A record takes at least 20 bytes of a body, and the keys of all no more than the body.
-        let reading = server.max_body + records_max.min(server.max_body / 20) * READ_RECORD_BYTES;
-        let compression = match self.sink.file.compress {
-            Compression::None => 0,
-            Compression::Zstd => COMPRESSION_BYTES,
-        };
         let items = [
             (
                 "connections",
@@ -109,12 +90,9 @@ impl Config {
             ),
             ("requests over HTTP/2", server.http2_request_bytes()),
             ("bodies being read and records waiting", server.memory),
-            (
-                "slots of queues and batches",
-                slots.sum::<usize>() * (RECORD_BYTES + KEY_VALUE_BYTES_MAX),
-            ),
-            ("write buffers", write_buffers.sum()),
-            ("parsing", readers * reading),
+            ("slots of queues and batches", self.slot_bytes()),
+            ("write buffers", self.write_buffer_bytes()),
+            ("parsing", self.parsing_bytes()),
             (
                 "decoders before they are counted",
                 server.threads * encoding::STATE_BYTES_MAX,
@@ -131,19 +109,71 @@ impl Config {
                 "series of customers",
                 self.metrics.customer_series * CUSTOMER_SERIES_BYTES,
             ),
-            ("compression", compression),
-            (
-                "stacks of threads",
-                (readers + server.password_permits() + workers) * STACK_BYTES,
-            ),
+            ("compression", self.compression_bytes()),
+            ("stacks of threads", self.stack_bytes()),
             ("program", BASE_BYTES),
         ]
         .map(|(name, bytes)| MemoryItem { name, bytes });
-        let bytes = items.iter().map(|item| item.bytes).sum();
         MemoryCeiling {
+            bytes: items.iter().map(|item| item.bytes).sum(),
             items: items.into(),
-            bytes,
         }
+    }
+
+    /// Returns the bytes of all places for records in queues, channels and batches.
+    fn slot_bytes(&self) -> usize {
+        self.topics
+            .iter()
+            .map(|topic| {
+                let records = topic.queue_records + topic.workers * topic.batch_records;
+                let channels = topic.workers * topic.queue_records;
+                records * (RECORD_BYTES + KEY_VALUE_BYTES_MAX) + channels * CHANNEL_SLOT_BYTES
+            })
+            .sum()
+    }
+
+    /// Returns the bytes that the sinks copy of the batches that they write.
+    fn write_buffer_bytes(&self) -> usize {
+        self.topics
+            .iter()
+            .map(|topic| {
+                let data = topic.batch_bytes.max(self.server.max_body);
+                let batch = data + topic.batch_records * ENVELOPE_BYTES;
+                topic.sink.copies() * topic.workers * batch
+            })
+            .sum()
+    }
+
+    /// Returns the bytes of the bodies that all threads parse at once, beside those that count in
+    /// `server.memory`.
+    fn parsing_bytes(&self) -> usize {
+        let server = &self.server;
+        let in_place = server.max_body.min(PARSE_IN_PLACE_MAX);
+        let serving = self.parsed_bytes(in_place) + in_place * TAPE_BYTES_PER_BODY_BYTE;
+        // A tape of the parse pool counts in `server.memory`, but for the part that a thread keeps.
+        let pool = self.parsed_bytes(server.max_body) + TAPE_KEPT_BYTES_MAX;
+        server.threads * serving + server.parse_threads() * pool
+    }
+
+    /// Returns the bytes of the records that come of one body. A record takes at least 20 bytes of
+    /// the body, and the keys of all take no more than the body.
+    fn parsed_bytes(&self, body: usize) -> usize {
+        let records = self.topics.iter().map(|topic| topic.queue_records).max();
+        body + records.unwrap_or_default().min(body / 20) * READ_RECORD_BYTES
+    }
+
+    fn compression_bytes(&self) -> usize {
+        match self.sink.file.compress {
+            Compression::None => 0,
+            Compression::Zstd => COMPRESSION_BYTES,
+        }
+    }
+
+    fn stack_bytes(&self) -> usize {
+        let server = &self.server;
+        let workers: usize = self.topics.iter().map(|topic| topic.workers).sum();
+        let threads = server.threads + server.parse_threads() + server.password_permits() + workers;
+        threads * STACK_BYTES
     }
 }
 

@@ -10,6 +10,10 @@ use super::http2::Http2;
 use super::tls::Tls;
 use super::units;
 
+/// The most bytes of a body that is parsed on its serving thread. It takes a few milliseconds at
+/// most, and nearly all bodies are far smaller.
+pub const PARSE_IN_PLACE_MAX: usize = 256 << 10;
+
 /// `[server]`: the listener for clients.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]

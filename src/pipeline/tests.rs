@@ -71,7 +71,7 @@ impl Rig {
             .map(Receipt::wake)
     }
 
-    /// What the worker reported, which it does after it has answered.
+    /// Closes the pipeline and returns the sums that the worker has reported.
     fn settled(self) -> (usize, usize, usize) {
         assert!(self.pipeline.close(Instant::now() + Duration::from_secs(5)));
         *self.observed.0.lock()
@@ -125,8 +125,7 @@ fn records_that_arrive_during_a_write_form_one_batch() {
 fn a_batch_keeps_its_bounds_and_a_request_is_not_split() {
     let rig = rig(&settings());
     let first = rig.occupy();
-    let request = |count| (0..count).map(|n| numbered("k", n));
-    let receipts = [60, 40, 30, 70].map(|count| rig.submit(request(count)));
+    let receipts = [60, 40, 30, 70].map(|count| rig.submit((0..count).map(|n| numbered("k", n))));
     assert_eq!(
         receipts[3].as_ref().err(),
         Some(&SubmitError::Full),
@@ -198,17 +197,16 @@ fn a_key_always_goes_to_one_worker_and_outcomes_keep_the_order_of_the_request() 
     let receipt = rig
         .submit((0..100).map(|n| numbered(&format!("k{}", n % 10), n)))
         .expect("room");
-    let expected = |n| {
-        if n % 10 == 7 {
+    let outcomes = outcomes(receipt);
+    assert_eq!(outcomes.len(), 100);
+    for (n, outcome) in outcomes.into_iter().enumerate() {
+        let expected = if n % 10 == 7 {
             Outcome::Rejected(reason)
         } else {
             Outcome::Delivered
-        }
-    };
-    assert_eq!(
-        outcomes(receipt),
-        (0..100).map(expected).collect::<Vec<_>>()
-    );
+        };
+        assert_eq!(outcome, expected, "of record {n}");
+    }
     let delivered = rig.sink.log("events").delivered;
     for key in 0..10 {
         let of_key: Vec<_> = delivered

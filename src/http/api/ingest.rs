@@ -13,6 +13,7 @@ use super::rejection::Rejection;
 use crate::identity::authorization;
 use crate::identity::directory::{Customer, Directory};
 use crate::identity::{Identity, Principal};
+use crate::memory::{MemoryBudget, Reservation};
 use crate::pipeline::Records;
 use crate::record::{self, BodyFault, Form, KeyFields, ParsedBody, ParsedRecord};
 use crate::telemetry::Metrics;
@@ -41,11 +42,34 @@ impl Ingest<'_> {
     /// Does checks 6 to 8 of the contract's section 2: 6 for all records, then 7 and 8 for each in
     /// turn.
     pub(super) fn accept(&self, body: &Bytes, context: Context) -> Result<Accepted, Rejection> {
+        let parsed = record::parse_body(body, self.form, self.key_fields, self.records_max);
+        self.authorise(parsed.map_err(rejection)?, context)
+    }
+
+    /// Does the same for a body whose tape is too large to be taken without counting it. If the
+    /// memory budget has no bytes to spare for the tape, the body is parsed without one.
+    pub(super) fn accept_large(
+        &self,
+        body: &Bytes,
+        context: Context,
+        memory: &Arc<MemoryBudget>,
+    ) -> Result<Accepted, Rejection> {
+        let tape_bytes = record::tape_bytes_max(body, self.form);
+        let parsed = match Reservation::spare(memory, tape_bytes) {
+            Some(_reservation) => {
+                record::parse_body(body, self.form, self.key_fields, self.records_max)
+            }
+            None => record::parse_body_by_text(body, self.form, self.key_fields, self.records_max),
+        };
+        self.authorise(parsed.map_err(rejection)?, context)
+    }
+
+    /// Does checks 7 and 8 for each record in turn.
+    fn authorise(&self, parsed: ParsedBody, context: Context) -> Result<Accepted, Rejection> {
         let ParsedBody {
             records: parsed,
             indexed,
-        } = record::parse_body(body, self.form, self.key_fields, self.records_max)
-            .map_err(rejection)?;
+        } = parsed;
         let directory = self.identity.directory().load();
         let principal = current(&directory, self.principal)?;
         let context = Arc::new(context);

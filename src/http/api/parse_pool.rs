@@ -13,10 +13,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::rejection::Rejection;
 use crate::telemetry::Limit;
 
-/// The most bytes of a body that is parsed on its serving thread. It takes a few milliseconds at
-/// most, and nearly all bodies are far smaller.
-pub(super) const PARSE_IN_PLACE_MAX: usize = 256 << 10;
-
 /// A pool of threads that parse large bodies.
 pub struct ParsePool {
     /// Only its blocking threads are used. `None` only while it is dropped.

@@ -9,10 +9,10 @@ use super::credentials;
 use super::delivery;
 use super::inbound::Inbound;
 use super::ingest::{self, Accepted, Ingest};
-use super::parse_pool::PARSE_IN_PLACE_MAX;
 use super::rejection::Rejection;
 use super::resources::{Resources, Topic};
 use super::response::Success;
+use crate::config::PARSE_IN_PLACE_MAX;
 use crate::http::transport::Answer;
 use crate::identity::{Principal, authorization};
 use crate::record::Kind;
@@ -62,6 +62,7 @@ async fn accept(
     }
     let identity = Arc::clone(&resources.identity);
     let metrics = Arc::clone(&resources.metrics);
+    let memory = Arc::clone(&resources.memory);
     let key_fields = key_fields.clone();
     let accept = move || {
         let ingest = Ingest {
@@ -72,7 +73,7 @@ async fn accept(
             form,
             records_max,
         };
-        ingest.accept(&body, context)
+        ingest.accept_large(&body, context, &memory)
     };
     let (accepted, permit) = resources.parse_pool.run(accept).await?;
     Ok((accepted?, Some(permit)))

@@ -11,15 +11,16 @@ use super::credentials;
 use super::delivery;
 use super::inbound::Inbound;
 use super::ingest::{self, Accepted};
-use super::parse_pool::PARSE_IN_PLACE_MAX;
 use super::rejection::Rejection;
 use super::resources::Resources;
 use super::response::Success;
 use super::route::query_value;
+use crate::config::PARSE_IN_PLACE_MAX;
 use crate::http::transport::Answer;
 use crate::identity::directory::Customer;
 use crate::identity::{Principal, authorization};
-use crate::record::{self, Kind, TicketUpdate};
+use crate::memory::Reservation;
+use crate::record::{self, Form, Kind, TicketUpdate};
 
 /// Answers the request: contract, section 4.
 pub(super) async fn ticket(
@@ -86,7 +87,14 @@ async fn parse(
     }
     let data = data.clone();
     let key_fields = key_fields.clone();
-    let parse = move || TicketUpdate::parse(&data, &key_fields);
+    let memory = Arc::clone(&resources.memory);
+    let parse = move || {
+        let tape_bytes = record::tape_bytes_max(&data, Form::Json);
+        match Reservation::spare(&memory, tape_bytes) {
+            Some(_reservation) => TicketUpdate::parse(&data, &key_fields),
+            None => TicketUpdate::parse_by_text(&data, &key_fields),
+        }
+    };
     let (update, permit) = resources.parse_pool.run(parse).await?;
     Ok((update.map_err(Rejection::Malformed)?, Some(permit)))
 }

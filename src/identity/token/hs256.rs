@@ -20,11 +20,13 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the type of a factory")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
     check(*algorithm, key.family())?;
     Ok(Box::new(Hs256::new(key.as_bytes())))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the type of a factory")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     check(*algorithm, key.family())?;
     Ok(Box::new(Hs256::new(key.try_get_as_bytes()?)))

@@ -28,6 +28,7 @@ fn slices(body: &[u8], form: Form) -> Option<Vec<&str>> {
     }
 }
 
+/// Checks that `parse_body` cuts a body as `serde_json` does, by either method.
 fn agree(body: &[u8], form: Form) -> Result<(), TestCaseError> {
     if form == Form::Json && trimmed(body).first() != Some(&b'[') {
         return Ok(());
@@ -41,7 +42,7 @@ fn agree(body: &[u8], form: Form) -> Result<(), TestCaseError> {
         "the two ways of reading differ"
     );
     let Some(slices) = slices(&body, form) else {
-        // Whichever way found it, it is what the thorough way says of the whole body.
+        // The fault is the one that `serde_json` finds in the whole body.
         if let (Form::Json, Ok(_), Err(BodyFault::Malformed { record, malformed })) =
             (form, str::from_utf8(&body), &found)
         {
@@ -76,12 +77,11 @@ fn agree(body: &[u8], form: Form) -> Result<(), TestCaseError> {
             })
         }
         None => {
-            let record = |(slice, parsed): (&&str, Result<Parsed, _>)| ParsedRecord {
-                parsed: parsed.expect("good"),
-                data: Bytes::copy_from_slice(slice.as_bytes()),
-            };
+            let records = slices.iter().zip(parsed);
             Ok(ParsedBody {
-                records: slices.iter().zip(parsed).map(record).collect(),
+                records: records
+                    .map(|(slice, parsed)| record(slice, parsed))
+                    .collect(),
                 indexed: true,
             })
         }
@@ -90,7 +90,14 @@ fn agree(body: &[u8], form: Form) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// What stands in a body for a record: mostly one.
+fn record(slice: &str, parsed: Result<Parsed, Malformed>) -> ParsedRecord {
+    ParsedRecord {
+        parsed: parsed.expect("good"),
+        data: Bytes::copy_from_slice(slice.as_bytes()),
+    }
+}
+
+/// Returns an element of a body, mostly a record.
 fn element() -> impl Strategy<Value = String> {
     let record = object().prop_map(|object| {
         object

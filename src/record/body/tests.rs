@@ -229,6 +229,10 @@ fn a_fault_in_the_grammar_comes_before_a_bad_record() {
             found => panic!("{found:?}: {records}"),
         }
     }
+}
+
+#[test]
+fn a_fault_in_a_line_comes_before_a_bad_record() {
     check_fault(
         &format!("{{}}\n{ACME}\n{{\"a\":}}"),
         Form::Lines,

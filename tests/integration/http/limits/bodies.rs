@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use iem_test_support::frames::{DATA, Frame, HEADERS};
-use iem_test_support::{Frames, Gateway, Home, encoded, post};
+use iem_test_support::{Frames, Gateway, Home, TOPICS, encoded, post};
 
 use super::{EVENTS, HEALTHCHECK, RECORD, SOON, both};
 
@@ -37,6 +37,33 @@ fn more_bytes_or_records_than_the_limit_are_413() {
         .header("Content-Encoding", "gzip");
     gateway.send(&request).expect(413);
     gateway.await_reached("body_size", 3);
+}
+
+#[test]
+fn a_body_whose_tape_would_exceed_the_memory_is_published() {
+    // Numbers of 0.9 MB, of which simd-json's tape would take 28 MB.
+    let mut home = Home::new().set("server.max_body", "1 MiB");
+    for topic in TOPICS {
+        home = home.set(&format!("topics.{topic}.queue_bytes"), "1 MiB");
+        home = home.set(&format!("topics.{topic}.batch_bytes"), "1 MiB");
+    }
+    let gateway = home.set("server.memory", "13 MiB").start();
+    let dense = format!(
+        r#"{{"envcustomerid":"acme","entityid":"web-01","values":[{}1]}}"#,
+        "1,".repeat(450_000)
+    );
+    let lines = format!("{dense}\n{RECORD}");
+    let token = gateway.token("alice");
+    for answer in both(&gateway, &post(EVENTS, &*dense).cookie(&token)) {
+        answer.expect(200);
+    }
+    for answer in both(&gateway, &post(EVENTS, format!("[{dense}]")).cookie(&token)) {
+        answer.expect(200);
+    }
+    let lines = post(EVENTS, lines).header("Content-Type", "application/x-ndjson");
+    for answer in both(&gateway, &lines.cookie(&token)) {
+        answer.expect(200);
+    }
 }
 
 /// Begins a body over each version, sends no more of it, and expects to be told so.
