@@ -34,7 +34,7 @@ use exit::{CONFIGURATION, FAILED, fail};
                   Exit codes: 0 done, 1 failed, 2 wrong use, 78 configuration at fault."
 )]
 struct Cli {
-    /// Configuration file (TOML); without one the embedded defaults hold
+    /// Configuration file (TOML); without one the embedded defaults apply
     #[arg(long, global = true, value_name = "FILE", env = "IEM_GATEWAY_CONFIG")]
     config: Option<PathBuf>,
     /// Answer in JSON, for programs

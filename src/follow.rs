@@ -4,7 +4,7 @@
 //! system reports a change in their folders. Polling finds the changes that are not reported:
 //! network file systems, mounted configuration maps, a folder that is replaced as a whole.
 //!
-//! Files that cannot be read, or whose content does not hold, never replace the value in use.
+//! Files that cannot be read, or are not valid, never replace the value in use.
 
 mod look;
 
@@ -57,7 +57,7 @@ pub trait Source: Send + Sync + 'static {
     /// Parses and checks what was read.
     ///
     /// # Errors
-    /// The contents do not hold.
+    /// The contents are not valid.
     fn parse(&self, contents: &Self::Contents) -> Result<Self::Value, Self::Error>;
 
     /// Logs that `value` is in use from now on.
@@ -88,7 +88,7 @@ impl<S: Source> Followed<S> {
     /// Reads the files for the first time. Blocks.
     ///
     /// # Errors
-    /// The files cannot be read or do not hold: there is no earlier value to keep.
+    /// The files cannot be read or are not valid: there is no earlier value to keep.
     pub fn open(source: S) -> Result<Self, S::Error> {
         let (look, contents) = read(&source);
         let contents = contents?;
@@ -120,10 +120,10 @@ impl<S: Source> Followed<S> {
         self.last.lock().error.clone()
     }
 
-    /// Reads the files again, and replaces the value if they changed and hold. Blocks.
+    /// Reads the files again, and replaces the value if they changed and are valid. Blocks.
     ///
     /// # Errors
-    /// The files do not hold. This is logged once and returned each time; the value in use stays.
+    /// The files are not valid. This is logged once and returned each time; the value in use stays.
     pub fn reload(&self) -> Result<(), S::Error> {
         let _one_at_a_time = self.reloading.lock();
         let (look, contents) = read(&self.source);

@@ -30,7 +30,7 @@ use crate::tls::LiveTls;
 pub use error::{RunError, StartError};
 use state::GatewayState;
 
-// Neither room knows the other, and the ceiling on memory must hold for any hash.
+// Neither module imports the other, and the ceiling on memory must be right for any hash.
 const _: () = assert!(config::PASSWORD_HASH_BYTES == (MEMORY_KIB_MAX as usize) << 10);
 
 /// A gateway that has opened everything and listens, but serves nothing yet.

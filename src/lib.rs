@@ -15,7 +15,7 @@
 //!            │  ingest                `record`: bytes to records, their customers and keys
 //!            │                        `identity`: may the user send for these customers?
 //!            │  delivery              `identity`: quotas; `pipeline`: into the topic's channel,
-//!            │                        or rejected, never a wait for room
+//!            │                        or rejected, never a wait for space
 //!            ▼
 //!        pipeline::worker             one plain thread a writer: records to batches
 //!            ▼
@@ -24,7 +24,7 @@
 //!       acknowledgement               the waiting request wakes ─ http::api::response
 //! ```
 //!
-//! # The rooms
+//! # The modules
 //!
 //! - `http`: connections (`transport`) and the public API (`api`).
 //! - `admin`: the listener for probes and metrics.
@@ -35,10 +35,11 @@
 //! - [`sinks`]: the configuration to backends. `checker` asks these whether they can be reached.
 //! - [`config`], [`cli`], [`tls`], `telemetry`: the configuration, the commands, certificates, and
 //!   logs and metrics.
+//! - `follow`, `background`: files that are followed while they change, and background threads.
 //! - [`encoding`], [`memory`], `size`, `threads`: decoders of bodies, the budget for bodies, sizes
 //!   as text, the end of threads.
 //!
-//! Nothing imports `http` but `admin` and `gateway`, and no room imports `gateway` but `cli`.
+//! Nothing imports `http` but `admin` and `gateway`, and no module imports `gateway` but `cli`.
 
 mod admin;
 mod background;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::directory::{Customer, Directory, User};
 
-/// The reason why a user may not. The order of the checks is the contract's.
+/// The reason why a request is denied. The contract fixes the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// The user is an organization user, who may not call the APIs.

@@ -26,8 +26,8 @@ use crate::config::Config;
 const WAITING_MAX: usize = 64;
 /// The time for which verified credentials are remembered. The directory is asked in any case.
 const REMEMBERED: Duration = Duration::from_mins(5);
-/// The longest wait of a login, for all that comes before its hash; then it is told that the
-/// gateway is busy. Clients give up after 15 s, and the rest of the request needs its time too.
+/// The longest wait of a login until its hash begins; after that it is answered that the gateway is
+/// busy. Clients give up after 15 s, and the rest of the request needs time too.
 const WAIT_MAX: Duration = Duration::from_secs(3);
 /// The number of locks that order the logins of one origin; several origins share a lock.
 const LOCKS: usize = 256;
@@ -165,7 +165,7 @@ impl Logins {
             .map_err(|_| Busy)
     }
 
-    /// Returns the user, if the credentials were verified before and still hold.
+    /// Returns the user, if the credentials were verified before and are still valid.
     fn recall(
         &self,
         directory: &Directory,

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// A peer address, reduced to the part that one customer of an Internet provider has alone: IPv6 is
-/// taken by /64.
+/// A peer address. IPv6 addresses of one /64 count as one, because an Internet provider gives each
+/// customer at least that much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Peer(IpAddr);
 

@@ -135,12 +135,12 @@ impl Receiver {
         self.taken.front().map(|submission| &**submission)
     }
 
-    /// Takes the submission that [`peek`](Self::peek) has shown.
+    /// Takes the submission that [`peek`](Self::peek) returned.
     pub(super) fn pop(&mut self) -> Option<Submission> {
         self.taken.pop_front().map(|submission| *submission)
     }
 
-    /// Takes everything that is queued; waits while that is nothing.
+    /// Takes everything that is queued; waits while nothing is.
     fn take_all(&mut self, until: Option<Instant>) {
         self.taken.shrink_to(KEPT);
         loop {

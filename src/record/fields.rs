@@ -18,9 +18,9 @@ pub(super) struct Wanted<'n> {
 pub(super) struct Fields<'n, 'v> {
     pub(super) own: [Field<'n, 'v>; 2],
     key: SmallVec<[Field<'n, 'v>; 2]>,
-    /// The marks of all wanted names. Few unwanted names share a mark with one of them, so most need
+    /// The bits of all wanted names. Few unwanted names share a bit with one of them, so most need
     /// no comparison.
-    marks: u64,
+    name_bits: u64,
 }
 
 /// One wanted field.
@@ -56,14 +56,14 @@ impl<'n, 'v> Fields<'n, 'v> {
         Self {
             own: wanted.own.map(field),
             key: wanted.key.names().map(field).collect(),
-            marks: names.fold(0, |marks, name| marks | mark(name.as_bytes())),
+            name_bits: names.fold(0, |bits, name| bits | name_bit(name.as_bytes())),
         }
     }
 
     /// Returns whether the field `name` is wanted. Only wanted fields have their values read.
     #[inline]
     pub(super) fn want(&self, name: &[u8]) -> bool {
-        self.marks & mark(name) != 0
+        self.name_bits & name_bit(name) != 0
             && self
                 .own
                 .iter()
@@ -91,7 +91,7 @@ impl<'n, 'v> Fields<'n, 'v> {
 }
 
 /// Returns one of 64 bits, chosen by the length and the first byte of a name.
-fn mark(name: &[u8]) -> u64 {
+fn name_bit(name: &[u8]) -> u64 {
     let first = name.first().copied().unwrap_or_default();
     1 << ((name.len() ^ usize::from(first)) % 64)
 }

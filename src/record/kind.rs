@@ -1,4 +1,5 @@
-//! The six kinds of record, in one table. Nothing else in the gateway lists them.
+//! The six kinds of record, in one table. No other file of code lists them; `defaults.toml` has a
+//! table `[topics.…]` for each.
 
 /// A kind of record. `kind as usize` indexes an array of [`Kind::COUNT`] elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -67,7 +67,7 @@ pub(super) fn array<'b>(
 }
 
 /// Returns a bound on the bytes that [`object`] or [`array`] takes to read `body`: the copy, its
-/// strings, and a structural index for each byte at which a value or a mark can begin.
+/// strings, and a structural index for each byte at which one can point.
 pub(super) fn bytes_max(body: &[u8]) -> usize {
     let behind = body.get(1..).unwrap_or_default();
     let mut indexes = 1;
@@ -84,10 +84,10 @@ pub(super) fn bytes_max(body: &[u8]) -> usize {
 
 /// Returns whether a structural index may point to a byte, given the byte before it.
 fn begins(before: u8, byte: u8) -> bool {
-    is_mark(byte) | ((is_mark(before) | is_space(before)) & !is_space(byte))
+    is_structural(byte) | ((is_structural(before) | is_space(before)) & !is_space(byte))
 }
 
-fn is_mark(byte: u8) -> bool {
+fn is_structural(byte: u8) -> bool {
     matches!(byte, b'{' | b'}' | b'[' | b']' | b':' | b',' | b'"')
 }
 
@@ -154,11 +154,11 @@ impl Parser {
 }
 
 /// A parsed body. Each node of the tape that is a value or a name has one structural index, and so
-/// has each mark: a closing brace or bracket, a colon, a comma.
+/// has each closing brace or bracket, each colon and each comma.
 struct Document<'b> {
     body: &'b [u8],
     tape: &'b [Node<'b>],
-    /// The byte at which each mark, and each value or name, begins.
+    /// The byte to which each structural index points.
     indexes: &'b [u32],
 }
 
@@ -229,7 +229,8 @@ impl<'b> Document<'b> {
     }
 }
 
-/// Returns how many structural indexes belong to one node: its own, and the marks of a container.
+/// Returns how many structural indexes belong to one node: its own, and those of a container's
+/// brackets, colons and commas.
 fn index_count(node: &Node<'_>) -> usize {
     match node {
         Node::String(_) | Node::Static(_) => 1,

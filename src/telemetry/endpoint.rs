@@ -18,17 +18,17 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint, in the order of [`index`](Self::index).
-    pub(super) const ALL: [Self; Kind::COUNT + 3] = [
-        Self::Records(Kind::Event),
-        Self::Records(Kind::Metric),
-        Self::Records(Kind::Entity),
-        Self::Records(Kind::Service),
-        Self::Records(Kind::Healthcheck),
-        Self::Records(Kind::Ticket),
-        Self::Token,
-        Self::Running,
-        Self::Other,
-    ];
+    pub(super) const ALL: [Self; Kind::COUNT + 3] = {
+        let mut all = [Self::Other; Kind::COUNT + 3];
+        let mut index = 0;
+        while index < Kind::COUNT {
+            all[index] = Self::Records(Kind::ALL[index]);
+            index += 1;
+        }
+        all[Kind::COUNT] = Self::Token;
+        all[Kind::COUNT + 1] = Self::Running;
+        all
+    };
 
     pub(super) fn index(self) -> usize {
         match self {

@@ -39,7 +39,7 @@ pub enum Limit {
     /// A topic's channel.
     Queue,
     /// Threads that parse large bodies.
-    Readers,
+    ParsePool,
     /// Failed logins.
     Logins,
     /// Logins that wait for their hash.
@@ -74,7 +74,7 @@ impl Limit {
         Self::Records,
         Self::Memory,
         Self::Queue,
-        Self::Readers,
+        Self::ParsePool,
         Self::Logins,
         Self::LoginsWaiting,
         Self::Quota,
@@ -103,7 +103,7 @@ impl Limit {
             Self::Records => "records",
             Self::Memory => "memory",
             Self::Queue => "queue",
-            Self::Readers => "readers",
+            Self::ParsePool => "readers",
             Self::Logins => "logins",
             Self::LoginsWaiting => "logins_waiting",
             Self::Quota => "quota",

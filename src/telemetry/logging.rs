@@ -28,8 +28,9 @@ pub struct Guard {
 
 /// Starts the process's log. Call it once.
 ///
-/// # Errors The process already has a log, or the level cannot be parsed (that of a loaded
-/// configuration can).
+/// # Errors
+/// The process already has a log, or the level cannot be parsed (that of a loaded configuration
+/// can).
 pub fn init(logging: &Logging) -> Result<Guard, Box<dyn std::error::Error + Send + Sync>> {
     let (writer, guard) = writer_to(io::stderr());
     let levels = Targets::from_str(&logging.level)?;

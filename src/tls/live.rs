@@ -14,7 +14,7 @@ use super::validity::Validity;
 use crate::config::Tls;
 use crate::follow::{Followed, Follower, Source};
 
-/// The configuration that new connections are accepted with. Files that do not hold never replace
+/// The configuration that new connections are accepted with. Files that are not valid never replace
 /// it, and open connections keep the configuration that they were accepted with.
 #[derive(Debug)]
 pub struct LiveTls(Arc<Followed<CertificateFiles>>);
@@ -33,7 +33,7 @@ impl LiveTls {
     /// Blocks.
     ///
     /// # Errors
-    /// The files cannot be read or do not hold: there is no earlier certificate to keep.
+    /// The files cannot be read or are not valid: there is no earlier certificate to keep.
     pub fn open(config: &Tls, http2: bool) -> Result<Self, TlsError> {
         let files = CertificateFiles {
             config: config.clone(),
@@ -76,10 +76,10 @@ impl LiveTls {
         Follower::start(Arc::clone(&self.0))
     }
 
-    /// Reads the files again, and uses them if they changed and hold. Blocks.
+    /// Reads the files again, and uses them if they changed and are valid. Blocks.
     ///
     /// # Errors
-    /// The files do not hold. This is logged once and returned each time; the certificate stays.
+    /// The files are not valid. This is logged once and returned each time; the certificate stays.
     pub fn reload(&self) -> Result<(), TlsError> {
         self.0.reload()
     }

@@ -57,7 +57,7 @@ impl Material {
     /// and returns it with the certificate's validity.
     ///
     /// # Errors
-    /// The first file that does not hold, or the key if it is not the certificate's.
+    /// The first file that is not valid, or the key if it is not the certificate's.
     pub fn check(&self, config: &Tls, http2: bool) -> Result<(ServerConfig, Validity), TlsError> {
         let chain = certificates(&config.certificate, &self.certificate)?;
         let validity = Validity::of(&config.certificate, &chain[0])?;
@@ -126,7 +126,7 @@ fn verifier(
         .map_err(|error| TlsError::new(path, error.to_string()))
 }
 
-/// Returns the fault of a certificate and a key that hold each alone.
+/// Returns the fault of a certificate and a key that are valid, but do not fit each other.
 fn mismatch(config: &Tls, error: &Error) -> TlsError {
     match error {
         Error::InconsistentKeys(_) => TlsError::new(

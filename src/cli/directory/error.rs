@@ -9,7 +9,7 @@ use crate::identity::password::HashError;
 /// The reason why a command did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// The directory file does not hold.
+    /// The directory file is not valid.
     #[error(transparent)]
     Directory(DirectoryError),
     /// The change does not fit the directory, or could not be written.

@@ -22,9 +22,9 @@ use crate::telemetry::Limit;
 /// The most bytes left of a rejected body that are read and dropped, so that the connection stays
 /// usable.
 const SMALL_REST: usize = 64 * 1024;
-/// The time for such a rest to come.
+/// The longest wait for these bytes.
 const SMALL_REST_TIME: Duration = Duration::from_millis(500);
-/// Steps of decoding before other connections of the thread have their turn.
+/// The steps of decoding after which the thread serves its other connections.
 const DECODING_STEPS: usize = 4;
 
 /// A body, and how far it has been read.

@@ -1,4 +1,5 @@
-//! Accepted records to their topic, and the outcome of each back. Counts both for each customer.
+//! Hands accepted records to their topic and waits for the outcome of each. Counts each customer's
+//! accepted and refused records.
 
 use std::time::Instant;
 
@@ -31,8 +32,8 @@ pub(super) fn charge(
     Ok(())
 }
 
-/// Submits records to their topic and waits for their outcomes. The memory that `permit` stands for
-/// is the topic's once it has the records.
+/// Submits records to their topic and waits for their outcomes. Drops the parse pool's `permit`
+/// once the topic has the records, because from then on the topic's budget counts their memory.
 pub(super) async fn deliver(
     resources: &Resources,
     kind: Kind,

@@ -1,10 +1,10 @@
 //! The checks of a request's head before its endpoint is called. Pure.
 //!
-//! They reject a head that hyper lets pass, but that a proxy before or a reader behind the gateway
-//! may read otherwise. The end of a body is hyper's to find: it rejects bytes that are no HTTP, and
-//! ends the connection after a request with both a length and a transfer coding, which it reads by
-//! the coding (RFC 9112, section 6.1). The head's size and time are bounded before there is a
-//! request.
+//! They reject a head that hyper accepts, but that a proxy in front of the gateway may read
+//! differently. hyper finds the end of a body: it rejects bytes that are not HTTP. If a request has
+//! both a length and a transfer coding, it follows the coding and closes the connection afterwards
+//! (RFC 9112, section 6.1). The size and the time of the head are limited before this file is
+//! called.
 
 use hyper::header::{HOST, HeaderName, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
@@ -13,7 +13,7 @@ use hyper::{HeaderMap, Version};
 use super::rejection::Rejection;
 use crate::config;
 
-/// Rejects a head that has several readings, or is over a bound.
+/// Rejects a head that is ambiguous or exceeds a limit.
 pub(super) fn check(head: &Parts, server: &config::Server) -> Result<(), Rejection> {
     if !has_one_reading(head) {
         return Err(Rejection::Ambiguous);
@@ -35,8 +35,9 @@ pub(super) fn check(head: &Parts, server: &config::Server) -> Result<(), Rejecti
     Ok(())
 }
 
-/// Whether the head has one reading: one `Host`, which HTTP/1.0 may leave out (RFC 9112, section
-/// 3.2), and no transfer coding but one `chunked`. HTTP/2 depends on neither field.
+/// Returns whether every server reads the head alike: it has one `Host`, which HTTP/1.0 may leave
+/// out (RFC 9112, section 3.2), and no transfer coding but one `chunked`. HTTP/2 depends on
+/// neither.
 fn has_one_reading(head: &Parts) -> bool {
     let hosts = count(&head.headers, HOST);
     let has_its_host = match head.version {

@@ -33,8 +33,8 @@ impl Inbound<'_> {
 
     /// Returns the whole body, decoded.
     ///
-    /// A full topic rejects the request before a byte of the body is read: while the topic stalls,
-    /// bodies that wait for nothing must not fill the memory.
+    /// A full topic rejects the request before a byte of the body is read. While the topic stalls,
+    /// its bodies would be rejected anyway, and must not fill the memory.
     pub(super) async fn collect(
         &mut self,
         resources: &Resources,

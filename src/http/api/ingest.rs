@@ -1,5 +1,5 @@
-//! A body to the records that may be published, all or none: parsed, authorised, given ids. It
-//! never waits for anything, so it may run on any thread.
+//! Turns a body into the records that may be published, all or none: parses and authorises them,
+//! and gives them ids. It never waits for anything, so it may run on any thread.
 
 use std::sync::Arc;
 
@@ -35,7 +35,8 @@ pub(super) struct Accepted {
     pub(super) customers: Runs,
 }
 
-/// The customers of records, in the records' order: each with the number of its records in a row.
+/// The customers of a request's records, in the records' order. Each entry has the number of
+/// consecutive records of its customer.
 pub(super) type Runs = SmallVec<[(Arc<Customer>, usize); 1]>;
 
 impl Ingest<'_> {
@@ -103,7 +104,7 @@ impl Ingest<'_> {
     }
 }
 
-/// Returns the user as the directory has it now: a body may have been long in coming.
+/// Returns the user as the directory has it now, which may have changed while the body arrived.
 pub(super) fn current(
     directory: &Directory,
     principal: &Principal,

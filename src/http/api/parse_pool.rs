@@ -1,7 +1,7 @@
 //! A pool of threads that parse large bodies.
 //!
-//! A serving thread never holds up its other connections for a large body. The pool is small, and
-//! so is the number of large bodies in memory as parsed records.
+//! A large body never delays the other connections of a serving thread. The pool is small, which
+//! also limits how many large bodies are in memory as parsed records.
 
 use std::io;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl ParsePool {
     /// thread for at most `patience`.
     ///
     /// # Errors
-    /// The operating system's, if it denies a runtime.
+    /// The runtime cannot be created.
     pub fn new(threads: usize, patience: Duration) -> io::Result<Self> {
         let runtime = Builder::new_current_thread()
             .thread_name("parser")
@@ -57,7 +57,7 @@ impl ParsePool {
         let permit = tokio::time::timeout(self.patience, Arc::clone(&self.permits).acquire_owned());
         let permit = permit
             .await
-            .map_err(|_| Rejection::Full(Limit::Readers))?
+            .map_err(|_| Rejection::Full(Limit::ParsePool))?
             .map_err(|_| Rejection::Internal)?;
         let runtime = self.runtime.as_ref().ok_or(Rejection::Internal)?;
         // The permit goes along: the work goes on if its client disconnects.
@@ -94,7 +94,7 @@ mod tests {
             rejected
         };
         let (long, late) = tokio::join!(long, late);
-        assert!(matches!(late, Err(Rejection::Full(Limit::Readers))));
+        assert!(matches!(late, Err(Rejection::Full(Limit::ParsePool))));
         let (read, permit) = long.expect("it had a thread");
         assert!(read);
         drop(permit);

@@ -13,7 +13,7 @@ use crate::telemetry::Limit;
 /// The reason why a request is rejected.
 #[derive(Debug)]
 pub enum Rejection {
-    /// The head has several readings.
+    /// The head is ambiguous: two servers may read it differently.
     Ambiguous,
     /// The path is unknown.
     NotFound,
@@ -48,7 +48,7 @@ pub enum Rejection {
         /// The time after which it may try again.
         retry_after: Duration,
     },
-    /// Too many log-ins wait for their hash.
+    /// Too many logins wait for their hash.
     LoginsBusy,
 
     /// The path and its query are too long.
@@ -114,7 +114,7 @@ pub enum Rejection {
         /// The indexes that the sink will never take.
         rejected: Vec<usize>,
     },
-    /// The sink has all records but some that it will never take.
+    /// The sink will never take some of the records, and has all others.
     NeverTaken {
         /// The indexes of those.
         rejected: Vec<usize>,

@@ -13,7 +13,7 @@ use crate::telemetry::Metrics;
 
 /// A topic as requests meet it.
 pub struct Topic {
-    /// The way of its records to the sink.
+    /// The pipeline that delivers its records.
     pub pipeline: Pipeline,
     /// The fields that may hold a record's ordering key.
     pub key_fields: KeyFields,

@@ -19,14 +19,14 @@ use crate::identity::directory::{Customer, User};
 use crate::identity::token::TokenPair;
 use crate::telemetry::Endpoint;
 
-/// The time that a client is asked to wait when the gateway is full. It empties as fast as the sink
-/// writes.
+/// The time that a client is asked to wait when the gateway is full. It is short, because queues
+/// empty as fast as the sink writes.
 const FULL_RETRY: Duration = Duration::from_secs(1);
-/// The time that a client is asked to wait when the sink did not confirm. An outage lasts longer
-/// than a full queue.
+/// The time that a client is asked to wait when the sink did not confirm: longer, because an outage
+/// lasts longer than a full queue.
 const UNCONFIRMED_RETRY: Duration = Duration::from_secs(5);
 
-/// The good end of a request.
+/// A request that succeeded, with what its answer needs.
 pub(super) enum Success<'a> {
     /// The sink has the records.
     Published,

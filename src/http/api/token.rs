@@ -1,4 +1,4 @@
-//! `POST /api/v1/user/token`: a log-in for a pair of tokens.
+//! `POST /api/v1/user/token`: a login for a pair of tokens.
 
 use std::time::SystemTime;
 

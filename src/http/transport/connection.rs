@@ -1,10 +1,10 @@
 //! One client's connection: its version of HTTP, its deadlines, and an end that lets the client
 //! read the last answer.
 //!
-//! hyper's own header timeout also runs while a connection is idle, and ours stays open for minutes
-//! then, so the deadlines are kept here. The socket notes the connection's phase, for which it
-//! reads the clock twice a request; `deadlines` bounds the time by that phase. A request's time
-//! counts from the first byte of its head.
+//! hyper's header timeout cannot be used: it also runs while a connection is idle, which may last
+//! for minutes. Instead the socket notes the connection's phase, for which it reads the clock twice
+//! a request, and `deadlines` limits the time of each phase. A request's time counts from the first
+//! byte of its head.
 
 mod deadlines;
 mod http1;

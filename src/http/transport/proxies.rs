@@ -1,8 +1,7 @@
 //! The client's address behind configured proxies.
 //!
-//! Only the word of a configured proxy counts: a header of the PROXY protocol before anything else
-//! of a connection, and `X-Forwarded-For` at each request. The same from any other peer is never
-//! looked at.
+//! Only a configured proxy can name its client: by a header of the PROXY protocol at the beginning
+//! of a connection, or by `X-Forwarded-For` in each request. Both are ignored from any other peer.
 
 mod forwarded;
 mod header;

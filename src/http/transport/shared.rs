@@ -60,8 +60,9 @@ impl<A: Application> Shared<A> {
         }
     }
 
-    /// Answers a client that there are too many connections, unless too many clients are being
-    /// answered so already. Over TLS no client is: a handshake costs more than is left to give.
+    /// Tells a client that there are too many connections, unless too many clients are being told
+    /// so already. Over TLS it closes the connection without an answer: a handshake is too
+    /// expensive.
     pub(super) async fn reject(&self, mut stream: TcpStream) {
         let Ok(_permit) = self.rejections.try_acquire() else {
             return;

@@ -111,7 +111,7 @@ fn lock(path: &Path) -> io::Result<File> {
 /// The reason why a change was not made. The file is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
-    /// The file did not hold before the change.
+    /// The file was not valid before the change.
     #[error(transparent)]
     Faulty(DirectoryError),
     /// The change does not fit the entries that are there.

@@ -12,7 +12,7 @@ use super::error::DirectoryError;
 use super::snapshot::Directory;
 use crate::follow::{Followed, Follower, Source};
 
-/// The current snapshot of the directory. A file that does not hold never replaces it.
+/// The current snapshot of the directory. A file that is not valid never replaces it.
 #[derive(Debug)]
 pub struct LiveDirectory(Arc<Followed<DirectoryFile>>);
 
@@ -31,7 +31,7 @@ impl LiveDirectory {
     /// Reads the file for the first time. Blocks.
     ///
     /// # Errors
-    /// The file cannot be read or does not hold: there is no earlier snapshot to keep.
+    /// The file cannot be read or is not valid: there is no earlier snapshot to keep.
     pub fn open(path: &Path) -> Result<Self, DirectoryError> {
         let file = DirectoryFile {
             path: path.to_owned(),
@@ -52,10 +52,10 @@ impl LiveDirectory {
         Follower::start(Arc::clone(&self.0))
     }
 
-    /// Reads the file again, and replaces the snapshot if the file changed and holds. Blocks.
+    /// Reads the file again, and replaces the snapshot if the file changed and is valid. Blocks.
     ///
     /// # Errors
-    /// The file does not hold. This is logged once and returned each time; the snapshot stays.
+    /// The file is not valid. This is logged once and returned each time; the snapshot stays.
     pub fn reload(&self) -> Result<(), DirectoryError> {
         self.0.reload()
     }

@@ -23,8 +23,9 @@ impl SigningKey {
     /// Reads the key file, or creates one with a random key and mode 0600 if there is none. Two
     /// gateways that start at once on one file get the same key.
     ///
-    /// # Errors The file cannot be read or created, is neither hexadecimal nor base64, is too
-    /// short, or other users may read it.
+    /// # Errors
+    /// The file cannot be read or created, is neither hexadecimal nor base64, is too short, or
+    /// other users may read it.
     pub fn open(path: &Path) -> Result<Self, KeyError> {
         let fail = |problem| KeyError {
             path: path.to_owned(),

@@ -1,4 +1,4 @@
-//! The parser against `serde_json` as it comes, on generated records and on their ruins.
+//! The parser against plain `serde_json`, on generated records and damaged copies of them.
 
 use std::fmt::{self, Write as _};
 

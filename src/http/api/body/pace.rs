@@ -1,5 +1,5 @@
-//! The pace of a body: all of it within a time, and, after a grace, at a rate on average. A body
-//! that is there already never costs a look at the clock.
+//! The time limits of a body: the whole must arrive in time and, after a grace period, at an
+//! average rate. The clock is not read for a body that has already arrived.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};

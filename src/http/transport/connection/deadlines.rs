@@ -20,8 +20,8 @@ use crate::telemetry::Limit;
 /// The time in which the client of a closing connection has to read its last answer, or to send the
 /// rest of a request's head.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
-/// Bytes of frames beyond a connection's window that may come while no request is open: pings and
-/// settings of years.
+/// Bytes of frames, beyond a connection's window, that may arrive while no request is open: as many
+/// as pings and settings take in years.
 const UNASKED_MAX: usize = 1 << 20;
 
 /// The deadlines of one connection.
@@ -29,7 +29,7 @@ pub(super) struct Deadlines<'a, S, R> {
     socket: Socket<S>,
     pub(super) limits: ConnectionLimits<'a>,
     pub(super) responder: &'a R,
-    /// Since when the connection is closing.
+    /// The time at which the connection began to close.
     closing: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     /// Whether the timer wakes the task, no later than the shortest limit after it was armed.
@@ -49,7 +49,7 @@ impl<'a, S, R: Responder> Deadlines<'a, S, R> {
         }
     }
 
-    /// Shortens the deadlines: from now on the client has little time for what it still has to do.
+    /// Shortens the deadlines: from now on the client has [`CLOSING_TIME`] for what is left.
     pub(super) fn begin_closing(&mut self) {
         self.closing = Some(Instant::now());
     }

@@ -16,6 +16,6 @@ pub trait Responder {
         true
     }
 
-    /// Hears that the connection has reached a limit.
+    /// Called when the connection has reached a limit.
     fn reached(&self, _limit: Limit) {}
 }

@@ -15,13 +15,13 @@ use super::preface::Preface;
 /// The phase of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Phase {
-    /// Since then, nothing of the next request has come.
+    /// No byte of the next request has arrived since this time.
     Idle(Instant),
-    /// Since then, no request has come over HTTP/2, whatever else has.
+    /// HTTP/2: no request has been open since this time; other frames may have arrived.
     Quiet(Instant),
     /// As `Quiet`, before the first request.
     Silent(Instant),
-    /// Since then, a request's head has been coming.
+    /// The first byte of a request's head arrived at this time.
     Head(Instant),
     /// A request is being answered. The time of its body is bounded where the body is read.
     Answering,
@@ -42,11 +42,11 @@ struct Noted<S> {
 /// The notes on a connection that its deadlines are computed from.
 pub(super) struct Notes {
     pub(super) phase: Phase,
-    /// When the first byte of the last request came.
+    /// The time at which the first byte of the last request arrived.
     pub(super) request: Instant,
     /// Bytes that came since the last answer was made; over HTTP/2, since no request was open.
     pub(super) received: usize,
-    /// Since when the client has not taken a byte, though bytes are to be written.
+    /// The time since which the client has accepted none of the bytes that wait to be written.
     pub(super) stalled: Option<Instant>,
 }
 

@@ -194,7 +194,7 @@ impl Document {
         Ok(())
     }
 
-    /// Adds an integration; with no `states` the default ones hold.
+    /// Adds an integration; without `states` it has the default ones.
     pub fn add_integration(&mut self, customer: &str, id: &str, states: &[(i64, String)]) -> Done {
         self.find_customer(customer)?;
         if let Some(number) = repeated_state(states) {

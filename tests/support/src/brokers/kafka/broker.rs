@@ -161,7 +161,7 @@ impl Site {
     }
 }
 
-/// Returns the log-ins of a listener. `SCRAM`'s users are in the storage.
+/// Returns the logins of a listener. `SCRAM`'s users are in the storage.
 fn logins(listener: &str) -> String {
     let listener = format!("listener.name.{listener}");
     let security = "org.apache.kafka.common.security";
