@@ -1,5 +1,5 @@
-//! What is sent: events of a size, alone or many in a body, compressed or not. The same call makes
-//! the same bytes.
+//! Request bodies: events of a given size, one or many in a body, compressed or not. The same call
+//! makes the same bytes.
 
 use std::fmt;
 use std::io::Write as _;
@@ -8,11 +8,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
-/// A publish call's body.
+/// The body of a publish request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Body {
     pub form: Form,
-    /// Of each record.
+    /// The size of each record.
     pub record_bytes: usize,
     pub coding: Coding,
 }
@@ -31,18 +31,19 @@ pub enum Coding {
     Zstd,
 }
 
-/// The usual event: the example of the documentation, without the white space between its tokens.
+/// The size of the usual event: the documentation's example without white space between its parts.
 pub const EVENT_BYTES: usize = 540;
 
-/// Below this an event has only the fields that matter.
+/// The size below which an event has only the fields that the gateway reads.
 const ALL_FIELDS_BYTES: usize = 520;
-/// Above this an event has a history, nested.
+/// The size above which an event has a nested history.
 const HISTORY_BYTES: usize = 2048;
 
 impl Body {
-    /// One event.
+    /// One event of the usual size.
     pub const EVENT: Self = Self::one(EVENT_BYTES);
 
+    /// Returns a body of one event.
     pub const fn one(record_bytes: usize) -> Self {
         Self {
             form: Form::One,
@@ -51,7 +52,7 @@ impl Body {
         }
     }
 
-    /// Many events of the usual size.
+    /// Returns a body of many events of the usual size.
     pub const fn many(form: Form) -> Self {
         Self {
             form,
@@ -78,10 +79,10 @@ impl Body {
         }
     }
 
-    /// Its bytes before they are compressed. Of one event there are many, by number.
+    /// Returns the bytes before compression. Each number gives other events.
     pub fn plain(self, customer: &str, number: usize) -> Vec<u8> {
         let events =
-            |count| (0..count).map(|place| event(customer, number + place, self.record_bytes));
+            |count| (0..count).map(|index| event(customer, number + index, self.record_bytes));
         match self.form {
             Form::One => event(customer, number, self.record_bytes),
             Form::Array(count) => format!("[{}]", events(count).collect::<Vec<_>>().join(",")),
@@ -90,7 +91,7 @@ impl Body {
         .into_bytes()
     }
 
-    /// Its bytes as they are sent.
+    /// Returns the bytes as they are sent.
     pub fn bytes(self, customer: &str, number: usize) -> Vec<u8> {
         let plain = self.plain(customer, number);
         match self.coding {
@@ -125,8 +126,8 @@ impl fmt::Display for Body {
     }
 }
 
-/// An event of exactly `size` bytes. No two numbers have the same ids, as no two events in the
-/// field do: a compressor finds in them what it would find there.
+/// Returns an event of exactly `size` bytes. Its ids depend on its number, so that events compress
+/// as well as real ones.
 fn event(customer: &str, number: usize, size: usize) -> String {
     let random = scatter(number as u64);
     let host = format!("web-{:03}", random % 1000);
@@ -148,26 +149,38 @@ fn event(customer: &str, number: usize, size: usize) -> String {
         format!(r#","history":[{}]"#, history.join(","))
     };
     let empty = format!(r#"{{{fields}{history},"description":""}}"#);
-    let room = size.checked_sub(empty.len());
-    let room =
-        room.unwrap_or_else(|| panic!("an event of {} bytes for a size of {size}", empty.len()));
+    let length = size
+        .checked_sub(empty.len())
+        .unwrap_or_else(|| panic!("an event has at least {} bytes, not {size}", empty.len()));
     let text: String = "CPU above 95 % for 10 minutes; "
         .chars()
         .cycle()
-        .take(room)
+        .take(length)
         .collect();
     format!(r#"{{{fields}{history},"description":"{text}"}}"#)
 }
 
-/// The fields of the documentation's example but the last one.
+/// Returns the fields of the documentation's example but the last one.
 fn all_fields(customer: &str, host: &str, random: u64) -> String {
     let time = format!("2026-04-16T{:02}:{:02}:00.254Z", random % 24, random % 60);
     format!(
-        r#""parametercategory":"cpu","parametertype":"cpu","parametername":"cpu","parameterid":"cpu","severity":"4","entity":"{host}","entityid":"{host}","mappedentityid":"{host}","agentlocation":"Frankfurt","createdon":"{time}","toolmanager":"prometheus","manageragent":"alertmanager","datasourcename":"prometheus-eu","toolcustomerid":"acme","envcustomerid":"{customer}","ieventid":"{random:016x}","firstoccurrence":"{time}","splitby":"{host}_cpu""#
+        concat!(
+            r#""parametercategory":"cpu","parametertype":"cpu","parametername":"cpu","#,
+            r#""parameterid":"cpu","severity":"4","entity":"{host}","entityid":"{host}","#,
+            r#""mappedentityid":"{host}","agentlocation":"Frankfurt","createdon":"{time}","#,
+            r#""toolmanager":"prometheus","manageragent":"alertmanager","#,
+            r#""datasourcename":"prometheus-eu","toolcustomerid":"acme","#,
+            r#""envcustomerid":"{customer}","ieventid":"{random:016x}","#,
+            r#""firstoccurrence":"{time}","splitby":"{host}_cpu""#,
+        ),
+        host = host,
+        customer = customer,
+        time = time,
+        random = random,
     )
 }
 
-/// A number that looks random (splitmix64's finish).
+/// Returns a number that looks random (the last step of splitmix64).
 fn scatter(number: u64) -> u64 {
     let mut bits = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,4 @@
-//! What is measured: sides that take turns, and what must come of it.
+//! A case: the sides that take turns, and the goals that their measurements are held against.
 
 use std::fmt;
 
@@ -6,17 +6,17 @@ use serde::Serialize;
 
 use super::body::{Body, Coding};
 
-/// Sides under one load each, that are measured in turns.
+/// Sides that are measured in turns, each under a load of its own.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub group: Group,
     pub name: String,
-    /// The first is the one that the case is about.
+    /// The first side is the subject of the case.
     pub sides: Vec<Side>,
     pub goals: Vec<Goal>,
-    /// Where the case stands on its group's axis.
+    /// The position of the case on its group's axis.
     pub at: Option<f64>,
-    /// Whether it is measured in a short run too.
+    /// Whether a short run measures the case too.
     pub quick: bool,
 }
 
@@ -34,26 +34,27 @@ pub enum Group {
 #[derive(Clone, Copy, Debug)]
 pub struct Side {
     pub part: Part,
-    pub what: What,
+    pub task: Task,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Part {
-    /// What the case is about.
+    /// The side that the case is about.
     Subject,
-    /// What it is compared with; several are added up.
+    /// A side that the subject is compared with. Several bases are added up.
     Base,
-    /// Measured in the same turns, to be looked at.
+    /// A side that is measured in the same turns, for information only.
     Beside,
 }
 
+/// The task of a side.
 #[derive(Clone, Copy, Debug)]
-pub enum What {
+pub enum Task {
     /// A server under load.
     Served(Serving, Load),
-    /// A child that does one thing as often as it can.
+    /// A worker that does one piece of work as often as it can.
     Alone(Alone),
-    /// A server's start, until it is ready.
+    /// The start of a server, until it is ready.
     Start(Serving),
 }
 
@@ -66,31 +67,32 @@ pub enum Serving {
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
     pub sink: Sink,
-    /// In the directory, with as many customers, and each with a token in use.
+    /// The users of the directory, as many as customers, each with a token in use.
     pub users: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sink {
-    /// Has everything at once.
+    /// Delivers at once, and writes nothing.
     Null,
-    /// Has it 30 ms later.
+    /// Delivers after 30 ms, and writes nothing.
     NullFar,
     File,
     FileSynced,
     Kafka,
-    /// 30 ms away, each way.
+    /// Kafka behind a delay of 30 ms each way.
     KafkaFar,
     PubSub,
 }
 
-/// Batches in flight to a Kafka that is far away, and its partitions.
+/// The workers of a topic at [`Sink::KafkaFar`], and its partitions.
 pub const WORKERS_FAR: usize = 8;
 
+/// The work of a client library without a gateway.
 #[derive(Clone, Copy, Debug)]
 pub enum Alone {
     Kafka,
-    /// As far away as [`Sink::KafkaFar`].
+    /// librdkafka with the broker of [`Sink::KafkaFar`].
     KafkaFar,
     PubSub,
     Decode(Body),
@@ -105,24 +107,24 @@ pub struct Load {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rate {
-    /// Each connection sends when it has its answer.
+    /// A closed loop: each connection sends its next request when it has the answer to the last.
     Closed,
-    /// Constant: this share of what the case's subject answers in a closed loop.
+    /// A constant rate: this share of the subject's requests a second in a closed loop.
     Share(f64),
 }
 
-/// What the project says of itself.
+/// An aim of the project for the subject of a case.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub enum Goal {
-    /// CPU time, as a multiple of the base's.
+    /// CPU time a record at most, as a multiple of the base's.
     Cpu(f64),
-    /// CPU time of a record, in microseconds.
+    /// CPU time a record at most, in microseconds.
     RecordMicros(f64),
-    /// At least so many records a second.
+    /// Records a second at least.
     RecordsPerSecond(f64),
-    /// What 99 in 100 requests wait at most, as a multiple of the base's.
+    /// The 99th percentile of the waits at most, as a multiple of the base's.
     P99(f64),
-    /// What a request takes, a start being one, in seconds.
+    /// The median wait at most, in seconds. A start counts as a request.
     Seconds(f64),
 }
 

@@ -1,17 +1,17 @@
 //! The table of cases.
 
 use super::body::{Body, Coding, EVENT_BYTES, Form};
-use super::case::{Alone, Case, Goal, Group, Load, Part, Rate, Serving, Setup, Side, Sink, What};
+use super::case::{Alone, Case, Goal, Group, Load, Part, Rate, Serving, Setup, Side, Sink, Task};
 
-/// Saturates two cores without queueing much.
+/// Connections that saturate two cores with few requests waiting.
 const CONNECTIONS: usize = 64;
-/// As [`CONNECTIONS`], where a request is a thousand records.
+/// The same for requests of a thousand records, or of one large record.
 const CONNECTIONS_MANY: usize = 16;
 const CONNECTIONS_MOST: usize = 10_000;
 const MANY: usize = 1000;
 const USERS: usize = 100_000;
 
-/// All that can be measured, in the order in which it is.
+/// Returns all cases in the order in which they are measured.
 pub fn all() -> Vec<Case> {
     [
         sinks(),
@@ -26,61 +26,72 @@ pub fn all() -> Vec<Case> {
     .concat()
 }
 
-/// One event a request.
+/// Returns the cases with one event a request.
 fn sinks() -> Vec<Case> {
-    let at = |sink, connections| Case::new(Group::Sinks, sink, closed(Body::EVENT, connections));
+    let case = |sink, connections| Case::new(Group::Sinks, sink, closed(Body::EVENT, connections));
     vec![
-        at(Sink::Null, CONNECTIONS).beside_hyper().quick(),
-        at(Sink::File, CONNECTIONS)
+        case(Sink::Null, CONNECTIONS).beside_hyper().quick(),
+        case(Sink::File, CONNECTIONS)
             .beside_hyper()
             .goal(Goal::Cpu(1.4))
             .quick(),
-        at(Sink::FileSynced, CONNECTIONS)
+        case(Sink::FileSynced, CONNECTIONS)
             .beside_hyper()
             .goal(Goal::Cpu(1.9))
             .quick(),
-        at(Sink::Kafka, CONNECTIONS)
+        case(Sink::Kafka, CONNECTIONS)
             .beside_hyper()
             .and(Alone::Kafka)
             .goal(Goal::Cpu(1.2)),
-        at(Sink::PubSub, CONNECTIONS)
+        case(Sink::PubSub, CONNECTIONS)
             .beside_hyper()
             .and(Alone::PubSub)
             .goal(Goal::Cpu(1.2)),
-        at(Sink::NullFar, CONNECTIONS).beside_hyper().quick(),
-        at(Sink::NullFar, 1000).beside_hyper(),
-        at(Sink::KafkaFar, 1000).beside_hyper().and(Alone::KafkaFar),
+        case(Sink::NullFar, CONNECTIONS).beside_hyper().quick(),
+        case(Sink::NullFar, 1000).beside_hyper(),
+        case(Sink::KafkaFar, 1000)
+            .beside_hyper()
+            .and(Alone::KafkaFar),
     ]
 }
 
+/// Returns the cases with records of several sizes.
 fn sizes() -> Vec<Case> {
-    let of = |bytes: usize, connections| {
+    let case = |bytes: usize, connections| {
         let load = closed(Body::one(bytes), connections);
         Case::new(Group::Sizes, Sink::File, load)
             .beside_hyper()
             .at(bytes)
     };
     vec![
-        of(200, CONNECTIONS).quick(),
-        of(EVENT_BYTES, CONNECTIONS),
-        of(4 << 10, CONNECTIONS),
-        of(64 << 10, CONNECTIONS).quick(),
-        of(1 << 20, CONNECTIONS_MANY).quick(),
+        case(200, CONNECTIONS).quick(),
+        case(EVENT_BYTES, CONNECTIONS),
+        case(4 << 10, CONNECTIONS),
+        case(64 << 10, CONNECTIONS).quick(),
+        case(1 << 20, CONNECTIONS_MANY).quick(),
     ]
 }
 
+/// Returns the cases with several numbers of connections.
 fn connections() -> Vec<Case> {
-    let of = |connections: usize| {
+    let case = |connections: usize| {
         let load = closed(Body::EVENT, connections);
         Case::new(Group::Connections, Sink::File, load)
             .beside_hyper()
             .at(connections)
     };
-    vec![of(1).quick(), of(8), of(64), of(256), of(1000).quick()]
+    vec![
+        case(1).quick(),
+        case(8),
+        case(64),
+        case(256),
+        case(1000).quick(),
+    ]
 }
 
+/// Returns the cases with many records a request.
 fn many() -> Vec<Case> {
-    let of = |sink, form| {
+    let case = |sink, form| {
         let load = closed(Body::many(form), CONNECTIONS_MANY);
         Case::new(Group::Many, sink, load).beside_hyper()
     };
@@ -90,37 +101,38 @@ fn many() -> Vec<Case> {
             .quick()
     };
     vec![
-        of(Sink::File, Form::Array(10)),
-        of(Sink::File, Form::Array(100)),
-        goals(of(Sink::File, Form::Array(MANY))),
-        goals(of(Sink::File, Form::Lines(MANY))),
-        of(Sink::Null, Form::Array(MANY)),
-        of(Sink::FileSynced, Form::Array(MANY)),
-        of(Sink::Kafka, Form::Array(MANY))
+        case(Sink::File, Form::Array(10)),
+        case(Sink::File, Form::Array(100)),
+        goals(case(Sink::File, Form::Array(MANY))),
+        goals(case(Sink::File, Form::Lines(MANY))),
+        case(Sink::Null, Form::Array(MANY)),
+        case(Sink::FileSynced, Form::Array(MANY)),
+        case(Sink::Kafka, Form::Array(MANY))
             .and(Alone::Kafka)
             .goal(Goal::Cpu(1.2)),
-        of(Sink::PubSub, Form::Array(MANY))
+        case(Sink::PubSub, Form::Array(MANY))
             .and(Alone::PubSub)
             .goal(Goal::Cpu(1.2)),
     ]
 }
 
-/// Compressed bodies, beside the same ones plain and decompression alone.
+/// Returns the cases of compressed bodies. Each is compared with the same body uncompressed and
+/// decompression alone, added up.
 fn decoded() -> Vec<Case> {
-    let of = |coding| {
+    let case = |coding| {
         let plain = closed(Body::many(Form::Lines(MANY)), CONNECTIONS_MANY);
         let body = plain.body.encoded(coding);
         Case::new(Group::Many, Sink::File, Load { body, ..plain })
-            .base(What::Served(gateway(Sink::File, 1), plain))
+            .base(Task::Served(gateway(Sink::File, 1), plain))
             .and(Alone::Decode(body))
             .quick()
     };
-    vec![of(Coding::Gzip), of(Coding::Zstd)]
+    vec![case(Coding::Gzip), case(Coding::Zstd)]
 }
 
-/// What clients wait while requests come at a constant rate.
+/// Returns the cases with a constant arrival rate, for the clients' waits.
 fn rates() -> Vec<Case> {
-    let of = |sink, share: f64| {
+    let case = |sink, share: f64| {
         let load = Load {
             rate: Rate::Share(share),
             ..closed(Body::EVENT, CONNECTIONS)
@@ -130,41 +142,47 @@ fn rates() -> Vec<Case> {
             .at_share(share)
     };
     vec![
-        of(Sink::File, 0.1),
-        of(Sink::File, 0.25),
-        of(Sink::File, 0.5).goal(Goal::P99(2.0)).quick(),
-        of(Sink::File, 0.75),
-        of(Sink::File, 0.9),
-        of(Sink::Null, 0.5),
-        of(Sink::FileSynced, 0.5),
-        of(Sink::NullFar, 0.5),
+        case(Sink::File, 0.1),
+        case(Sink::File, 0.25),
+        case(Sink::File, 0.5).goal(Goal::P99(2.0)).quick(),
+        case(Sink::File, 0.75),
+        case(Sink::File, 0.9),
+        case(Sink::Null, 0.5),
+        case(Sink::FileSynced, 0.5),
+        case(Sink::NullFar, 0.5),
     ]
 }
 
-/// The same work among many: beside itself among few, and beside what hyper does there.
+/// Returns the cases with many users or connections. Each is compared with the gateway under few;
+/// bare hyper is measured beside it.
 fn scale() -> Vec<Case> {
     let load = |connections| closed(Body::EVENT, connections);
-    let of = |users, connections| {
+    let case = |users, connections| {
         Case::about(
             Group::Scale,
-            What::Served(gateway(Sink::File, users), load(connections)),
+            Task::Served(gateway(Sink::File, users), load(connections)),
             Sink::File,
         )
-        .base(What::Served(gateway(Sink::File, 1), load(CONNECTIONS)))
-        .beside(What::Served(Serving::Hyper, load(connections)))
+        .base(Task::Served(gateway(Sink::File, 1), load(CONNECTIONS)))
+        .beside(Task::Served(Serving::Hyper, load(connections)))
         .goal(Goal::Cpu(1.1))
         .quick()
     };
     vec![
-        of(USERS, CONNECTIONS),
-        of(1, CONNECTIONS_MOST).beside(What::Served(Serving::Hyper, load(CONNECTIONS))),
+        case(USERS, CONNECTIONS),
+        case(1, CONNECTIONS_MOST).beside(Task::Served(Serving::Hyper, load(CONNECTIONS))),
     ]
 }
 
+/// Returns the case of a cold start.
 fn start() -> Vec<Case> {
-    let of = |users| What::Start(gateway(Sink::File, users));
-    let start = |users| Case::about(Group::Start, of(users), Sink::File);
-    vec![start(USERS).base(of(1)).goal(Goal::Seconds(1.0)).quick()]
+    let start = |users| Task::Start(gateway(Sink::File, users));
+    vec![
+        Case::about(Group::Start, start(USERS), Sink::File)
+            .base(start(1))
+            .goal(Goal::Seconds(1.0))
+            .quick(),
+    ]
 }
 
 fn closed(body: Body, connections: usize) -> Load {
@@ -180,27 +198,27 @@ fn gateway(sink: Sink, users: usize) -> Serving {
 }
 
 impl Case {
-    /// A gateway with one user under a load.
+    /// Returns a case of a gateway with one user under a load.
     fn new(group: Group, sink: Sink, load: Load) -> Self {
-        let mut case = Self::about(group, What::Served(gateway(sink, 1), load), sink);
+        let mut case = Self::about(group, Task::Served(gateway(sink, 1), load), sink);
         if let Rate::Share(share) = load.rate {
             case.name = format!("{}, {} % of saturation", case.name, share * 100.0);
         }
         case
     }
 
-    fn about(group: Group, what: What, sink: Sink) -> Self {
-        let name = match what {
-            What::Served(Serving::Gateway(Setup { users, .. }), load) if users > 1 => {
+    fn about(group: Group, task: Task, sink: Sink) -> Self {
+        let name = match task {
+            Task::Served(Serving::Gateway(Setup { users, .. }), load) if users > 1 => {
                 format!("{sink}: {load}, {users} users")
             }
-            What::Served(_, load) => format!("{sink}: {load}"),
-            What::Start(serving) => format!("start: {serving}"),
-            What::Alone(_) => unreachable!("no case is about a worker"),
+            Task::Served(_, load) => format!("{sink}: {load}"),
+            Task::Start(serving) => format!("start: {serving}"),
+            Task::Alone(_) => unreachable!("no case is about a worker"),
         };
         let sides = vec![Side {
             part: Part::Subject,
-            what,
+            task,
         }];
         Self {
             group,
@@ -212,33 +230,33 @@ impl Case {
         }
     }
 
-    fn base(mut self, what: What) -> Self {
+    fn base(mut self, task: Task) -> Self {
         self.sides.push(Side {
             part: Part::Base,
-            what,
+            task,
         });
         self
     }
 
-    fn beside(mut self, what: What) -> Self {
+    fn beside(mut self, task: Task) -> Self {
         self.sides.push(Side {
             part: Part::Beside,
-            what,
+            task,
         });
         self
     }
 
-    /// Compares with bare hyper under the same load.
+    /// Adds bare hyper under the same load as a base.
     fn beside_hyper(self) -> Self {
-        let What::Served(_, load) = self.sides[0].what else {
+        let Task::Served(_, load) = self.sides[0].task else {
             unreachable!("a start has no load")
         };
-        self.base(What::Served(Serving::Hyper, load))
+        self.base(Task::Served(Serving::Hyper, load))
     }
 
-    /// Adds what somebody else has to do anyway to what is compared with.
+    /// Adds a client library's work, which any program has to do, as a base.
     fn and(self, alone: Alone) -> Self {
-        self.base(What::Alone(alone))
+        self.base(Task::Alone(alone))
     }
 
     fn goal(mut self, goal: Goal) -> Self {

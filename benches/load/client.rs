@@ -1,9 +1,9 @@
-//! A thread's worth of clients: many connections on one epoll, requests as fixed bytes, answers
-//! read no further than their length asks.
+//! A client thread: many connections on one epoll, requests as fixed bytes, answers parsed no
+//! further than their status and their length.
 //!
-//! In a closed loop each connection sends when it has its answer. At a constant rate requests are
-//! due at fixed times, whatever the answers do; a wait is counted from when a request was due, so
-//! that one held up behind others has waited.
+//! In a closed loop, each connection sends its next request when it has the answer to the last. At
+//! a constant rate, requests are due at fixed times, however late the answers are. A wait counts
+//! from the time at which the request was due, so that waiting for a free connection is part of it.
 
 mod connection;
 mod schedule;
@@ -26,21 +26,20 @@ use schedule::Schedule;
 
 pub use schedule::Pace;
 
-/// Nothing has been answered for so long: the server does not answer.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Connections that are opened before each has sent a request.
-const GREETED_AT_ONCE: usize = 100;
+/// The longest time without an answer. After it the server counts as stuck.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
+/// The connections that are opened before each of them sends a request.
+const OPENED_AT_ONCE: usize = 100;
 const READ_BYTES: usize = 64 << 10;
 const EVENTS: usize = 1024;
-/// What is less than a tenth of a microsecond is not told apart, and what is more than a minute
-/// neither.
+/// The bounds of a wait. Shorter and longer waits count as these.
 const SHORTEST_NS: u64 = 100;
 const LONGEST_NS: u64 = 60_000_000_000;
 
 pub struct Client {
     epoll: OwnedFd,
     connections: Vec<Connection>,
-    /// Those without a request under way, the one that has waited longest first.
+    /// The connections without a request in flight, the one that has been idle longest first.
     idle: VecDeque<usize>,
     requests: Arc<Requests>,
     /// The number of the next request.
@@ -50,21 +49,21 @@ pub struct Client {
     input: Vec<u8>,
 }
 
-/// What came of a run.
+/// The result of a run.
 pub struct Tally {
     pub answers: u64,
-    /// How long they took, in nanoseconds.
+    /// How long the answers took, in nanoseconds.
     pub waits: Histogram<u64>,
 }
 
-/// Waits, none yet.
+/// Returns an empty histogram of waits.
 pub fn waits() -> Histogram<u64> {
-    Histogram::new_with_bounds(SHORTEST_NS, LONGEST_NS, 3).expect("bounds that hold")
+    Histogram::new_with_bounds(SHORTEST_NS, LONGEST_NS, 3).expect("the bounds are valid")
 }
 
 impl Client {
-    /// Connects `connections` times, and has a request answered on each connection. Of several
-    /// clients `index` is this one's place: they share out the requests' numbers.
+    /// Opens `connections` connections and waits for an answer on each. The client is number
+    /// `index` of `clients`, which share out the numbers of the requests.
     pub fn connect(
         address: SocketAddr,
         connections: usize,
@@ -74,7 +73,7 @@ impl Client {
         let mut client = Self {
             idle: VecDeque::with_capacity(connections),
             connections: Vec::with_capacity(connections),
-            epoll: epoll::create(CreateFlags::CLOEXEC).expect("an epoll"),
+            epoll: epoll::create(CreateFlags::CLOEXEC).expect("an epoll is created"),
             requests: Arc::clone(requests),
             next: index,
             stride: clients,
@@ -82,16 +81,17 @@ impl Client {
             input: vec![0; READ_BYTES],
         };
         while client.connections.len() < connections {
-            let some = GREETED_AT_ONCE.min(connections - client.connections.len());
-            (0..some)
-                .for_each(|_| client.open(address, index * connections + client.connections.len()));
-            // A gateway closes a connection on which nothing comes.
-            client.run(Pace::Count(some), Duration::ZERO);
+            let count = OPENED_AT_ONCE.min(connections - client.connections.len());
+            for _ in 0..count {
+                client.open(address, index * connections + client.connections.len());
+            }
+            // At once: a gateway closes a connection that sends nothing.
+            client.run(Pace::Count(count), Duration::ZERO);
         }
         client
     }
 
-    /// Opens a connection, which is the next to be used.
+    /// Opens a connection, which is used next.
     fn open(&mut self, address: SocketAddr, number: usize) {
         let connection = Connection::open(address, number);
         let index = self.connections.len();
@@ -102,15 +102,15 @@ impl Client {
             EventData::new_u64(index as u64),
             flags,
         )
-        .expect("a place in the epoll");
+        .expect("the epoll takes the connection");
         self.connections.push(connection);
         self.idle.push_front(index);
     }
 
-    /// Sends for `time`, then waits for the answers that are still due.
+    /// Sends for `time`, then waits for the answers that are missing.
     ///
     /// # Panics
-    /// On any answer but a 200, and where none comes.
+    /// Panics if an answer is not a 200, or no answer comes within [`ANSWER_MAX`].
     pub fn run(&mut self, pace: Pace, time: Duration) -> Tally {
         let mut tally = Tally {
             answers: 0,
@@ -125,14 +125,15 @@ impl Client {
             }
             self.wait(&schedule, &mut events);
             for event in events.drain(..) {
-                let index = usize::try_from(event.data.u64()).expect("the number of a connection");
-                self.go_on(index, &mut tally);
+                let index =
+                    usize::try_from(event.data.u64()).expect("the data is a connection's index");
+                self.proceed(index, &mut tally);
                 self.send_due(&mut schedule);
             }
         }
     }
 
-    /// Sends what is due, as far as there are connections for it.
+    /// Sends the requests that are due, as long as a connection is idle.
     fn send_due(&mut self, schedule: &mut Schedule) {
         while let Some(&index) = self.idle.front() {
             let Some(due) = schedule.take(Instant::now()) else {
@@ -146,8 +147,8 @@ impl Client {
         }
     }
 
-    /// Goes on with a connection on which something can be read or written.
-    fn go_on(&mut self, index: usize, tally: &mut Tally) {
+    /// Writes and reads on a connection that is ready for it.
+    fn proceed(&mut self, index: usize, tally: &mut Tally) {
         let connection = &mut self.connections[index];
         if let Some(number) = connection.unsent() {
             connection.write(self.requests.get(number, &mut self.scratch));
@@ -160,20 +161,24 @@ impl Client {
         }
     }
 
+    /// Waits until a connection is ready or the next request is due.
     fn wait(&self, schedule: &Schedule, events: &mut Vec<Event>) {
         let due = if self.idle.is_empty() {
             None
         } else {
             schedule.until_due(Instant::now())
         };
-        let time = Timespec::try_from(due.unwrap_or(PATIENCE)).expect("a short time");
+        let time = Timespec::try_from(due.unwrap_or(ANSWER_MAX)).expect("the time is short");
         let began = Instant::now();
         match epoll::wait(&self.epoll, spare_capacity(events), Some(&time)) {
             Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => panic!("waiting for answers: {error}"),
+            Err(error) => panic!("cannot wait for answers: {error}"),
         }
-        let late = events.is_empty() && due.is_none() && began.elapsed() >= PATIENCE;
-        let open = self.connections.len() - self.idle.len();
-        assert!(!late, "{open} requests have had no answer for {PATIENCE:?}");
+        let late = events.is_empty() && due.is_none() && began.elapsed() >= ANSWER_MAX;
+        let in_flight = self.connections.len() - self.idle.len();
+        assert!(
+            !late,
+            "{in_flight} requests have had no answer for {ANSWER_MAX:?}"
+        );
     }
 }

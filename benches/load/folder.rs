@@ -1,4 +1,4 @@
-//! Folders below the target folder: there is room, and it is a disk.
+//! Folders below cargo's target folder: on a disk with free space, not in memory.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,16 +7,16 @@ use tempfile::TempDir;
 
 const BELOW: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// A folder that goes away with the handle.
+/// Creates a folder that is removed with the handle.
 pub fn new(name: &str) -> TempDir {
-    fs::create_dir_all(BELOW).expect("the target folder");
+    fs::create_dir_all(BELOW).expect("the target folder exists");
     tempfile::Builder::new()
         .prefix(&format!("load-{name}-"))
         .tempdir_in(BELOW)
-        .expect("a folder")
+        .expect("the folder is created")
 }
 
-/// Where reports go.
+/// Returns the folder of the reports.
 pub fn reports() -> PathBuf {
     PathBuf::from(BELOW).with_file_name("load")
 }

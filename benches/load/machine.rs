@@ -1,4 +1,4 @@
-//! What was measured on, and how busy it was beside.
+//! The machine of a run, and how busy it was with other work.
 
 use std::fmt;
 use std::fs;
@@ -11,22 +11,23 @@ pub struct Machine {
     pub cores: usize,
     pub kernel: String,
     pub threads: usize,
-    /// Of the last minute, before the first case: other programs' work.
+    /// The load average of the minute before the first case: other programs' work.
     pub load: f64,
     pub date: String,
 }
 
 impl Machine {
-    pub fn look(threads: usize, date: &str) -> Self {
+    /// Reads the machine's properties from `/proc`.
+    pub fn read(threads: usize, date: &str) -> Self {
         let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = processors
+        let processor = processors
             .lines()
-            .find_map(|line| line.strip_prefix("model name"));
-        let model = model.map(|model| model.trim_start_matches([' ', '\t', ':']).to_owned());
+            .find_map(|line| line.strip_prefix("model name"))
+            .map(|model| model.trim_start_matches([' ', '\t', ':']).to_owned());
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         Self {
-            processor: model.unwrap_or_default(),
+            processor: processor.unwrap_or_default(),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             kernel: kernel.trim().to_owned(),
             threads,
@@ -52,8 +53,9 @@ impl fmt::Display for Machine {
         } = self;
         write!(
             f,
-            "{date}: {cores} cores of {processor}, Linux {kernel}; {threads} serving threads, as many for bare hyper. \
-             Clients and backends share the machine; its load before the run was {load}."
+            "{date}: {cores} cores of {processor}, Linux {kernel}; {threads} serving threads, as \
+             many for bare hyper. Clients and backends share the machine; its load before the run \
+             was {load}."
         )
     }
 }

@@ -1,10 +1,10 @@
-//! The whole gateway under load over loopback, beside bare hyper: `cargo bench --bench load --
-//! --quick`, or without `--quick` for all cases at length.
+//! A benchmark of the whole gateway under load over loopback, beside bare hyper:
+//! `cargo bench --bench load -- --quick`, or without `--quick` for all cases at length.
 //!
-//! Every server is a process of its own, so that its CPU time can be read, to the nanosecond; sides
-//! take turns, and what counts is the median of the turns' ratios. Requests are fixed bytes. At a
-//! constant rate a wait counts from when its request was due. Prints Markdown; writes it, with all
-//! figures in JSON and plots, to `target/load`.
+//! Each server is a process of its own, so that its CPU time can be read to the nanosecond. Sides
+//! take turns, and the result is the median of the turns' ratios. Requests are fixed bytes. At a
+//! constant rate, a wait counts from the time at which its request was due. The report is printed
+//! as Markdown, and written to `target/load` together with all statistics in JSON and plots.
 
 #![allow(missing_docs)]
 #![allow(
@@ -14,23 +14,26 @@
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "rounded, and small"
+    reason = "the values are rounded and small"
 )]
 
 mod body;
 mod case;
 mod cases;
 mod client;
-mod figures;
 mod folder;
+mod loaded_server;
 mod machine;
+mod measured;
 mod plot;
 mod process;
 mod profile;
 mod requests;
 mod role;
+mod running;
 mod server;
 mod site;
+mod statistics;
 mod table;
 mod turns;
 mod users;
@@ -47,33 +50,40 @@ use clap::Parser;
 use serde_json::json;
 
 use case::Case;
-use figures::Report;
 use machine::Machine;
 use site::Site;
+use statistics::Report;
 use turns::Effort;
 
-/// The whole gateway under load, beside bare hyper.
+/// Measures the whole gateway under load, beside bare hyper.
 #[derive(Parser)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Arguments {
-    /// Fewer cases, and each in seconds: under two minutes in all.
+    /// Runs fewer cases, each in seconds: under two minutes in all.
     #[arg(long)]
     quick: bool,
-    /// Only the cases whose names contain this.
+    /// Runs only the cases whose names contain TEXT.
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
-    /// Names the cases and runs none.
+    /// Prints the names of the cases and runs none.
     #[arg(long)]
     list: bool,
-    /// Samples each side of a case once more, with Linux's perf, and says where its CPU time goes.
+    /// Samples each side once more with Linux's perf, and prints where its CPU time goes.
     #[arg(long)]
     profile: bool,
-    /// Serving threads of every server; by default one a core.
+    /// Sets the serving threads of each server; by default one a core.
     #[arg(long)]
     threads: Option<usize>,
-    /// Says that this is a benchmark, not a test: cargo does.
+    /// Tells a benchmark run from a test run. `cargo bench` sets it.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+impl Arguments {
+    fn select(&self, case: &Case) -> bool {
+        (case.quick || !self.quick)
+            && (self.only.is_empty() || self.only.iter().any(|text| case.name.contains(text)))
+    }
 }
 
 const QUICK: Effort = Effort {
@@ -86,41 +96,40 @@ const FULL: Effort = Effort {
     window: Duration::from_millis(450),
     profile: None,
 };
-/// How long a side is sampled.
+/// The time for which `perf` samples a side.
 const PROFILE: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
-    let mut words: Vec<String> = std::env::args().collect();
-    if role::play(&words.split_off(1.min(words.len()))) {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if role::play(&words) {
         return ExitCode::SUCCESS;
     }
     let arguments = Arguments::parse();
     if !arguments.bench {
-        println!("This is a benchmark: `cargo bench --bench load`.");
+        println!("This is a benchmark. Run it with `cargo bench --bench load`.");
         return ExitCode::SUCCESS;
     }
     match run(&arguments) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(failed) => {
-            eprintln!("{failed} cases failed; why stands above.");
+            eprintln!("{failed} cases failed. The reasons are printed above.");
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("no report: {error}");
+            eprintln!("The benchmark failed: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Runs what was asked for. Gives back how many cases failed.
+/// Runs the cases that the arguments select. Returns how many of them failed.
 fn run(arguments: &Arguments) -> Result<usize, Box<dyn Error>> {
-    let wanted = |case: &Case| {
-        let named = || arguments.only.iter().any(|text| case.name.contains(text));
-        (case.quick || !arguments.quick) && (arguments.only.is_empty() || named())
-    };
-    let cases: Vec<Case> = cases::all().into_iter().filter(wanted).collect();
+    let cases: Vec<Case> = cases::all()
+        .into_iter()
+        .filter(|case| arguments.select(case))
+        .collect();
     if cases.is_empty() {
-        return Err("no case is named so; --list names them all".into());
+        return Err("no case matches; --list prints the names of all".into());
     }
     if arguments.list {
         for case in &cases {
@@ -131,7 +140,7 @@ fn run(arguments: &Arguments) -> Result<usize, Box<dyn Error>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let site = Site::new(arguments.threads.unwrap_or(cores));
     let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let machine = Machine::look(site.threads, &date);
+    let machine = Machine::read(site.threads, &date);
     let mut text = Text::default();
     text.say(&table::preamble(&machine, arguments.quick));
     let effort = if arguments.quick { QUICK } else { FULL };
@@ -145,7 +154,7 @@ fn run(arguments: &Arguments) -> Result<usize, Box<dyn Error>> {
     Ok(cases.len() - reports.len())
 }
 
-/// Prints, and keeps what it has printed.
+/// The report's text, printed as it grows.
 #[derive(Default)]
 struct Text(String);
 
@@ -157,7 +166,8 @@ impl Text {
     }
 }
 
-/// A case that fails has said why; the others go on.
+/// Measures the cases and prints their tables. A case that fails prints its reason, and the others
+/// go on.
 fn measure(cases: &[Case], site: &Site, effort: Effort, text: &mut Text) -> Vec<Report> {
     let mut reports = Vec::new();
     for group in cases.chunk_by(|a, b| a.group == b.group) {
@@ -166,7 +176,7 @@ fn measure(cases: &[Case], site: &Site, effort: Effort, text: &mut Text) -> Vec<
         for case in group {
             let measured = catch_unwind(AssertUnwindSafe(|| turns::run(case, site, effort)));
             let Ok(measured) = measured else {
-                eprintln!("failed: {}", case.name);
+                eprintln!("The case failed: {}", case.name);
                 continue;
             };
             let report = Report::new(case, &measured);
@@ -183,6 +193,7 @@ fn measure(cases: &[Case], site: &Site, effort: Effort, text: &mut Text) -> Vec<
     reports
 }
 
+/// Writes the report, the statistics and the plots.
 fn write(
     machine: &Machine,
     reports: &[Report],

@@ -1,7 +1,8 @@
-//! Where a process spends its CPU time, by Linux's `perf`. It samples by a clock: a virtual machine
-//! has no counters.
+//! A profile of a process's CPU time, taken by Linux's `perf`. It samples by the CPU clock, because
+//! a virtual machine has no hardware counters.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -12,75 +13,70 @@ use tempfile::TempDir;
 use super::folder;
 use super::process::Process;
 
-/// Samples in a second of each thread. No clock of a machine's own beats as fast.
+/// Samples a second of each thread: a prime number, so that no periodic work of the machine keeps
+/// step with it.
 const FREQUENCY: &str = "2999";
-/// Until `perf` samples. A process that does nothing meanwhile is not sampled.
+/// The time that `perf` needs to start. An idle process adds no samples meanwhile.
 const BEGIN: Duration = Duration::from_millis(500);
 
-/// A `perf` that samples a process.
+/// A running `perf` that samples one process.
 pub struct Sampler {
     perf: Child,
     folder: TempDir,
 }
 
-/// Shares of what all samples come to, 1 at first.
+/// Shares of the samples. Together they are 1 until [`Profile::scaled`] is called.
 #[derive(Default, Serialize)]
 pub struct Profile {
-    /// By thread, and there by system call or by crate.
+    /// Shares by thread, and then by system call or by crate.
     pub places: BTreeMap<String, f64>,
-    /// By thread and function.
+    /// Shares by thread and function.
     pub functions: BTreeMap<String, f64>,
 }
 
 impl Sampler {
-    /// Samples for `time` from the return of this.
+    /// Starts `perf`, and returns once it samples. It does so for `time`.
     pub fn start(process: Process, time: Duration) -> Self {
         let folder = folder::new("profile");
-        let (data, log) = (folder.path().join("data"), folder.path().join("log"));
-        let mut command = Command::new("perf");
-        command.args([
-            "record",
-            "--quiet",
-            "--event",
-            "cpu-clock",
-            "--freq",
-            FREQUENCY,
-            "-g",
-            "--pid",
-        ]);
-        command.arg(process.0.to_string()).arg("--output").arg(data);
-        command
+        let log = File::create(folder.path().join("log")).expect("the log is created");
+        let perf = Command::new("perf")
+            .args(["record", "--quiet", "-g"])
+            .args(["--event", "cpu-clock"])
+            .args(["--freq", FREQUENCY])
+            .args(["--pid", &process.0.to_string()])
+            .arg("--output")
+            .arg(folder.path().join("data"))
             .args(["--", "sleep"])
-            .arg((BEGIN + time).as_secs_f64().to_string());
-        let log = std::fs::File::create(log).expect("a file in a new folder");
-        let perf = command
+            .arg((BEGIN + time).as_secs_f64().to_string())
             .stderr(log)
             .spawn()
-            .expect("perf of this Linux: apt-get install linux-perf");
+            .expect("perf is installed: apt-get install linux-perf");
         thread::sleep(BEGIN);
         Self { perf, folder }
     }
 
-    /// What was seen.
+    /// Waits for `perf` to end and returns the profile.
     pub fn end(mut self) -> Profile {
-        let ended = self.perf.wait().expect("a child of one's own");
-        let log = || std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-        assert!(ended.success(), "perf has not sampled: {}", log());
-        let mut script = Command::new("perf");
-        script
+        let status = self.perf.wait().expect("perf is a child of this process");
+        assert!(
+            status.success(),
+            "perf failed: {}",
+            fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        );
+        let script = Command::new("perf")
             .args(["script", "--fields", "comm,ip,sym,dso", "--input"])
-            .arg(self.folder.path().join("data"));
-        let script = script
+            .arg(self.folder.path().join("data"))
             .stderr(Stdio::null())
             .output()
             .expect("perf has run before");
-        Profile::of(&String::from_utf8_lossy(&script.stdout))
+        Profile::parse(&String::from_utf8_lossy(&script.stdout))
     }
 }
 
 impl Profile {
-    /// Of `perf script`: blocks of a thread's name and the frames of its stack, innermost first.
-    fn of(script: &str) -> Self {
+    /// Reads the output of `perf script`: blocks of a thread's name and the frames of its stack,
+    /// innermost first.
+    fn parse(script: &str) -> Self {
         let mut profile = Self::default();
         let samples: Vec<_> = script.split("\n\n").filter_map(sample).collect();
         let share = 1.0 / samples.len() as f64;
@@ -97,7 +93,7 @@ impl Profile {
         profile
     }
 
-    /// With shares of `whole`.
+    /// Returns the profile with shares of `whole`.
     pub fn scaled(&self, whole: f64) -> Self {
         let scale = |shares: &BTreeMap<String, f64>| {
             shares
@@ -112,7 +108,7 @@ impl Profile {
     }
 }
 
-/// The thread's kind, the place and the function of a sample.
+/// Returns the kind of the thread, the place and the function of a sample.
 fn sample(block: &str) -> Option<(&str, String, &str)> {
     let mut lines = block.trim_start().lines();
     let thread = lines
@@ -131,14 +127,14 @@ fn sample(block: &str) -> Option<(&str, String, &str)> {
     Some((thread, place, function))
 }
 
-/// Function and module of `address function (module)`.
+/// Returns function and module of `address function (module)`.
 fn frame(line: &str) -> Option<(&str, &str)> {
     let (_, rest) = line.trim().split_once(' ')?;
     let (function, module) = rest.rsplit_once(" (")?;
     Some((function, module.trim_end_matches(')')))
 }
 
-/// The system call that a stack of the kernel's is in.
+/// Returns the system call of a stack in the kernel.
 fn call<'a>(frames: &[(&'a str, &str)]) -> Option<&'a str> {
     let entry = frames
         .iter()
@@ -152,7 +148,7 @@ fn call<'a>(frames: &[(&'a str, &str)]) -> Option<&'a str> {
     )
 }
 
-/// Whose a function is. What has been compiled into another counts there.
+/// Returns the crate of a function. An inlined function counts to the crate of its caller.
 fn krate(function: &str) -> &str {
     let path = function
         .trim_start_matches(['<', '&', '(', '_'])

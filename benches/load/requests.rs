@@ -1,4 +1,4 @@
-//! The bytes of requests, made beforehand: a load generator that formats would measure itself.
+//! The bytes of requests. They are made beforehand, so that formatting them is not measured.
 
 use std::sync::Arc;
 
@@ -7,15 +7,17 @@ use super::users::Users;
 
 /// The requests of a load, by number.
 pub struct Requests {
-    /// What stands before the token, between it and the customer, and behind that.
+    /// The bytes before the token, between the token and the customer, and after the customer.
     parts: [Vec<u8>; 3],
-    /// Whose token and customer go between; where there is one user, `whole` are the requests.
+    /// The users whose tokens and customers are put between the parts.
     users: Arc<Users>,
+    /// The whole requests, if there is one user; otherwise empty.
     whole: Vec<Vec<u8>>,
 }
 
-/// Of one user with a small body there are so many requests, with as many ordering keys.
+/// Requests of one user with a small body, with as many ordering keys.
 const VARIANTS: usize = 64;
+/// The largest small body.
 const SMALL_BYTES: usize = 4 << 10;
 
 impl Requests {
@@ -25,12 +27,13 @@ impl Requests {
         } else {
             1
         };
-        let whole = |number| {
-            let bytes = body.bytes(&Users::customer(0), number);
-            [head(body, users.token(0), bytes.len()), bytes].concat()
-        };
         let whole = if users.count() == 1 {
-            (0..variants).map(whole).collect()
+            (0..variants)
+                .map(|number| {
+                    let bytes = body.bytes(&Users::customer(0), number);
+                    [head(body, users.token(0), bytes.len()), bytes].concat()
+                })
+                .collect()
         } else {
             Vec::new()
         };
@@ -41,8 +44,8 @@ impl Requests {
         }
     }
 
-    /// The bytes of a request, in `scratch` where they have to be put together. A user's turn comes
-    /// again when all others have had theirs.
+    /// Returns the bytes of a request, put together in `scratch` if there are several users. The
+    /// users take turns.
     pub fn get<'a>(&'a self, number: usize, scratch: &'a mut Vec<u8>) -> &'a [u8] {
         if !self.whole.is_empty() {
             return &self.whole[number % self.whole.len()];
@@ -72,15 +75,17 @@ fn head(body: Body, token: &str, length: usize) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A request cut where its token and its customer stand. Only one plain record can be cut so.
+/// Returns a request cut at its token and at its customer. The body is one record, not compressed.
 fn parts(body: Body) -> [Vec<u8>; 3] {
     let customer = Users::customer(0);
     let text = body.plain(&customer, 0);
     let head = head(body, "{token}", text.len());
-    let head = String::from_utf8(head).expect("a head is text");
-    let text = String::from_utf8(text).expect("an event is text");
-    let (before, between) = head.split_once("{token}").expect("a head has a token");
-    let (body_before, behind) = text.split_once(&customer).expect("an event has a customer");
+    let head = String::from_utf8(head).expect("the head is text");
+    let text = String::from_utf8(text).expect("the event is text");
+    let (before, between) = head.split_once("{token}").expect("the head has a token");
+    let (body_before, behind) = text
+        .split_once(&customer)
+        .expect("the event has a customer");
     [
         before.into(),
         (between.to_owned() + body_before).into(),

@@ -1,5 +1,5 @@
-//! A server under test: the gateway's own program, a gateway on a sink that only waits, or bare
-//! hyper. Each is a process of its own, so that what it costs can be told from what the load costs.
+//! A server under test: the gateway's program, a gateway with a null sink, or bare hyper. Each is a
+//! process of its own, so that its cost can be told from that of the clients.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -11,32 +11,56 @@ use iem_test_support::brokers::process::Guarded;
 use iem_test_support::brokers::pubsub::PROJECT;
 use tempfile::TempDir;
 
-use super::case::{Setup, Sink, WORKERS_FAR};
+use super::case::{Serving, Setup, Sink, WORKERS_FAR};
 use super::folder;
 use super::process::Process;
 use super::site::Site;
 
-/// The gateway's program, as cargo built it for this run.
+/// The gateway's program, built by cargo for this run.
 const GATEWAY: &str = env!("CARGO_BIN_EXE_iem-gateway");
-/// How long a start may take.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// More than is written in a window.
+/// The longest time that a start may take.
+const START_MAX: Duration = Duration::from_mins(1);
+/// More than a gateway writes in a window.
 const TOUCHED_MIB: usize = 640;
+/// The time between two looks at whether a server has started.
 const STEP: Duration = Duration::from_millis(1);
 
 pub struct Server {
     folder: TempDir,
     child: Guarded,
     pub address: SocketAddr,
-    /// Of the gateway's own program.
+    /// The address of the gateway's admin listener.
     admin: Option<SocketAddr>,
 }
 
+/// The gateway's writes of events so far.
+#[derive(Clone, Copy)]
+pub struct Writes {
+    count: f64,
+    records: f64,
+}
+
+impl Writes {
+    /// Returns the mean number of records of the writes from here to `after`, or `None` if there
+    /// was none.
+    pub fn mean_records_until(self, after: Self) -> Option<f64> {
+        let count = after.count - self.count;
+        (count > 0.0).then(|| (after.records - self.records) / count)
+    }
+}
+
 impl Server {
-    /// Starts bare hyper.
-    pub fn hyper(site: &Site) -> Self {
+    /// Starts a server and waits until it listens.
+    pub fn start(serving: Serving, site: &Site) -> Self {
+        match serving {
+            Serving::Hyper => Self::hyper(site),
+            Serving::Gateway(setup) => Self::gateway(site, setup),
+        }
+    }
+
+    fn hyper(site: &Site) -> Self {
         let folder = folder::new("hyper");
-        Self::start(
+        Self::spawn(
             folder,
             &[
                 &own_program(),
@@ -47,45 +71,43 @@ impl Server {
         )
     }
 
-    /// Starts a gateway, and waits until it listens.
-    pub fn gateway(site: &Site, setup: Setup) -> Self {
+    fn gateway(site: &Site, setup: Setup) -> Self {
         let folder = folder::new("gateway");
         let path = folder.path().join("gateway.toml");
-        fs::write(&path, configuration(site, setup)).expect("a file in a new folder");
-        let path = path.to_str().expect("a path in UTF-8");
+        fs::write(&path, configuration(site, setup)).expect("the configuration is written");
+        let path = path.to_str().expect("the path is UTF-8");
         match setup.sink {
-            Sink::Null => Self::start(folder, &[&own_program(), "role", "null-gateway", path, "0"]),
-            Sink::NullFar => Self::start(
+            Sink::Null => Self::spawn(folder, &[&own_program(), "role", "null-gateway", path, "0"]),
+            Sink::NullFar => Self::spawn(
                 folder,
                 &[&own_program(), "role", "null-gateway", path, "30"],
             ),
-            _ => Self::start(folder, &[GATEWAY, "--config", path, "serve"]),
+            _ => Self::spawn(folder, &[GATEWAY, "--config", path, "serve"]),
         }
     }
 
-    fn start(folder: TempDir, command: &[&str]) -> Self {
+    fn spawn(folder: TempDir, command: &[&str]) -> Self {
         let log = folder.path().join("log");
         let child = Guarded::spawn(&log, command);
-        let late = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + START_MAX;
         loop {
-            // A line that is still being written does not count.
+            // A line without its line feed is still being written.
             let text = fs::read_to_string(&log).unwrap_or_default();
             let mut lines = text
                 .split_inclusive('\n')
                 .filter(|line| line.ends_with('\n'));
             if let Some(line) = lines.find(|line| line.contains("listening")) {
-                let (address, admin) = (word(line, "address="), word(line, "admin="));
-                let address = address.unwrap_or_else(|| panic!("no address: {line}"));
                 return Self {
                     folder,
                     child,
-                    address,
-                    admin,
+                    address: address(line, "address=")
+                        .unwrap_or_else(|| panic!("no address in the log line: {line}")),
+                    admin: address(line, "admin="),
                 };
             }
             assert!(
-                child.is_running() && Instant::now() < late,
-                "no start of {}: {text}",
+                child.is_running() && Instant::now() < deadline,
+                "{} has not started: {text}",
                 command[0]
             );
             thread::sleep(STEP);
@@ -96,20 +118,20 @@ impl Server {
         Process(self.child.id())
     }
 
-    /// Waits until the gateway says that it is ready.
+    /// Waits until the gateway answers 200 at `/readyz`.
     pub fn wait_until_ready(&self) {
-        let late = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + START_MAX;
         while !self
             .admin("/readyz")
             .is_some_and(|answer| answer.starts_with("HTTP/1.1 200 "))
         {
-            assert!(Instant::now() < late, "not ready: {}", self.log());
+            assert!(Instant::now() < deadline, "not ready: {}", self.log());
             thread::sleep(STEP);
         }
     }
 
-    /// How many writes there have been of events, and of how many records.
-    pub fn writes(&self) -> Option<(f64, f64)> {
+    /// Returns the writes of events so far, or `None` if the server has no metrics.
+    pub fn writes(&self) -> Option<Writes> {
         let text = self.admin("/metrics")?;
         let sample = |name: &str| {
             let series = format!("iem_gateway_batch_records_{name}{{topic=\"events\"}} ");
@@ -118,7 +140,10 @@ impl Server {
                 .parse::<f64>()
                 .ok()
         };
-        Some((sample("count")?, sample("sum")?))
+        Some(Writes {
+            count: sample("count")?,
+            records: sample("sum")?,
+        })
     }
 
     fn admin(&self, path: &str) -> Option<String> {
@@ -133,39 +158,39 @@ impl Server {
         Some(answer)
     }
 
-    /// Where files are written: writes one and removes it, so that the system has memory at hand
-    /// for what comes. A virtual machine is given a page when it is first touched, which costs
-    /// more than all that is measured here.
+    /// Writes a file and removes it, if the server writes files, so that the system has free pages
+    /// for the next window. A virtual machine receives a page at its first touch, which costs more
+    /// than everything that is measured here.
     pub fn touch_memory(&self) {
         if !self.folder.path().join("data/events").is_dir() {
             return;
         }
         let path = self.folder.path().join("touched");
-        let mut file = fs::File::create(&path).expect("a file in a new folder");
+        let mut file = fs::File::create(&path).expect("the file is created");
         let page = vec![0; 1 << 20];
-        (0..TOUCHED_MIB).for_each(|_| file.write_all(&page).expect("a disk with room"));
-        fs::remove_file(path).expect("a file of one's own");
+        (0..TOUCHED_MIB).for_each(|_| file.write_all(&page).expect("the disk is not full"));
+        fs::remove_file(path).expect("the file is removed");
     }
 
-    /// Removes the files that the gateway has closed, before the system gets to writing them to the
-    /// disk.
+    /// Removes the files that the gateway has closed, before the system writes them to the disk.
     pub fn remove_closed_files(&self) {
         let Ok(files) = fs::read_dir(self.folder.path().join("data/events")) else {
             return;
         };
-        let records = files
+        let mut paths: Vec<_> = files
             .flatten()
             .map(|file| file.path())
-            .filter(|path| path.extension() == Some("ndjson".as_ref()));
-        let mut records: Vec<_> = records.collect();
-        records.sort();
-        records.pop();
-        for path in records {
+            .filter(|path| path.extension() == Some("ndjson".as_ref()))
+            .collect();
+        paths.sort();
+        // The last one is open.
+        paths.pop();
+        for path in paths {
             let _ = fs::remove_file(path);
         }
     }
 
-    /// What it has to say for itself.
+    /// Returns what the server has printed.
     fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
@@ -183,10 +208,11 @@ fn own_program() -> String {
     let path = std::env::current_exe().expect("the path of this program");
     path.into_os_string()
         .into_string()
-        .expect("a path in UTF-8")
+        .expect("the path is UTF-8")
 }
 
-fn word(line: &str, name: &str) -> Option<SocketAddr> {
+/// Returns the address behind `name` in a line of the log.
+fn address(line: &str, name: &str) -> Option<SocketAddr> {
     line.split_whitespace()
         .find_map(|word| word.strip_prefix(name))?
         .parse()
@@ -195,32 +221,27 @@ fn word(line: &str, name: &str) -> Option<SocketAddr> {
 
 fn configuration(site: &Site, setup: Setup) -> String {
     let users = site.users(setup.users);
-    let (threads, cache) = (site.threads, setup.users.max(65_536) * 2);
-    let (directory, key) = (users.directory(), users.key());
+    let threads = site.threads;
+    let cache = setup.users.max(65_536) * 2;
     let sink = sink(site, setup.sink);
     format!(
-        "server = {{ listen = \"127.0.0.1:0\", threads = {threads} }}\nadmin.listen = \"127.0.0.1:0\"\n\
+        "server = {{ listen = \"127.0.0.1:0\", threads = {threads} }}\n\
+         admin.listen = \"127.0.0.1:0\"\n\
          directory.path = '{}'\ntokens = {{ key_file = '{}', cache_entries = {cache} }}\n\
          sink.file.path = \"data\"\n{sink}",
-        directory.display(),
-        key.display()
+        users.directory().display(),
+        users.key().display()
     )
 }
 
-/// Only events go to another backend than files: a topic for each would be made for nothing.
+/// Returns the configuration of a sink. Only events go to another backend than files, since no case
+/// sends anything else.
 fn sink(site: &Site, sink: Sink) -> String {
-    let kafka = |bootstrap: String, workers: usize| {
-        let name = site.kafka_topic(workers);
-        format!(
-            "sink.kafka.bootstrap_servers = \"{bootstrap}\"\n\
-             topics.events = {{ sink = \"kafka\", name = \"{name}\", workers = {workers} }}\n"
-        )
-    };
     match sink {
         Sink::Null | Sink::NullFar | Sink::File => "sink.file.sync = false\n".to_owned(),
         Sink::FileSynced => "sink.file.sync = true\n".to_owned(),
-        Sink::Kafka => kafka(site.kafka().bootstrap(), 1),
-        Sink::KafkaFar => kafka(site.kafka().bootstrap_far(), WORKERS_FAR),
+        Sink::Kafka => kafka(site, &site.kafka().bootstrap(), 1),
+        Sink::KafkaFar => kafka(site, &site.kafka().bootstrap_far(), WORKERS_FAR),
         Sink::PubSub => format!(
             "sink.pubsub = {{ project = \"{PROJECT}\", endpoint = \"{}\" }}\n\
              topics.events = {{ sink = \"pubsub\", name = \"{}\" }}\n",
@@ -228,4 +249,12 @@ fn sink(site: &Site, sink: Sink) -> String {
             site.pubsub_topic()
         ),
     }
+}
+
+fn kafka(site: &Site, bootstrap: &str, workers: usize) -> String {
+    let name = site.kafka_topic(workers);
+    format!(
+        "sink.kafka.bootstrap_servers = \"{bootstrap}\"\n\
+         topics.events = {{ sink = \"kafka\", name = \"{name}\", workers = {workers} }}\n"
+    )
 }

@@ -1,5 +1,5 @@
-//! What the cases of one run share: how many threads serve, users, and the backends, each started
-//! when it is first needed.
+//! The resources that the cases of one run share: the number of serving threads, users, and the
+//! backends. Each is made when it is first needed.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -10,11 +10,11 @@ use iem_test_support::brokers::pubsub::PubSub;
 
 use super::users::Users;
 
-/// Descriptors for all else: files, pipes, the brokers' connections.
-const DESCRIPTORS_BESIDE: usize = 256;
+/// Descriptors for everything but clients' connections: files, pipes, the brokers' connections.
+const DESCRIPTORS_RESERVED: usize = 256;
 
 pub struct Site {
-    /// That serve, in every server.
+    /// The serving threads of each server.
     pub threads: usize,
     descriptors: u64,
     users: RefCell<HashMap<usize, Arc<Users>>>,
@@ -27,8 +27,9 @@ impl Site {
     pub fn new(threads: usize) -> Self {
         Self {
             threads,
-            // A connection is a descriptor.
-            descriptors: rlimit::increase_nofile_limit(u64::MAX).expect("a limit on descriptors"),
+            // Each connection needs a descriptor.
+            descriptors: rlimit::increase_nofile_limit(u64::MAX)
+                .expect("the system has a limit on descriptors"),
             users: RefCell::default(),
             kafka: OnceCell::new(),
             pubsub: OnceCell::new(),
@@ -36,18 +37,19 @@ impl Site {
         }
     }
 
-    /// Connections that this process may have at once.
+    /// Returns how many connections this process may have at once.
     pub fn connections_max(&self) -> usize {
         usize::try_from(self.descriptors)
             .unwrap_or(usize::MAX)
-            .saturating_sub(DESCRIPTORS_BESIDE)
+            .saturating_sub(DESCRIPTORS_RESERVED)
     }
 
-    /// Threads that make load.
+    /// Returns the number of client threads.
     pub fn clients(&self) -> usize {
         (self.threads / 2).max(1)
     }
 
+    /// Returns `count` users, which are made once.
     pub fn users(&self, count: usize) -> Arc<Users> {
         Arc::clone(
             self.users
@@ -70,19 +72,19 @@ impl Site {
         self.pubsub.get_or_init(PubSub::start_for_benches)
     }
 
-    /// Makes a topic at Kafka, which keeps little.
+    /// Creates a Kafka topic that keeps few records.
     pub fn kafka_topic(&self, partitions: usize) -> String {
         let name = self.topic();
-        let little = [
+        let limits = [
             ("retention.bytes", "268435456"),
             ("segment.bytes", "67108864"),
         ];
-        let partitions = i32::try_from(partitions).expect("a few partitions");
-        self.kafka().create_topic(&name, partitions, 1, &little);
+        let partitions = i32::try_from(partitions).expect("the number of partitions is small");
+        self.kafka().create_topic(&name, partitions, 1, &limits);
         name
     }
 
-    /// Makes a topic at Pub/Sub, without a subscription, so that the emulator keeps nothing.
+    /// Creates a Pub/Sub topic without a subscription, so that the emulator keeps no message.
     pub fn pubsub_topic(&self) -> String {
         let name = self.topic();
         self.pubsub().create_topic(&name);
@@ -90,6 +92,7 @@ impl Site {
         name
     }
 
+    /// Returns a name that no topic of this run has.
     fn topic(&self) -> String {
         self.topics.set(self.topics.get() + 1);
         format!("load-{}", self.topics.get())

@@ -1,16 +1,17 @@
-//! The report as Markdown, aligned so that a terminal shows a table too.
+//! The report as Markdown tables, aligned so that they read well in a terminal too.
 
 use std::fmt::Write as _;
 
 use super::case::{Goal, Group};
-use super::figures::{Figures, Report, Spread, Verdict, Waits};
 use super::machine::Machine;
+use super::statistics::{Report, Spread, Statistics, Verdict, Waits};
 
+/// The width of the first column.
 const WIDTH: usize = 54;
-/// Under a column of figures.
+/// The rule under the head of a column of numbers.
 const RULE: &str = "-----------:|";
-/// The least that a profile shows, in microseconds a request.
-const SHOWN_MICROS: f64 = 0.05;
+/// The least CPU time that a profile shows, in microseconds a request.
+const PROFILE_MICROS_MIN: f64 = 0.05;
 const HEADS: [&str; 9] = [
     "req/s",
     "records/s",
@@ -23,17 +24,18 @@ const HEADS: [&str; 9] = [
     "memory",
 ];
 
-/// What stands before all tables.
+/// Returns the text before all tables.
 pub fn preamble(machine: &Machine, quick: bool) -> String {
     let length = if quick { "short" } else { "full" };
     format!(
-        "# Load, a {length} run\n\n{machine}\n\nCPU is the server's process alone, all its threads. `×` is how many \
-         times a side's CPU time a record the first\nside of its case takes: the median of turns, with the lowest and \
-         the highest. Several sides together: their sum.\n"
+        "# Load, a {length} run\n\n{machine}\n\n\
+         CPU is the CPU time of the server's process alone, in all its threads. `×` is the CPU\n\
+         time a record of the case's first side as a multiple of this side's: the median of the\n\
+         turns, with the lowest and the highest. Several sides together are their sum.\n"
     )
 }
 
-/// A group's title, and the head of its table.
+/// Returns a group's title and the head of its table.
 pub fn head(group: Group) -> String {
     let line = format!(
         "|:{}|{}:{}|",
@@ -47,7 +49,7 @@ pub fn head(group: Group) -> String {
     )
 }
 
-/// A case's rows.
+/// Returns a case's rows.
 pub fn rows(report: &Report) -> String {
     let empty = || [const { String::new() }; HEADS.len()];
     let mut rows = vec![columns(&format!("**{}**", report.name), empty(), "")];
@@ -63,9 +65,9 @@ fn columns(name: &str, cells: [String; HEADS.len()], times: &str) -> String {
     format!("| {name:WIDTH$} |{cells} {times:20} |")
 }
 
-fn row(side: &Figures) -> String {
+fn row(side: &Statistics) -> String {
     let name = match side.rate {
-        Some(rate) => format!("{}, {}/s asked for", side.name, count(rate)),
+        Some(rate) => format!("{}, {}/s intended", side.name, count(rate)),
         None => side.name.clone(),
     };
     let waits = side.waits.map_or(
@@ -97,7 +99,7 @@ fn row(side: &Figures) -> String {
     columns(&name, cells, &side.times.map(spread).unwrap_or_default())
 }
 
-/// What else a case says: memory a connection, records a write, waits compared.
+/// Returns a case's notes, if it has any: memory a connection, records a write, waits compared.
 pub fn notes(report: &Report) -> Option<String> {
     let mut notes = Vec::new();
     for side in report.sides.iter().filter(|side| side.connections >= 1000) {
@@ -119,48 +121,41 @@ pub fn notes(report: &Report) -> Option<String> {
     (!notes.is_empty()).then(|| format!("{}: {}.", report.name, notes.join("; ")))
 }
 
-/// Where each side's CPU time goes, a request, where that was looked at.
+/// Returns a table of the places where the CPU time of a request goes, by side, or `None` if no
+/// side was sampled.
 pub fn profile(report: &Report) -> Option<String> {
     let profiles: Vec<_> = report
         .sides
         .iter()
         .filter_map(|side| Some((side.name.as_str(), side.profile.as_ref()?)))
         .collect();
+    if profiles.is_empty() {
+        return None;
+    }
     let mut places: Vec<_> = profiles
         .iter()
         .flat_map(|(_, profile)| profile.places.keys())
         .collect();
     places.sort();
     places.dedup();
-    let cells = |place: &String| {
-        profiles
-            .iter()
-            .map(|(_, profile)| profile.places.get(place).map_or(0.0, |micros| *micros))
-            .collect()
-    };
     let mut rows: Vec<(&str, Vec<f64>)> = places
         .into_iter()
-        .map(|place| (place.as_str(), cells(place)))
+        .map(|place| {
+            let cells = profiles
+                .iter()
+                .map(|(_, profile)| profile.places.get(place).map_or(0.0, |micros| *micros))
+                .collect();
+            (place.as_str(), cells)
+        })
         .collect();
     let most = |cells: &[f64]| cells.iter().copied().fold(0.0, f64::max);
     rows.sort_by(|(_, a), (_, b)| most(b).total_cmp(&most(a)));
-    rows.retain(|(_, cells)| most(cells) >= SHOWN_MICROS);
+    rows.retain(|(_, cells)| most(cells) >= PROFILE_MICROS_MIN);
 
-    let line = |first: &str, cells: Vec<String>| {
-        let cells = cells
-            .iter()
-            .fold(String::new(), |row, cell| row + &format!(" {cell:>24} |"));
-        format!("| {first:WIDTH$} |{cells}")
-    };
+    let names = profiles.iter().map(|(name, _)| (*name).to_owned());
     let mut lines = vec![
         format!("\nCPU time of a request, {}:\n", report.name),
-        line(
-            "",
-            profiles
-                .iter()
-                .map(|(name, _)| (*name).to_owned())
-                .collect(),
-        ),
+        profile_line("", names),
         format!(
             "|:{}|{}",
             "-".repeat(WIDTH + 1),
@@ -169,12 +164,17 @@ pub fn profile(report: &Report) -> Option<String> {
     ];
     lines.extend(
         rows.iter()
-            .map(|(place, cells)| line(place, cells.iter().copied().map(time).collect())),
+            .map(|(place, cells)| profile_line(place, cells.iter().copied().map(time))),
     );
-    (!profiles.is_empty()).then(|| lines.join("\n"))
+    Some(lines.join("\n"))
 }
 
-/// All goals with what was measured.
+fn profile_line(first: &str, cells: impl Iterator<Item = String>) -> String {
+    let cells: Vec<_> = cells.map(|cell| format!(" {cell:>24} |")).collect();
+    format!("| {first:WIDTH$} |{}", cells.concat())
+}
+
+/// Returns a table of all goals with the measured values.
 pub fn goals(reports: &[Report]) -> String {
     let mut text = format!(
         "\n## Goals\n\n| {:60} | {:24} | {:>10} | met |\n",
@@ -246,7 +246,7 @@ fn count(count: f64) -> String {
     }
 }
 
-/// Of microseconds.
+/// Returns a time with its unit.
 fn time(micros: f64) -> String {
     match micros {
         1e6.. => format!("{:.2} s", micros / 1e6),

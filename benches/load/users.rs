@@ -1,4 +1,4 @@
-//! Users with live tokens, in a directory of a size: each has a customer of their own.
+//! Users with valid tokens in a directory file. Each user has a customer of their own.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,21 +14,22 @@ use tempfile::TempDir;
 
 use super::folder;
 
-/// Longer than any run.
+/// The tokens' lifetime, longer than any run.
 const LIFETIME: Duration = Duration::from_hours(12);
 
 pub struct Users {
     folder: TempDir,
-    /// An access token for each.
+    /// The access token of each user.
     tokens: Vec<String>,
 }
 
 impl Users {
-    /// Writes a directory of `count` users and as many customers, and the key of their tokens.
+    /// Writes a directory of `count` users and as many customers, and the key that signs their
+    /// tokens.
     pub fn make(count: usize) -> Arc<Self> {
         let folder = folder::new("users");
         let path = folder.path().join("directory.toml");
-        fs::write(&path, directory(count)).expect("room for the directory");
+        fs::write(&path, directory(count)).expect("the directory is written");
         let tokens = tokens(&path, &folder.path().join("token.key"));
         Arc::new(Self { folder, tokens })
     }
@@ -41,7 +42,7 @@ impl Users {
         &self.tokens[user]
     }
 
-    /// The id of a user's customer; all have the same length.
+    /// Returns the id of a user's customer. All ids have the same length.
     pub fn customer(user: usize) -> String {
         format!("customer-{user:06}")
     }
@@ -56,7 +57,7 @@ impl Users {
 }
 
 fn directory(count: usize) -> String {
-    // Nobody logs in: one hash does for all.
+    // No user logs in, so that all can have the same hash.
     let cheap = Cost {
         memory_kib: 8,
         passes: 1,
@@ -70,11 +71,12 @@ fn directory(count: usize) -> String {
         let customer = Users::customer(user);
         write!(
             text,
-            "[[customer]]\nid = \"{customer}\"\nname = \"Customer {user}\"\n\n[[user]]\nemail = \"{}\"\n\
-             name = \"User {user}\"\npassword = \"{hash}\"\ncustomers = [\"{customer}\"]\n\n",
+            "[[customer]]\nid = \"{customer}\"\nname = \"Customer {user}\"\n\n\
+             [[user]]\nemail = \"{}\"\nname = \"User {user}\"\n\
+             password = \"{hash}\"\ncustomers = [\"{customer}\"]\n\n",
             email(user)
         )
-        .expect("a string takes text");
+        .expect("a string takes every write");
     }
     text
 }
@@ -84,8 +86,8 @@ fn email(user: usize) -> String {
 }
 
 fn tokens(directory: &Path, key: &Path) -> Vec<String> {
-    let directory = Directory::read(directory).expect("a directory that holds");
-    let key = SigningKey::open(key).expect("a key");
+    let directory = Directory::read(directory).expect("the directory is valid");
+    let key = SigningKey::open(key).expect("the key is valid");
     let config = config::Tokens {
         access_lifetime: LIFETIME,
         refresh_lifetime: LIFETIME,
@@ -93,6 +95,9 @@ fn tokens(directory: &Path, key: &Path) -> Vec<String> {
     };
     let tokens = Tokens::new(&key, &config);
     let now = SystemTime::now();
-    let token = |user| tokens.issue(user, now).expect("a token").access;
-    directory.users().iter().map(|user| token(user)).collect()
+    directory
+        .users()
+        .iter()
+        .map(|user| tokens.issue(user, now).expect("a token is issued").access)
+        .collect()
 }

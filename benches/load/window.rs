@@ -1,4 +1,4 @@
-//! What was counted in one side's turn.
+//! The measurements of one turn of one side.
 
 use std::time::Duration;
 
@@ -10,29 +10,29 @@ pub struct Window {
     pub requests: u64,
     pub records: u64,
     pub elapsed: Duration,
-    /// Of the server, all its threads.
+    /// CPU time of all threads of the measured process.
     pub cpu: Duration,
     /// How long each answer took, in nanoseconds.
     pub waits: Option<Histogram<u64>>,
-    /// Records in one write of the gateway, on average.
+    /// The mean number of records in one write of the gateway.
     pub batch: Option<f64>,
-    /// Where the CPU time went, if that was looked at.
+    /// The samples that `perf` took, if it ran.
     pub profile: Option<Profile>,
 }
 
 impl Window {
-    /// CPU time of a record, in microseconds.
+    /// Returns the CPU time of a record, in microseconds.
     pub fn record_micros(&self) -> f64 {
         micros(self.cpu) / self.records as f64
     }
 
-    /// Where a request's CPU time went, in microseconds.
+    /// Returns where a request's CPU time went, in microseconds.
     pub fn request_profile(&self) -> Option<Profile> {
         let micros = micros(self.cpu) / self.requests as f64;
         self.profile.as_ref().map(|profile| profile.scaled(micros))
     }
 
-    /// What 99 in 100 waited at most, in nanoseconds.
+    /// Returns the 99th percentile of the waits, in nanoseconds.
     pub fn p99(&self) -> Option<f64> {
         self.waits
             .as_ref()

@@ -1,15 +1,15 @@
-//! When requests are due.
+//! The times at which requests are due.
 
 use std::time::{Duration, Instant};
 
-/// How one client sends.
+/// The pace of one client.
 #[derive(Clone, Copy, Debug)]
 pub enum Pace {
-    /// As soon as a connection has its answer.
+    /// A closed loop: the next request is due as soon as a connection is idle.
     Closed,
-    /// One in such a time, whatever the answers do.
+    /// A constant rate: a request is due each time this has passed.
     Every(Duration),
-    /// So many, at once.
+    /// This many requests, due at once.
     Count(usize),
 }
 
@@ -28,7 +28,7 @@ impl Schedule {
         }
     }
 
-    /// Takes the next request that is due, with the time at which it was.
+    /// Takes the next request that is due, and returns the time at which it was due.
     pub fn take(&mut self, now: Instant) -> Option<Instant> {
         match self.pace {
             Pace::Closed => (now < self.end).then_some(now),
@@ -46,7 +46,7 @@ impl Schedule {
         }
     }
 
-    /// Whether nothing will be due any more.
+    /// Returns whether no further request will be due.
     pub fn is_over(&self, now: Instant) -> bool {
         match self.pace {
             Pace::Closed => now >= self.end,
@@ -55,7 +55,8 @@ impl Schedule {
         }
     }
 
-    /// How long until the next one is due, if that is a matter of time alone.
+    /// Returns how long it takes until the next request is due, or `None` if that depends on
+    /// answers.
     pub fn until_due(&self, now: Instant) -> Option<Duration> {
         match self.pace {
             Pace::Every(_) if self.next < self.end => {

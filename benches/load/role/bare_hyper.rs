@@ -1,6 +1,6 @@
-//! Bare hyper, as the gateway serves: a runtime on each serving thread, connections handed to them
-//! in turn, the same settings. It reads each body to its end, keeps nothing of it, and gives the
-//! answer that the gateway gives.
+//! Bare hyper with the gateway's settings: a runtime on each serving thread, to which connections
+//! are handed in turn. It reads each body to its end, keeps nothing of it, and sends the gateway's
+//! answer.
 
 use std::convert::Infallible;
 use std::net::{TcpListener, TcpStream};
@@ -17,65 +17,67 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{LocalSet, spawn_local};
 
-/// The gateway's default for a request's head.
+/// The gateway's default limit on a request's head.
 const HEAD_BYTES: usize = 32 << 10;
 
 /// Serves until the process is ended.
 pub fn serve(threads: usize) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     println!(
         "listening address={}",
-        listener.local_addr().expect("a bound address")
+        listener.local_addr().expect("the listener is bound")
     );
-    // A connection is a descriptor.
+    // Each connection needs a descriptor.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     serve_on(listener, threads);
 }
 
-/// As [`serve`], on a listener that is open already.
+/// Serves on a listener that is already open, until the process is ended.
 pub fn serve_on(listener: TcpListener, threads: usize) {
     let threads: Vec<_> = (0..threads).map(|_| start()).collect();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .expect("a runtime");
+        .expect("a runtime is created");
     runtime.block_on(accept(listener, &threads));
 }
 
 fn start() -> UnboundedSender<TcpStream> {
     let (sender, receiver) = unbounded_channel();
-    // Named as the gateway's, which a profile goes by.
-    let thread = thread::Builder::new()
+    // The gateway's name, because a profile groups by thread name.
+    thread::Builder::new()
         .name("http".to_owned())
         .spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
-                .expect("a runtime");
+                .expect("a runtime is created");
             LocalSet::new().block_on(&runtime, run(receiver));
-        });
-    thread.expect("a thread");
+        })
+        .expect("a thread starts");
     sender
 }
 
 async fn accept(listener: TcpListener, threads: &[UnboundedSender<TcpStream>]) {
     listener
         .set_nonblocking(true)
-        .expect("an option of sockets");
-    let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+        .expect("the listener becomes non-blocking");
+    let listener = tokio::net::TcpListener::from_std(listener).expect("tokio takes the listener");
     for thread in threads.iter().cycle() {
-        let (stream, _) = listener.accept().await.expect("a connection");
-        stream.set_nodelay(true).expect("an option of TCP");
+        let (stream, _) = listener.accept().await.expect("a connection is accepted");
+        stream
+            .set_nodelay(true)
+            .expect("the socket takes TCP_NODELAY");
         thread
-            .send(stream.into_std().expect("a socket"))
-            .expect("a serving thread");
+            .send(stream.into_std().expect("tokio gives the socket back"))
+            .expect("the serving thread runs");
     }
 }
 
 async fn run(mut receiver: UnboundedReceiver<TcpStream>) {
     while let Some(stream) = receiver.recv().await {
         spawn_local(async move {
-            let stream = tokio::net::TcpStream::from_std(stream).expect("a socket");
+            let stream = tokio::net::TcpStream::from_std(stream).expect("tokio takes the socket");
             let _ = http1::Builder::new()
                 .title_case_headers(true)
                 .max_buf_size(HEAD_BYTES)

@@ -1,5 +1,4 @@
-//! librdkafka's producer alone, with the settings of the Kafka sink and the messages that it would
-//! send.
+//! librdkafka's producer alone, with the settings and the messages of the Kafka sink.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::Thread;
@@ -11,11 +10,11 @@ use rdkafka::producer::{
     BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
 };
 
-use super::Work;
+use super::work::Work;
 use crate::body::Body;
 use crate::users::Users;
 
-/// What goes with each event.
+/// The headers of each message.
 const HEADERS: [(&str, &str); 9] = [
     ("content-type", "application/json"),
     ("ce_specversion", "1.0"),
@@ -28,7 +27,7 @@ const HEADERS: [(&str, &str); 9] = [
     ("ce_user", "user-000000@example.com"),
 ];
 
-/// Counts delivery reports down, and wakes the thread that waits for the last one.
+/// A countdown of delivery reports that wakes the thread waiting for the last one.
 struct Countdown {
     left: AtomicUsize,
     waiting: Thread,
@@ -40,7 +39,7 @@ impl ProducerContext for Countdown {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, _: usize) {
-        assert!(result.is_ok(), "a record is delivered");
+        assert!(result.is_ok(), "every record is delivered");
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.waiting.unpark();
         }
@@ -72,8 +71,8 @@ impl Bare {
             left: AtomicUsize::new(0),
             waiting: std::thread::current(),
         };
-        let producer =
-            ThreadedProducer::from_config_and_context(&config, countdown).expect("a producer");
+        let producer = ThreadedProducer::from_config_and_context(&config, countdown)
+            .expect("a producer is created");
         Self {
             producer,
             topic: topic.to_owned(),
@@ -98,7 +97,10 @@ impl Work for Bare {
                 .key("customer-000000/web-042_cpu")
                 .payload(&self.event)
                 .headers(headers);
-            assert!(self.producer.send(message).is_ok(), "a record is taken");
+            assert!(
+                self.producer.send(message).is_ok(),
+                "the producer takes the record"
+            );
         }
         while left.load(Ordering::Acquire) > 0 {
             std::thread::park();

@@ -1,4 +1,4 @@
-//! Google's publisher alone, as its documentation uses it, with a flush for each batch.
+//! Google's publisher alone, used as in its documentation, with a flush for each batch.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use google_cloud_pubsub::model::Message;
 use iem_test_support::brokers::pubsub::PROJECT;
 use tokio::runtime::Runtime;
 
-use super::Work;
+use super::work::Work;
 use crate::body::Body;
 use crate::users::Users;
 
-/// What goes with each event.
+/// The attributes of each message.
 const ATTRIBUTES: [(&str, &str); 9] = [
     ("Content-Type", "application/json"),
     ("ce-specversion", "1.0"),
@@ -34,16 +34,16 @@ pub struct Bare {
 
 impl Bare {
     pub fn connect(endpoint: &str, topic: &str) -> Self {
-        // The client's TLS wants one, even where it connects without.
+        // The client's TLS needs a provider, although it connects without TLS.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let runtime = Runtime::new().expect("a runtime");
+        let runtime = Runtime::new().expect("a runtime is created");
         let publisher = runtime.block_on(async {
             let base = BasePublisher::builder()
                 .with_endpoint(endpoint)
                 .with_credentials(anonymous::Builder::new().build())
                 .build()
                 .await
-                .expect("a client");
+                .expect("a client is created");
             base.publisher(format!("projects/{PROJECT}/topics/{topic}"))
                 .set_message_count_threshold(1000)
                 .set_byte_threshold(9_500_000)
@@ -61,19 +61,19 @@ impl Bare {
 impl Work for Bare {
     fn once(&mut self, records: usize) {
         self.runtime.block_on(async {
-            let attributes = || ATTRIBUTES.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            let message = || {
-                Message::new()
-                    .set_data(self.event.clone())
-                    .set_attributes(attributes())
-            };
             let answers: Vec<_> = (0..records)
-                .map(|_| self.publisher.publish(message()))
+                .map(|_| self.publisher.publish(message(&self.event)))
                 .collect();
             self.publisher.flush().await;
             for answer in answers {
-                answer.await.expect("an id");
+                answer.await.expect("the message has an id");
             }
         });
     }
+}
+
+fn message(event: &Bytes) -> Message {
+    Message::new()
+        .set_data(event.clone())
+        .set_attributes(ATTRIBUTES.map(|(name, value)| (name.to_owned(), value.to_owned())))
 }

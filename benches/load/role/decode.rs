@@ -1,15 +1,15 @@
-//! Decompression alone: a body, whole in memory, into a buffer that is large enough.
+//! Decompression alone: a whole body in memory into a buffer that is large enough.
 
 use std::hint::black_box;
 
 use flate2::{Decompress, FlushDecompress, Status};
 use zstd::zstd_safe::DCtx;
 
-use super::Work;
+use super::work::Work;
 use crate::body::{Body, Coding};
 use crate::users::Users;
 
-/// Base 2 logarithm of gzip's window.
+/// The base 2 logarithm of gzip's window.
 const WINDOW_LOG: u8 = 15;
 
 pub struct Decode {
@@ -19,9 +19,9 @@ pub struct Decode {
 }
 
 impl Decode {
-    /// Of the body that `text` describes, in JSON.
+    /// Returns the decompression of the body that `text` describes in JSON.
     pub fn new(text: &str) -> Self {
-        let body: Body = serde_json::from_str(text).expect("a body");
+        let body: Body = serde_json::from_str(text).expect("the text describes a body");
         let customer = Users::customer(0);
         let plain = Vec::with_capacity(body.plain(&customer, 0).len());
         Self {
@@ -41,13 +41,13 @@ impl Work for Decode {
                 let mut decoder = Decompress::new_gzip(WINDOW_LOG);
                 let status =
                     decoder.decompress_vec(&self.body, &mut self.plain, FlushDecompress::Finish);
-                assert_eq!(status.expect("a body of ours"), Status::StreamEnd);
+                assert_eq!(status.expect("the body is valid"), Status::StreamEnd);
             }
             Coding::Zstd => {
                 let mut decoder = DCtx::create();
                 decoder
                     .decompress(&mut self.plain, &self.body)
-                    .expect("a body of ours");
+                    .expect("the body is valid");
             }
         }
         black_box(&self.plain);

@@ -1,4 +1,4 @@
-//! The gateway on a sink that has everything at once, or after a fixed time.
+//! The gateway with a null sink, which delivers at once or after a fixed time.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,21 +12,23 @@ use iem_sink::testing::NullSink;
 
 /// Serves until the process is ended.
 pub fn serve(path: &str, delay: Duration) {
-    let config = config::load(Some(Path::new(path)), None);
-    let config = config.unwrap_or_else(|error| panic!("{error}")).config;
+    let config = config::load(Some(Path::new(path)), None)
+        .unwrap_or_else(|error| panic!("{error}"))
+        .config;
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    // Every topic is on the sink that the configuration calls `file`.
+    // The null sink takes the place of the file sink, which every topic goes to.
     let backend = Arc::new(Backend {
         name: "null",
         sink: Box::new(NullSink { delay }),
     });
-    let gateway = Gateway::open_with_sinks(&config, Backends::from([(SinkKind::File, backend)]));
-    let gateway = gateway.unwrap_or_else(|error| panic!("{error}"));
+    let gateway = Gateway::open_with_sinks(&config, Backends::from([(SinkKind::File, backend)]))
+        .unwrap_or_else(|error| panic!("{error}"));
     println!(
         "listening address={} admin={}",
         gateway.address(),
         gateway.admin_address()
     );
-    let ended = gateway.run(std::future::pending());
-    ended.unwrap_or_else(|error| panic!("{error}"));
+    gateway
+        .run(std::future::pending())
+        .unwrap_or_else(|error| panic!("{error}"));
 }

@@ -1,13 +1,14 @@
-//! What a case came to: figures of each side, ratios of turns, goals.
+//! The report of a case: the statistics of each side, the ratios of the turns, and the verdicts on
+//! the goals.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::case::{Case, Goal, Group, Part};
 use super::client::waits;
+use super::measured::Measured;
 use super::process::Resident;
 use super::profile::Profile;
-use super::turns::Measured;
 use super::window::{Window, micros};
 
 #[derive(Serialize)]
@@ -15,16 +16,17 @@ pub struct Report {
     pub group: Group,
     pub name: String,
     pub at: Option<f64>,
-    pub sides: Vec<Figures>,
-    /// The subject's CPU time a record as a multiple of the base's, by turns.
+    pub sides: Vec<Statistics>,
+    /// The subject's CPU time a record as a multiple of the bases' sum, over the turns.
     pub cpu: Option<Spread>,
-    /// What 99 in 100 waited, likewise.
+    /// The subject's 99th percentile of the waits as a multiple of the bases', over the turns.
     pub p99: Option<Spread>,
     pub verdicts: Vec<Verdict>,
 }
 
+/// The statistics of a side over all its turns.
 #[derive(Serialize)]
-pub struct Figures {
+pub struct Statistics {
     pub name: String,
     pub part: Part,
     pub requests: u64,
@@ -33,21 +35,21 @@ pub struct Figures {
     pub request_cpu_micros: f64,
     pub record_cpu_micros: f64,
     pub waits: Option<Waits>,
-    /// Requests a second that were asked for.
+    /// The intended requests a second, if the arrival rate is constant.
     pub rate: Option<f64>,
     pub batch_records: Option<f64>,
     pub connections: usize,
     pub idle: Resident,
     pub loaded: Resident,
-    /// The subject's CPU time a record as a multiple of this side's, by turns.
+    /// The subject's CPU time a record as a multiple of this side's, over the turns.
     pub times: Option<Spread>,
-    /// Of each turn.
+    /// CPU time a record in each turn, in microseconds.
     pub turns_record_cpu_micros: Vec<f64>,
-    /// Where a request's CPU time goes, in microseconds.
+    /// The places where a request's CPU time goes, in microseconds.
     pub profile: Option<Profile>,
 }
 
-/// In microseconds.
+/// The percentiles of the waits, in microseconds.
 #[derive(Clone, Copy, Serialize)]
 pub struct Waits {
     pub p50: f64,
@@ -56,6 +58,7 @@ pub struct Waits {
     pub max: f64,
 }
 
+/// The median of the turns with the lowest and the highest.
 #[derive(Clone, Copy, Serialize)]
 pub struct Spread {
     pub median: f64,
@@ -72,33 +75,26 @@ pub struct Verdict {
 
 impl Report {
     pub fn new(case: &Case, measured: &[Measured]) -> Self {
-        let (subject, bases) = (
-            &measured[0],
-            measured.iter().filter(|side| side.side.part == Part::Base),
-        );
-        let bases: Vec<_> = bases.collect();
-        let times = |side: &Measured| {
-            (side.side.part != Part::Subject)
-                .then(|| ratio(subject, &[side], |w| Some(w.record_micros())))
-        };
-        let figures =
-            |side: &Measured| Figures::new(side.name(subject), side, times(side).flatten());
-        let sides: Vec<_> = measured.iter().map(figures).collect();
+        let subject = &measured[0];
+        let bases: Vec<_> = measured
+            .iter()
+            .filter(|side| side.side.part == Part::Base)
+            .collect();
+        let sides: Vec<_> = measured
+            .iter()
+            .map(|side| Statistics::new(side, subject))
+            .collect();
         let cpu = ratio(subject, &bases, |window| Some(window.record_micros()));
         let served: Vec<_> = bases
             .into_iter()
             .filter(|base| base.windows[0].waits.is_some())
             .collect();
         let p99 = ratio(subject, &served, Window::p99);
-        let verdict = |goal: &Goal| {
-            let (measured, met) = judge(*goal, &sides[0], cpu, p99);
-            Verdict {
-                goal: *goal,
-                measured,
-                met,
-            }
-        };
-        let verdicts = case.goals.iter().map(verdict).collect();
+        let verdicts = case
+            .goals
+            .iter()
+            .map(|goal| Verdict::new(*goal, &sides[0], cpu, p99))
+            .collect();
         Self {
             group: case.group,
             name: case.name.clone(),
@@ -110,11 +106,11 @@ impl Report {
         }
     }
 
-    pub fn subject(&self) -> &Figures {
+    pub fn subject(&self) -> &Statistics {
         &self.sides[0]
     }
 
-    /// How many sides are added up to compare with.
+    /// Returns how many bases are added up.
     pub fn bases(&self) -> usize {
         self.sides
             .iter()
@@ -123,54 +119,68 @@ impl Report {
     }
 }
 
-fn judge(goal: Goal, subject: &Figures, cpu: Option<Spread>, p99: Option<Spread>) -> (f64, bool) {
-    let at_most = |measured: Option<f64>, bound: f64| {
-        let measured = measured.unwrap_or(f64::NAN);
-        (measured, measured <= bound)
-    };
-    match goal {
-        Goal::Cpu(bound) => at_most(cpu.map(|spread| spread.median), bound),
-        Goal::P99(bound) => at_most(p99.map(|spread| spread.median), bound),
-        Goal::RecordMicros(bound) => at_most(Some(subject.record_cpu_micros), bound),
-        Goal::Seconds(bound) => at_most(subject.waits.map(|waits| waits.p50 / 1e6), bound),
-        Goal::RecordsPerSecond(bound) => (
-            subject.records_per_second,
-            subject.records_per_second >= bound,
-        ),
+impl Verdict {
+    fn new(goal: Goal, subject: &Statistics, cpu: Option<Spread>, p99: Option<Spread>) -> Self {
+        let at_most = |measured: Option<f64>, bound: f64| {
+            let measured = measured.unwrap_or(f64::NAN);
+            Self {
+                goal,
+                measured,
+                met: measured <= bound,
+            }
+        };
+        match goal {
+            Goal::Cpu(bound) => at_most(cpu.map(|spread| spread.median), bound),
+            Goal::P99(bound) => at_most(p99.map(|spread| spread.median), bound),
+            Goal::RecordMicros(bound) => at_most(Some(subject.record_cpu_micros), bound),
+            Goal::Seconds(bound) => at_most(subject.waits.map(|waits| waits.p50 / 1e6), bound),
+            Goal::RecordsPerSecond(bound) => Self {
+                goal,
+                measured: subject.records_per_second,
+                met: subject.records_per_second >= bound,
+            },
+        }
     }
 }
 
-/// How a figure of the subject compares with the sum of the bases', turn by turn.
+/// Returns a statistic of the subject as a multiple of the bases' sum, turn by turn. It is `None`
+/// if there is no base, or a side lacks the statistic.
 fn ratio(
     subject: &Measured,
     bases: &[&Measured],
-    figure: impl Fn(&Window) -> Option<f64>,
+    statistic: impl Fn(&Window) -> Option<f64>,
 ) -> Option<Spread> {
-    let turn = |turn: usize| {
-        let sum = bases
-            .iter()
-            .map(|base| figure(&base.windows[turn]))
-            .sum::<Option<f64>>()?;
-        figure(&subject.windows[turn]).map(|figure| figure / sum)
-    };
-    let ratios: Option<Vec<f64>> = (0..subject.windows.len()).map(turn).collect();
-    ratios.filter(|_| !bases.is_empty()).map(Spread::of)
+    if bases.is_empty() {
+        return None;
+    }
+    let ratios: Option<Vec<f64>> = (0..subject.windows.len())
+        .map(|turn| {
+            let sum = bases
+                .iter()
+                .map(|base| statistic(&base.windows[turn]))
+                .sum::<Option<f64>>()?;
+            Some(statistic(&subject.windows[turn])? / sum)
+        })
+        .collect();
+    ratios.map(Spread::of)
 }
 
 impl Spread {
     fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
-        let (low, high) = ((values.len() - 1) / 2, values.len() / 2);
+        // The two in the middle, which are one if their number is odd.
+        let low = values[(values.len() - 1) / 2];
+        let high = values[values.len() / 2];
         Self {
-            median: f64::midpoint(values[low], values[high]),
+            median: f64::midpoint(low, high),
             lowest: values[0],
             highest: values[values.len() - 1],
         }
     }
 }
 
-impl Figures {
-    fn new(name: String, measured: &Measured, times: Option<Spread>) -> Self {
+impl Statistics {
+    fn new(measured: &Measured, subject: &Measured) -> Self {
         let windows = &measured.windows;
         let requests: u64 = windows.iter().map(|window| window.requests).sum();
         let records: u64 = windows.iter().map(|window| window.records).sum();
@@ -180,8 +190,11 @@ impl Figures {
             .sum();
         let cpu: f64 = windows.iter().map(|window| micros(window.cpu)).sum();
         let batches: Vec<f64> = windows.iter().filter_map(|window| window.batch).collect();
+        let times = (measured.side.part != Part::Subject)
+            .then(|| ratio(subject, &[measured], |window| Some(window.record_micros())))
+            .flatten();
         Self {
-            name,
+            name: measured.name(subject),
             part: measured.side.part,
             requests,
             requests_per_second: requests as f64 / seconds,
@@ -201,7 +214,7 @@ impl Figures {
         }
     }
 
-    /// What a connection adds to the process's memory.
+    /// Returns the memory that a connection adds to the process, in bytes.
     pub fn bytes_a_connection(&self) -> Option<f64> {
         let grown = self.loaded.now.saturating_sub(self.idle.now) as f64;
         (self.connections > 0).then(|| grown / self.connections as f64)
@@ -213,7 +226,7 @@ impl Waits {
         let mut all: Histogram<u64> = waits();
         for window in windows {
             all.add(window.waits.as_ref()?)
-                .expect("bounds that are the same");
+                .expect("all histograms have the same bounds");
         }
         let at = |quantile| all.value_at_quantile(quantile) as f64 / 1e3;
         Some(Self {
