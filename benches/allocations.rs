@@ -1,12 +1,12 @@
-//! How often a request allocates, and how much: the gateway within this process, on files without a
-//! sync, under a client that allocates nothing; bare hyper beside it. Counts, not times: a busy
-//! machine does not change them.
+//! A benchmark that counts the allocations and the bytes of a request. The gateway runs in this
+//! process, on files without a sync, under a client that allocates nothing. Bare hyper runs beside
+//! it. A busy machine does not change the counts.
 
 #![allow(missing_docs)]
 #![allow(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
 #![allow(
     dead_code,
-    reason = "modules of the load bench, of which not everything is needed here"
+    reason = "modules of the load bench, which are used here in part"
 )]
 
 #[path = "load/role/bare_hyper.rs"]
@@ -39,12 +39,12 @@ use users::Users;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Of one record; of many, a tenth.
+/// Measured requests of one record. Of many records, a tenth of them is measured.
 const REQUESTS: usize = 1000;
 
 fn main() {
     if !std::env::args().any(|word| word == "--bench") {
-        println!("This is a benchmark: `cargo bench --bench allocations`.");
+        println!("This is a benchmark. Run it with `cargo bench --bench allocations`.");
         return;
     }
     let users = Users::make(1);
@@ -84,13 +84,16 @@ fn main() {
         print!("{row}");
         text.push_str(&row);
     }
-    fs::create_dir_all(folder::reports()).expect("the target folder");
-    fs::write(folder::reports().join("allocations.md"), text).expect("room for a table");
+    fs::create_dir_all(folder::reports()).expect("the folder of reports is created");
+    fs::write(folder::reports().join("allocations.md"), text).expect("the table is written");
 }
 
+/// Measures a body and returns its row of the table.
 fn row(name: &str, address: SocketAddr, requests: &Requests, records: usize) -> String {
-    let mut stream = TcpStream::connect(address).expect("a server");
-    stream.set_nodelay(true).expect("an option of TCP");
+    let mut stream = TcpStream::connect(address).expect("the server accepts");
+    stream
+        .set_nodelay(true)
+        .expect("the socket takes TCP_NODELAY");
     let mut scratch = Vec::new();
     let request = requests.get(0, &mut scratch);
     let count = if records == 1 {
@@ -98,10 +101,14 @@ fn row(name: &str, address: SocketAddr, requests: &Requests, records: usize) -> 
     } else {
         REQUESTS / 10
     };
-    // Until buffers have their sizes.
-    (0..count / 5).for_each(|_| ask(&mut stream, request));
+    // First until all buffers have grown.
+    for _ in 0..count / 5 {
+        exchange(&mut stream, request);
+    }
     let region = Region::new(ALLOCATOR);
-    (0..count).for_each(|_| ask(&mut stream, request));
+    for _ in 0..count {
+        exchange(&mut stream, request);
+    }
     let change = region.change();
     let each = |sum: usize| sum as f64 / count as f64;
     let mut row = String::new();
@@ -113,15 +120,15 @@ fn row(name: &str, address: SocketAddr, requests: &Requests, records: usize) -> 
         each(change.bytes_allocated) / 1024.0,
         each(change.allocations) / records as f64
     )
-    .expect("a string takes text");
+    .expect("a string takes every write");
     row
 }
 
-/// Sends a request and reads its answer, which is small and comes in one piece.
-fn ask(stream: &mut TcpStream, request: &[u8]) {
+/// Sends a request and reads its answer, which is small and arrives in one piece.
+fn exchange(stream: &mut TcpStream, request: &[u8]) {
     let mut answer = [0; 4096];
-    stream.write_all(request).expect("a server that reads");
-    let count = stream.read(&mut answer).expect("an answer");
+    stream.write_all(request).expect("the server reads");
+    let count = stream.read(&mut answer).expect("the server answers");
     let answer = &answer[..count];
     assert!(
         answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(b"}"),
@@ -131,8 +138,8 @@ fn ask(stream: &mut TcpStream, request: &[u8]) {
 }
 
 fn start_hyper() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("a bound address");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("the listener is bound");
     thread::spawn(move || bare_hyper::serve_on(listener, 1));
     address
 }
@@ -141,11 +148,12 @@ fn start_gateway(folder: &Path, users: &Arc<Users>) -> SocketAddr {
     let path = folder.join("gateway.toml");
     let text = format!(
         "server = {{ listen = \"127.0.0.1:0\", threads = 1 }}\nadmin.listen = \"127.0.0.1:0\"\n\
-         directory.path = '{}'\ntokens.key_file = '{}'\nsink.file = {{ path = \"data\", sync = false }}\n",
+         directory.path = '{}'\ntokens.key_file = '{}'\n\
+         sink.file = {{ path = \"data\", sync = false }}\n",
         users.directory().display(),
         users.key().display()
     );
-    fs::write(&path, text).expect("a file in a new folder");
+    fs::write(&path, text).expect("the configuration is written");
     let config = config::load(Some(&path), None)
         .unwrap_or_else(|error| panic!("{error}"))
         .config;

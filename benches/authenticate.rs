@@ -1,12 +1,13 @@
-//! What it costs to know who is calling, a token seen before and one never seen, and whether they
-//! may send for a customer, in a directory of 100,000 users and customers; and to read such a
-//! directory.
+//! Benchmarks of authentication, by a known and an unknown token, and of authorisation for a
+//! customer, in a directory of 100,000 users and as many customers; and of reading that directory.
 
 #![allow(missing_docs)]
 
 use std::fmt::Write;
 use std::fs;
 use std::hint::black_box;
+use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,10 +17,12 @@ use iem_gateway::identity::authentication::{Basic, access_token};
 use iem_gateway::identity::directory::{Directory, LiveDirectory};
 use iem_gateway::identity::password::{Cost, Password, PasswordHash};
 use iem_gateway::identity::token::{SigningKey, Tokens};
-use iem_gateway::identity::{Identity, LastToken, authorization};
+use iem_gateway::identity::{Identity, LastToken, Principal, authorization};
 
 const USERS: usize = 100_000;
+const SECRET: &str = "secret";
 
+/// Returns a directory file in which user n has customer n.
 fn directory_text() -> String {
     let cheap = Cost {
         memory_kib: 8,
@@ -27,88 +30,101 @@ fn directory_text() -> String {
         lanes: 1,
     };
     let hash =
-        PasswordHash::new(&Password::new("secret".to_owned()), cheap).expect("the cost is allowed");
+        PasswordHash::new(&Password::new(SECRET.to_owned()), cheap).expect("the cost is allowed");
     let hash = hash.as_str();
     let mut text = String::new();
     for n in 0..USERS {
         writeln!(
             text,
-            "[[customer]]\nid = \"customer-{n}\"\nname = \"Customer {n}\"\n"
+            "[[customer]]\nid = \"customer-{n}\"\nname = \"Customer {n}\"\n\n\
+             [[user]]\nemail = \"user-{n}@example.com\"\nname = \"User {n}\"\n\
+             password = \"{hash}\"\ncustomers = [\"customer-{n}\"]\n"
         )
-        .expect("a string");
-        writeln!(
-            text,
-            "[[user]]\nemail = \"user-{n}@example.com\"\nname = \"User {n}\"\npassword = \"{hash}\"\ncustomers = [\"customer-{n}\"]\n"
-        )
-        .expect("a string");
+        .expect("a string takes every write");
     }
     text
 }
 
-fn authenticate(criterion: &mut Criterion) {
+/// Returns an identity that has not authenticated anyone yet.
+fn identity(directory: &Arc<LiveDirectory>, key: &SigningKey) -> Identity {
+    let config = Config::default();
+    let tokens = Tokens::new(key, &config.tokens);
+    Identity::new(Arc::clone(directory), tokens, &config)
+}
+
+fn principal(identity: &Identity, token: &[u8], last: &LastToken, now: SystemTime) -> Principal {
+    identity
+        .principal(token, last, now)
+        .expect("the token is valid")
+}
+
+fn identify(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("directory.toml");
     let text = directory_text();
-    fs::write(&path, &text).expect("room for the directory");
+    fs::write(&path, &text).expect("the directory is written");
+    let directory = Arc::new(LiveDirectory::open(&path).expect("the directory is valid"));
 
-    let directory = Arc::new(LiveDirectory::open(&path).expect("a directory that holds"));
+    let user = authenticate(criterion, &directory);
+    authorise(criterion, &directory, &user);
+    read(criterion, &text, &path);
+}
+
+/// Measures authentication. Returns the authenticated user.
+fn authenticate(criterion: &mut Criterion, directory: &Arc<LiveDirectory>) -> Principal {
     let key = SigningKey::random();
-    let config = Config::default();
-    let fresh = || {
-        let tokens = Tokens::new(&key, &config.tokens);
-        Identity::new(Arc::clone(&directory), tokens, &config)
-    };
-    let identity = fresh();
+    let known = identity(directory, &key);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .expect("a runtime");
-    let peer = [127, 0, 0, 1].into();
+        .expect("a runtime is created");
     let basic = Basic {
         user: "user-50000@example.com".into(),
-        password: Password::new("secret".into()),
+        password: Password::new(SECRET.into()),
     };
     let login = || {
         runtime
-            .block_on(identity.login(&basic, peer))
+            .block_on(known.login(&basic, Ipv4Addr::LOCALHOST.into()))
             .expect("the password is right")
     };
     let now = SystemTime::now();
-    let token = identity.issue(&login(), now).expect("a token").access;
+    let token = known
+        .issue(&login(), now)
+        .expect("a token is issued")
+        .access;
     let header = format!("session=0123456789; access_token={token}");
 
     let mut group = criterion.benchmark_group("authenticate");
-    group.bench_function("token shown before", |bencher| {
+    group.bench_function("token sent before", |bencher| {
         let last = LastToken::default();
         bencher.iter(|| {
-            let token = access_token([black_box(header.as_bytes())], None).expect("a cookie");
-            identity.principal(token, &last, now).expect("our token")
+            let token =
+                access_token([black_box(header.as_bytes())], None).expect("the cookie has a token");
+            principal(&known, token, &last, now)
         });
     });
     group.bench_function("token of another connection", |bencher| {
         bencher.iter(|| {
-            identity
-                .principal(black_box(token.as_bytes()), &LastToken::default(), now)
-                .expect("our token")
+            let token = black_box(token.as_bytes());
+            principal(&known, token, &LastToken::default(), now)
         });
     });
     group.bench_function("token never seen", |bencher| {
         bencher.iter_batched(
-            fresh,
+            || identity(directory, &key),
             |identity| {
-                identity
-                    .principal(black_box(token.as_bytes()), &LastToken::default(), now)
-                    .expect("our token")
+                let token = black_box(token.as_bytes());
+                principal(&identity, token, &LastToken::default(), now)
             },
             BatchSize::SmallInput,
         );
     });
     group.bench_function("basic seen before", |bencher| bencher.iter(login));
     group.finish();
+    principal(&known, token.as_bytes(), &LastToken::default(), now)
+}
 
-    let principal = identity
-        .principal(token.as_bytes(), &LastToken::default(), now)
-        .expect("our token");
+fn authorise(criterion: &mut Criterion, directory: &LiveDirectory, principal: &Principal) {
     let mut group = criterion.benchmark_group("authorise");
     for (name, customer) in [
         ("associated", "customer-50000"),
@@ -124,7 +140,9 @@ fn authenticate(criterion: &mut Criterion) {
         });
     }
     group.finish();
+}
 
+fn read(criterion: &mut Criterion, text: &str, path: &Path) {
     let mut group = criterion.benchmark_group("directory");
     group
         .sample_size(10)
@@ -132,11 +150,11 @@ fn authenticate(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(2 * USERS as u64));
     group.bench_function("read 100,000 users and as many customers", |bencher| {
         bencher.iter_with_large_drop(|| {
-            Directory::parse(black_box(&text), &path).expect("a directory that holds")
+            Directory::parse(black_box(text), path).expect("the directory is valid")
         });
     });
     group.finish();
 }
 
-criterion_group!(benches, authenticate);
+criterion_group!(benches, identify);
 criterion_main!(benches);

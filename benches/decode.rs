@@ -1,10 +1,11 @@
-//! What decoding a body of a thousand events costs, in the pieces in which it arrives and counted
-//! as it grows, beside the library alone, on the whole body and into a buffer that is large enough.
+//! A benchmark that decompresses a body of a thousand events: in pieces, as they arrive, with the
+//! gateway's limits, and beside it with the library alone, from the whole body into a large enough
+//! buffer.
 
 #![allow(missing_docs)]
 #![allow(
     dead_code,
-    reason = "a module of the load bench, of which not everything is needed here"
+    reason = "a module of the load bench, which is used here in part"
 )]
 
 #[path = "load/body.rs"]
@@ -23,7 +24,7 @@ use body::{Body, Coding, Form};
 
 const LIMIT: usize = 8 << 20;
 const PIECE_BYTES: usize = 64 << 10;
-/// Base 2 logarithm of gzip's window.
+/// The base 2 logarithm of gzip's window.
 const WINDOW_LOG: u8 = 15;
 
 fn decode(criterion: &mut Criterion) {
@@ -38,10 +39,10 @@ fn decode(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("decode/{}", encoding.name()));
         group.throughput(Throughput::Bytes(length as u64));
         group.bench_function("in pieces", |b| {
-            b.iter(|| in_pieces(encoding, black_box(&body)))
+            b.iter(|| in_pieces(encoding, black_box(&body)));
         });
         group.bench_function("library alone", |b| {
-            b.iter(|| alone(coding, black_box(&body), length))
+            b.iter(|| alone(coding, black_box(&body), length));
         });
         group.finish();
     }
@@ -50,14 +51,14 @@ fn decode(criterion: &mut Criterion) {
 fn in_pieces(encoding: Encoding, body: &[u8]) -> Bytes {
     let memory = MemoryBudget::new(2 * LIMIT);
     let mut output = Buffer::new(&memory, None);
-    let mut decoder = Decoder::new(encoding, &memory).expect("there is room");
+    let mut decoder = Decoder::new(encoding, &memory).expect("the budget has memory for a decoder");
     for mut piece in body.chunks(PIECE_BYTES) {
         while decoder
             .step(&mut piece, &mut output, LIMIT)
-            .expect("a body of ours")
+            .expect("the body is valid")
         {}
     }
-    decoder.finish().expect("a whole body");
+    decoder.finish().expect("the body is complete");
     output.freeze()
 }
 
@@ -67,11 +68,11 @@ fn alone(coding: Coding, body: &[u8], length: usize) -> Vec<u8> {
         let mut inflate = Decompress::new_gzip(WINDOW_LOG);
         inflate
             .decompress_vec(body, &mut plain, FlushDecompress::Finish)
-            .expect("a body of ours");
+            .expect("the body is valid");
     } else {
         DCtx::create()
             .decompress(&mut plain, body)
-            .expect("a body of ours");
+            .expect("the body is valid");
     }
     plain
 }

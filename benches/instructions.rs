@@ -1,15 +1,15 @@
-//! Instructions, counted by callgrind: the stages of a record's way, and whole requests. They are
-//! the same on a busy machine as on a quiet one, so each has a bound here, a few percent above what
-//! it took when it was last looked at, and `.ci/run` fails beyond it. Where a number falls for
-//! good, its bound follows.
+//! A benchmark that counts instructions with callgrind: for each stage of a record's path, and for
+//! whole requests. A busy machine does not change the counts, so that each has a bound here, a few
+//! percent above its last known value, and `.ci/run` fails beyond it. When a count falls for good,
+//! its bound is lowered.
 //!
-//! What a kernel does is not counted, nor what other threads do: of a whole request that is the
-//! sink's part.
+//! Neither the kernel's instructions nor those of other threads are counted. In a whole request,
+//! the sink runs on another thread.
 
 #![allow(
     missing_docs,
     clippy::disallowed_methods,
-    reason = "what the harness's macros make"
+    reason = "the harness's macros expand to this"
 )]
 
 #[path = "instructions/connection.rs"]
@@ -42,9 +42,10 @@ use iem_sink_file::{FileConfig, FileSink};
 
 use connection::Connection;
 
-/// Records of a body or a batch that holds many.
+/// The records of a large body or batch.
 const MANY: usize = 1000;
 
+/// Returns a configuration with a bound on the instructions.
 fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
     let mut callgrind = Callgrind::default();
     callgrind.hard_limits([(EventKind::Ir, instructions)]);
@@ -53,10 +54,10 @@ fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
     config
 }
 
-/// An event of 540 bytes and less, as clients send it.
+/// Returns an event of at most 540 bytes, as clients send it.
 fn event() -> String {
     let example: serde_json::Value =
-        serde_json::from_str(Kind::Event.example()).expect("an example is JSON");
+        serde_json::from_str(Kind::Event.example()).expect("the example is JSON");
     example.to_string()
 }
 
@@ -80,7 +81,7 @@ fn many(form: Form) -> (Bytes, Form) {
 fn read((body, form): (Bytes, Form)) -> usize {
     let key = KeyFields::from(Kind::Event.default_key());
     parse_body(black_box(&body), form, &key, MANY)
-        .expect("records")
+        .expect("the body is valid")
         .records
         .len()
 }
@@ -98,10 +99,15 @@ fn gzipped(_: ()) -> Vec<u8> {
 fn decode(body: Vec<u8>) -> usize {
     const LIMIT: usize = 8 << 20;
     let memory = MemoryBudget::new(64 << 20);
-    let mut decoder = Decoder::new(Encoding::Gzip, &memory).expect("memory for a decoder");
-    let (mut rest, mut buffer) = (black_box(&body[..]), Buffer::new(&memory, Some(LIMIT)));
-    while decoder.step(&mut rest, &mut buffer, LIMIT).expect("gzip") {}
-    decoder.finish().expect("all of it");
+    let mut decoder =
+        Decoder::new(Encoding::Gzip, &memory).expect("the budget has memory for a decoder");
+    let mut rest = black_box(&body[..]);
+    let mut buffer = Buffer::new(&memory, Some(LIMIT));
+    while decoder
+        .step(&mut rest, &mut buffer, LIMIT)
+        .expect("the body is gzip")
+    {}
+    decoder.finish().expect("the body is complete");
     buffer.len()
 }
 
@@ -113,7 +119,7 @@ struct Credentials {
     _folder: tempfile::TempDir,
 }
 
-/// A directory file with one user of the customer `acme`.
+/// Returns a directory file with one user of the customer `acme`.
 fn directory() -> String {
     let cheap = Cost {
         memory_kib: 8,
@@ -123,23 +129,25 @@ fn directory() -> String {
     let hash =
         PasswordHash::new(&Password::new("secret".to_owned()), cheap).expect("the cost is allowed");
     format!(
-        "[[customer]]\nid = \"acme\"\nname = \"Acme\"\n\n[[user]]\nemail = \"nifi@example.com\"\nname = \"NiFi\"\n\
+        "[[customer]]\nid = \"acme\"\nname = \"Acme\"\n\n\
+         [[user]]\nemail = \"nifi@example.com\"\nname = \"NiFi\"\n\
          password = \"{}\"\ncustomers = [\"acme\"]\n",
         hash.as_str()
     )
 }
 
+/// Returns a token that its own connection, or another one, has sent before.
 fn credentials(sent_before: bool) -> Credentials {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("directory.toml");
-    fs::write(&path, directory()).expect("room for the directory");
+    fs::write(&path, directory()).expect("the directory is written");
     let config = Config::default();
-    let directory = Arc::new(LiveDirectory::open(&path).expect("a directory that holds"));
+    let directory = Arc::new(LiveDirectory::open(&path).expect("the directory is valid"));
     let tokens = Tokens::new(&SigningKey::random(), &config.tokens);
     let now = SystemTime::now();
     let token = tokens
         .issue(&directory.load().users()[0], now)
-        .expect("a token")
+        .expect("a token is issued")
         .access;
     let identity = Identity::new(directory, tokens, &config);
     let last = LastToken::default();
@@ -147,7 +155,7 @@ fn credentials(sent_before: bool) -> Credentials {
     let sender = if sent_before { &last } else { &other };
     identity
         .principal(token.as_bytes(), sender, now)
-        .expect("our token");
+        .expect("the token is valid");
     let header = format!("session=0123456789; access_token={token}");
     Credentials {
         identity,
@@ -162,16 +170,18 @@ fn credentials(sent_before: bool) -> Credentials {
 #[bench::sent_before(args = (true), setup = credentials, config = at_most(1_640))]
 #[bench::sent_by_another_connection(args = (false), setup = credentials, config = at_most(4_930))]
 fn authenticate(credentials: Credentials) -> Credentials {
-    let token = access_token([black_box(credentials.header.as_bytes())], None).expect("a cookie");
+    let token = access_token([black_box(credentials.header.as_bytes())], None)
+        .expect("the cookie has a token");
     let principal = credentials
         .identity
         .principal(token, &credentials.last, credentials.now);
-    black_box(principal).expect("our token");
+    black_box(principal).expect("the token is valid");
     credentials
 }
 
 fn user(_: ()) -> (Directory, Arc<User>) {
-    let directory = Directory::parse(&directory(), "directory.toml".as_ref()).expect("it holds");
+    let directory =
+        Directory::parse(&directory(), "directory.toml".as_ref()).expect("the directory is valid");
     let user = Arc::clone(&directory.users()[0]);
     (directory, user)
 }
@@ -179,13 +189,13 @@ fn user(_: ()) -> (Directory, Arc<User>) {
 #[library_benchmark]
 #[bench::customer(args = (()), setup = user, config = at_most(430))]
 fn authorise((directory, user): (Directory, Arc<User>)) -> (Directory, Arc<User>) {
-    authorization::may_call(&user).expect("an API user");
+    authorization::may_call(&user).expect("the user may call the API");
     black_box(authorization::customer(
         &directory,
         &user,
         black_box("acme"),
     ))
-    .expect("its customer");
+    .expect("the customer is the user's");
     (directory, user)
 }
 
@@ -196,8 +206,9 @@ struct Batch {
     _folder: tempfile::TempDir,
 }
 
+/// Returns a batch of [`MANY`] records from `requests` requests.
 fn batch(requests: usize) -> Batch {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let sink = FileSink::open(FileConfig {
         path: folder.path().to_owned(),
         sync: false,
@@ -205,22 +216,23 @@ fn batch(requests: usize) -> Batch {
         rotate_age: Duration::from_hours(1),
         compression: iem_sink_file::Compression::None,
     })
-    .expect("a sink");
-    let writer = sink.writer(&topic("events")).expect("a writer");
+    .expect("the sink opens");
+    let writer = sink.writer(&topic("events")).expect("the writer opens");
     let first = record("acme/web-01", event());
-    let received = |n: usize| first.context.time + Duration::from_micros(n as u64);
-    let context = |n| {
-        Arc::new(Context {
-            time: received(n),
-            ..Context::clone(&first.context)
+    let contexts: Vec<_> = (0..requests)
+        .map(|request| {
+            Arc::new(Context {
+                time: first.context.time + Duration::from_micros(request as u64),
+                ..Context::clone(&first.context)
+            })
         })
-    };
-    let contexts: Vec<_> = (0..requests).map(context).collect();
-    let of = |n: usize| Record {
-        context: Arc::clone(&contexts[n % requests]),
-        ..first.clone()
-    };
-    let records = (0..MANY).map(of).collect();
+        .collect();
+    let records = (0..MANY)
+        .map(|n| Record {
+            context: Arc::clone(&contexts[n % requests]),
+            ..first.clone()
+        })
+        .collect();
     Batch {
         writer,
         records,
@@ -238,7 +250,7 @@ fn write(mut batch: Batch) -> Batch {
     batch
         .writer
         .write(black_box(&batch.records), &mut outcomes, deadline)
-        .expect("a write");
+        .expect("the write succeeds");
     assert!(
         outcomes
             .iter()

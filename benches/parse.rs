@@ -1,5 +1,5 @@
-//! What reading a record costs: by the fast way, by the thorough way and, to compare with, by
-//! simd-json's tape alone; and what it costs among a thousand in one body.
+//! Benchmarks of parsing a record: by the fast parser, by the thorough parser and, for comparison,
+//! by simd-json's tape alone; and of parsing a body of a thousand records.
 
 use std::hint::black_box;
 use std::time::SystemTime;
@@ -19,7 +19,7 @@ fn examples(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(body.len() as u64));
         if kind == Kind::Ticket {
             group.bench_function("fast", |b| {
-                b.iter(|| TicketUpdate::parse(black_box(body), &key))
+                b.iter(|| TicketUpdate::parse(black_box(body), &key));
             });
             group.bench_function("thorough", |b| {
                 b.iter(|| TicketUpdate::parse_by_text(black_box(body), &key));
@@ -27,7 +27,7 @@ fn examples(criterion: &mut Criterion) {
         } else {
             group.bench_function("fast", |b| b.iter(|| parse(black_box(body), &key)));
             group.bench_function("thorough", |b| {
-                b.iter(|| parse_by_text(black_box(body), &key))
+                b.iter(|| parse_by_text(black_box(body), &key));
             });
         }
         group.bench_function("tape alone", |b| b.iter(tape_alone(body)));
@@ -35,6 +35,7 @@ fn examples(criterion: &mut Criterion) {
     }
 }
 
+/// Returns a function that builds the tape in buffers that it keeps.
 fn tape_alone(body: &[u8]) -> impl FnMut() -> usize {
     let mut buffers = Buffers::new(body.len());
     let mut kept = Tape(Vec::new());
@@ -45,14 +46,14 @@ fn tape_alone(body: &[u8]) -> impl FnMut() -> usize {
         input.resize(body.len() + INPUT_PADDING, 0);
         let mut tape = std::mem::replace(&mut kept, Tape(Vec::new())).reset();
         fill_tape_padded(&mut input, body.len(), &mut buffers, &mut tape)
-            .expect("an example is valid");
+            .expect("the example is valid JSON");
         let nodes = tape.0.len();
         kept = tape.reset();
         nodes
     }
 }
 
-/// A thousand events in a body, and without it: what splitting adds is the difference.
+/// Measures a thousand events in one body, and one by one. The difference is the cost of splitting.
 fn many(criterion: &mut Criterion) {
     const COUNT: usize = 1000;
     let key = KeyFields::from(Kind::Event.default_key());
@@ -82,8 +83,8 @@ fn many(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// An example on one line, without the white space between its tokens: none of its strings holds
-/// any line feed.
+/// Returns an example on one line, without white space around its strings and numbers. None of its
+/// strings holds a line feed.
 fn compact(example: &str) -> String {
     example
         .lines()
@@ -92,7 +93,7 @@ fn compact(example: &str) -> String {
         .replace("\": ", "\":")
 }
 
-/// Single records, up to large ones.
+/// Measures single records of several sizes.
 fn sizes(criterion: &mut Criterion) {
     let key = KeyFields::from(Kind::Event.default_key());
     for kib in [1, 16, 64, 1024, 8192] {
@@ -102,13 +103,13 @@ fn sizes(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function("parse", |b| b.iter(|| parse(black_box(&body), &key)));
         group.bench_function("thorough", |b| {
-            b.iter(|| parse_by_text(black_box(&body), &key))
+            b.iter(|| parse_by_text(black_box(&body), &key));
         });
         group.finish();
     }
 }
 
-/// An event of `len` bytes, with examples nested in an array.
+/// Returns an event of `len` bytes, with examples nested in an array.
 fn event_of(len: usize) -> Vec<u8> {
     let example = Kind::Event.example();
     let mut body = String::from(r#"{"envcustomerid":"acme","nested":["#);
@@ -123,7 +124,7 @@ fn event_of(len: usize) -> Vec<u8> {
 
 fn ids(criterion: &mut Criterion) {
     criterion.bench_function("next_id", |b| {
-        b.iter(|| next_id(black_box(SystemTime::now())))
+        b.iter(|| next_id(black_box(SystemTime::now())));
     });
 }
 

@@ -1,8 +1,8 @@
-//! Submission to acknowledgement, through queue, worker thread and receipt, with a sink that does
-//! nothing.
+//! A benchmark of the path from submission to acknowledgement: channel, worker thread and receipt,
+//! with a null sink.
 //!
-//! `one at a time` is a lone client's wait: two hand-overs between threads. `64 at a time` is a
-//! busy gateway's cost a record, where batches gather while one is written.
+//! `1 at a time` is the wait of a single client: two hand-overs between threads. `64 at a time` is
+//! the cost of a record in a busy gateway, in which a batch gathers while another is written.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -11,13 +11,14 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use iem_gateway::config::{SinkKind, Topic};
-use iem_gateway::pipeline::{Backend, Observer, Pipeline, Records};
+use iem_gateway::pipeline::{Backend, Observer, Pipeline, Receipt, Records};
 use iem_sink::testing::NullSink;
 use iem_sink::{Context, Record};
 
-struct Nobody;
+/// An observer that ignores everything.
+struct Ignore;
 
-impl Observer for Nobody {
+impl Observer for Ignore {
     fn wrote(&self, _records: usize, _elapsed: Duration) {}
     fn settled(&self, _delivered: usize, _rejected: usize, _undelivered: usize) {}
 }
@@ -36,12 +37,12 @@ fn start() -> Pipeline {
         workers: 1,
         ordering: false,
     };
-    let observer: Arc<dyn Observer> = Arc::new(Nobody);
+    let observer: Arc<dyn Observer> = Arc::new(Ignore);
     let backend = Arc::new(Backend {
         name: "null",
         sink: Box::new(NullSink::default()),
     });
-    Pipeline::start("events", &topic, &backend, &observer).expect("a sink that does nothing opens")
+    Pipeline::start("events", &topic, &backend, &observer).expect("a null sink opens")
 }
 
 fn record() -> Record {
@@ -62,11 +63,18 @@ fn record() -> Record {
     }
 }
 
+fn submit(pipeline: &Pipeline, record: &Record) -> Receipt {
+    let records: Records = std::iter::once(record.clone()).collect();
+    pipeline
+        .submit(records, Instant::now())
+        .expect("the channel has capacity")
+}
+
 fn submit_to_acknowledgement(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
-        .expect("a runtime");
+        .expect("a runtime is created");
     let pipeline = start();
     let record = record();
     let mut group = criterion.benchmark_group("submit → acknowledge");
@@ -77,13 +85,8 @@ fn submit_to_acknowledgement(criterion: &mut Criterion) {
             |bencher| {
                 bencher.iter(|| {
                     runtime.block_on(async {
-                        let submit = |_| {
-                            let records: Records = std::iter::once(record.clone()).collect();
-                            pipeline
-                                .submit(records, Instant::now())
-                                .expect("there is room")
-                        };
-                        let receipts: Vec<_> = (0..at_once).map(submit).collect();
+                        let receipts: Vec<_> =
+                            (0..at_once).map(|_| submit(&pipeline, &record)).collect();
                         for receipt in receipts {
                             black_box(receipt.outcomes().await);
                         }

@@ -1,5 +1,5 @@
-//! A client's kept connection to a whole gateway, in memory: the code that serves sockets, a sink
-//! that takes everything at once, and no kernel between them.
+//! A client's persistent connection to a whole gateway, in memory: the gateway serves it like a
+//! socket, and a null sink delivers at once. No socket and no kernel are involved.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
 
-const ON_THE_WAY: usize = 64 << 10;
+/// The bytes in flight in each direction.
+const IN_FLIGHT: usize = 64 << 10;
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const SETTINGS: &str = r#"
 server.listen = "127.0.0.1:0"
@@ -36,47 +37,49 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection that has been in use: what is made once has been made.
+    /// Opens a connection and uses it, so that everything that is made once exists.
     pub fn open(directory: &str, body: &str) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
-        std::fs::write(home.path().join("directory.toml"), directory).expect("a file in it");
-        std::fs::write(home.path().join("gateway.toml"), SETTINGS).expect("a file in it");
+        std::fs::write(home.path().join("directory.toml"), directory).expect("the file is written");
+        std::fs::write(home.path().join("gateway.toml"), SETTINGS).expect("the file is written");
         let config = config::load(Some(&home.path().join("gateway.toml")), [])
-            .expect("it holds")
+            .expect("the configuration is valid")
             .config;
         let backend = Arc::new(Backend {
             name: "null",
             sink: Box::new(NullSink::default()),
         });
         let gateway = Gateway::open_with_sinks(&config, [(SinkKind::File, backend)].into())
-            .expect("a gateway");
+            .expect("the gateway opens");
 
-        let key = SigningKey::open(&home.path().join("token.key")).expect("the gateway's key");
-        let users = Directory::parse(directory, "directory.toml".as_ref()).expect("it holds");
+        let key = SigningKey::open(&home.path().join("token.key")).expect("the key is valid");
+        let users =
+            Directory::parse(directory, "directory.toml".as_ref()).expect("the directory is valid");
         let tokens = Tokens::new(&key, &config.tokens);
         let token = tokens
             .issue(&users.users()[0], SystemTime::now())
-            .expect("a token")
+            .expect("a token is issued")
             .access;
         let request = format!(
-            "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n\
-             Cookie: access_token={token}\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\n\
+             Content-Type: application/json\r\nCookie: access_token={token}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
 
-        let (client, server) = tokio::io::duplex(ON_THE_WAY);
-        let (front, local) = (gateway.front(), LocalSet::new());
+        let (client, server) = tokio::io::duplex(IN_FLIGHT);
+        let front = gateway.front();
+        let local = LocalSet::new();
         local.spawn_local(async move {
             let _ = front.serve(server, PEER).await;
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .expect("a runtime");
-        let (request, answer) = (request.into_bytes(), vec![0; 4096]);
+            .expect("a runtime is created");
         let mut connection = Self {
-            request,
-            answer,
+            request: request.into_bytes(),
+            answer: vec![0; 4096],
             client,
             local,
             runtime,
@@ -87,7 +90,7 @@ impl Connection {
         connection
     }
 
-    /// Publishes so many times, one after the other.
+    /// Publishes the event `times` times, one after the other.
     pub fn publish(&mut self, times: usize) {
         let Self {
             request,

@@ -12,7 +12,7 @@ const DATA_BYTES: usize = 600;
 
 fn write(criterion: &mut Criterion) {
     for sync in [false, true] {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = tempfile::tempdir().expect("a temporary folder");
         let sink = FileSink::open(FileConfig {
             path: folder.path().to_owned(),
             sync,
@@ -20,8 +20,8 @@ fn write(criterion: &mut Criterion) {
             rotate_age: Duration::from_hours(1),
             compression: Compression::None,
         })
-        .expect("a sink");
-        let mut writer = sink.writer(&topic("iem-events")).expect("a writer");
+        .expect("the sink opens");
+        let mut writer = sink.writer(&topic("iem-events")).expect("the writer opens");
         let mut group = criterion.benchmark_group(if sync { "file, synced" } else { "file" });
         for batch in [1, 100, 1000] {
             let records = records(batch);
@@ -32,7 +32,7 @@ fn write(criterion: &mut Criterion) {
                     let deadline = Instant::now() + Duration::from_secs(10);
                     writer
                         .write(black_box(&records), &mut outcomes, deadline)
-                        .expect("a write");
+                        .expect("the write succeeds");
                     outcomes
                 });
             });

@@ -1,6 +1,6 @@
-//! Batches of 600-byte records into one real broker: the sink's writer beside a bare librdkafka
-//! producer that sends the same messages, headers included, with the same settings. Prints the
-//! ratio of the two, measured in turns.
+//! A benchmark that sends batches of records of about 600 bytes to one real broker: the sink's
+//! writer beside a bare librdkafka producer that sends the same messages with the same settings.
+//! Prints the ratio of the two, measured in alternating turns.
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -26,7 +26,7 @@ const TOPIC: &str = "bench";
 const TURNS: usize = 30;
 const TURN: Duration = Duration::from_millis(100);
 
-/// Counts delivery reports down, and wakes the thread that waits for the last one.
+/// A countdown of delivery reports that wakes the thread waiting for the last one.
 struct Countdown {
     left: AtomicUsize,
     waiting: Thread,
@@ -38,7 +38,7 @@ impl ProducerContext for Countdown {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, _: usize) {
-        assert!(result.is_ok(), "a record is delivered");
+        assert!(result.is_ok(), "every record is delivered");
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.waiting.unpark();
         }
@@ -66,7 +66,10 @@ impl Bare {
             left: AtomicUsize::new(0),
             waiting: std::thread::current(),
         };
-        Self(ThreadedProducer::from_config_and_context(&config, countdown).expect("a producer"))
+        Self(
+            ThreadedProducer::from_config_and_context(&config, countdown)
+                .expect("a producer is created"),
+        )
     }
 
     fn write(&self, records: &[Record]) {
@@ -77,7 +80,10 @@ impl Bare {
                 .key(&*record.key)
                 .payload(&*record.data)
                 .headers(headers(record));
-            assert!(self.0.send(message).is_ok(), "a record is taken");
+            assert!(
+                self.0.send(message).is_ok(),
+                "the producer takes the record"
+            );
         }
         while left.load(Ordering::Acquire) > 0 {
             std::thread::park();
@@ -114,7 +120,7 @@ fn ours(writer: &mut dyn Writer, records: &[Record]) {
     let mut outcomes = vec![Outcome::default(); records.len()];
     writer
         .write(black_box(records), &mut outcomes, Instant::now() + DEADLINE)
-        .expect("a write");
+        .expect("the write succeeds");
     black_box(outcomes);
 }
 
@@ -139,8 +145,8 @@ fn write(criterion: &mut Criterion) {
         deadline: DEADLINE,
         workers: 1,
     })
-    .expect("a sink");
-    let mut writer = sink.writer(&topic(TOPIC)).expect("a writer");
+    .expect("the sink opens");
+    let mut writer = sink.writer(&topic(TOPIC)).expect("the writer opens");
     let bare = Bare::open(&kafka.bootstrap());
     let mut group = criterion.benchmark_group("kafka");
     for batch in [1, 100, 1000] {

@@ -1,5 +1,6 @@
-//! Batches of records of 600 bytes into the emulator: the sink's writer beside a bare publisher of
-//! Google's that sends the same messages. Prints the ratio of the two: 1.00 is as fast as bare.
+//! A benchmark that sends batches of records of about 600 bytes to the emulator: the sink's writer
+//! beside a bare publisher of Google's that sends the same messages. Prints the ratio of the two:
+//! 1.00 is as fast as the bare publisher.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ const DATA_BYTES: usize = 600;
 /// A topic without a subscription, so that the emulator keeps no message.
 const TOPIC: &str = "bench";
 
-/// The turns of both, which alternate, so that other load on the machine slows both.
+/// The rounds of alternating turns, so that other load on the machine slows both.
 const ROUNDS: usize = 21;
 
 fn write(criterion: &mut Criterion) {
@@ -31,8 +32,8 @@ fn write(criterion: &mut Criterion) {
         endpoint: Some(pubsub.endpoint()),
         ..PubSubConfig::default()
     })
-    .expect("a sink");
-    let mut writer = sink.writer(&topic(TOPIC)).expect("a writer");
+    .expect("the sink opens");
+    let mut writer = sink.writer(&topic(TOPIC)).expect("the writer opens");
     let bare = Bare::connect(&pubsub.endpoint());
 
     for batch in [1, 100, 1000] {
@@ -80,11 +81,11 @@ fn ours(writer: &mut dyn Writer, records: &[Record]) {
     let deadline = Instant::now() + Duration::from_secs(10);
     writer
         .write(black_box(records), &mut outcomes, deadline)
-        .expect("a write");
+        .expect("the write succeeds");
     black_box(outcomes);
 }
 
-/// A publisher of Google's as its documentation uses it, with a flush for each batch.
+/// A publisher of Google's, used as in its documentation, with a flush for each batch.
 struct Bare {
     runtime: Runtime,
     publisher: Publisher,
@@ -92,14 +93,14 @@ struct Bare {
 
 impl Bare {
     fn connect(endpoint: &str) -> Self {
-        let runtime = Runtime::new().expect("a runtime");
+        let runtime = Runtime::new().expect("a runtime is created");
         let publisher = runtime.block_on(async {
             let base = BasePublisher::builder()
                 .with_endpoint(endpoint)
                 .with_credentials(anonymous::Builder::new().build())
                 .build()
                 .await
-                .expect("a client");
+                .expect("a client is created");
             base.publisher(format!("projects/{PROJECT}/topics/{TOPIC}"))
                 .set_message_count_threshold(1000)
                 .set_byte_threshold(9_500_000)
@@ -117,7 +118,7 @@ impl Bare {
                 .collect();
             self.publisher.flush().await;
             for answer in answers {
-                black_box(answer.await.expect("an id"));
+                black_box(answer.await.expect("the message has an id"));
             }
         });
     }
