@@ -166,13 +166,13 @@ impl<S: Source> Followed<S> {
     }
 }
 
-/// Reads the files. The look is `None` if they changed so recently that they may change again
-/// without their metadata showing it.
+/// Reads the files. The look is `None` if they must be read again although their metadata stays:
+/// because they could not be read, or changed so recently that they may change again unseen.
 fn read<S: Source>(source: &S) -> (Option<Look>, Result<S::Contents, S::Error>) {
     let before = Look::at(&source.paths());
     let contents = source.read();
     let after = Look::at(&source.paths());
-    let settled = before == after && after.is_settled();
+    let settled = contents.is_ok() && before == after && after.is_settled();
     (settled.then_some(after), contents)
 }
 

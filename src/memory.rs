@@ -70,7 +70,7 @@ impl Reservation {
     }
 
     /// Reserves `bytes` if half of the budget stays free, for a use that the gateway can do without.
-    /// Such uses never take the bytes that bodies need.
+    /// Such uses leave the other half to bodies.
     pub fn spare(budget: &Arc<MemoryBudget>, bytes: usize) -> Option<Self> {
         if budget.used().saturating_add(bytes) > budget.limit / 2 {
             return None;

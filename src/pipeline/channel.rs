@@ -25,11 +25,12 @@ pub(super) fn channel(capacity: usize) -> (Sender, Receiver) {
     let (sender, receiver) = crossbeam_channel::bounded(capacity);
     let parker = Parker::new();
     let shared = Arc::new(Shared {
-        // Boxed, because a channel allocates all of its slots at once.
         submissions: sender,
+        queued: receiver.clone(),
         unparker: parker.unparker().clone(),
         is_parked: AtomicBool::new(false),
         is_closed: AtomicBool::new(false),
+        has_ended: AtomicBool::new(false),
     });
     (
         Sender(Arc::clone(&shared)),
@@ -43,12 +44,24 @@ pub(super) fn channel(capacity: usize) -> (Sender, Receiver) {
 }
 
 struct Shared {
+    /// Boxed, because a channel allocates all of its slots at once.
     submissions: crossbeam_channel::Sender<Box<Submission>>,
+    /// The same channel's receiving end, to drop what a worker that has ended will never take.
+    queued: crossbeam_channel::Receiver<Box<Submission>>,
     unparker: Unparker,
     /// The worker is about to park or has parked, and no wake guard has been handed out since.
     is_parked: AtomicBool,
     /// The sender has been dropped.
     is_closed: AtomicBool,
+    /// The receiver has been dropped.
+    has_ended: AtomicBool,
+}
+
+impl Shared {
+    /// Drops what is queued. Requests learn from their dropped replies that nothing was delivered.
+    fn drop_queued(&self) {
+        self.queued.try_iter().for_each(drop);
+    }
 }
 
 /// The end at which requests submit. The worker ends once the sender has been dropped and all that
@@ -66,9 +79,13 @@ impl Sender {
             .submissions
             .try_send(Box::new(submission))
             .map_err(|_| NotSent)?;
-        // Pairs with the fence in `Receiver::wait`: either this thread sees that the worker parks,
-        // or the worker sees the submission before it does.
+        // Pairs with the fences of the receiver. Either this thread sees that the worker parks or
+        // has ended, or the worker sees the submission before it does.
         fence(Ordering::SeqCst);
+        if shared.has_ended.load(Ordering::Relaxed) {
+            shared.drop_queued();
+            return Err(NotSent);
+        }
         let is_parked = shared.is_parked.load(Ordering::Relaxed)
             && shared.is_parked.swap(false, Ordering::Relaxed);
         Ok(is_parked.then(|| WakeGuard(Arc::clone(shared))))
@@ -115,8 +132,7 @@ impl Drop for WakeGuard {
     }
 }
 
-/// The worker's end. When it is dropped, what is still queued is dropped with it, and so the
-/// requests learn that nothing was delivered.
+/// The worker's end. When it is dropped, all that is queued is dropped, and nothing is queued after.
 pub(super) struct Receiver {
     submissions: crossbeam_channel::Receiver<Box<Submission>>,
     shared: Arc<Shared>,
@@ -168,5 +184,44 @@ impl Receiver {
             }
         }
         self.shared.is_parked.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.shared.has_ended.store(true, Ordering::Relaxed);
+        // Pairs with the fence in `Sender::send`.
+        fence(Ordering::SeqCst);
+        self.shared.drop_queued();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use iem_sink::testing::record;
+    use smallvec::smallvec;
+
+    use super::super::budget::Budget;
+    use super::*;
+
+    #[test]
+    fn a_worker_that_ends_drops_what_is_queued_and_takes_nothing_more() {
+        let budget = Budget::new(10, 1_000);
+        let submission = || {
+            let reservation = budget.reserve(1, 2).expect("the budget is free");
+            Submission::new(smallvec![record("acme", "{}")], reservation, Instant::now())
+        };
+        let (sender, receiver) = channel(10);
+        let (queued, mut reply) = submission();
+        assert!(sender.send(queued).is_ok());
+        drop(receiver);
+        assert!(
+            reply
+                .try_recv()
+                .is_err_and(|error| error == tokio::sync::oneshot::error::TryRecvError::Closed)
+        );
+        let (late, _reply) = submission();
+        assert!(sender.send(late).is_err());
+        assert_eq!((budget.records(), budget.bytes()), (0, 0));
     }
 }

@@ -84,8 +84,8 @@ impl Queue {
 }
 
 /// Sends a worker its share of a request. The budget keeps every channel below its capacity, and a
-/// worker lives as long as the queue. If one is gone all the same, the reply is dropped with the
-/// submission, and the request learns that nothing was delivered.
+/// worker lives as long as the queue. If one has ended all the same, the request is answered as by a
+/// full topic.
 fn send(sender: &Sender, submission: Submission) -> Result<Option<WakeGuard>, SubmitError> {
     sender.send(submission).map_err(|NotSent| SubmitError::Full)
 }

@@ -138,11 +138,11 @@ impl Worker {
     /// Writes the batch. A panic in the sink is a failed write: none of its records counts as
     /// delivered, and the writer is opened anew.
     fn write_caught(&mut self, deadline: Instant) -> Result<(), SinkError> {
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            none => none.insert(self.backend.sink.writer(&self.topic)?),
-        };
         catch_unwind(AssertUnwindSafe(|| {
+            let writer = match &mut self.writer {
+                Some(writer) => writer,
+                none => none.insert(self.backend.sink.writer(&self.topic)?),
+            };
             writer.write(self.batch.records(), &mut self.outcomes, deadline)
         }))
         .unwrap_or_else(|_| {

@@ -181,7 +181,10 @@ impl<'b> Reader<'b> {
 
     fn array(mut self) -> Result<ParsedBody, BodyFault> {
         let body: &'b [u8] = self.body;
-        let all = tape::array(body, wanted(self.key_fields), |element, fields| {
+        let all = tape::array(body, wanted(self.key_fields), |left, element, fields| {
+            if self.count == 0 {
+                self.records.reserve(left.min(self.max));
+            }
             self.count += 1;
             if self.count > self.max {
                 return None;

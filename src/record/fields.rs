@@ -60,6 +60,14 @@ impl<'n, 'v> Fields<'n, 'v> {
         }
     }
 
+    /// Forgets all values, for the next object.
+    pub(super) fn clear(&mut self) {
+        for field in self.own.iter_mut().chain(&mut self.key) {
+            field.value = None;
+            field.repeated = false;
+        }
+    }
+
     /// Returns whether the field `name` is wanted. Only wanted fields have their values read.
     #[inline]
     pub(super) fn want(&self, name: &[u8]) -> bool {

@@ -37,28 +37,32 @@ pub(super) fn object<R>(
     judge: impl FnOnce(&Fields<'_, '_>) -> R,
 ) -> Option<R> {
     with_document(body, |document| {
-        let (fields, _) = document.object(Place::ROOT, wanted)?;
+        let mut fields = Fields::none_yet(wanted);
+        document.object(Place::ROOT, &mut fields)?;
         Some(judge(&fields))
     })
 }
 
-/// Passes each element of the array `body` to `take`, with its wanted fields. Returns `None` if
-/// simd-json does not read the body as an array, if an element is not an object, or as soon as
-/// `take` returns `None`.
+/// Passes each element of the array `body` to `take`: how many elements are left with this one, its
+/// text, and its wanted fields. Returns `None` if simd-json does not read the body as an array, if an
+/// element is not an object, or as soon as `take` returns `None`.
 pub(super) fn array<'b>(
     body: &'b [u8],
     wanted: Wanted<'_>,
-    mut take: impl FnMut(&'b [u8], &Fields<'_, '_>) -> Option<()>,
+    mut take: impl FnMut(usize, &'b [u8], &Fields<'_, '_>) -> Option<()>,
 ) -> Option<()> {
     with_document(body, |document| {
         let Node::Array { len, .. } = document.tape.first()? else {
             return None;
         };
+        let mut fields = Fields::none_yet(wanted);
         let mut element = Place::ROOT.behind(1, 1);
-        for _ in 0..*len {
-            let (fields, next) = document.object(element, wanted)?;
-            let (first, last) = (document.at(element.index)?, document.at(next.index - 1)?);
-            take(&body[first..=last], &fields)?;
+        for left in (1..=*len).rev() {
+            fields.clear();
+            let next = document.object(element, &mut fields)?;
+            let first = document.at(element.index)?;
+            let last = document.at(next.index - 1)?;
+            take(left, &body[first..=last], &fields)?;
             // A comma stands between two elements.
             element = next.behind(0, 1);
         }
@@ -67,7 +71,8 @@ pub(super) fn array<'b>(
 }
 
 /// Returns a bound on the bytes that [`object`] or [`array`] takes to read `body`: the copy, its
-/// strings, and a structural index for each byte at which one can point.
+/// strings, the list of indexes that simd-json begins with, and a structural index for each byte to
+/// which one can point.
 pub(super) fn bytes_max(body: &[u8]) -> usize {
     let behind = body.get(1..).unwrap_or_default();
     let mut indexes = 1;
@@ -79,7 +84,8 @@ pub(super) fn bytes_max(body: &[u8]) -> usize {
             .sum();
         indexes += usize::from(count);
     }
-    2 * (body.len() + INPUT_PADDING) + indexes * INDEX_BYTES
+    let first_list = (body.len() / 8 + INPUT_PADDING) * size_of::<u32>();
+    2 * (body.len() + INPUT_PADDING) + first_list + indexes * INDEX_BYTES
 }
 
 /// Returns whether a structural index may point to a byte, given the byte before it.
@@ -186,47 +192,71 @@ impl<'b> Document<'b> {
         Some(*self.indexes.get(index)? as usize)
     }
 
-    /// Returns the wanted fields of the object at `start`, and the place behind it.
-    fn object<'n>(&self, start: Place, wanted: Wanted<'n>) -> Option<(Fields<'n, 'b>, Place)> {
-        let Node::Object { len, .. } = self.tape.get(start.node)? else {
+    /// Puts the wanted fields of the object at `start` into `fields`, and returns the place behind
+    /// the object.
+    fn object(&self, start: Place, fields: &mut Fields<'_, 'b>) -> Option<Place> {
+        let (Node::Object { len, count }, nodes) = self.tape.get(start.node..)?.split_first()?
+        else {
             return None;
         };
-        let mut fields = Fields::none_yet(wanted);
-        let mut next = start.behind(1, 1);
-        for number in 0..*len {
-            // A comma stands before every name but the first, a colon behind it.
-            let name = next.behind(0, usize::from(number > 0));
-            let value = name.behind(1, 2);
-            if let Node::String(name) = self.tape.get(name.node)?
-                && fields.want(name.as_bytes())
-            {
-                fields.put(name.as_bytes(), &self.value(value)?);
+        let mut nodes = nodes.get(..*count)?;
+        let mut index = start.index + 1;
+        for _ in 0..*len {
+            let (Node::String(name), values) = nodes.split_first()? else {
+                return None;
+            };
+            let value = values.first()?;
+            // A colon stands between name and value.
+            index += 2;
+            if fields.want(name.as_bytes()) {
+                fields.put(name.as_bytes(), &self.value(value, index)?);
             }
-            next = self.skip(value)?;
+            let Extent {
+                nodes: skipped,
+                indexes,
+            } = extent(values)?;
+            nodes = values.get(skipped..)?;
+            // Behind the value stands a comma or the closing brace.
+            index += indexes + 1;
         }
-        // Behind the closing brace, for which the tape has no node.
-        Some((fields, next.behind(0, 1)))
+        // The braces of an empty object stand side by side.
+        index += usize::from(*len == 0);
+        Some(Place {
+            node: start.node + 1 + count,
+            index,
+        })
     }
 
-    /// Returns the place behind a value.
-    fn skip(&self, value: Place) -> Option<Place> {
-        let nodes = match self.tape.get(value.node)? {
-            Node::String(_) | Node::Static(_) => return Some(value.behind(1, 1)),
-            Node::Object { count, .. } | Node::Array { count, .. } => 1 + count,
-        };
-        let within = self.tape.get(value.node..value.node + nodes)?;
-        Some(value.behind(nodes, within.iter().map(index_count).sum()))
-    }
-
-    fn value(&self, place: Place) -> Option<Value<'b>> {
-        Some(match self.tape.get(place.node)? {
+    fn value(&self, node: &Node<'b>, index: usize) -> Option<Value<'b>> {
+        Some(match node {
             Node::String(text) => Value::String(Cow::Borrowed(text)),
             Node::Static(StaticNode::I64(_) | StaticNode::U64(_) | StaticNode::F64(_)) => {
-                Value::Number(Cow::Borrowed(number(&self.body[self.at(place.index)?..])?))
+                Value::Number(Cow::Borrowed(number(&self.body[self.at(index)?..])?))
             }
             Node::Static(_) | Node::Object { .. } | Node::Array { .. } => Value::Other,
         })
     }
+}
+
+/// The nodes and the structural indexes of one value.
+struct Extent {
+    nodes: usize,
+    indexes: usize,
+}
+
+/// Returns the extent of the value at the beginning of `tape`.
+fn extent(tape: &[Node<'_>]) -> Option<Extent> {
+    let nodes = match tape.first()? {
+        Node::String(_) | Node::Static(_) => {
+            return Some(Extent {
+                nodes: 1,
+                indexes: 1,
+            });
+        }
+        Node::Object { count, .. } | Node::Array { count, .. } => 1 + count,
+    };
+    let indexes = tape.get(..nodes)?.iter().map(index_count).sum();
+    Some(Extent { nodes, indexes })
 }
 
 /// Returns how many structural indexes belong to one node: its own, and those of a container's
@@ -261,7 +291,7 @@ mod tests {
             key: &key_fields,
         };
         let mut found = Vec::new();
-        array(body.as_bytes(), wanted, |element, fields| {
+        array(body.as_bytes(), wanted, |_, element, fields| {
             let element = str::from_utf8(element).expect("a slice of a str");
             found.push((element, fields.key_value().map(str::to_owned)));
             Some(())
@@ -303,12 +333,15 @@ mod tests {
     fn the_bound_on_memory_holds() {
         let long = format!("[{}1]", "1,".repeat(10_000));
         let words = format!("[{}]", "x ".repeat(10_000));
-        for body in ["", "1", r#"{"a":"b c\"d"}"#, &long, &words] {
+        let text = format!("[\"{}\"]", "x".repeat(10_000));
+        for body in ["", "1", r#"{"a":"b c\"d"}"#, &long, &words, &text] {
             let mut parser = Parser::default();
             let _ = parser.parse(body.as_bytes(), |_| Some(()));
-            let indexes = parser.buffers.structural_indexes();
+            // The list of indexes begins with room for an eighth of the body, and doubles.
+            let indexes = parser.buffers.structural_indexes().len();
+            let list = (2 * indexes).max(body.len() / 8);
             let taken = parser.tape.capacity() * size_of::<Node<'_>>()
-                + 2 * size_of_val(indexes)
+                + list * size_of::<u32>()
                 + 2 * body.len();
             assert!(
                 taken <= bytes_max(body.as_bytes()),

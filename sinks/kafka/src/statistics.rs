@@ -62,7 +62,10 @@ impl ProducerStatistics {
         let mut reports = self.reports.lock();
         let latest = std::mem::take(&mut reports.latest);
         reports.past.add(latest.counts);
-        reports.replaced = reports.producer.take();
+        // A producer that was replaced before its first report leaves the name of the one before.
+        if let Some(name) = reports.producer.take() {
+            reports.replaced = Some(name);
+        }
     }
 
     /// Keeps librdkafka's report.
@@ -71,7 +74,11 @@ impl ProducerStatistics {
         // A replaced producer reports until it has ended. Its totals are in `past` already, and a
         // counter must not fall.
         if reports.replaced.as_ref() != Some(&statistics.name) {
-            reports.latest = Report::from(statistics);
+            let report = Report::from(statistics);
+            // librdkafka forgets brokers that leave the cluster; their counts stay.
+            let forgotten = reports.latest.counts.beyond(report.counts);
+            reports.past.add(forgotten);
+            reports.latest = report;
             reports.producer = Some(statistics.name.clone());
         }
     }
@@ -200,6 +207,17 @@ impl Counts {
         self.request_timeouts += other.request_timeouts;
         self.reconnects += other.reconnects;
     }
+
+    /// Returns by how much each count is greater than the `other`'s.
+    fn beyond(self, other: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(other.requests),
+            retries: self.retries.saturating_sub(other.retries),
+            transmit_errors: self.transmit_errors.saturating_sub(other.transmit_errors),
+            request_timeouts: self.request_timeouts.saturating_sub(other.request_timeouts),
+            reconnects: self.reconnects.saturating_sub(other.reconnects),
+        }
+    }
 }
 
 impl From<&Broker> for Counts {
@@ -310,12 +328,15 @@ mod tests {
         );
         one.set(&report("producer-1"));
         check(&[&one], &[("retries_total", "4")]);
+        one.count_replacement();
+        one.set(&report("producer-1"));
+        check(&[&one], &[("retries_total", "4")]);
         one.set(&report("producer-2"));
         one.count_error(Kind::Other);
         let of_two_producers = [
             ("retries_total", "8"),
             ("reconnects_total", "4"),
-            ("producers_replaced_total", "1"),
+            ("producers_replaced_total", "2"),
             ("errors_total/other", "1"),
             ("errors_total/timed_out", "0"),
         ];
@@ -324,5 +345,18 @@ mod tests {
             &[&one, &one],
             &[("retries_total", "16"), ("round_trip_seconds", "0.002")],
         );
+    }
+
+    #[test]
+    fn a_broker_that_leaves_the_cluster_keeps_its_counts() {
+        let producer = ProducerStatistics::default();
+        let mut statistics = report("producer-1");
+        producer.set(&statistics);
+        statistics.brokers.remove("a");
+        producer.set(&statistics);
+        check(&[&producer], &[("retries_total", "4")]);
+        statistics.brokers.insert("c".to_owned(), broker(1000));
+        producer.set(&statistics);
+        check(&[&producer], &[("retries_total", "6")]);
     }
 }
