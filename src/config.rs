@@ -1,7 +1,7 @@
 //! The configuration: defaults, overridden by a file, overridden by the environment, all checked
 //! before any port opens.
 //!
-//! `config/defaults.toml` is embedded, and documents every key. A [`Config`] from [`load`] is
+//! `config/defaults.toml` is embedded, and documents every key. A [`Config`] from [`load()`] is
 //! within all limits stated there, so no other module checks them again: each takes the tables that
 //! it needs. A fault is an [`Error`] that names the file and line, or the variable, and the key.
 //! Nothing here opens the files that the configuration names; the modules that use them do.

@@ -47,15 +47,15 @@ enum State {
 
 impl Running {
     /// Starts a side. Its clients stay connected between turns if `keep_connections` is true.
-    pub fn start(side: Side, site: &Site, keep_connections: bool) -> Self {
+    pub fn start(side: Side, shared: &Site, keep_connections: bool) -> Self {
         let state = match side.task {
             Task::Served(serving, load) => State::Server(Box::new(LoadedServer::start(
                 serving,
                 load,
-                site,
+                shared,
                 keep_connections,
             ))),
-            Task::Alone(alone) => start_worker(alone, site),
+            Task::Alone(alone) => start_worker(alone, shared),
             Task::Start(serving) => State::Start(serving),
         };
         Self {

@@ -70,7 +70,7 @@ pub(super) fn array<'b>(
     })
 }
 
-/// Returns a bound on the bytes that [`object`] or [`array`] takes to read `body`: the copy, its
+/// Returns a bound on the bytes that [`object()`] or [`array()`] takes to read `body`: the copy, its
 /// strings, the list of indexes that simd-json begins with, and a structural index for each byte to
 /// which one can point.
 pub(super) fn bytes_max(body: &[u8]) -> usize {

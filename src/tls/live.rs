@@ -68,7 +68,7 @@ impl LiveTls {
         }
     }
 
-    /// Starts the thread that keeps the certificate up to date until the [`Follower`] is dropped.
+    /// Starts the thread that keeps the certificate up to date until the `Follower` is dropped.
     ///
     /// # Errors
     /// The operating system cannot start a thread.

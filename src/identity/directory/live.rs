@@ -44,7 +44,7 @@ impl LiveDirectory {
         self.0.load()
     }
 
-    /// Starts the thread that keeps the snapshot up to date until the [`Follower`] is dropped.
+    /// Starts the thread that keeps the snapshot up to date until the `Follower` is dropped.
     ///
     /// # Errors
     /// The operating system cannot start a thread.
