@@ -13,13 +13,12 @@ use std::time::{Duration, Instant};
 
 use crate::admin::Admin;
 use crate::checker::Checker;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::follow::Follower;
 use crate::http::api::{ParsePool, Resources, Service};
 use crate::http::transport::Server;
 use crate::identity::Identity;
 use crate::identity::directory::LiveDirectory;
-use crate::identity::password::MEMORY_KIB_MAX;
 use crate::identity::quota::Quotas;
 use crate::identity::token::{SigningKey, Tokens};
 use crate::memory::MemoryBudget;
@@ -29,9 +28,6 @@ use crate::telemetry::Metrics;
 use crate::tls::LiveTls;
 pub use error::{RunError, StartError};
 use state::GatewayState;
-
-// Neither module imports the other, and the ceiling on memory must be right for any hash.
-const _: () = assert!(config::PASSWORD_HASH_BYTES == (MEMORY_KIB_MAX as usize) << 10);
 
 /// A gateway that has opened everything and listens, but serves nothing yet.
 pub struct Gateway {

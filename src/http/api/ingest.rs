@@ -40,8 +40,8 @@ pub(super) struct Accepted {
 pub(super) type Runs = SmallVec<[(Arc<Customer>, usize); 1]>;
 
 impl Ingest<'_> {
-    /// Does checks 6 to 8 of the contract's section 2: 6 for all records, then 7 and 8 for each in
-    /// turn.
+    /// Does checks 6 to 8 of `docs/contract.md#2-checks-of-a-publish-call`: 6 for all records, then 7
+    /// and 8 for each in turn.
     pub(super) fn accept(&self, body: &Bytes, context: Context) -> Result<Accepted, Rejection> {
         let parsed = record::parse_body(body, self.form, self.key_fields, self.records_max);
         self.authorise(parsed.map_err(rejection)?, context)

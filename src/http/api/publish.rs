@@ -17,7 +17,7 @@ use crate::http::transport::Answer;
 use crate::identity::{Principal, authorization};
 use crate::record::Kind;
 
-/// Answers the request: contract, sections 2 and 3.
+/// Answers the request as `docs/contract.md#2-checks-of-a-publish-call` says.
 pub(super) async fn publish(
     resources: &Resources,
     kind: Kind,

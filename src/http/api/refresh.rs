@@ -13,7 +13,7 @@ struct RefreshRequest {
     refresh_token: String,
 }
 
-/// Answers the request: contract, section 1.
+/// Answers the request as `docs/contract.md#1-token` says.
 pub(super) async fn refresh(
     resources: &Resources,
     request: &mut Inbound<'_>,

@@ -22,7 +22,7 @@ use crate::identity::{Principal, authorization};
 use crate::memory::Reservation;
 use crate::record::{self, Form, Kind, TicketUpdate};
 
-/// Answers the request: contract, section 4.
+/// Answers the request as `docs/contract.md#4-ticket-update` says.
 pub(super) async fn ticket(
     resources: &Resources,
     customer: &str,

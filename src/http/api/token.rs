@@ -9,7 +9,7 @@ use super::response::Success;
 use crate::http::transport::Answer;
 use crate::identity::{Identity, Principal, authorization};
 
-/// Answers the request: contract, section 1.
+/// Answers the request as `docs/contract.md#1-token` says.
 pub(super) async fn token(identity: &Identity, request: &Inbound<'_>) -> Result<Answer, Rejection> {
     let principal = credentials::login_sender(identity, request).await?;
     issue(identity, &principal, request.received)

@@ -2,12 +2,17 @@
 
 use argon2::Params;
 
+use crate::config::PASSWORD_HASH_BYTES;
+
 /// The most memory that one hash may take: 64 MiB, RFC 9106's recommendation where memory is
 /// scarce.
 pub const MEMORY_KIB_MAX: u32 = 64 * 1024;
 /// The most memory × passes that one hash may take, about a second of work: 1 GiB.
 const WORK_KIB_MAX: u64 = 1024 * 1024;
 const LANES_MAX: u32 = 16;
+
+// The memory ceiling must hold for every hash.
+const _: () = assert!((MEMORY_KIB_MAX as usize) << 10 == PASSWORD_HASH_BYTES);
 
 /// The cost of one hash: argon2's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
