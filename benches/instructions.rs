@@ -86,7 +86,7 @@ fn many(form: Form) -> (Bytes, Form) {
 }
 
 #[library_benchmark]
-#[bench::event(args = (Form::Json), setup = one, config = at_most(8_900))]
+#[bench::event(args = (Form::Json), setup = one, config = at_most(9_800))]
 #[bench::array_of_1000(args = (Form::Json), setup = many, config = at_most(8_900_000))]
 #[bench::lines_of_1000(args = (Form::Lines), setup = many, config = at_most(9_250_000))]
 fn read((body, form): (Bytes, Form)) -> usize {
@@ -271,7 +271,7 @@ fn connection(_: ()) -> Connection {
 }
 
 #[library_benchmark]
-#[bench::requests_100(args = (()), setup = connection, config = at_most(3_600_000))]
+#[bench::requests_100(args = (()), setup = connection, config = at_most(3_750_000))]
 fn serve(mut connection: Connection) -> Connection {
     connection.publish(100);
     connection
