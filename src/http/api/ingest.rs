@@ -15,7 +15,9 @@ use crate::identity::directory::{Customer, Directory};
 use crate::identity::{Identity, Principal};
 use crate::memory::{MemoryBudget, Reservation};
 use crate::pipeline::Records;
-use crate::record::{self, BodyFault, Form, KeyFields, ParsedBody, ParsedRecord};
+use crate::record::{
+    self, BodyFault, Form, KeyFields, ParsedBody, ParsedRecord, TAPE_BYTES_PER_BODY_BYTE,
+};
 use crate::telemetry::Metrics;
 
 /// The ingest of one body.
@@ -55,8 +57,7 @@ impl Ingest<'_> {
         context: Context,
         memory: &Arc<MemoryBudget>,
     ) -> Result<Accepted, Rejection> {
-        let tape_bytes = record::tape_bytes_max(body, self.form);
-        let parsed = match Reservation::spare(memory, tape_bytes) {
+        let parsed = match reserve_tape(memory, body, self.form) {
             Some(_reservation) => {
                 record::parse_body(body, self.form, self.key_fields, self.records_max)
             }
@@ -102,6 +103,17 @@ impl Ingest<'_> {
         }
         Ok(Accepted { records, customers })
     }
+}
+
+/// Reserves the bytes of a body's tape, or returns `None` if there are none to spare. The body is
+/// looked at only if the most that a tape of its length can take is too much.
+pub(super) fn reserve_tape(
+    memory: &Arc<MemoryBudget>,
+    body: &[u8],
+    form: Form,
+) -> Option<Reservation> {
+    Reservation::spare(memory, body.len() * TAPE_BYTES_PER_BODY_BYTE)
+        .or_else(|| Reservation::spare(memory, record::tape_bytes_max(body, form)))
 }
 
 /// Returns the user as the directory has it now, which may have changed while the body arrived.

@@ -19,7 +19,6 @@ use crate::config::PARSE_IN_PLACE_MAX;
 use crate::http::transport::Answer;
 use crate::identity::directory::Customer;
 use crate::identity::{Principal, authorization};
-use crate::memory::Reservation;
 use crate::record::{self, Form, Kind, TicketUpdate};
 
 /// Answers the request as `docs/contract.md#4-ticket-update` says.
@@ -88,12 +87,9 @@ async fn parse(
     let data = data.clone();
     let key_fields = key_fields.clone();
     let memory = Arc::clone(&resources.memory);
-    let parse = move || {
-        let tape_bytes = record::tape_bytes_max(&data, Form::Json);
-        match Reservation::spare(&memory, tape_bytes) {
-            Some(_reservation) => TicketUpdate::parse(&data, &key_fields),
-            None => TicketUpdate::parse_by_text(&data, &key_fields),
-        }
+    let parse = move || match ingest::reserve_tape(&memory, &data, Form::Json) {
+        Some(_reservation) => TicketUpdate::parse(&data, &key_fields),
+        None => TicketUpdate::parse_by_text(&data, &key_fields),
     };
     let (update, permit) = resources.parse_pool.run(parse).await?;
     Ok((update.map_err(Rejection::Malformed)?, Some(permit)))
