@@ -26,7 +26,7 @@ pub(super) fn channel(capacity: usize) -> (Sender, Receiver) {
     let parker = Parker::new();
     let shared = Arc::new(Shared {
         submissions: sender,
-        queued: receiver.clone(),
+        queued: receiver,
         unparker: parker.unparker().clone(),
         is_parked: AtomicBool::new(false),
         is_closed: AtomicBool::new(false),
@@ -35,7 +35,6 @@ pub(super) fn channel(capacity: usize) -> (Sender, Receiver) {
     (
         Sender(Arc::clone(&shared)),
         Receiver {
-            submissions: receiver,
             shared,
             parker,
             taken: VecDeque::new(),
@@ -46,7 +45,8 @@ pub(super) fn channel(capacity: usize) -> (Sender, Receiver) {
 struct Shared {
     /// Boxed, because a channel allocates all of its slots at once.
     submissions: crossbeam_channel::Sender<Box<Submission>>,
-    /// The same channel's receiving end, to drop what a worker that has ended will never take.
+    /// The same channel's receiving end. A sender uses it to drop what a worker that has ended will
+    /// never take.
     queued: crossbeam_channel::Receiver<Box<Submission>>,
     unparker: Unparker,
     /// The worker is about to park or has parked, and no wake guard has been handed out since.
@@ -134,7 +134,6 @@ impl Drop for WakeGuard {
 
 /// The worker's end. When it is dropped, all that is queued is dropped, and nothing is queued after.
 pub(super) struct Receiver {
-    submissions: crossbeam_channel::Receiver<Box<Submission>>,
     shared: Arc<Shared>,
     parker: Parker,
     taken: VecDeque<Box<Submission>>,
@@ -161,7 +160,7 @@ impl Receiver {
         self.taken.shrink_to(KEPT);
         loop {
             let is_closed = self.shared.is_closed.load(Ordering::Acquire);
-            self.taken.extend(self.submissions.try_iter());
+            self.taken.extend(self.shared.queued.try_iter());
             if !self.taken.is_empty() || is_closed {
                 return;
             }
@@ -177,7 +176,7 @@ impl Receiver {
         self.shared.is_parked.store(true, Ordering::Relaxed);
         // Pairs with the fence in `Sender::send`.
         fence(Ordering::SeqCst);
-        if self.submissions.is_empty() {
+        if self.shared.queued.is_empty() {
             match until {
                 None => self.parker.park(),
                 Some(until) => self.parker.park_deadline(until),

@@ -8,7 +8,7 @@
 //! bytes are the value. Records of one key go to one partition, the one that Java's clients choose,
 //! and stay in order there, retries included.
 //!
-//! Where a broker is slow or away, a record's outcome is open when its deadline passes. It is then
+//! If a broker is slow or away, a record's outcome is open when its deadline passes. It is then
 //! not acknowledged, and may be stored nevertheless: librdkafka keeps trying until a second after
 //! the topics' longest deadline. Nothing is ever acknowledged that is not stored.
 //!

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use iem_sink::testing::{Behaviour, ScriptedSink};
 use iem_sink::{Reason, SinkError};
 
-use iem_test_support::{Connection, Gateway, Home, TOPICS, eventually, post};
+use iem_test_support::{Connection, Gateway, Home, eventually, post};
 
 const EVENTS: &str = "/publish/allevents/";
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
@@ -274,12 +274,7 @@ fn records_wait_no_longer_than_their_deadline_behind_others() {
 
 #[test]
 fn bodies_beyond_the_memory_of_all_are_503_at_once() {
-    let mut home = Home::new().set("server.max_body", "1 MiB");
-    for topic in TOPICS {
-        home = home.set(&format!("topics.{topic}.queue_bytes"), "1 MiB");
-        home = home.set(&format!("topics.{topic}.batch_bytes"), "1 MiB");
-    }
-    let gateway = home.set("server.memory", "13 MiB").start();
+    let gateway = Home::new().with_little_memory().start();
     let token = gateway.token("alice");
     let begin_of_body = post(EVENTS, "")
         .cookie(&token)

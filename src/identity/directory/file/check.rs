@@ -1,6 +1,6 @@
 //! Checks the entries of the directory file, and builds the directory from them.
 //!
-//! Whatever could never work is a fault: an association with a customer that is not there, an email
+//! An entry that could never work is a fault: an association with a customer that is not there, an email
 //! that HTTP Basic cannot carry.
 
 use std::collections::{BTreeMap, HashMap, HashSet};

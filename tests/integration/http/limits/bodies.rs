@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use iem_test_support::frames::{DATA, Frame, HEADERS};
-use iem_test_support::{Frames, Gateway, Home, TOPICS, encoded, post};
+use iem_test_support::{Frames, Gateway, Home, encoded, post};
 
 use super::{EVENTS, HEALTHCHECK, RECORD, SOON, both};
 
@@ -42,12 +42,7 @@ fn more_bytes_or_records_than_the_limit_are_413() {
 #[test]
 fn a_body_whose_tape_would_exceed_the_memory_is_published() {
     // Numbers of 0.9 MB, of which simd-json's tape would take 28 MB.
-    let mut home = Home::new().set("server.max_body", "1 MiB");
-    for topic in TOPICS {
-        home = home.set(&format!("topics.{topic}.queue_bytes"), "1 MiB");
-        home = home.set(&format!("topics.{topic}.batch_bytes"), "1 MiB");
-    }
-    let gateway = home.set("server.memory", "13 MiB").start();
+    let gateway = Home::new().with_little_memory().start();
     let dense = format!(
         r#"{{"envcustomerid":"acme","entityid":"web-01","values":[{}1]}}"#,
         "1,".repeat(450_000)

@@ -91,6 +91,16 @@ impl Home {
         home.set("server.request_timeout", "8s")
     }
 
+    /// Sets 13 MiB of memory for all bodies, and the queues and bodies of 1 MiB that fit it.
+    pub fn with_little_memory(self) -> Self {
+        let mut home = self.set("server.max_body", "1 MiB");
+        for topic in TOPICS {
+            home = home.set(&format!("topics.{topic}.queue_bytes"), "1 MiB");
+            home = home.set(&format!("topics.{topic}.batch_bytes"), "1 MiB");
+        }
+        home.set("server.memory", "13 MiB")
+    }
+
     /// Changes the directory file before the start, or behind a running gateway's back.
     pub fn edit_directory(self, edit: impl FnOnce(String) -> String) -> Self {
         let text = fs::read_to_string(self.path("directory.toml")).expect("the directory file");
