@@ -19,6 +19,7 @@ use std::fs;
 use std::hint::black_box;
 use std::io::Write;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -37,7 +38,7 @@ use iem_gateway::identity::{Identity, LastToken, authorization};
 use iem_gateway::memory::{Buffer, MemoryBudget};
 use iem_gateway::record::{Form, KeyFields, Kind, parse_body};
 use iem_sink::testing::{record, topic};
-use iem_sink::{Context, Outcome, Record, Sink, Writer};
+use iem_sink::{Context, DeliveryToken, Outcome, Record, Sending, Settled, Sink, Writer};
 use iem_sink_file::{FileConfig, FileSink};
 
 use connection::Connection;
@@ -224,7 +225,9 @@ fn batch(requests: usize) -> Batch {
         compression: iem_sink_file::Compression::None,
     })
     .expect("the sink opens");
-    let writer = sink.writer(&topic("events")).expect("the writer opens");
+    let writer = sink
+        .writer(&topic("events"), Waker::noop().clone())
+        .expect("the writer opens");
     let first = record("acme/web-01", event());
     let contexts: Vec<_> = (0..requests)
         .map(|request| {
@@ -252,16 +255,21 @@ fn batch(requests: usize) -> Batch {
 #[bench::one_request(args = (1), setup = batch, config = at_most(1_030_000))]
 #[bench::requests_1000(args = (MANY), setup = batch, config = at_most(1_893_000))]
 fn write(mut batch: Batch) -> Batch {
-    let mut outcomes = vec![Outcome::default(); MANY];
+    let mut settled = Settled::default();
     let deadline = Instant::now() + Duration::from_mins(1);
+    let sending: Vec<_> = (0..)
+        .map(DeliveryToken)
+        .zip(&batch.records)
+        .map(|(token, record)| Sending { token, record })
+        .collect();
     batch
         .writer
-        .write(black_box(&batch.records), &mut outcomes, deadline)
-        .expect("the write succeeds");
+        .send(black_box(&sending), deadline, &mut settled);
     assert!(
-        outcomes
+        settled
+            .outcomes()
             .iter()
-            .all(|outcome| *outcome == Outcome::Delivered)
+            .all(|(_, outcome)| *outcome == Outcome::Delivered)
     );
     batch
 }

@@ -42,7 +42,7 @@ fn start() -> Pipeline {
         name: "null",
         sink: Box::new(NullSink::default()),
     });
-    Pipeline::start("events", &topic, &backend, &observer).expect("a null sink opens")
+    Pipeline::start("events", &topic, &backend, &observer).expect("there are threads")
 }
 
 fn record() -> Record {
@@ -66,7 +66,7 @@ fn record() -> Record {
 fn submit(pipeline: &Pipeline, record: &Record) -> Receipt {
     let records: Records = std::iter::once(record.clone()).collect();
     pipeline
-        .submit(records, Instant::now())
+        .submit(records, record.data.len(), Instant::now())
         .expect("the channel has capacity")
 }
 

@@ -72,6 +72,13 @@ fn check(backend: &Backend, vitals: &[Vitals]) -> bool {
     let deadline = Instant::now() + DEADLINE;
     of_sink().for_each(|health| health.calls(Caller::Check, deadline));
     let result = backend.sink.check(deadline);
-    of_sink().for_each(|health| health.returned(Caller::Check, &result, Instant::now()));
+    let now = Instant::now();
+    for health in of_sink() {
+        health.returned(Caller::Check);
+        match &result {
+            Ok(()) => health.works(Caller::Check, now),
+            Err(error) => health.fails(Caller::Check, error, now),
+        }
+    }
     result.is_ok()
 }

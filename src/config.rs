@@ -39,7 +39,7 @@ pub use server::{Admin, PARSE_IN_PLACE_MAX, Server};
 pub use sinks::{Compression, FileSink, KafkaSink, PubSubSink, SinkKind, Sinks};
 pub use telemetry::{LogFormat, Logging, Metrics};
 pub use tls::{ClientCertificates, Tls};
-pub use topic::Topic;
+pub use topic::{BATCHES_IN_FLIGHT, Topic};
 
 /// The whole configuration. The units and limits of each value stand beside its key in
 /// `config/defaults.toml`. The default is the embedded one.

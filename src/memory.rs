@@ -142,6 +142,18 @@ impl Buffer {
         self.bytes.is_empty()
     }
 
+    /// Allocates `capacity` bytes at once, if the buffer has less than that.
+    ///
+    /// # Errors
+    /// [`Exhausted`] if the budget has too few bytes left; the buffer stays as it was.
+    pub fn allocate(&mut self, capacity: usize) -> Result<(), Exhausted> {
+        if capacity > self.reservation.bytes {
+            self.reservation.grow_to(capacity)?;
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        Ok(())
+    }
+
     /// Appends `chunk`.
     ///
     /// # Errors
@@ -154,14 +166,14 @@ impl Buffer {
                 Some(expected) if expected >= needed => expected.min(doubled),
                 _ => doubled,
             };
-            self.reservation.grow_to(capacity)?;
-            self.bytes.reserve_exact(capacity - self.bytes.len());
+            self.allocate(capacity)?;
         }
         self.bytes.extend_from_slice(chunk);
         Ok(())
     }
 
-    /// Returns the bytes, which stay counted until the last slice of them is dropped.
+    /// Returns the bytes, which stay counted until the last slice of them is dropped. At most a third
+    /// more than their length is counted.
     ///
     /// A record may wait for long, so unused capacity is given back if it is more than a quarter.
     /// Less is not worth the reallocation: a large buffer would fetch memory from the system for
@@ -207,6 +219,18 @@ mod tests {
             buffer.extend(&vec![b'x'; chunk]).expect("it fits");
             assert_eq!(memory.used(), used, "after {} bytes", buffer.len());
         }
+    }
+
+    #[test]
+    fn an_allocation_is_made_and_counted_at_once() {
+        let memory = MemoryBudget::new(10_000);
+        let mut buffer = Buffer::new(&memory, None);
+        buffer.allocate(6_000).expect("it fits");
+        assert_eq!((memory.used(), buffer.bytes.capacity()), (6_000, 6_000));
+        buffer.extend(&[b'x'; 6_000]).expect("it fits");
+        assert_eq!((memory.used(), buffer.bytes.capacity()), (6_000, 6_000));
+        assert_eq!(buffer.allocate(10_001), Err(Exhausted));
+        assert_eq!((memory.used(), buffer.len()), (6_000, 6_000));
     }
 
     #[test]

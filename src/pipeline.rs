@@ -7,9 +7,9 @@
 //! sink's own mark makes that `Delivered`.
 
 mod backend;
-mod batch;
 mod budget;
 mod channel;
+mod delivery;
 mod health;
 mod queue;
 mod receipt;
@@ -18,6 +18,7 @@ mod submission;
 mod vitals;
 mod worker;
 
+use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -32,7 +33,7 @@ pub use records::{Outcomes, Records};
 pub use vitals::Vitals;
 
 use queue::Queue;
-use worker::Worker;
+use worker::{Surroundings, Worker};
 
 use crate::config::Topic;
 use crate::threads::all_ended;
@@ -42,47 +43,80 @@ pub struct Pipeline {
     queue: Queue,
     health: Arc<Health>,
     workers: Vec<JoinHandle<()>>,
+    /// The results of the workers' first attempts to open the topic.
+    opened: crossbeam_channel::Receiver<Result<(), SinkError>>,
 }
 
 impl Pipeline {
-    /// Opens a topic at its sink and starts its workers. `name` is the topic's name in logs,
+    /// Starts a topic's workers, which open it at its sink. `name` is the topic's name in logs,
     /// metrics and readiness.
     ///
     /// # Errors
-    /// The sink's error if it cannot write the topic, or the operating system's if it gives no
-    /// thread.
+    /// The operating system gives no thread.
     pub fn start(
         name: &'static str,
         topic: &Topic,
         backend: &Arc<Backend>,
         observer: &Arc<dyn Observer>,
-    ) -> Result<Self, SinkError> {
+    ) -> io::Result<Self> {
         let (queue, receivers) = Queue::new(topic);
         let health = Arc::new(Health::new(name, backend.name, topic.workers));
+        let (sender, opened) = crossbeam_channel::unbounded();
         let workers = receivers
             .into_iter()
             .enumerate()
             .map(|(index, receiver)| {
-                let worker = Worker::open(index, topic, receiver, backend, &health, observer)?;
-                worker.spawn().map_err(|error| {
-                    SinkError::transient(format!("no thread for topic {name}: {error}"))
-                })
+                let surroundings = Surroundings::default();
+                let worker = Worker::new(
+                    index,
+                    topic,
+                    receiver,
+                    backend,
+                    &health,
+                    observer,
+                    surroundings,
+                );
+                let sender = sender.clone();
+                worker.spawn(move |result| drop(sender.send(result)))
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<io::Result<_>>()?;
         Ok(Self {
             queue,
             health,
             workers,
+            opened,
         })
     }
 
-    /// Takes all of a request's records or none, without waiting.
+    /// Waits until each worker has tried to open the topic, at most until `deadline`. Workers that
+    /// have not succeeded try again while the topic runs.
+    ///
+    /// # Errors
+    /// The sink's error if it does not take the topic.
+    pub fn opened(&self, deadline: Instant) -> Result<(), SinkError> {
+        for _ in &self.workers {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.opened.recv_timeout(left) {
+                Ok(result) => result?,
+                Err(_) => return Err(SinkError::transient("the sink does not answer yet")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all of a request's records or none, without waiting. `held_bytes` is what they pin in
+    /// memory, which may be more than their own bytes.
     ///
     /// # Errors
     /// [`SubmitError::Full`] if the topic has no budget for them now, [`SubmitError::TooLarge`] if
     /// it never can have.
-    pub fn submit(&self, records: Records, now: Instant) -> Result<Receipt, SubmitError> {
-        self.queue.submit(records, now)
+    pub fn submit(
+        &self,
+        records: Records,
+        held_bytes: usize,
+        now: Instant,
+    ) -> Result<Receipt, SubmitError> {
+        self.queue.submit(records, held_bytes, now)
     }
 
     /// Returns whether the topic takes nothing now, so that a request can be rejected before its
@@ -112,5 +146,7 @@ impl Pipeline {
     }
 }
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

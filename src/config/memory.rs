@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use serde::Serialize;
 
 use super::server::{PARSE_IN_PLACE_MAX, Server};
+use super::topic::BATCHES_IN_FLIGHT;
 use super::{Compression, Config, Http2, SinkKind};
 use crate::encoding;
 use crate::record::{KEY_VALUE_BYTES_MAX, TAPE_BYTES_PER_BODY_BYTE, TAPE_KEPT_BYTES_MAX};
@@ -51,6 +52,8 @@ pub const PASSWORD_HASH_BYTES: usize = 64 << 20;
 const CUSTOMER_SERIES_BYTES: usize = 2 << 10;
 /// The compression of one closed file.
 const COMPRESSION_BYTES: usize = 16 << 20;
+/// Records larger than a batch that a worker may have in flight beside its batches.
+const LARGE_IN_FLIGHT: usize = 2;
 /// A thread's stack.
 const STACK_BYTES: usize = 2 << 20;
 /// The program itself, the directory, the log lines waiting and the allocator's slack.
@@ -132,14 +135,15 @@ impl Config {
             .sum()
     }
 
-    /// Returns the bytes that the sinks copy of the batches that they write.
+    /// Returns the bytes that the sinks copy of what is in flight.
     fn write_buffer_bytes(&self) -> usize {
         self.topics
             .iter()
             .map(|topic| {
-                let data = topic.batch_bytes.max(self.server.max_body);
-                let batch = data + topic.batch_records * ENVELOPE_BYTES;
-                topic.sink.copies() * topic.workers * batch
+                let (batches, large, copies) = topic.sink.buffers();
+                let data = batches * topic.batch_bytes + large * self.server.max_body;
+                let records = batches * topic.batch_records;
+                topic.workers * copies * (data + records * ENVELOPE_BYTES)
             })
             .sum()
     }
@@ -220,16 +224,16 @@ impl Server {
 }
 
 impl SinkKind {
-    /// Returns how many copies of a worker's batch may be in memory beside the records themselves.
-    fn copies(self) -> usize {
+    /// Returns how many of a worker's batches a sink may have copied at once, how many records larger
+    /// than a batch beside them, and how often.
+    fn buffers(self) -> (usize, usize, usize) {
         match self {
             // As lines, and compressed.
-            Self::File => 2,
-            // Four batches that the brokers have not reported yet, and the requests that carry
-            // them.
-            Self::Kafka => 5,
+            Self::File => (1, 1, 2),
+            // As messages, and in the requests that carry them.
+            Self::Kafka => (BATCHES_IN_FLIGHT, LARGE_IN_FLIGHT, 2),
             // As messages, as the request, and as what the connection has not sent yet.
-            Self::PubSub => 3,
+            Self::PubSub => (BATCHES_IN_FLIGHT, LARGE_IN_FLIGHT, 3),
         }
     }
 }

@@ -11,6 +11,9 @@ use super::sinks::SinkKind;
 use super::units;
 use crate::record::Kind;
 
+/// The batches of a worker that may be in flight at once.
+pub const BATCHES_IN_FLIGHT: usize = 4;
+
 /// The names of the tables, in the order of [`Kind::ALL`].
 const NAMES: [&str; Kind::COUNT] = {
     let mut names = [""; Kind::COUNT];
@@ -37,9 +40,9 @@ pub struct Topic {
     /// Bytes of records waiting.
     #[serde(deserialize_with = "units::size")]
     pub queue_bytes: usize,
-    /// Records in one write.
+    /// Records in one batch.
     pub batch_records: usize,
-    /// Bytes in one write; a single larger request is a batch of its own.
+    /// Bytes in one batch; a single larger record is a batch of its own.
     #[serde(deserialize_with = "units::size")]
     pub batch_bytes: usize,
     /// The time that a batch waits for more records.
@@ -48,7 +51,7 @@ pub struct Topic {
     /// The time from a record's acceptance to its confirmation.
     #[serde(deserialize_with = "units::duration")]
     pub deadline: Duration,
-    /// Batches in flight.
+    /// Workers, each with batches of its own in flight.
     pub workers: usize,
     /// At Pub/Sub, the ordering key is sent as Pub/Sub's own.
     pub ordering: bool,

@@ -4,6 +4,7 @@
 //! statuses and messages. Nothing here knows how connections are accepted, bounded or ended.
 
 mod body;
+mod charge;
 mod credentials;
 mod delivery;
 mod head;

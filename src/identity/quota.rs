@@ -3,7 +3,7 @@
 //! use.
 //!
 //! A rate is also the burst: after a pause of a second or more, a whole second's amount is accepted
-//! at once.
+//! at once. What is charged in vain is given back, and never raises the burst.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use dashmap::DashMap;
 use governor::RateLimiter;
 use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed, StateStore};
 
 use super::directory::Customer;
 use crate::config::Quota;
@@ -52,22 +53,45 @@ impl<C: Clock + Clone> Quotas<C> {
         }
     }
 
-    /// Takes `records`, of `bytes` in all, from the customer's quota. Records over the limit on
-    /// bytes still count as records.
+    /// Returns whether the customer's records or bytes are limited.
+    pub fn has_quota(&self, customer: &Customer) -> bool {
+        !self.quota(customer).is_unlimited()
+    }
+
+    /// Takes `records`, of `bytes` in all, from the customer's quota.
     ///
     /// # Errors
-    /// See [`OverQuota`].
+    /// See [`OverQuota`]; nothing is taken then.
     pub fn take(&self, customer: &Customer, records: usize, bytes: usize) -> Result<(), OverQuota> {
-        let own = customer.quota;
-        let quota = Quota {
-            records: own.records.map_or(self.default.records, NonZeroU32::new),
-            bytes: own.bytes.map_or(self.default.bytes, NonZeroU32::new),
-        };
+        let quota = self.quota(customer);
         if quota.is_unlimited() {
             return Ok(());
         }
         let limits = self.limits(&customer.id, quota);
-        take(limits.records.as_ref(), records).and_then(|()| take(limits.bytes.as_ref(), bytes))
+        take(limits.records.as_ref(), records)?;
+        take(limits.bytes.as_ref(), bytes)
+            .inspect_err(|_| give_back(limits.records.as_ref(), records))
+    }
+
+    /// Gives back `records`, of `bytes` in all, which were taken from the customer's quota. Does
+    /// nothing if the quota has changed since.
+    pub fn give_back(&self, customer: &Customer, records: usize, bytes: usize) {
+        let quota = self.quota(customer);
+        if let Some(limits) = self.limits.get(&customer.id)
+            && limits.quota == quota
+        {
+            give_back(limits.records.as_ref(), records);
+            give_back(limits.bytes.as_ref(), bytes);
+        }
+    }
+
+    /// Returns the customer's own quota, completed by the default.
+    fn quota(&self, customer: &Customer) -> Quota {
+        let own = customer.quota;
+        Quota {
+            records: own.records.map_or(self.default.records, NonZeroU32::new),
+            bytes: own.bytes.map_or(self.default.bytes, NonZeroU32::new),
+        }
     }
 
     /// Returns the customer's limits; new ones when its quota has changed.
@@ -87,14 +111,46 @@ struct Limits<C: Clock> {
     bytes: Option<Limit<C>>,
 }
 
-type Limit<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clock>::Instant>>;
+/// A bound on one rate.
+struct Limit<C: Clock> {
+    limiter: RateLimiter<NotKeyed, ArrivalTime, C, NoOpMiddleware<C::Instant>>,
+    arrival_time: ArrivalTime,
+    /// The time in which one is replenished, in nanoseconds.
+    interval_ns: u64,
+}
+
+/// The theoretical arrival time of a limit, which its limiter moves forward by one interval for each
+/// record or byte that it takes.
+#[derive(Clone, Default)]
+struct ArrivalTime(Arc<InMemoryState>);
+
+impl StateStore for ArrivalTime {
+    type Key = NotKeyed;
+
+    fn measure_and_replace<T, F, E>(&self, key: &NotKeyed, change: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        self.0.measure_and_replace(key, change)
+    }
+}
+
+impl<C: Clock> Limit<C> {
+    fn new(rate: NonZeroU32, clock: C) -> Self {
+        let quota = governor::Quota::per_second(rate);
+        let arrival_time = ArrivalTime::default();
+        let interval = quota.replenish_interval().max(Duration::from_nanos(1));
+        Self {
+            limiter: RateLimiter::new(quota, arrival_time.clone(), clock),
+            arrival_time,
+            interval_ns: Nanos::from(interval).as_u64(),
+        }
+    }
+}
 
 impl<C: Clock + Clone> Limits<C> {
     fn new(quota: Quota, clock: &C) -> Self {
-        let limit = |rate| {
-            let per_second = governor::Quota::per_second(rate);
-            RateLimiter::direct_with_clock(per_second, clock.clone())
-        };
+        let limit = |rate| Limit::new(rate, clock.clone());
         Self {
             quota,
             records: quota.records.map(limit),
@@ -104,17 +160,35 @@ impl<C: Clock + Clone> Limits<C> {
 }
 
 fn take<C: Clock>(limit: Option<&Limit<C>>, count: usize) -> Result<(), OverQuota> {
-    let (Some(limit), Some(count)) = (
+    let (Some(Limit { limiter, .. }), Some(count)) = (
         limit,
         NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX)),
     ) else {
         return Ok(());
     };
-    match limit.check_n(count) {
+    match limiter.check_n(count) {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(until)) => Err(OverQuota::Until(until.wait_time_from(limit.clock().now()))),
+        Ok(Err(until)) => Err(OverQuota::Until(
+            until.wait_time_from(limiter.clock().now()),
+        )),
         Err(_) => Err(OverQuota::Never),
     }
+}
+
+/// Moves the theoretical arrival time back. It may come to lie in the past, where the limiter no
+/// longer tells one time from another: a limit never takes more at once than its burst.
+fn give_back<C: Clock>(limit: Option<&Limit<C>>, count: usize) {
+    let Some(limit) = limit else {
+        return;
+    };
+    let given_ns = limit.interval_ns.saturating_mul(count as u64);
+    // Without an arrival time, nothing has been taken yet.
+    let _ = limit
+        .arrival_time
+        .measure_and_replace(&NotKeyed::NonKey, |time| {
+            let time = time.ok_or(())?.as_u64();
+            Ok::<_, ()>(((), Nanos::new(time.saturating_sub(given_ns))))
+        });
 }
 
 #[cfg(test)]
@@ -185,6 +259,82 @@ mod tests {
         assert_eq!(
             take(&quotas, &directory, "a", 1, usize::MAX),
             Err(OverQuota::Never)
+        );
+    }
+
+    #[test]
+    fn what_is_over_the_limit_on_bytes_does_not_count_as_records() {
+        let directory = customers("");
+        let quotas = Quotas::with_clock(quota(10, 1000), FakeRelativeClock::default());
+        for _ in 0..5 {
+            assert_eq!(
+                take(&quotas, &directory, "a", 9, 1001),
+                Err(OverQuota::Never)
+            );
+        }
+        assert_eq!(take(&quotas, &directory, "a", 10, 1000), Ok(()));
+    }
+
+    fn give_back(
+        quotas: &Quotas<FakeRelativeClock>,
+        directory: &Directory,
+        records: usize,
+        bytes: usize,
+    ) {
+        quotas.give_back(directory.customer("a").expect("a customer"), records, bytes);
+    }
+
+    #[test]
+    fn what_is_given_back_may_be_taken_again() {
+        let directory = customers("");
+        let quotas = Quotas::with_clock(quota(10, 1000), FakeRelativeClock::default());
+        assert_eq!(take(&quotas, &directory, "a", 10, 1000), Ok(()));
+        give_back(&quotas, &directory, 4, 300);
+        assert_eq!(
+            take(&quotas, &directory, "a", 5, 1),
+            Err(OverQuota::Until(SECOND / 10))
+        );
+        assert_eq!(
+            take(&quotas, &directory, "a", 1, 301),
+            Err(OverQuota::Until(SECOND / 1000))
+        );
+        assert_eq!(take(&quotas, &directory, "a", 4, 300), Ok(()));
+    }
+
+    #[test]
+    fn what_is_given_back_never_raises_the_burst() {
+        let clock = FakeRelativeClock::default();
+        let directory = customers("");
+        let quotas = Quotas::with_clock(quota(10, 0), clock.clone());
+        give_back(&quotas, &directory, 10, 1);
+        assert_eq!(take(&quotas, &directory, "a", 10, 1), Ok(()));
+        clock.advance(SECOND * 10);
+        for _ in 0..3 {
+            give_back(&quotas, &directory, 10, 1);
+        }
+        assert_eq!(take(&quotas, &directory, "a", 10, 1), Ok(()));
+        assert_eq!(
+            take(&quotas, &directory, "a", 1, 1),
+            Err(OverQuota::Until(SECOND / 10))
+        );
+        give_back(&quotas, &directory, usize::MAX, usize::MAX);
+        assert_eq!(take(&quotas, &directory, "a", 10, 1), Ok(()));
+        assert_eq!(
+            take(&quotas, &directory, "a", 1, 1),
+            Err(OverQuota::Until(SECOND / 10))
+        );
+    }
+
+    #[test]
+    fn what_was_taken_from_an_earlier_quota_is_not_given_back() {
+        let quotas = Quotas::with_clock(quota(10, 0), FakeRelativeClock::default());
+        let (before, after) = (customers(""), customers("quota = { records = 5 }"));
+        assert_eq!(take(&quotas, &before, "a", 10, 1), Ok(()));
+        assert_eq!(take(&quotas, &after, "a", 5, 1), Ok(()));
+        give_back(&quotas, &before, 10, 1);
+        assert_eq!(
+            take(&quotas, &after, "a", 1, 1),
+            Err(OverQuota::Until(SECOND / 5))
         );
     }
 

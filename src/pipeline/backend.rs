@@ -14,7 +14,8 @@ pub struct Backend {
 
 /// The receiver of a worker's reports. Worker threads call it once a batch.
 pub trait Observer: Send + Sync {
-    /// Reports a write of `records` records that took `elapsed`, whether it succeeded or not.
+    /// Reports that all outcomes of `records` records, which were handed over together, have come
+    /// `elapsed` after that.
     fn wrote(&self, records: usize, elapsed: Duration);
 
     /// Reports how many records were delivered, rejected by the sink, or given up.

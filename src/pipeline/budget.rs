@@ -86,6 +86,14 @@ impl Reservation {
         self.bytes
     }
 
+    /// Gives one record back. Its bytes stay: other records of the request may keep them in memory.
+    pub(super) fn give_back_record(&mut self) {
+        if self.records > 0 {
+            self.records -= 1;
+            self.budget.records.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
     /// Moves a part of this reservation into one of its own.
     pub(super) fn split(&mut self, records: usize, bytes: usize) -> Self {
         self.records -= records;

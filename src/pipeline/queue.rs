@@ -36,8 +36,16 @@ impl Queue {
     }
 
     /// Takes all of a request's records or none, without waiting.
-    pub(super) fn submit(&self, records: Records, now: Instant) -> Result<Receipt, SubmitError> {
-        let mut reservation = self.budget.reserve(records.len(), bytes(&records))?;
+    pub(super) fn submit(
+        &self,
+        records: Records,
+        held_bytes: usize,
+        now: Instant,
+    ) -> Result<Receipt, SubmitError> {
+        let mut beyond = held_bytes.saturating_sub(bytes(&records));
+        let mut reservation = self
+            .budget
+            .reserve(records.len(), bytes(&records) + beyond)?;
         let deadline = now + self.deadline;
         let mut receipt = Receipt::new(records.len(), deadline);
         if let [sender] = &self.senders[..] {
@@ -50,7 +58,9 @@ impl Queue {
             if records.is_empty() {
                 continue;
             }
-            let reservation = reservation.split(records.len(), bytes(&records));
+            // The first share counts what the request pins beyond its records.
+            let held_bytes = bytes(&records) + std::mem::take(&mut beyond);
+            let reservation = reservation.split(records.len(), held_bytes);
             let (submission, reply) = Submission::new(records, reservation, deadline);
             let indexes = Some(indexes);
             receipt.push(Part { reply, indexes }, send(sender, submission)?);

@@ -11,13 +11,27 @@ use super::records::Outcomes;
 
 /// How long after the deadline a request still waits for its worker. A worker answers at the
 /// deadline, so this time passes only while a write does not come back.
-const GRACE: Duration = Duration::from_millis(250);
+pub(super) const GRACE: Duration = Duration::from_millis(250);
 
 /// One worker's share of a request.
 pub(super) struct Part {
     pub(super) reply: oneshot::Receiver<Outcomes>,
     /// The records' indexes in the request; `None` if the worker has all of them, in order.
     pub(super) indexes: Option<Vec<usize>>,
+}
+
+impl Part {
+    /// Puts this share's outcomes into those of the request.
+    pub(super) fn merge_into(&self, share: Outcomes, outcomes: &mut [Outcome]) {
+        match &self.indexes {
+            None => outcomes.copy_from_slice(&share),
+            Some(indexes) => {
+                for (index, outcome) in indexes.iter().zip(share) {
+                    outcomes[*index] = outcome;
+                }
+            }
+        }
+    }
 }
 
 /// A request's claim to the outcomes of its records. It holds wake guards of parked workers, and so
@@ -52,23 +66,20 @@ impl Receipt {
         self
     }
 
+    #[cfg(test)]
+    pub(super) fn into_parts(self) -> Vec<Part> {
+        self.parts.into_vec()
+    }
+
     /// Waits for the outcomes, at most until a moment after the deadline. A record without an
     /// outcome by then counts as not delivered.
     pub async fn outcomes(self) -> Outcomes {
         WakeGuard::hold(self.wake_guards).await;
         let mut outcomes: Outcomes = smallvec![Outcome::default(); self.records];
         let late = tokio::time::Instant::from_std(self.deadline + GRACE);
-        for part in self.parts {
-            let Ok(Ok(settled)) = tokio::time::timeout_at(late, part.reply).await else {
-                continue;
-            };
-            match part.indexes {
-                None => outcomes = settled,
-                Some(indexes) => {
-                    for (index, outcome) in indexes.into_iter().zip(settled) {
-                        outcomes[index] = outcome;
-                    }
-                }
+        for mut part in self.parts {
+            if let Ok(Ok(share)) = tokio::time::timeout_at(late, &mut part.reply).await {
+                part.merge_into(share, &mut outcomes);
             }
         }
         outcomes

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::budget::Reservation;
 use super::records::{Outcomes, Records};
 
-/// All records of one request for one worker. A batch takes all of them or none.
+/// All records of one request for one worker.
 pub(super) struct Submission {
     pub(super) records: Records,
     pub(super) deadline: Instant,
@@ -26,7 +26,7 @@ impl Submission {
             records,
             deadline,
             reply: Reply {
-                sender,
+                sender: Some(sender),
                 reservation,
             },
         };
@@ -35,23 +35,46 @@ impl Submission {
 
     /// Returns the bytes of the records' data.
     pub(super) fn bytes(&self) -> usize {
-        self.reply.reservation.bytes()
+        self.reply.bytes()
     }
 }
 
 /// The way back to the request, with the budget that its records hold until they are settled.
 pub(super) struct Reply {
-    sender: oneshot::Sender<Outcomes>,
+    /// `None` once the request has been answered.
+    sender: Option<oneshot::Sender<Outcomes>>,
     reservation: Reservation,
 }
 
 impl Reply {
-    pub(super) fn send(self, outcomes: Outcomes) {
+    /// Answers the request, and keeps its budget: the sink still holds records of it.
+    pub(super) fn answer(&mut self, outcomes: Outcomes) {
+        if let Some(sender) = self.sender.take() {
+            // A request that no longer waits has lost its client; no one can receive the outcomes.
+            let _ = sender.send(outcomes);
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.reservation.bytes()
+    }
+
+    /// Gives the budget of one record back that is settled, before others of its request.
+    pub(super) fn settle_one(&mut self) {
+        self.reservation.give_back_record();
+    }
+
+    pub(super) fn is_answered(&self) -> bool {
+        self.sender.is_none()
+    }
+
+    /// Gives the budget back, and answers the request if it has not been answered.
+    pub(super) fn end(self, outcomes: Outcomes) {
         // The budget is given back before the request wakes, so that a client's next request finds
         // it free.
         drop(self.reservation);
-        // A request that no longer waits has been answered 503 or has lost its client; no one can
-        // receive the outcomes.
-        let _ = self.sender.send(outcomes);
+        if let Some(sender) = self.sender {
+            let _ = sender.send(outcomes);
+        }
     }
 }

@@ -55,8 +55,9 @@ fn rig(settings: &Topic) -> Rig {
         sink: Box::new(sink.clone()),
     });
     let as_observer: Arc<dyn Observer> = Arc::clone(&observed) as _;
-    let pipeline = Pipeline::start("events", settings, &backend, &as_observer)
-        .expect("the scripted sink opens");
+    let pipeline =
+        Pipeline::start("events", settings, &backend, &as_observer).expect("there are threads");
+    assert_eq!(pipeline.opened(soon()), Ok(()));
     Rig {
         sink,
         observed,
@@ -66,14 +67,16 @@ fn rig(settings: &Topic) -> Rig {
 
 impl Rig {
     fn submit(&self, records: impl IntoIterator<Item = Record>) -> Result<Receipt, SubmitError> {
+        let records: Records = records.into_iter().collect();
+        let bytes = records.iter().map(|record| record.data.len()).sum();
         self.pipeline
-            .submit(records.into_iter().collect(), Instant::now())
+            .submit(records, bytes, Instant::now())
             .map(Receipt::wake)
     }
 
     /// Closes the pipeline and returns the sums that the worker has reported.
     fn settled(self) -> (usize, usize, usize) {
-        assert!(self.pipeline.close(Instant::now() + Duration::from_secs(5)));
+        assert!(self.pipeline.close(soon()));
         *self.observed.0.lock()
     }
 
@@ -86,6 +89,10 @@ impl Rig {
         self.sink.wait_for("events", |log| log.waiting == 1);
         receipt
     }
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
 }
 
 fn numbered(key: &str, number: usize) -> Record {
@@ -118,11 +125,11 @@ fn records_that_arrive_during_a_write_form_one_batch() {
         assert_eq!(outcomes(receipt), [Outcome::Delivered]);
     }
     assert_eq!(rig.sink.log("events").batches, [1, 50]);
-    assert!(rig.pipeline.close(Instant::now() + Duration::from_secs(5)));
+    assert!(rig.pipeline.close(soon()));
 }
 
 #[test]
-fn a_batch_keeps_its_bounds_and_a_request_is_not_split() {
+fn a_batch_keeps_its_bounds_and_splits_requests() {
     let rig = rig(&settings());
     let first = rig.occupy();
     let receipts = [60, 40, 30, 70].map(|count| rig.submit((0..count).map(|n| numbered("k", n))));
@@ -143,13 +150,13 @@ fn a_batch_keeps_its_bounds_and_a_request_is_not_split() {
 }
 
 #[test]
-fn a_request_larger_than_a_batch_is_a_batch_of_its_own() {
+fn a_request_larger_than_a_batch_is_several_batches() {
     let rig = rig(&settings());
     let receipt = rig
         .submit((0..150).map(|n| numbered("k", n)))
         .expect("room");
-    assert_eq!(outcomes(receipt).len(), 150);
-    assert_eq!(rig.sink.log("events").batches, [150]);
+    assert_eq!(outcomes(receipt), [Outcome::Delivered; 150]);
+    assert_eq!(rig.sink.log("events").batches, [100, 50]);
 }
 
 #[test]
@@ -231,8 +238,7 @@ fn closing_settles_all_accepted_records() {
     let first = rig.occupy();
     let second = rig.submit([numbered("k", 1)]).expect("room");
     let sink = rig.sink.clone();
-    let closing =
-        std::thread::spawn(move || rig.pipeline.close(Instant::now() + Duration::from_secs(10)));
+    let closing = std::thread::spawn(move || rig.pipeline.close(soon()));
     sink.release("events");
     assert_eq!(
         (outcomes(first), outcomes(second)),
@@ -243,7 +249,7 @@ fn closing_settles_all_accepted_records() {
 }
 
 #[test]
-fn a_topic_that_the_sink_refuses_does_not_start() {
+fn a_topic_that_the_sink_refuses_does_not_open() {
     let sink = ScriptedSink::new();
     sink.refuse("events", Some(SinkError::permanent("no topic events")));
     let backend = Arc::new(Backend {
@@ -251,9 +257,9 @@ fn a_topic_that_the_sink_refuses_does_not_start() {
         sink: Box::new(sink),
     });
     let observer: Arc<dyn Observer> = Arc::new(Observed::default());
-    let error = Pipeline::start("events", &settings(), &backend, &observer)
-        .err()
-        .expect("it is refused");
+    let pipeline =
+        Pipeline::start("events", &settings(), &backend, &observer).expect("there are threads");
+    let error = pipeline.opened(soon()).expect_err("it is refused");
     assert_eq!(
         (error.kind, error.message.as_str()),
         (SinkErrorKind::Permanent, "no topic events")

@@ -1,170 +1,280 @@
-//! The thread of one writer: it takes what has arrived, writes it as a batch, settles it, and tries
-//! again what the sink left open until the deadline. While one write runs the next batch gathers,
-//! so batches grow with the load.
-//!
-//! Records that are tried again stay at the head of the batch, ahead of later records of their key.
-//! New arrivals join behind them, so that one record's trouble does not hold up its neighbours.
+//! The thread of one writer: it takes what has arrived, hands it over, settles what the sink tells,
+//! and answers each request at its deadline at the latest. While one batch is in flight the next
+//! gathers, so batches grow with the load.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use iem_sink::{Outcome, SinkError, SinkErrorKind, TopicConfig, Writer};
+use iem_sink::{Settled, SinkError, SinkErrorKind, TopicConfig, Writer};
 
 use super::backend::{Backend, Observer};
-use super::batch::Batch;
 use super::channel::Receiver;
+use super::delivery::{Delivery, Limits, Load, Tally, Terms};
 use super::health::{Caller, Health};
 use crate::config::Topic;
 
-/// The wait before the first retry. It doubles up to [`BACKOFF_MAX`]; each wait is jittered to
-/// between half and all of it.
-const BACKOFF_MIN: Duration = Duration::from_millis(10);
-const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// The wait between two attempts to open a writer.
+const REOPEN_WAIT: Duration = Duration::from_millis(500);
+/// The wait before a writer that panicked is opened anew.
+const REOPEN_AFTER_PANIC: Duration = Duration::from_millis(10);
+/// The time after which records in flight make the topic unready.
+const OVERDUE: Duration = Duration::from_secs(1);
+
+/// The time and the chance that a worker goes by. Tests bring their own.
+pub(super) struct Surroundings {
+    pub(super) now: Box<dyn Fn() -> Instant + Send>,
+    /// Returns a random number between 0 and 1.
+    pub(super) jitter: Box<dyn FnMut() -> f64 + Send>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            now: Box::new(Instant::now),
+            jitter: Box::new(|| rand::random_range(0.0..=1.0)),
+        }
+    }
+}
 
 /// A topic's worker, and what it needs on its thread.
 pub(super) struct Worker {
     index: usize,
-    linger: Duration,
     topic: TopicConfig,
     receiver: Receiver,
-    /// `None` after a panic, until it is opened anew.
+    /// `None` until it is opened, and after a panic.
     writer: Option<Box<dyn Writer>>,
+    reopen_at: Instant,
+    /// The sink will not open the topic until an operator changes something.
+    is_refused: bool,
     backend: Arc<Backend>,
     health: Arc<Health>,
     observer: Arc<dyn Observer>,
-    batch: Batch,
-    outcomes: Vec<Outcome>,
+    delivery: Delivery,
+    settled: Settled,
+    now: Box<dyn Fn() -> Instant + Send>,
+}
+
+/// The next act of a worker after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing: there is more to do.
+    Step,
+    /// Something that arrives or that the sink tells, or this time.
+    Wait(Option<Instant>),
+    /// Nothing any more: the channel is closed, and all is answered.
+    End,
 }
 
 impl Worker {
-    /// Opens the topic's writer at the sink.
-    pub(super) fn open(
+    pub(super) fn new(
         index: usize,
         topic: &Topic,
         receiver: Receiver,
         backend: &Arc<Backend>,
         health: &Arc<Health>,
         observer: &Arc<dyn Observer>,
-    ) -> Result<Self, SinkError> {
-        let linger = topic.linger;
-        let topic = topic.for_sink();
-        Ok(Self {
+        surroundings: Surroundings,
+    ) -> Self {
+        let Surroundings { now, jitter } = surroundings;
+        let half = |limit: usize| limit / topic.workers / 2;
+        let limits = Limits {
+            batch: Load::new(topic.batch_records, topic.batch_bytes),
+            stalled: Load::new(half(topic.queue_records), half(topic.queue_bytes)),
+            deadline: topic.deadline,
+            linger: topic.linger,
+        };
+        Self {
             index,
-            linger,
+            topic: topic.for_sink(),
             receiver,
-            writer: Some(backend.sink.writer(&topic)?),
+            writer: None,
+            reopen_at: now(),
+            is_refused: false,
             backend: Arc::clone(backend),
             health: Arc::clone(health),
             observer: Arc::clone(observer),
-            batch: Batch::new(topic.batch_records, topic.batch_bytes),
-            outcomes: Vec::new(),
-            topic,
-        })
+            delivery: Delivery::new(limits, jitter),
+            settled: Settled::default(),
+            now,
+        }
     }
 
-    pub(super) fn spawn(self) -> std::io::Result<JoinHandle<()>> {
+    /// Starts the thread. Its first attempt to open the writer calls `opened` with the result.
+    pub(super) fn spawn(
+        mut self,
+        opened: impl FnOnce(Result<(), SinkError>) + Send + 'static,
+    ) -> std::io::Result<JoinHandle<()>> {
         let name = format!("{}-{}", self.health.topic, self.index);
-        std::thread::Builder::new()
-            .name(name)
-            .spawn(move || self.run())
-    }
-
-    /// Works until the channel is closed and all that it held is settled.
-    fn run(mut self) {
-        let mut backoff = BACKOFF_MIN;
-        while self.fill() {
-            let error = self.write().err();
-            self.batch.expire(Instant::now());
-            if error.is_some_and(|error| error.kind == SinkErrorKind::Permanent) {
-                self.batch.give_up();
-            }
-            self.report();
-            if self.batch.is_empty() {
-                backoff = BACKOFF_MIN;
-            } else {
-                self.pause(backoff);
-                backoff = (backoff * 2).min(BACKOFF_MAX);
-            }
-        }
-    }
-
-    /// Fills the batch with what has arrived; waits only while the batch is empty. Returns `false`
-    /// once the channel is closed and everything is settled.
-    fn fill(&mut self) -> bool {
-        let mut until = Instant::now();
-        if self.batch.is_empty() {
-            if self.receiver.peek(None).is_none() {
-                return false;
-            }
-            until = Instant::now() + self.linger;
-        }
-        self.gather(until);
-        self.batch.expire(Instant::now());
-        true
-    }
-
-    /// Adds what has already arrived, and what arrives until `until`, as far as it fits.
-    fn gather(&mut self, until: Instant) {
-        while !self.batch.is_full()
-            && let Some(next) = self.receiver.peek(Some(until))
-            && self.batch.fits(next)
-            && let Some(submission) = self.receiver.pop()
-        {
-            self.batch.push(submission);
-        }
-    }
-
-    /// Writes the whole batch once and settles it by the outcomes that the sink marked.
-    fn write(&mut self) -> Result<(), SinkError> {
-        let Some(deadline) = self.batch.deadline() else {
-            return Ok(());
-        };
-        let began = Instant::now();
-        self.outcomes.clear();
-        self.outcomes
-            .resize(self.batch.records().len(), Outcome::Retryable);
-        self.health.calls(Caller::Worker(self.index), deadline);
-        let result = self.write_caught(deadline);
-        let ended = Instant::now();
-        self.health
-            .returned(Caller::Worker(self.index), &result, ended);
-        self.observer.wrote(self.outcomes.len(), ended - began);
-        self.batch.settle(&self.outcomes);
-        result
-    }
-
-    /// Writes the batch. A panic in the sink is a failed write: none of its records counts as
-    /// delivered, and the writer is opened anew.
-    fn write_caught(&mut self, deadline: Instant) -> Result<(), SinkError> {
-        catch_unwind(AssertUnwindSafe(|| {
-            let writer = match &mut self.writer {
-                Some(writer) => writer,
-                none => none.insert(self.backend.sink.writer(&self.topic)?),
-            };
-            writer.write(self.batch.records(), &mut self.outcomes, deadline)
-        }))
-        .unwrap_or_else(|_| {
-            self.outcomes.fill(Outcome::Retryable);
-            self.writer = None;
-            Err(SinkError::transient("the sink panicked"))
+        std::thread::Builder::new().name(name).spawn(move || {
+            opened(self.open());
+            self.run();
         })
+    }
+
+    /// Works until the channel is closed and all that it held is answered.
+    fn run(mut self) {
+        loop {
+            match self.step() {
+                Next::Step => {}
+                Next::Wait(until) => self.receiver.wait(until),
+                Next::End => return,
+            }
+        }
+    }
+
+    /// Takes what has arrived, settles what the sink has told, and hands one batch over.
+    pub(super) fn step(&mut self) -> Next {
+        let is_closed = self.receiver.is_closed();
+        if self.writer.is_none() && !is_closed && (self.now)() >= self.reopen_at {
+            let _ = self.open();
+        }
+        let now = (self.now)();
+        self.take(now);
+        self.settle(now);
+        self.delivery.expire(now);
+        if self.is_refused {
+            self.delivery.give_up();
+        }
+        let next = self.hand_over(now);
+        self.report();
+        match next {
+            Ok(()) => Next::Step,
+            Err(_) if is_closed && self.delivery.next_deadline().is_none() => Next::End,
+            Err(until) => Next::Wait(until),
+        }
+    }
+
+    /// Opens the topic's writer at the sink.
+    pub(super) fn open(&mut self) -> Result<(), SinkError> {
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            self.backend.sink.writer(&self.topic, self.receiver.waker())
+        }))
+        .unwrap_or_else(|_| Err(SinkError::transient("the sink panicked")));
+        let now = (self.now)();
+        self.reopen_at = now + REOPEN_WAIT;
+        self.is_refused = false;
+        match opened {
+            Ok(writer) => {
+                self.delivery
+                    .assign(writer.units(), |record| writer.unit(record));
+                self.writer = Some(writer);
+                self.health.opened(Caller::Worker(self.index));
+                Ok(())
+            }
+            Err(error) => {
+                self.is_refused = error.kind == SinkErrorKind::Permanent;
+                self.health.fails(Caller::Worker(self.index), &error, now);
+                Err(error)
+            }
+        }
+    }
+
+    fn take(&mut self, now: Instant) {
+        let (delivery, writer) = (&mut self.delivery, self.writer.as_deref());
+        self.receiver.take(|submission| {
+            delivery.accept(submission, now, |record| {
+                writer.map_or(0, |writer| writer.unit(record))
+            });
+        });
+    }
+
+    /// Takes what the writer has to tell.
+    fn settle(&mut self, now: Instant) {
+        let Some(writer) = &mut self.writer else {
+            return;
+        };
+        let settled = &mut self.settled;
+        if catch_unwind(AssertUnwindSafe(|| writer.settle(settled))).is_err() {
+            self.lose_writer(now);
+        }
+        self.use_settled(now);
+    }
+
+    /// Hands one batch over.
+    ///
+    /// # Errors
+    /// The time at which to look again, if nothing is to be handed over now.
+    fn hand_over(&mut self, now: Instant) -> Result<(), Option<Instant>> {
+        let terms = self.terms();
+        let Some(writer) = &mut self.writer else {
+            let due = self.delivery.next_deadline();
+            return Err(due.into_iter().chain([self.reopen_at]).min());
+        };
+        let deadline = self.delivery.next_batch(terms, now)?;
+        self.health.calls(Caller::Worker(self.index), deadline);
+        let batch = self.delivery.batch();
+        let settled = &mut self.settled;
+        let sent = catch_unwind(AssertUnwindSafe(|| writer.send(&batch, deadline, settled)));
+        drop(batch);
+        let now = (self.now)();
+        self.health.returned(Caller::Worker(self.index));
+        if sent.is_err() {
+            self.lose_writer(now);
+        }
+        self.use_settled(now);
+        Ok(())
+    }
+
+    fn terms(&mut self) -> Terms {
+        self.writer
+            .as_mut()
+            .map_or_else(Terms::default, |writer| Terms {
+                time_needed: writer.time_needed(),
+                epoch: writer.epoch(),
+            })
+    }
+
+    /// Gives up a writer that panicked. What was in flight is not delivered, as far as is known.
+    fn lose_writer(&mut self, now: Instant) {
+        self.writer = None;
+        self.reopen_at = now + REOPEN_AFTER_PANIC;
+        // What it told before is lost with it: it is not delivered, as far as is known.
+        self.settled.clear();
+        self.settled
+            .fault(SinkError::transient("the sink panicked"));
+        self.delivery.lose_writer(now);
+    }
+
+    /// Settles records by what has been told, and notes how the sink does.
+    fn use_settled(&mut self, now: Instant) {
+        let keeps_order = self
+            .writer
+            .as_ref()
+            .is_none_or(|writer| writer.keeps_order());
+        self.delivery.settle(&self.settled, keeps_order, now);
+        let caller = Caller::Worker(self.index);
+        if let Some(error) = self.settled.take_error() {
+            self.health.fails(caller, &error, now);
+        } else if let Some(since) = self.overdue(now) {
+            let writer = self.writer.as_deref();
+            let error = writer.and_then(|writer| writer.obstacle(since));
+            let error = error.unwrap_or_else(|| {
+                SinkError::transient(format!("no answer since {} s", (now - since).as_secs()))
+            });
+            self.health.fails(caller, &error, now);
+        } else if !self.settled.outcomes().is_empty() && !self.delivery.is_failing() {
+            self.health.works(caller, now);
+        }
+        self.settled.clear();
+    }
+
+    /// Returns since when records are in flight, if that is too long.
+    fn overdue(&self, now: Instant) -> Option<Instant> {
+        let since = self.delivery.oldest_flight()?;
+        (now.saturating_duration_since(since) > OVERDUE).then_some(since)
     }
 
     /// Reports how records have ended since the last report.
     fn report(&mut self) {
-        let tally = self.batch.take_tally();
-        self.observer
-            .settled(tally.delivered, tally.rejected, tally.undelivered);
-    }
-
-    /// Sleeps for a jittered `backoff`, but not past the first deadline.
-    fn pause(&self, backoff: Duration) {
-        let jittered = backoff.mul_f64(rand::random_range(0.5..=1.0));
-        let due = self.batch.deadline().map_or(jittered, |due| {
-            due.saturating_duration_since(Instant::now())
-        });
-        std::thread::sleep(jittered.min(due));
+        for (records, time) in self.delivery.take_ended() {
+            self.observer.wrote(records, time);
+        }
+        let tally = self.delivery.take_tally();
+        if tally != Tally::default() {
+            self.observer
+                .settled(tally.delivered, tally.rejected, tally.undelivered);
+        }
     }
 }

@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use iem_sink::testing::{record, topic};
-use iem_sink::{Outcome, Record, Sink};
+use iem_sink::testing::{BlockingWriter, record, topic};
+use iem_sink::{Outcome, Record};
 use iem_sink_file::{Compression, FileConfig, FileSink};
 
 const DATA_BYTES: usize = 600;
@@ -21,7 +21,8 @@ fn write(criterion: &mut Criterion) {
             compression: Compression::None,
         })
         .expect("the sink opens");
-        let mut writer = sink.writer(&topic("iem-events")).expect("the writer opens");
+        let mut writer =
+            BlockingWriter::open(&sink, &topic("iem-events")).expect("the writer opens");
         let mut group = criterion.benchmark_group(if sync { "file, synced" } else { "file" });
         for batch in [1, 100, 1000] {
             let records = records(batch);

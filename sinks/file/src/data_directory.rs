@@ -24,10 +24,20 @@ pub(crate) struct DataDirectory {
 impl DataDirectory {
     /// Creates the directory if it is missing, and locks it.
     pub(crate) fn open(config: FileConfig) -> Result<Self, LockError> {
-        let disk = Disk::default();
+        Self::open_on(Disk::default(), config)
+    }
+
+    /// Does the same as [`open`](Self::open), on this disk.
+    pub(crate) fn open_on(disk: Disk, config: FileConfig) -> Result<Self, LockError> {
         let path = &config.path;
         disk.create_folders(path, config.sync)
             .map_err(|error| DiskError::new("create the folder", path, error))?;
+        if config.sync {
+            // An earlier run or an operator may have created the directory just before a crash of
+            // the machine.
+            disk.sync_entry(path)
+                .map_err(|error| DiskError::new("sync the parent folder of", path, error))?;
+        }
         let lock = FolderLock::acquire(path)?;
         Ok(Self {
             config,

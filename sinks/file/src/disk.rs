@@ -62,6 +62,8 @@ impl Disk {
 
     /// Syncs a file's data and length to the disk.
     pub(crate) fn sync_data(&self, file: &File) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.note_sync(file);
         self.attempt(Operation::Sync)?;
         let began = Instant::now();
         let result = file.sync_data();
@@ -82,13 +84,36 @@ impl Disk {
 
     /// Syncs the names in a folder to the disk. An empty path is the working directory.
     pub(crate) fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        self.attempt(Operation::SyncFolder)?;
         let path = if path.as_os_str().is_empty() {
             Path::new(".")
         } else {
             path
         };
-        File::open(path)?.sync_all()
+        let folder = File::open(path)?;
+        #[cfg(test)]
+        self.faults.note_sync(&folder);
+        self.attempt(Operation::SyncFolder)?;
+        folder.sync_all()
+    }
+
+    /// Syncs the entry of a folder in its parent to the disk. Only logs an error that is no fault
+    /// of the disk: the parent is not readable, or its file system takes no sync or no writes.
+    pub(crate) fn sync_entry(&self, path: &Path) -> io::Result<()> {
+        let Some(parent) = path.parent() else {
+            return Ok(());
+        };
+        match self.sync_folder(parent) {
+            Err(error) if is_no_fault_of_the_disk(&error) => {
+                tracing::warn!(
+                    path = %path.display(),
+                    %error,
+                    "cannot sync the parent of a folder; if the folder is new, a loss of power may \
+                     take it"
+                );
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     /// Truncates or extends a file.
@@ -117,7 +142,7 @@ impl Disk {
         fs::create_dir(path)?;
         if sync {
             // Else the next attempt would find the folder and take it for one that is on the disk.
-            self.sync_folder(parent)
+            self.sync_entry(path)
                 .inspect_err(|_| drop(fs::remove_dir(path)))?;
         }
         Ok(())
@@ -144,26 +169,55 @@ impl Disk {
     }
 }
 
+fn is_no_fault_of_the_disk(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::InvalidInput
+            | ErrorKind::Unsupported
+    )
+}
+
 #[cfg(test)]
 pub(crate) mod faults {
     //! File operations that fail on demand.
 
+    use std::fs::File;
     use std::io::{self, ErrorKind};
+    use std::os::unix::fs::MetadataExt;
 
     use parking_lot::Mutex;
 
     use super::Operation;
 
-    /// The operations that fail next, each with the number of times.
+    /// The operations that fail next, and the attempts of syncs.
     #[derive(Default)]
     pub(crate) struct Faults {
-        coming: Mutex<Vec<(Operation, usize)>>,
+        coming: Mutex<Vec<Fault>>,
+        /// The inode of the file or folder of each attempt.
+        syncs: Mutex<Vec<u64>>,
+    }
+
+    struct Fault {
+        operation: Operation,
+        times: usize,
+        kind: ErrorKind,
     }
 
     impl Faults {
         /// Makes the next `times` attempts of `operation` fail.
         pub(crate) fn fail(&self, operation: Operation, times: usize) {
-            self.coming.lock().push((operation, times));
+            self.fail_with(operation, times, ErrorKind::StorageFull);
+        }
+
+        /// Makes the next `times` attempts of `operation` fail with an error of this kind.
+        pub(crate) fn fail_with(&self, operation: Operation, times: usize, kind: ErrorKind) {
+            self.coming.lock().push(Fault {
+                operation,
+                times,
+                kind,
+            });
         }
 
         /// Makes all operations succeed again.
@@ -171,16 +225,27 @@ pub(crate) mod faults {
             self.coming.lock().clear();
         }
 
+        /// Returns how often a sync of the file or folder with this inode was attempted.
+        pub(crate) fn syncs_of(&self, inode: u64) -> usize {
+            let syncs = self.syncs.lock();
+            syncs.iter().filter(|synced| **synced == inode).count()
+        }
+
+        pub(super) fn note_sync(&self, file: &File) {
+            let inode = file.metadata().map_or(0, |metadata| metadata.ino());
+            self.syncs.lock().push(inode);
+        }
+
         pub(super) fn meet(&self, operation: Operation) -> io::Result<()> {
             let mut coming = self.coming.lock();
             match coming
                 .iter_mut()
-                .find(|(fault, times)| *fault == operation && *times > 0)
+                .find(|fault| fault.operation == operation && fault.times > 0)
             {
                 None => Ok(()),
-                Some((_, times)) => {
-                    *times -= 1;
-                    Err(ErrorKind::StorageFull.into())
+                Some(fault) => {
+                    fault.times -= 1;
+                    Err(fault.kind.into())
                 }
             }
         }

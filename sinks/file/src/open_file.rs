@@ -1,8 +1,11 @@
 //! One open file of a topic. It takes whole batches, and can be restored to the end of the last
 //! delivered one.
 //!
-//! After a failed append, nothing is ever written to the file again: the state that a failed sync
-//! leaves in the page cache is unknown (<https://wiki.postgresql.org/wiki/Fsync_Errors>).
+//! After a failed append, nothing is ever written to the file again. After a failed sync, the file
+//! is never synced again either, because the state of the page cache is unknown then, and a later
+//! sync may succeed without having written anything
+//! (<https://wiki.postgresql.org/wiki/Fsync_Errors>). The delivered batches were synced before, but
+//! the truncation behind them may not survive a loss of power: the file is *doubtful*.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -19,6 +22,8 @@ pub(crate) struct OpenFile {
     file: File,
     /// The length of the delivered batches.
     delivered_bytes: u64,
+    /// Whether bytes of a failed batch may come back with a loss of power.
+    is_doubtful: bool,
     opened_at: Instant,
 }
 
@@ -34,6 +39,7 @@ impl OpenFile {
             path,
             file,
             delivered_bytes: 0,
+            is_doubtful: false,
             opened_at: now,
         })
     }
@@ -47,6 +53,12 @@ impl OpenFile {
         self.delivered_bytes == 0
     }
 
+    /// Returns whether bytes of a failed batch may come back with a loss of power. The next start
+    /// must then read the file as a whole.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.is_doubtful
+    }
+
     /// Returns whether the file has reached its maximum size or age.
     pub(crate) fn is_due(&self, config: &FileConfig, now: Instant) -> bool {
         self.delivered_bytes >= config.rotate_size
@@ -58,7 +70,7 @@ impl OpenFile {
     pub(crate) fn append(&mut self, directory: &DataDirectory, lines: &[u8]) -> io::Result<()> {
         directory.disk.write_all(&mut self.file, lines)?;
         if directory.config.sync {
-            directory.disk.sync_data(&self.file)?;
+            self.sync(directory)?;
             if self.is_empty() {
                 directory.disk.sync_folder(self.folder())?;
             }
@@ -75,21 +87,38 @@ impl OpenFile {
     }
 
     /// Truncates the file to its delivered batches, or removes it if there is none. May be tried
-    /// again after an error.
-    pub(crate) fn restore(&self, directory: &DataDirectory) -> io::Result<()> {
-        let disk = &directory.disk;
+    /// again after an error. A file whose restored state cannot be synced is doubtful.
+    pub(crate) fn restore(&mut self, directory: &DataDirectory) -> io::Result<()> {
         if self.is_empty() {
-            disk.remove(&self.path)?;
-            if directory.config.sync {
-                disk.sync_folder(self.folder())?;
-            }
+            directory.disk.remove(&self.path)?;
         } else {
-            disk.set_len(&self.file, self.delivered_bytes)?;
-            if directory.config.sync {
-                disk.sync_data(&self.file)?;
-            }
+            directory.disk.set_len(&self.file, self.delivered_bytes)?;
+        }
+        if !directory.config.sync {
+            return Ok(());
+        }
+        let synced = if self.is_empty() {
+            // Unlike a file's, a folder's failed sync is tried again: the name of every later file
+            // needs it.
+            let synced = directory.disk.sync_folder(self.folder());
+            self.is_doubtful = synced.is_err();
+            synced
+        } else if self.is_doubtful {
+            Ok(())
+        } else {
+            self.sync(directory)
+        };
+        if let Err(error) = synced {
+            tracing::warn!(path = %self.path.display(), %error, "cannot sync a restored file");
         }
         Ok(())
+    }
+
+    fn sync(&mut self, directory: &DataDirectory) -> io::Result<()> {
+        directory
+            .disk
+            .sync_data(&self.file)
+            .inspect_err(|_| self.is_doubtful = true)
     }
 
     /// Closes the file, and returns its path.

@@ -59,7 +59,7 @@ impl RollingFile {
     }
 
     fn restore(&mut self) -> Result<(), DiskError> {
-        let Some(file) = &self.damaged else {
+        let Some(file) = &mut self.damaged else {
             return Ok(());
         };
         file.restore(&self.topic.directory)

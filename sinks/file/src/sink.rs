@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 
 use iem_sink::{Sink, SinkError, Statistic, TopicConfig, Writer};
@@ -65,8 +66,8 @@ impl FileSink {
 
 impl Sink for FileSink {
     /// Opens the topic on the first call for it: creates its folder if it is missing, and recovers
-    /// its files after a crash.
-    fn writer(&self, topic: &TopicConfig) -> Result<Box<dyn Writer>, SinkError> {
+    /// its files after a crash. The writer never wakes anybody: it tells all outcomes at once.
+    fn writer(&self, topic: &TopicConfig, _: Waker) -> Result<Box<dyn Writer>, SinkError> {
         let writer = FileWriter::new(self.topic(&topic.name)?, topic.batch_bytes);
         self.maintenance.maintain(writer.rolling_file());
         Ok(Box::new(writer))

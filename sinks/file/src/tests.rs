@@ -5,6 +5,7 @@
 mod compatibility;
 mod conformance;
 mod data_directory;
+mod failed_sync;
 mod failure;
 mod fixture;
 mod model;

@@ -31,6 +31,8 @@ pub(crate) struct Topic {
 struct Stems {
     names: Names,
     open: BTreeSet<String>,
+    /// The first doubtful file that was closed. The checkpoint stays before it.
+    first_doubtful: Option<String>,
 }
 
 impl Topic {
@@ -66,6 +68,7 @@ impl Topic {
             stems: Mutex::new(Stems {
                 names: recovered.names,
                 open: BTreeSet::new(),
+                first_doubtful: None,
             }),
             maintenance,
         };
@@ -93,12 +96,15 @@ impl Topic {
     /// where that is possible.
     pub(crate) fn close(&self, file: OpenFile) {
         let is_empty = file.is_empty();
+        let is_doubtful = file.is_doubtful();
         let path = file.close();
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let mut stems = self.stems.lock();
         stems.open.remove(&*stem);
-        // The checkpoint must not pass an older file that another writer still has open.
-        if self.directory.config.sync && stems.open.first().is_none_or(|oldest| **oldest > *stem) {
+        if is_doubtful {
+            stems.doubt(&stem);
+        }
+        if self.directory.config.sync && stems.are_whole_up_to(&stem) {
             checkpoint::write(&self.folder, &stem);
         }
         drop(stems);
@@ -120,6 +126,24 @@ impl Stems {
         let stem = self.names.next(first);
         self.open.insert(stem.clone());
         stem
+    }
+
+    fn doubt(&mut self, stem: &str) {
+        let first = self.first_doubtful.as_deref();
+        if first.is_none_or(|first| stem < first) {
+            tracing::warn!(
+                stem,
+                "a sync of a file failed; the next start reads the file as a whole"
+            );
+            self.first_doubtful = Some(stem.to_owned());
+        }
+    }
+
+    /// Returns whether the checkpoint may move to this stem: it must not pass an older file that
+    /// another writer still has open, nor a doubtful one.
+    fn are_whole_up_to(&self, stem: &str) -> bool {
+        let blocking = self.open.first().into_iter().chain(&self.first_doubtful);
+        blocking.min().is_none_or(|blocking| stem < &**blocking)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use iem_sink::{Outcome, Record, SinkError, Writer};
+use iem_sink::{Sending, Settled, SinkError, Writer};
 use parking_lot::Mutex;
 
 use crate::line::Lines;
@@ -33,19 +33,7 @@ impl FileWriter {
         Arc::downgrade(&self.rolling_file)
     }
 
-    #[cfg(test)]
-    pub(crate) fn buffer_bytes(&self) -> usize {
-        self.lines.capacity()
-    }
-}
-
-impl Writer for FileWriter {
-    fn write(
-        &mut self,
-        records: &[Record],
-        outcomes: &mut [Outcome],
-        deadline: Instant,
-    ) -> Result<(), SinkError> {
+    fn append(&mut self, records: &[Sending<'_>], deadline: Instant) -> Result<(), SinkError> {
         let Some(first) = records.first() else {
             return Ok(());
         };
@@ -55,16 +43,31 @@ impl Writer for FileWriter {
                 "the deadline had passed before the batch was written",
             ));
         }
-        for record in records {
-            self.lines.append(record);
+        for sending in records {
+            self.lines.append(sending.record);
         }
+        let time = first.record.context.time;
         let appended = self
             .rolling_file
             .lock()
-            .append(self.lines.bytes(), first.context.time, now);
+            .append(self.lines.bytes(), time, now);
         self.lines.clear(self.buffer_bytes_kept);
-        appended?;
-        outcomes.fill(Outcome::Delivered);
-        Ok(())
+        Ok(appended?)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        self.lines.capacity()
+    }
+}
+
+impl Writer for FileWriter {
+    /// Writes the batch, as a whole or not at all, before it returns.
+    fn send(&mut self, records: &[Sending<'_>], deadline: Instant, settled: &mut Settled) {
+        let tokens = records.iter().map(|sending| sending.token);
+        match self.append(records, deadline) {
+            Ok(()) => tokens.for_each(|token| settled.delivered(token)),
+            Err(error) => settled.failed(tokens, error),
+        }
     }
 }

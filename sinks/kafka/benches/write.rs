@@ -4,13 +4,15 @@
 
 use std::cell::Cell;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use iem_sink::testing::{record, topic};
-use iem_sink::{DATA_CONTENT_TYPE, Outcome, Record, Sink, Writer};
+use iem_sink::{DATA_CONTENT_TYPE, DeliveryToken, Outcome, Record, Sending, Settled, Sink, Writer};
 use iem_sink_kafka::{KafkaConfig, KafkaSink};
 use iem_test_support::brokers::kafka::{Kafka, Options};
 use rdkafka::ClientContext;
@@ -116,12 +118,57 @@ fn headers(record: &Record) -> OwnedHeaders {
     headers.into_inner()
 }
 
-fn ours(writer: &mut dyn Writer, records: &[Record]) {
-    let mut outcomes = vec![Outcome::default(); records.len()];
-    writer
-        .write(black_box(records), &mut outcomes, Instant::now() + DEADLINE)
-        .expect("the write succeeds");
-    black_box(outcomes);
+/// The sink's writer, and the tokens of the records that it is given.
+struct Ours {
+    writer: Box<dyn Writer>,
+    tokens: u64,
+    settled: Settled,
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+impl Ours {
+    fn open(sink: &KafkaSink) -> Self {
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        Self {
+            writer: sink.writer(&topic(TOPIC), waker).expect("the writer opens"),
+            tokens: 0,
+            settled: Settled::default(),
+        }
+    }
+
+    fn write(&mut self, records: &[Record]) {
+        let first = self.tokens;
+        let sending: Vec<_> = (first..)
+            .map(DeliveryToken)
+            .zip(black_box(records))
+            .map(|(token, record)| Sending { token, record })
+            .collect();
+        self.tokens += records.len() as u64;
+        self.settled.clear();
+        let deadline = Instant::now() + DEADLINE;
+        self.writer.send(&sending, deadline, &mut self.settled);
+        loop {
+            self.writer.settle(&mut self.settled);
+            if self.settled.outcomes().len() == records.len() {
+                break;
+            }
+            std::thread::park();
+        }
+        let outcomes = self.settled.outcomes();
+        assert!(
+            outcomes
+                .iter()
+                .all(|(_, outcome)| *outcome == Outcome::Delivered),
+            "every record is delivered"
+        );
+    }
 }
 
 fn write(criterion: &mut Criterion) {
@@ -146,19 +193,19 @@ fn write(criterion: &mut Criterion) {
         workers: 1,
     })
     .expect("the sink opens");
-    let mut writer = sink.writer(&topic(TOPIC)).expect("the writer opens");
+    let mut ours = Ours::open(&sink);
     let bare = Bare::open(&kafka.bootstrap());
     let mut group = criterion.benchmark_group("kafka");
     for batch in [1, 100, 1000] {
         let records = records(batch);
         group.throughput(Throughput::Elements(batch as u64));
         group.bench_function(BenchmarkId::new("writer", batch), |bencher| {
-            bencher.iter(|| ours(&mut *writer, &records));
+            bencher.iter(|| ours.write(&records));
         });
         group.bench_function(BenchmarkId::new("bare", batch), |bencher| {
             bencher.iter(|| bare.write(&records));
         });
-        let ratio = ratio(|| ours(&mut *writer, &records), || bare.write(&records));
+        let ratio = ratio(|| ours.write(&records), || bare.write(&records));
         println!(
             "kafka: batches of {batch}: the writer does {ratio:.2} × what the bare producer does"
         );

@@ -1,5 +1,5 @@
-//! Callbacks of librdkafka: delivery reports go to the records in flight, statistics to the
-//! metrics, errors to the callers that wait.
+//! Callbacks of librdkafka: delivery reports go to the writers' windows, statistics to the
+//! metrics; errors are kept for those who ask.
 //!
 //! All of them run on the producer's own polling thread, which must never wait.
 
@@ -16,12 +16,14 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::statistics::Statistics;
 
 use crate::failure::{Kind, code};
-use crate::in_flight::{DeliveryToken, InFlight, Report};
+use crate::in_flight::InFlight;
 use crate::statistics::ProducerStatistics;
 use crate::token;
 
 /// The callbacks of one producer.
 pub(crate) struct Events {
+    /// The producer's number.
+    number: u64,
     in_flight: Arc<InFlight>,
     statistics: Arc<ProducerStatistics>,
     token_file: Option<String>,
@@ -39,11 +41,13 @@ struct Errors {
 
 impl Events {
     pub(crate) fn new(
+        number: u64,
         in_flight: Arc<InFlight>,
         statistics: Arc<ProducerStatistics>,
         token_file: Option<String>,
     ) -> Self {
         Self {
+            number,
             in_flight,
             statistics,
             token_file,
@@ -100,11 +104,9 @@ impl ClientContext for Events {
         match code(&error) {
             RDKafkaErrorCode::Fatal => {
                 tracing::error!(%reason, "the Kafka producer failed for good and is replaced");
-                self.in_flight.interrupt();
             }
             found if Kind::of(found) == Kind::Refused => {
                 self.errors.lock().refused = Some((now, reason.to_owned()));
-                self.in_flight.interrupt();
             }
             // It follows the errors of the single brokers, and says less.
             RDKafkaErrorCode::AllBrokersDown => {}
@@ -124,18 +126,14 @@ impl ClientContext for Events {
 }
 
 impl ProducerContext for Events {
-    type DeliveryOpaque = DeliveryToken;
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, token: DeliveryToken) {
-        let report = match result {
-            Ok(_) => Report::Delivered,
-            Err((error, _)) => {
-                let code = code(error);
-                self.statistics.count_error(Kind::of(code));
-                Report::Failed(code)
-            }
-        };
-        self.in_flight.report(token, report);
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        let failure = result.as_ref().err().map(|(error, _)| code(error));
+        if let Some(code) = failure {
+            self.statistics.count_error(Kind::of(code));
+        }
+        self.in_flight.report(number, failure, self.number);
     }
 }
 

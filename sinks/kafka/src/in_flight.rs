@@ -1,248 +1,249 @@
-//! Records in flight: handed to librdkafka, and not yet reported on. Each writer has a window with
-//! one slot a record, and is woken once a batch.
+//! Records in flight: handed to librdkafka, and not yet reported on. Each writer has a window,
+//! where its delivery reports arrive.
 //!
-//! librdkafka returns, with each delivery report, the [`DeliveryToken`] that went out with the
-//! record. No token is issued twice while its window lives, so a late report is never taken for
-//! that of another record.
+//! librdkafka carries a number with each record: the window's index and the delivery token. Tokens
+//! of two writers may be equal, so a window whose writer is gone is used again only when nothing of
+//! it is in flight.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::task::Waker;
 
-use parking_lot::{Condvar, Mutex, RwLock};
+use iem_sink::DeliveryToken;
+use parking_lot::{Mutex, RwLock};
 use rdkafka::error::RDKafkaErrorCode;
-
-#[cfg(test)]
-mod tests;
 
 const _: () = assert!(
     usize::BITS == 64,
-    "a delivery token is passed as a pointer of 64 bits"
+    "a window's index and a delivery token are passed as a pointer of 64 bits"
 );
 
-/// The low bits of a token that hold the record's number in its window: enough for 8 years at a
-/// million records a second.
-const NUMBER_BITS: u32 = 48;
+/// The most windows: the bits that a token leaves count them.
+const WINDOWS_MAX: usize = 1 << (usize::BITS - DeliveryToken::BITS);
 
-/// How long after its own timeout a record's report may come before the record is given up.
-pub(crate) const REPORT_SLACK: Duration = Duration::from_secs(5);
-
-/// The number that librdkafka carries with a record: the window's index, and the record's number
-/// in the window.
-pub(crate) type DeliveryToken = usize;
-
-/// The state of a record in flight.
+/// A delivery report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Report {
-    /// No report yet.
-    Pending,
-    Delivered,
-    Failed(RDKafkaErrorCode),
+pub(crate) struct Report {
+    pub(crate) token: DeliveryToken,
+    /// The reason why the record is not delivered, if it is not.
+    pub(crate) failure: Option<RDKafkaErrorCode>,
+    /// The number of the producer that the record was handed to.
+    pub(crate) producer: u64,
 }
 
-/// Why a wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Woken {
-    AllReported,
-    Interrupted,
-    DeadlinePassed,
+/// The reports of one writer that it has not taken yet.
+#[derive(Default)]
+struct State {
+    /// Records without a report.
+    in_flight: usize,
+    reports: Vec<Report>,
+    /// `None` without a writer.
+    waker: Option<Waker>,
 }
 
 struct Slot {
-    report: Report,
-    awaited: bool,
-    sent: Instant,
-}
-
-#[derive(Default)]
-struct State {
-    /// The number of the first slot.
-    first: usize,
-    /// A slot for each record from the oldest without a report on.
-    slots: VecDeque<Slot>,
-    /// Awaited slots without a report.
-    missing: usize,
-    interrupted: bool,
-}
-
-/// The records of one writer that are in flight.
-pub(crate) struct Window {
     index: usize,
     state: Mutex<State>,
-    wake: Condvar,
-}
-
-impl Window {
-    /// Adds `count` records that are about to be sent, and awaits them. Returns the first one's
-    /// number.
-    pub(crate) fn add(&self, count: usize, now: Instant) -> usize {
-        let mut state = self.state.lock();
-        let number = state.first + state.slots.len();
-        state.slots.extend((0..count).map(|_| Slot {
-            report: Report::Pending,
-            awaited: true,
-            sent: now,
-        }));
-        state.missing += count;
-        number
-    }
-
-    /// Returns the token of a record.
-    pub(crate) fn token(&self, number: usize) -> DeliveryToken {
-        (self.index << NUMBER_BITS) | number
-    }
-
-    /// Counts the records without a report, and those sent after the oldest of them.
-    pub(crate) fn len(&self) -> usize {
-        self.state.lock().slots.len()
-    }
-
-    /// Returns the state of a record that was sent earlier. One without a report is awaited again.
-    pub(crate) fn resume(&self, number: usize) -> Report {
-        let mut state = self.state.lock();
-        let Some(slot) = state.slot(number) else {
-            return Report::Failed(RDKafkaErrorCode::MessageTimedOut);
-        };
-        let report = slot.report;
-        let was_awaited = std::mem::replace(&mut slot.awaited, true);
-        if report == Report::Pending && !was_awaited {
-            state.missing += 1;
-        }
-        report
-    }
-
-    /// Notes a report. One for a record that has left the window is dropped.
-    pub(crate) fn report(&self, number: usize, report: Report) {
-        let mut state = self.state.lock();
-        let Some(slot) = state.slot(number) else {
-            return;
-        };
-        if slot.report != Report::Pending {
-            return;
-        }
-        slot.report = report;
-        if slot.awaited {
-            state.missing -= 1;
-            if state.missing == 0 {
-                self.wake.notify_all();
-            }
-        }
-    }
-
-    /// Waits for the report of every awaited record.
-    pub(crate) fn wait(&self, deadline: Instant) -> Woken {
-        let mut state = self.state.lock();
-        loop {
-            if state.missing == 0 {
-                return Woken::AllReported;
-            }
-            if std::mem::take(&mut state.interrupted) {
-                return Woken::Interrupted;
-            }
-            if Instant::now() >= deadline {
-                return Woken::DeadlinePassed;
-            }
-            self.wake.wait_until(&mut state, deadline);
-        }
-    }
-
-    /// Ends a wait early, after an event that concerns every record in flight.
-    fn interrupt(&self) {
-        self.state.lock().interrupted = true;
-        self.wake.notify_all();
-    }
-
-    /// Passes each number's report to `each`, then drops the slots before the oldest one without a
-    /// report. No record is awaited any more.
-    pub(crate) fn collect(&self, numbers: &[Option<usize>], mut each: impl FnMut(usize, Report)) {
-        let mut state = self.state.lock();
-        for (index, number) in numbers.iter().enumerate() {
-            let Some(number) = number else { continue };
-            if let Some(slot) = state.slot(*number) {
-                slot.awaited = false;
-                each(index, slot.report);
-            }
-        }
-        state.release();
-    }
-
-    /// Gives up the records sent before `before` that still have no report. librdkafka reports
-    /// every record in the end; this bounds the memory if it ever does not.
-    pub(crate) fn give_up(&self, before: Instant) {
-        let mut state = self.state.lock();
-        for slot in &mut state.slots {
-            if slot.sent < before && slot.report == Report::Pending {
-                slot.report = Report::Failed(RDKafkaErrorCode::MessageTimedOut);
-            }
-        }
-    }
-}
-
-impl State {
-    fn slot(&mut self, number: usize) -> Option<&mut Slot> {
-        let index = number.checked_sub(self.first)?;
-        self.slots.get_mut(index)
-    }
-
-    fn release(&mut self) {
-        self.missing = 0;
-        self.interrupted = false;
-        for slot in &mut self.slots {
-            slot.awaited = false;
-        }
-        while self
-            .slots
-            .front()
-            .is_some_and(|slot| slot.report != Report::Pending)
-        {
-            self.slots.pop_front();
-            self.first += 1;
-        }
-    }
 }
 
 /// The windows of all writers of a sink. Producers are replaced; the windows stay.
 #[derive(Default)]
 pub(crate) struct InFlight {
-    windows: RwLock<Vec<Arc<Window>>>,
-    /// Windows whose writer is gone. The next writer continues their numbers, so that no old report
-    /// fits one of its records.
-    free: Mutex<Vec<Arc<Window>>>,
+    slots: RwLock<Vec<Arc<Slot>>>,
+    /// Slots without a writer and without a record in flight.
+    free: Mutex<Vec<Arc<Slot>>>,
 }
 
 impl InFlight {
-    /// Opens a window for one writer.
-    pub(crate) fn open(&self) -> Arc<Window> {
-        if let Some(window) = self.free.lock().pop() {
-            return window;
+    /// Opens a window for a writer, which is woken through `waker` when reports have come. Returns
+    /// `None` if there are too many.
+    pub(crate) fn open(self: &Arc<Self>, waker: Waker) -> Option<Window> {
+        // No lock is held while the next one is taken.
+        let free = self.free.lock().pop();
+        let slot = free.or_else(|| self.add_slot())?;
+        slot.state.lock().waker = Some(waker);
+        Some(Window {
+            slot,
+            in_flight: Arc::clone(self),
+        })
+    }
+
+    fn add_slot(&self) -> Option<Arc<Slot>> {
+        let mut slots = self.slots.write();
+        if slots.len() == WINDOWS_MAX {
+            return None;
         }
-        let mut windows = self.windows.write();
-        let window = Arc::new(Window {
-            index: windows.len(),
+        let slot = Arc::new(Slot {
+            index: slots.len(),
             state: Mutex::default(),
-            wake: Condvar::new(),
         });
-        windows.push(Arc::clone(&window));
-        window
+        slots.push(Arc::clone(&slot));
+        Some(slot)
     }
 
-    /// Takes back the window of a writer that ends.
-    pub(crate) fn close(&self, window: Arc<Window>) {
-        window.collect(&[], |_, _| ());
-        self.free.lock().push(window);
-    }
-
-    /// Passes a report to its window.
-    pub(crate) fn report(&self, token: DeliveryToken, report: Report) {
-        if let Some(window) = self.windows.read().get(token >> NUMBER_BITS) {
-            window.report(token & ((1 << NUMBER_BITS) - 1), report);
+    /// Passes a report to the window of the record that librdkafka carried `number` with. Wakes the
+    /// writer for the first report that it has not taken.
+    pub(crate) fn report(&self, number: usize, failure: Option<RDKafkaErrorCode>, producer: u64) {
+        let slots = self.slots.read();
+        let Some(slot) = slots.get(number >> DeliveryToken::BITS) else {
+            return;
+        };
+        let mut state = slot.state.lock();
+        state.in_flight = state.in_flight.saturating_sub(1);
+        let Some(waker) = state.waker.clone() else {
+            if state.in_flight == 0 {
+                self.free.lock().push(Arc::clone(slot));
+            }
+            return;
+        };
+        let is_first = state.reports.is_empty();
+        state.reports.push(Report {
+            token: token_of(number),
+            failure,
+            producer,
+        });
+        drop(state);
+        if is_first {
+            waker.wake();
         }
     }
 
-    /// Ends every writer's wait early.
-    pub(crate) fn interrupt(&self) {
-        for window in self.windows.read().iter() {
-            window.interrupt();
+    /// Counts the records without a report, those of closed windows included.
+    pub(crate) fn count(&self) -> usize {
+        let slots = self.slots.read();
+        slots.iter().map(|slot| slot.state.lock().in_flight).sum()
+    }
+}
+
+fn token_of(number: usize) -> DeliveryToken {
+    let token = number & ((1 << DeliveryToken::BITS) - 1);
+    DeliveryToken(token as u64)
+}
+
+/// The records of one writer that are in flight. The window is closed when it is dropped.
+pub(crate) struct Window {
+    slot: Arc<Slot>,
+    in_flight: Arc<InFlight>,
+}
+
+impl Window {
+    /// Returns the number that librdkafka carries with the record of this token.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a pointer has 64 bits, as is asserted above"
+    )]
+    pub(crate) fn number(&self, token: DeliveryToken) -> usize {
+        (self.slot.index << DeliveryToken::BITS) | token.0 as usize
+    }
+
+    /// Counts records that are about to be sent.
+    pub(crate) fn add(&self, count: usize) {
+        self.slot.state.lock().in_flight += count;
+    }
+
+    /// Takes back records that were counted and not sent.
+    pub(crate) fn remove(&self, count: usize) {
+        self.slot.state.lock().in_flight -= count;
+    }
+
+    /// Swaps the reports that have come for an empty list.
+    pub(crate) fn take(&self, reports: &mut Vec<Report>) {
+        reports.clear();
+        std::mem::swap(&mut self.slot.state.lock().reports, reports);
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        let mut state = self.slot.state.lock();
+        state.waker = None;
+        state.reports.clear();
+        if state.in_flight == 0 {
+            self.in_flight.free.lock().push(Arc::clone(&self.slot));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn reports(window: &Window) -> Vec<Report> {
+        let mut reports = Vec::new();
+        window.take(&mut reports);
+        reports
+    }
+
+    fn delivered(token: u64) -> Report {
+        Report {
+            token: DeliveryToken(token),
+            failure: None,
+            producer: 7,
+        }
+    }
+
+    #[test]
+    fn one_wake_serves_all_reports_until_they_are_taken() {
+        let in_flight = Arc::new(InFlight::default());
+        let wakes = Arc::new(Count::default());
+        let window = in_flight.open(Waker::from(Arc::clone(&wakes))).unwrap();
+        let last = (1 << DeliveryToken::BITS) - 1;
+        window.add(3);
+        for token in [last, 0, 5] {
+            in_flight.report(window.number(DeliveryToken(token)), None, 7);
+        }
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert_eq!(reports(&window), [last, 0, 5].map(delivered));
+        assert_eq!(reports(&window), []);
+        window.add(1);
+        in_flight.report(window.number(DeliveryToken(6)), None, 7);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 2);
+        assert_eq!(in_flight.count(), 0);
+    }
+
+    #[test]
+    fn windows_are_apart() {
+        let in_flight = Arc::new(InFlight::default());
+        let [one, two] = [(); 2].map(|()| in_flight.open(Waker::noop().clone()).unwrap());
+        one.add(1);
+        two.add(1);
+        in_flight.report(two.number(DeliveryToken(3)), None, 7);
+        assert_eq!(reports(&one), []);
+        assert_eq!(reports(&two), [delivered(3)]);
+        assert_eq!(in_flight.count(), 1);
+    }
+
+    #[test]
+    fn a_later_writer_gets_no_report_of_an_earlier_one() {
+        let in_flight = Arc::new(InFlight::default());
+        let open = || in_flight.open(Waker::noop().clone()).unwrap();
+        let window = open();
+        let token = DeliveryToken(1);
+        let number = window.number(token);
+        window.add(2);
+        window.remove(1);
+        drop(window);
+
+        let meanwhile = open();
+        assert_ne!(meanwhile.number(token), number, "a record is in flight");
+        meanwhile.add(1);
+        in_flight.report(number, None, 7);
+        assert_eq!(reports(&meanwhile), []);
+        assert_eq!(in_flight.count(), 1);
+
+        let later = open();
+        assert_eq!(later.number(token), number, "the window is free again");
+        assert_eq!(reports(&later), []);
     }
 }

@@ -2,16 +2,17 @@
 //! puts a fault right. Nothing is written.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::task::Waker;
+use std::time::{Duration, Instant};
 
-use iem_sink::{Finding, Level, SinkError, TopicConfig};
+use iem_sink::{DeliveryToken, Finding, Level, SinkError, TopicConfig};
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 
 use crate::events::Events;
 use crate::failure::{Kind, explain};
-use crate::in_flight::{InFlight, Report};
+use crate::in_flight::{InFlight, Window};
 use crate::properties::{client_config, config_error};
 use crate::sink::KafkaSink;
 use crate::statistics::ProducerStatistics;
@@ -21,6 +22,9 @@ use crate::topic::{State, Topic};
 /// is larger than the topic takes: a broker checks first who may write, and stores nothing either
 /// way. A topic with a limit above this is not probed.
 const PROBE_BYTES_MAX: usize = 16 << 20;
+
+/// The time between two looks for the answer to a probe.
+const ANSWER_POLL: Duration = Duration::from_millis(5);
 
 impl KafkaSink {
     /// Inspects each topic: whether it exists, has leaders and replicas, how large a record it
@@ -102,35 +106,36 @@ impl KafkaSink {
         }
         let servers = &self.producers[0].config().bootstrap_servers;
         let in_flight = Arc::<InFlight>::default();
-        let window = in_flight.open();
+        let window = in_flight.open(Waker::noop().clone());
+        let window = window.expect("the first window is free");
         let producer = self.probing_producer(limit, in_flight)?;
         let began = Instant::now();
-        let number = window.add(1, began);
         let payload = vec![b' '; limit];
-        let record = BaseRecord::with_opaque_to(topic, window.token(number))
+        let record = BaseRecord::with_opaque_to(topic, window.number(DeliveryToken(0)))
             .key("")
             .payload(&payload);
+        window.add(1);
         if let Err((error, _)) = producer.send(record) {
             return Err(SinkError::transient(format!(
                 "whether the topic may be written is not known: {error}"
             )));
         }
-        window.wait(deadline);
+        let answer = answer(&window, &producer, began, deadline);
         if let Some((code, _)) = producer.client().fatal_error() {
             return Ok((Level::Bad, explain(servers, topic, code)));
         }
         let refused = producer.client().context().refused_since(began);
-        Ok(match (window.resume(number), refused) {
-            (Report::Failed(code), _) if Kind::of(code) == Kind::TooLarge => {
+        Ok(match (answer, refused) {
+            (Some(Err(code)), _) if Kind::of(code) == Kind::TooLarge => {
                 (Level::Good, "may be written".to_owned())
             }
-            (Report::Failed(code), _) => (Level::Bad, explain(servers, topic, code)),
+            (Some(Err(code)), _) => (Level::Bad, explain(servers, topic, code)),
             (_, Some(reason)) => (Level::Bad, reason),
-            (Report::Delivered, None) => (
+            (Some(Ok(())), None) => (
                 Level::Weak,
                 "takes larger records than its max.message.bytes".to_owned(),
             ),
-            (Report::Pending, None) => (
+            (None, None) => (
                 Level::Bad,
                 explain(servers, topic, RDKafkaErrorCode::MessageTimedOut),
             ),
@@ -148,9 +153,33 @@ impl KafkaSink {
             .set("compression.codec", "none")
             .set("statistics.interval.ms", "0");
         let statistics = Arc::<ProducerStatistics>::default();
-        let events = Events::new(in_flight, statistics, self.producers[0].token_file());
+        let events = Events::new(0, in_flight, statistics, self.producers[0].token_file());
         ThreadedProducer::from_config_and_context(&client, events)
             .map_err(|error| config_error(&error))
+    }
+}
+
+/// Waits for the only report of a window. Returns `None` without one.
+fn answer(
+    window: &Window,
+    producer: &ThreadedProducer<Events>,
+    began: Instant,
+    deadline: Instant,
+) -> Option<Result<(), RDKafkaErrorCode>> {
+    let mut reports = Vec::new();
+    loop {
+        window.take(&mut reports);
+        if let Some(report) = reports.first() {
+            return Some(report.failure.map_or(Ok(()), Err));
+        }
+        let client = producer.client();
+        let is_over = client.fatal_error().is_some()
+            || client.context().refused_since(began).is_some()
+            || Instant::now() >= deadline;
+        if is_over {
+            return None;
+        }
+        std::thread::sleep(ANSWER_POLL);
     }
 }
 

@@ -8,9 +8,14 @@
 //! bytes are the value. Records of one key go to one partition, the one that Java's clients choose,
 //! and stay in order there, retries included.
 //!
-//! If a broker is slow or away, a record's outcome is open when its deadline passes. It is then
-//! not acknowledged, and may be stored nevertheless: librdkafka keeps trying until a second after
-//! the topics' longest deadline. Nothing is ever acknowledged that is not stored.
+//! A record is in flight until librdkafka reports on it. The partition of its key is its unit: one
+//! without a leader holds up no other. librdkafka cannot take a record back, and keeps trying for
+//! the topics' longest deadline, counted from the hand-over. A record is handed over only in the
+//! first half of its topic's deadline, so it may be sent for the longest deadline less half of its
+//! own, and about a second (librdkafka looks once a second), after its request was answered 503.
+//! Nothing is ever acknowledged that is not stored.
+//!
+//! librdkafka's queue has no bound of its own: the pipeline bounds the records in flight.
 //!
 //! The gateway never creates a topic: one that is missing is refused by name. A topic's
 //! `max.message.bytes` is read when it is opened: a limit that is raised later takes effect at the

@@ -1,8 +1,8 @@
 //! The producer in use, and its replacement when it fails for good.
 //!
 //! An idempotent producer that meets an error it cannot order records around is dead (librdkafka
-//! calls it *fatal*). It is replaced: the records it held come back as not delivered, and writers
-//! continue with the new one.
+//! calls it *fatal*). It is replaced: the records that it has not sent come back as not delivered,
+//! those that are on their way are answered or time out, and writers continue with the new one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,12 +18,26 @@ use rdkafka::producer::{Producer as _, PurgeConfig, ThreadedProducer};
 use crate::config::KafkaConfig;
 use crate::events::Events;
 use crate::in_flight::InFlight;
-use crate::properties::{BATCH_BYTES, client_config, config_error, token_file};
+use crate::properties::{
+    BATCH_BYTES, client_config, config_error, partitions_by_key_hash, token_file,
+};
 use crate::statistics::ProducerStatistics;
+
+/// The time between a producer's creation and its replacement, if it dies at once.
+const REVIVAL_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How long after the records' own timeout a replaced producer may take to report on them.
+const REPORT_SLACK: Duration = Duration::from_secs(5);
+
+/// The time between two looks at a replaced producer.
+const RETIREMENT_POLL: Duration = Duration::from_millis(10);
 
 /// One producer of librdkafka's.
 pub(crate) struct Producer {
     pub(crate) native: ThreadedProducer<Events>,
+    /// The producers of one sequence are counted from 0.
+    pub(crate) number: u64,
+    created: Instant,
     /// A record of this size or more is alone in its batch.
     pub(crate) batch_bytes: usize,
     /// The servers in the commands that errors name.
@@ -52,6 +66,8 @@ pub(crate) struct Producers {
     statistics: Arc<ProducerStatistics>,
     current: ArcSwap<Producer>,
     replacing: Mutex<()>,
+    /// The number of the last producer that died and was replaced, and the cause.
+    died: Mutex<Option<(u64, RDKafkaErrorCode)>>,
 }
 
 impl Producers {
@@ -60,7 +76,7 @@ impl Producers {
         in_flight: Arc<InFlight>,
     ) -> Result<Self, SinkError> {
         let statistics = Arc::default();
-        let first = create(&config, &in_flight, &statistics, BATCH_BYTES)?;
+        let first = create(&config, &in_flight, &statistics, 0, BATCH_BYTES)?;
         let current = ArcSwap::from_pointee(first);
         Ok(Self {
             config,
@@ -68,11 +84,17 @@ impl Producers {
             statistics,
             current,
             replacing: Mutex::new(()),
+            died: Mutex::new(None),
         })
     }
 
     pub(crate) fn config(&self) -> &KafkaConfig {
         &self.config
+    }
+
+    /// Tells whether a record's partition is the remainder of its key's hash.
+    pub(crate) fn partitions_by_key_hash(&self) -> bool {
+        partitions_by_key_hash(&self.config)
     }
 
     /// Returns the statistics of the producer and of those it replaced.
@@ -98,6 +120,29 @@ impl Producers {
         self.current.load_full()
     }
 
+    /// Returns the current producer, after it has been replaced if it is dead. One that dies over
+    /// and over is replaced a few times a second.
+    pub(crate) fn alive(&self) -> Arc<Producer> {
+        let current = self.current();
+        if current.fatal().is_none() || current.created.elapsed() < REVIVAL_INTERVAL {
+            return current;
+        }
+        if let Err(error) = self.replace(&current, current.batch_bytes) {
+            tracing::warn!(%error, "cannot replace a dead Kafka producer");
+        }
+        self.current()
+    }
+
+    /// Returns why the producer of this number died, if it did.
+    pub(crate) fn cause_of_death(&self, number: u64) -> Option<RDKafkaErrorCode> {
+        let current = self.current();
+        if current.number == number {
+            return current.fatal();
+        }
+        let died = self.died.lock();
+        died.and_then(|(dead, cause)| (dead == number).then_some(cause))
+    }
+
     /// Makes batches smaller than a topic's limit of `limit` bytes.
     pub(crate) fn keep_batches_below(&self, limit: usize) -> Result<(), SinkError> {
         // Client and broker differ a little in how they count a batch's framing.
@@ -109,39 +154,46 @@ impl Producers {
         self.replace(&current, batch_bytes)
     }
 
-    /// Halves the batches, after one was refused as too large though its records were not.
-    pub(crate) fn halve_batches(&self, failed: &Arc<Producer>) -> Result<(), SinkError> {
+    /// Halves the batches, after one of the producer of this number was refused as too large though
+    /// its records were not.
+    pub(crate) fn halve_batches(&self, number: u64) -> Result<(), SinkError> {
+        let current = self.current();
+        if current.number != number {
+            return Ok(());
+        }
         tracing::warn!(
-            batch_bytes = failed.batch_bytes,
+            batch_bytes = current.batch_bytes,
             "a batch is larger than its Kafka topic takes; halving the batches"
         );
-        self.replace(failed, failed.batch_bytes / 2)
+        self.replace(&current, current.batch_bytes / 2)
     }
 
-    /// Replaces a dead producer, unless another writer has done so.
-    pub(crate) fn revive(&self, failed: &Arc<Producer>) -> Result<(), SinkError> {
-        self.replace(failed, failed.batch_bytes)
-    }
-
+    /// Replaces a producer, unless another writer has done so.
     fn replace(&self, old: &Arc<Producer>, batch_bytes: usize) -> Result<(), SinkError> {
         let _one_at_a_time = self.replacing.lock();
         if !Arc::ptr_eq(old, &self.current()) {
             return Ok(());
         }
-        let batch_bytes = batch_bytes.max(1);
-        let new = create(&self.config, &self.in_flight, &self.statistics, batch_bytes)?;
+        let new = create(
+            &self.config,
+            &self.in_flight,
+            &self.statistics,
+            old.number + 1,
+            batch_bytes.max(1),
+        )?;
         self.statistics.count_replacement();
-        retire(self.current.swap(Arc::new(new)));
+        if let Some(cause) = old.fatal() {
+            *self.died.lock() = Some((old.number, cause));
+        }
+        let old = self.current.swap(Arc::new(new));
+        retire(old, self.config.deadline + REPORT_SLACK);
         Ok(())
     }
 
-    /// Waits until no record is in flight. Returns how many still are.
-    pub(crate) fn flush(&self, deadline: Instant) -> usize {
-        let producer = self.current();
-        let _ = producer
-            .native
-            .flush(deadline.saturating_duration_since(Instant::now()));
-        producer.native.in_flight_count().try_into().unwrap_or(0)
+    /// Waits until the producer has no record in flight.
+    pub(crate) fn flush(&self, deadline: Instant) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let _ = self.current().native.flush(left);
     }
 }
 
@@ -149,30 +201,63 @@ fn create(
     config: &KafkaConfig,
     in_flight: &Arc<InFlight>,
     statistics: &Arc<ProducerStatistics>,
+    number: u64,
     batch_bytes: usize,
 ) -> Result<Producer, SinkError> {
     let token_file = token_file(config).map(str::to_owned);
-    let events = Events::new(Arc::clone(in_flight), Arc::clone(statistics), token_file);
+    let events = Events::new(
+        number,
+        Arc::clone(in_flight),
+        Arc::clone(statistics),
+        token_file,
+    );
     let native =
         ThreadedProducer::from_config_and_context(&client_config(config, batch_bytes)?, events)
             .map_err(|error| config_error(&error))?;
     Ok(Producer {
         native,
+        number,
+        created: Instant::now(),
         batch_bytes,
         bootstrap_servers: config.bootstrap_servers.clone(),
     })
 }
 
-/// Ends a producer on a thread of its own, since that takes a while: its records are reported as
-/// failed at once, and it is dropped when no writer uses it any more.
-fn retire(mut old: Arc<Producer>) {
-    old.native.purge(PurgeConfig::default().queue().inflight());
+/// Ends a replaced producer on a thread of its own.
+///
+/// The records in its queue are reported as failed at once (`PurgeQueue`), and are sent again by
+/// its successor. Requests on their way are left alone: until a request is answered, the broker may
+/// store its records, and they must not be sent again. The producer is therefore kept until it has
+/// reported on all of them, or `timeout` has passed: dropping it purges what is left.
+///
+/// librdkafka does the same on a fatal error: `rd_kafka_set_fatal_error0` in `rdkafka.c` purges the
+/// queue, "but not in-flight since we'll want proper delivery status for transmitted requests". The
+/// records of a request whose connection is lost later return to the queue of the dead producer,
+/// which sends no more (`rd_kafka_toppar_producer_serve` in `rdkafka_broker.c`), and time out
+/// there.
+///
+/// In two cases a broker may still handle an old request after the new producer's records of the
+/// same key, since nothing fences the old producer's id:
+/// - The connection was lost before the purge, or by it, and the broker had not read the request. A
+///   purge that meets a half-sent request closes the connection, and the requests before it are
+///   reported as purged too (`rd_kafka_broker_handle_purge_queues` in `rdkafka_broker.c`).
+/// - The broker hangs past the records' timeout, and goes on with what it had received.
+fn retire(mut old: Arc<Producer>, timeout: Duration) {
     let ending = std::thread::Builder::new()
         .name("kafka-retire".to_owned())
         .spawn(move || {
-            while let Err(still) = Arc::try_unwrap(old) {
-                old = still;
-                std::thread::sleep(Duration::from_millis(10));
+            old.native.purge(PurgeConfig::default().queue());
+            // Writers hold the producer only while they send.
+            let old = loop {
+                match Arc::try_unwrap(old) {
+                    Ok(alone) => break alone,
+                    Err(still) => old = still,
+                }
+                std::thread::sleep(RETIREMENT_POLL);
+            };
+            let end = Instant::now() + timeout;
+            while old.native.in_flight_count() > 0 && Instant::now() < end {
+                std::thread::sleep(RETIREMENT_POLL);
             }
         });
     if let Err(error) = ending {

@@ -1,17 +1,11 @@
 //! Properties of librdkafka: the defaults, then the operator's, then those that the guarantee
 //! needs. A property that would break the guarantee is refused.
 
-use std::time::Duration;
-
 use iem_sink::SinkError;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 
 use crate::config::KafkaConfig;
-
-/// How long after the topics' deadline librdkafka keeps trying. A record that it gives up has
-/// therefore been answered already, so no record that will be tried again can lose its order.
-pub(crate) const TIMEOUT_SLACK: Duration = Duration::from_secs(1);
 
 /// The most bytes of records in one batch of a partition: below the brokers' default limit
 /// (1,048,588), since a batch beyond the topic's limit is refused whole.
@@ -153,7 +147,7 @@ fn defaults(config: &KafkaConfig) -> ClientConfig {
     let mut client = ClientConfig::new();
     client
         .set("client.id", &config.client_id)
-        .set("partitioner", "murmur2_random")
+        .set(PARTITIONER, "murmur2_random")
         .set("linger.ms", "0")
         .set("batch.num.messages", "100000")
         .set("reconnect.backoff.ms", "50")
@@ -172,12 +166,13 @@ fn defaults(config: &KafkaConfig) -> ClientConfig {
 /// Sets the properties that the guarantee needs.
 fn set_guarantees(client: &mut ClientConfig, config: &KafkaConfig) {
     let deadline = config.deadline.as_millis();
-    let message_timeout = (config.deadline + TIMEOUT_SLACK).as_millis();
     client
         .set("bootstrap.servers", &config.bootstrap_servers)
         .set("acks", "all")
         .set("enable.idempotence", "true")
-        .set("message.timeout.ms", message_timeout.to_string())
+        // It counts from the hand-over: a record that times out has passed its deadline, and is not
+        // sent again. Its request, which may still be on its way, can break no order.
+        .set("message.timeout.ms", deadline.to_string())
         .set("request.timeout.ms", deadline.clamp(1, 900_000).to_string())
         // The writer and the broker apply the topics' own limits; this one must not interfere.
         .set("message.max.bytes", "1000000000")
@@ -203,6 +198,13 @@ pub(crate) fn config_error(error: &KafkaError) -> SinkError {
     })
 }
 
+/// Tells whether a record's partition is the remainder of its key's hash
+/// ([`key_hash`](iem_sink::Record::key_hash)) by the number of partitions. A key is never empty.
+pub(crate) fn partitions_by_key_hash(config: &KafkaConfig) -> bool {
+    let partitioner = config.properties.get(PARTITIONER);
+    partitioner.is_none_or(|name| matches!(name.as_str(), "murmur2" | "murmur2_random"))
+}
+
 /// Returns the file that access tokens come from, with SASL's OAUTHBEARER mechanism.
 pub(crate) fn token_file(config: &KafkaConfig) -> Option<&str> {
     config
@@ -210,6 +212,8 @@ pub(crate) fn token_file(config: &KafkaConfig) -> Option<&str> {
         .get(TOKEN_ENDPOINT)?
         .strip_prefix("file://")
 }
+
+const PARTITIONER: &str = "partitioner";
 
 const TOKEN_ENDPOINT: &str = "sasl.oauthbearer.token.endpoint.url";
 
@@ -221,7 +225,7 @@ fn refusal(name: &str, value: &str) -> Option<&'static str> {
     if name == TOKEN_ENDPOINT && !is_token_file(name, value) {
         return Some("tokens are read from a file that another program renews: file:///…");
     }
-    if name == "partitioner" && value == "random" {
+    if name == PARTITIONER && value == "random" {
         return Some("records of one key would go to any partition and lose their order");
     }
     let harmless = match name {
@@ -239,6 +243,8 @@ fn is_secret(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn config(properties: &[(&str, &str)]) -> KafkaConfig {
@@ -301,7 +307,21 @@ mod tests {
         assert_eq!(client.get("linger.ms"), Some("2"));
         assert_eq!(client.get("batch.size"), Some("2000"));
         assert_eq!(client.get("ssl.ca.location"), Some("/ca.pem"));
-        assert_eq!(client.get("message.timeout.ms"), Some("11000"));
+        assert_eq!(client.get("message.timeout.ms"), Some("10000"));
+    }
+
+    #[test]
+    fn the_partition_of_a_key_is_known_with_murmur2_only() {
+        assert!(partitions_by_key_hash(&config(&[])));
+        for (partitioner, is_known) in [
+            ("murmur2", true),
+            ("murmur2_random", true),
+            ("consistent", false),
+            ("fnv1a_random", false),
+        ] {
+            let config = config(&[(PARTITIONER, partitioner)]);
+            assert_eq!(partitions_by_key_hash(&config), is_known, "{partitioner}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use iem_sink::{Sink, SinkError, SinkErrorKind, Statistic, TopicConfig, Writer};
@@ -19,6 +20,9 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time that it has to return the topic's configuration, which the sink can do without.
 const CONFIGURATION_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The time between two looks at the records in flight when the sink is closed.
+const CLOSING_POLL: Duration = Duration::from_millis(10);
 
 /// A Kafka cluster.
 pub struct KafkaSink {
@@ -51,8 +55,9 @@ impl KafkaSink {
         if let Some(topic) = self.topics.lock().get(name) {
             return Ok(Arc::clone(topic));
         }
-        State::ask(&self.producers[0].current(), name, deadline)?;
+        let state = State::ask(&self.producers[0].current(), name, deadline)?;
         let topic = Arc::new(Topic::new(name));
+        topic.set_partitions(state.partitions);
         self.refresh(&topic, deadline)?;
         Ok(Arc::clone(
             self.topics.lock().entry(name.to_owned()).or_insert(topic),
@@ -84,32 +89,31 @@ impl KafkaSink {
 }
 
 impl Sink for KafkaSink {
-    fn writer(&self, topic: &TopicConfig) -> Result<Box<dyn Writer>, SinkError> {
+    fn writer(&self, topic: &TopicConfig, waker: Waker) -> Result<Box<dyn Writer>, SinkError> {
         let known = self.topic(&topic.name, Instant::now() + OPEN_TIMEOUT)?;
         let producers = Arc::clone(&self.producers[known.next_writer() % self.producers.len()]);
-        let in_flight = Arc::clone(&self.in_flight);
-        Ok(Box::new(KafkaWriter::new(
-            producers,
-            in_flight,
-            known,
-            topic.batch_records,
-        )))
+        let Some(window) = self.in_flight.open(waker) else {
+            return Err(SinkError::transient(format!(
+                "topic {}: too many Kafka writers",
+                topic.name
+            )));
+        };
+        let writer = KafkaWriter::new(producers, window, known, topic.deadline);
+        Ok(Box::new(writer))
     }
 
     /// Asks the cluster whether every topic in use exists, and whether each partition has a leader
     /// and enough in-sync replicas.
     fn check(&self, deadline: Instant) -> Result<(), SinkError> {
-        for producers in &self.producers {
-            let producer = producers.current();
-            if producer.fatal().is_some() {
-                producers.revive(&producer)?;
-            }
-        }
-        let producer = self.producers[0].current();
+        let alive: Vec<_> = self.producers.iter().map(|some| some.alive()).collect();
+        let producer = &alive[0];
         let mut errors = Vec::new();
         for topic in self.known_topics() {
-            match State::ask(&producer, &topic.name, deadline) {
-                Ok(state) => errors.extend(state.problem(&topic).map(SinkError::transient)),
+            match State::ask(producer, &topic.name, deadline) {
+                Ok(state) => {
+                    topic.set_partitions(state.partitions);
+                    errors.extend(state.problem(&topic).map(SinkError::transient));
+                }
                 Err(error) => errors.push(error),
             }
         }
@@ -126,11 +130,14 @@ impl Sink for KafkaSink {
 
     /// Waits until every record in flight has been delivered or has failed.
     fn close(self: Box<Self>, deadline: Instant) -> Result<(), SinkError> {
-        let left: usize = self
-            .producers
-            .iter()
-            .map(|producers| producers.flush(deadline))
-            .sum();
+        for producers in &self.producers {
+            producers.flush(deadline);
+        }
+        // Those of replaced producers too.
+        while self.in_flight.count() > 0 && Instant::now() < deadline {
+            std::thread::sleep(CLOSING_POLL);
+        }
+        let left = self.in_flight.count();
         if left > 0 {
             return Err(SinkError::transient(format!(
                 "Kafka had not acknowledged {left} records when the sink was closed"

@@ -25,6 +25,8 @@ pub(crate) struct Topic {
     limit: AtomicUsize,
     /// `min.insync.replicas`; 0 if unknown.
     min_insync: AtomicUsize,
+    /// The number of partitions, as the cluster last told it.
+    partitions: AtomicUsize,
     /// The number of writers opened so far.
     writers: AtomicUsize,
 }
@@ -45,6 +47,16 @@ impl Topic {
     /// Returns how many replicas must have a record, if known.
     pub(crate) fn min_insync(&self) -> Option<usize> {
         Some(self.min_insync.load(Ordering::Relaxed)).filter(|count| *count > 0)
+    }
+
+    /// Returns the number of partitions, at least one.
+    pub(crate) fn partitions(&self) -> usize {
+        self.partitions.load(Ordering::Relaxed).max(1)
+    }
+
+    /// Keeps the number of partitions.
+    pub(crate) fn set_partitions(&self, count: usize) {
+        self.partitions.store(count, Ordering::Relaxed);
     }
 
     /// Returns the number of a new writer, from 0.

@@ -1,352 +1,259 @@
-//! The writer of one topic: sends a batch, waits for its delivery reports, and marks each record's
-//! outcome.
+//! The writer of one topic: hands records to librdkafka, and translates its delivery reports into
+//! outcomes.
 //!
-//! librdkafka returns no record once it has it. A record without a report at the deadline therefore
-//! stays in flight, and the writer remembers it: given the same record again, it waits for that
-//! report instead of sending the record twice. Only a record that has certainly failed is sent
-//! again, and with it all later records of its key. So a retry neither repeats nor reorders records
-//! that a slow broker stores late.
+//! librdkafka returns no record once it has it. It reports on each in the end: when the brokers
+//! have answered, or when the record has timed out, which is never before the record's deadline.
+//!
+//! While a topic is being deleted, brokers answer its records with any error, so the first failure
+//! may say nothing of it. librdkafka then asks for the topic by itself, and again every second
+//! while it is missing (`rd_kafka_topic_scan_all` in `rdkafka_topic.c`): the next records fail
+//! because the topic is unknown, until it is there again.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use iem_sink::{Outcome, Reason, Record, SinkError, Writer};
+use iem_sink::{DeliveryToken, Outcome, Reason, Record, Sending, Settled, SinkError, Writer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::BaseRecord;
-use uuid::Uuid;
 
 use crate::failure::{Kind, code, explain};
-use crate::in_flight::{InFlight, REPORT_SLACK, Report, Window, Woken};
+use crate::in_flight::{Report, Window};
 use crate::message::{batch_bytes, headers};
 use crate::producer::{Producer, Producers};
-use crate::properties::TIMEOUT_SLACK;
-use crate::topic::{State, Topic};
-
-/// The most records in flight, in batches. Beyond it the writer sends no more.
-const BATCHES_IN_FLIGHT: usize = 4;
+use crate::topic::Topic;
 
 /// One worker's writer of one topic.
 pub(crate) struct KafkaWriter {
     producers: Arc<Producers>,
-    in_flight: Arc<InFlight>,
-    /// `None` only while it is dropped.
-    window: Option<Arc<Window>>,
+    window: Window,
     topic: Arc<Topic>,
-    batch_records: usize,
-    /// Records without a report when the last call ended, with their numbers in the window.
-    pending: HashMap<Uuid, usize>,
-    /// The number of each record of this call; `None` if it was not sent.
-    numbers: Vec<Option<usize>>,
-    /// Whether a record has failed. The cluster is then asked for the topic before more is sent:
-    /// while a topic is being deleted, brokers answer its records with any error.
-    suspect: bool,
+    /// The topic's deadline.
+    deadline: Duration,
+    /// The number of units, which stays as it was when the writer was opened: `unit` says why.
+    units: usize,
+    /// The producer of this epoch. It is held only while records are handed to it, so that it can
+    /// end once it has been replaced.
+    producer: Weak<Producer>,
+    /// Records in flight that are alone in their batch, since each is larger than a batch may be.
+    alone: HashSet<DeliveryToken>,
+    /// Memory for reports.
+    reports: Vec<Report>,
 }
 
 impl KafkaWriter {
     pub(crate) fn new(
         producers: Arc<Producers>,
-        in_flight: Arc<InFlight>,
+        window: Window,
         topic: Arc<Topic>,
-        batch_records: usize,
+        deadline: Duration,
     ) -> Self {
-        let window = Some(in_flight.open());
+        let units = if producers.partitions_by_key_hash() {
+            topic.partitions()
+        } else {
+            1
+        };
+        let producer = Arc::downgrade(&producers.current());
         Self {
             producers,
-            in_flight,
             window,
             topic,
-            batch_records,
-            pending: HashMap::new(),
-            numbers: Vec::new(),
-            suspect: false,
+            deadline,
+            units,
+            producer,
+            alone: HashSet::new(),
+            reports: Vec::new(),
         }
     }
 }
 
 impl Writer for KafkaWriter {
-    fn write(
-        &mut self,
-        records: &[Record],
-        outcomes: &mut [Outcome],
-        deadline: Instant,
-    ) -> Result<(), SinkError> {
-        let began = Instant::now();
-        if records.is_empty() {
-            return Ok(());
-        }
-        if began >= deadline {
-            return Err(SinkError::transient(
-                "the deadline had passed before the batch was sent",
-            ));
-        }
-        let Some(window) = self.window.clone() else {
-            return Ok(());
-        };
-        let producer = self.producers.current();
-        if self.suspect {
-            State::ask(&producer, &self.topic.name, deadline)?;
-            self.suspect = false;
-        }
-        window.give_up(began.checked_sub(self.report_timeout()).unwrap_or(began));
-        let unsent = self.send(records, &window, &producer, began);
-        let refused = wait(&window, &producer, began, deadline);
-        let reports = self.settle(records, outcomes, &window, &producer);
-        self.conclude(&reports, outcomes, &producer, began, unsent, refused)
+    /// Returns the partition that librdkafka chooses for the record.
+    ///
+    /// librdkafka chooses by the number of partitions that it knows at the time. Partitions that
+    /// are added while the writer is open share the old ones' units: one that does not settle may
+    /// then hold up others, but the records of one key never change their unit while some of them
+    /// are in flight, which would cost their order.
+    fn unit(&self, record: &Record) -> usize {
+        record.key_hash() as usize % self.units
     }
-}
 
-/// The reports of a batch, summed up.
-#[derive(Default)]
-struct Reports {
-    pending: usize,
-    /// The first failure that is not a record's own.
-    failed: Option<RDKafkaErrorCode>,
-    /// Whether a batch was too large whose records were not.
-    batch_too_large: bool,
+    fn units(&self) -> usize {
+        self.units
+    }
+
+    /// Asks for half of the topic's deadline. librdkafka counts a record's time from here, so one
+    /// that was handed over late would be stored long after its request was answered 503.
+    fn time_needed(&self) -> Duration {
+        self.deadline / 2
+    }
+
+    /// Returns the number of the producer, after a dead one has been replaced.
+    fn epoch(&mut self) -> u64 {
+        let producer = self.producers.alive();
+        self.producer = Arc::downgrade(&producer);
+        producer.number
+    }
+
+    fn send(&mut self, records: &[Sending<'_>], _deadline: Instant, settled: &mut Settled) {
+        let Some(producer) = self.producer.upgrade() else {
+            let error = SinkError::transient(format!(
+                "topic {}: the producer has been replaced",
+                self.topic.name
+            ));
+            settled.failed(records.iter().map(|one| one.token), error);
+            return;
+        };
+        self.window.add(records.len());
+        for (index, one) in records.iter().enumerate() {
+            if let Some(limit) = self.limit_exceeded(one.record) {
+                self.window.remove(1);
+                settled.rejected(one.token, Reason::TooLarge { limit });
+            } else if let Err(failure) = self.hand_over(*one, &producer) {
+                // Later records of a key do not overtake it.
+                let unsent = &records[index..];
+                self.window.remove(unsent.len());
+                let reports = unsent.iter().map(|one| Report {
+                    token: one.token,
+                    failure: Some(failure),
+                    producer: producer.number,
+                });
+                self.tell(reports, settled);
+                break;
+            }
+        }
+    }
+
+    fn settle(&mut self, settled: &mut Settled) {
+        let mut reports = std::mem::take(&mut self.reports);
+        self.window.take(&mut reports);
+        self.tell(reports.iter().copied(), settled);
+        self.reports = reports;
+    }
+
+    fn obstacle(&self, since: Instant) -> Option<SinkError> {
+        let producer = self.producers.current();
+        let events = producer.events();
+        let refused = events.refused_since(since).map(SinkError::permanent);
+        refused.or_else(|| events.connection_error(since).map(SinkError::transient))
+    }
 }
 
 impl KafkaWriter {
-    /// Sends the records that are not in flight already, in order. Returns how many were not sent
-    /// because too many are in flight.
-    fn send(
-        &mut self,
-        records: &[Record],
-        window: &Window,
-        producer: &Producer,
-        now: Instant,
-    ) -> usize {
-        self.numbers.clear();
-        if self.pending.is_empty() && window.len() == 0 {
-            let first = window.add(records.len(), now);
-            self.numbers.extend((first..).take(records.len()).map(Some));
-            for (record, number) in records.iter().zip(first..) {
-                self.send_one(record, number, window, producer);
-            }
-            return 0;
+    fn hand_over(&mut self, one: Sending<'_>, producer: &Producer) -> Result<(), RDKafkaErrorCode> {
+        if is_larger(one.record, producer.batch_bytes) {
+            self.alone.insert(one.token);
         }
-        self.send_again(records, window, producer, now)
+        let number = self.window.number(one.token);
+        let message = BaseRecord::with_opaque_to(&self.topic.name, number)
+            .key(&*one.record.key)
+            .payload(&*one.record.data)
+            .headers(headers(one.record));
+        let sent = producer.native.send(message);
+        sent.map_err(|(error, _)| code(&error))
     }
 
-    /// Does as [`send`](Self::send), beside records of earlier calls.
-    fn send_again(
-        &mut self,
-        records: &[Record],
-        window: &Window,
-        producer: &Producer,
-        now: Instant,
-    ) -> usize {
-        let in_flight_max = self
-            .batch_records
-            .max(records.len())
-            .saturating_mul(BATCHES_IN_FLIGHT);
-        let mut unsent = 0;
-        // Keys with a record that is sent again: their later records follow it.
-        let mut keys_sent: HashSet<&str> = HashSet::new();
-        for record in records {
-            let in_flight = self
-                .pending
-                .get(&record.id)
-                .copied()
-                .filter(|_| !keys_sent.contains(&*record.key))
-                .filter(|number| !matches!(window.resume(*number), Report::Failed(_)));
-            if in_flight.is_some() {
-                self.numbers.push(in_flight);
-                continue;
-            }
-            keys_sent.insert(&record.key);
-            if window.len() >= in_flight_max {
-                self.numbers.push(None);
-                unsent += 1;
-                continue;
-            }
-            let number = window.add(1, now);
-            self.numbers.push(Some(number));
-            self.send_one(record, number, window, producer);
-        }
-        unsent
+    /// Returns the topic's limit if the record is beyond it.
+    fn limit_exceeded(&self, record: &Record) -> Option<usize> {
+        self.topic.limit().filter(|limit| is_larger(record, *limit))
     }
 
-    fn send_one(&self, record: &Record, number: usize, window: &Window, producer: &Producer) {
-        if self.is_too_large(record) {
-            let too_large = Report::Failed(RDKafkaErrorCode::MessageSizeTooLarge);
-            window.report(number, too_large);
-            return;
-        }
-        let message = BaseRecord::with_opaque_to(&self.topic.name, window.token(number))
-            .key(&*record.key)
-            .payload(&*record.data)
-            .headers(headers(record));
-        if let Err((error, _)) = producer.native.send(message) {
-            window.report(number, Report::Failed(code(&error)));
-        }
-    }
-
-    /// Tells whether the record is beyond the topic's limit. Only a large one is measured to the
-    /// byte.
-    fn is_too_large(&self, record: &Record) -> bool {
-        self.topic
-            .limit()
-            .is_some_and(|limit| record.data.len() > limit / 2 && batch_bytes(record) > limit)
-    }
-
-    /// Marks each record's outcome, and remembers the records that are still in flight.
-    fn settle(
-        &mut self,
-        records: &[Record],
-        outcomes: &mut [Outcome],
-        window: &Window,
-        producer: &Producer,
-    ) -> Reports {
-        let mut reports = Reports::default();
-        self.pending.clear();
-        let numbers = &self.numbers;
-        let pending = &mut self.pending;
-        let topic = &self.topic;
-        window.collect(numbers, |index, report| match report {
-            Report::Delivered => outcomes[index] = Outcome::Delivered,
-            Report::Pending => {
-                reports.pending += 1;
-                pending.extend(numbers[index].map(|number| (records[index].id, number)));
-            }
-            Report::Failed(code) if Kind::of(code) == Kind::TooLarge => {
-                let size = batch_bytes(&records[index]);
-                let limit = topic.limit().unwrap_or(producer.batch_bytes);
-                if size > limit.min(producer.batch_bytes) {
-                    outcomes[index] = Outcome::Rejected(Reason::TooLarge { limit });
-                } else {
-                    reports.batch_too_large = true;
-                    reports.failed = reports.failed.or(Some(code));
+    /// Tells the outcomes of these reports, and the first failure's reason.
+    fn tell(&mut self, reports: impl Iterator<Item = Report>, settled: &mut Settled) {
+        let mut failures = Failures::default();
+        for report in reports {
+            let is_alone = !self.alone.is_empty() && self.alone.remove(&report.token);
+            let outcome = match report.failure {
+                None => Outcome::Delivered,
+                Some(code) if Kind::of(code) == Kind::TooLarge && is_alone => {
+                    Outcome::Rejected(Reason::TooLarge {
+                        limit: self.limit(),
+                    })
                 }
-            }
-            Report::Failed(code) => reports.failed = reports.failed.or(Some(code)),
-        });
-        if outcomes.contains(&Outcome::Retryable) {
-            keep_order(records, outcomes);
-        }
-        reports
-    }
-
-    /// Replaces a producer that failed, and returns why records were left retryable.
-    fn conclude(
-        &mut self,
-        reports: &Reports,
-        outcomes: &[Outcome],
-        producer: &Arc<Producer>,
-        began: Instant,
-        unsent: usize,
-        refused: Option<String>,
-    ) -> Result<(), SinkError> {
-        let topic = &self.topic.name;
-        let fatal = producer.fatal();
-        if fatal.is_some() {
-            self.producers.revive(producer)?;
-        } else if reports.batch_too_large {
-            self.producers.halve_batches(producer)?;
-        }
-        if !outcomes.contains(&Outcome::Retryable) {
-            return Ok(());
-        }
-        if let Some(reason) = refused {
-            return Err(SinkError::permanent(reason));
-        }
-        // A dead producer fails its records with a code that says nothing of the cause.
-        if let Some(code) = fatal.or(reports.failed) {
-            let reason = explain(&producer.bootstrap_servers, topic, code);
-            self.suspect = fatal.is_none();
-            if Kind::of(code).is_permanent(code) {
-                return Err(SinkError::permanent(reason));
-            }
-            let reason = if fatal.is_some() {
-                format!("{reason}; the producer is replaced")
-            } else {
-                reason
+                Some(code) => failures.add(code, report.producer, &self.producers),
             };
-            return Err(SinkError::transient(reason));
+            settled.tell(report.token, outcome);
         }
-        let open = reports.pending + unsent;
-        let reason = producer
-            .events()
-            .connection_error(began)
-            .unwrap_or_else(|| "no answer".to_owned());
-        Err(SinkError::transient(format!(
-            "topic {topic}: {open} records not acknowledged in time: {reason}"
-        )))
+        if let Some(failure) = failures.first {
+            let servers = &self.producers.config().bootstrap_servers;
+            settled.fault(failure.error(servers, &self.topic.name));
+        }
+        if let Some(producer) = failures.too_large
+            && let Err(error) = self.producers.halve_batches(producer)
+        {
+            settled.fault(error);
+        }
     }
 
-    /// Returns the time after which a record without a report is given up.
-    fn report_timeout(&self) -> Duration {
-        self.producers.config().deadline + TIMEOUT_SLACK + REPORT_SLACK
+    /// Returns the most bytes of a record, as far as they are known.
+    fn limit(&self) -> usize {
+        let batch_bytes = || self.producers.current().batch_bytes;
+        self.topic.limit().unwrap_or_else(batch_bytes)
     }
 }
 
-impl Drop for KafkaWriter {
-    fn drop(&mut self) {
-        if let Some(window) = self.window.take() {
-            self.in_flight.close(window);
+/// Tells whether the record alone takes more than `bytes`. Only a large one is measured to the
+/// byte.
+fn is_larger(record: &Record, bytes: usize) -> bool {
+    record.data.len() > bytes / 2 && batch_bytes(record) > bytes
+}
+
+/// The failures among some reports.
+#[derive(Default)]
+struct Failures {
+    /// The first one.
+    first: Option<Failure>,
+    /// The number of a producer whose batch was too large, though its records were not.
+    too_large: Option<u64>,
+    /// The producer of the last failure, and the cause of its death.
+    last: Option<(u64, Option<RDKafkaErrorCode>)>,
+}
+
+#[derive(Clone, Copy)]
+struct Failure {
+    cause: RDKafkaErrorCode,
+    /// Whether it ended the producer.
+    is_fatal: bool,
+}
+
+impl Failures {
+    /// Adds one, and returns the outcome of its record.
+    fn add(&mut self, code: RDKafkaErrorCode, producer: u64, producers: &Producers) -> Outcome {
+        let death = match self.last {
+            Some((last, death)) if last == producer => death,
+            _ => producers.cause_of_death(producer),
+        };
+        self.last = Some((producer, death));
+        if Kind::of(code) == Kind::TooLarge {
+            self.too_large = Some(producer);
+        }
+        let failure = Failure {
+            // A dead producer fails its records with a code that says nothing of the cause.
+            cause: death.unwrap_or(code),
+            is_fatal: death.is_some(),
+        };
+        self.first.get_or_insert(failure);
+        if failure.is_permanent() {
+            Outcome::Undeliverable
+        } else {
+            Outcome::Retryable
         }
     }
 }
 
-/// Waits until all awaited records are reported, the deadline passes or no report can come any
-/// more. Returns why the brokers refuse the login, if that ended the wait.
-fn wait(window: &Window, producer: &Producer, began: Instant, deadline: Instant) -> Option<String> {
-    loop {
-        match window.wait(deadline) {
-            Woken::AllReported | Woken::DeadlinePassed => return None,
-            Woken::Interrupted if producer.fatal().is_some() => return None,
-            Woken::Interrupted => {
-                let refused = producer.events().refused_since(began);
-                if refused.is_some() {
-                    return refused;
-                }
-            }
-        }
+impl Failure {
+    fn is_permanent(self) -> bool {
+        Kind::of(self.cause).is_permanent(self.cause)
     }
-}
 
-/// Takes `Delivered` back where an earlier record of the same key is retryable: both are sent
-/// again, in their order. A reader may then see the later one twice, and last.
-fn keep_order(records: &[Record], outcomes: &mut [Outcome]) {
-    let mut retryable: HashSet<&str> = HashSet::new();
-    for (record, outcome) in records.iter().zip(outcomes) {
-        match outcome {
-            Outcome::Retryable => {
-                retryable.insert(&record.key);
-            }
-            Outcome::Delivered if retryable.contains(&*record.key) => *outcome = Outcome::Retryable,
-            Outcome::Delivered | Outcome::Rejected(_) => {}
+    fn error(self, servers: &str, topic: &str) -> SinkError {
+        let reason = explain(servers, topic, self.cause);
+        if self.is_permanent() {
+            SinkError::permanent(reason)
+        } else if self.is_fatal {
+            SinkError::transient(format!("{reason}; the producer is replaced"))
+        } else {
+            SinkError::transient(reason)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use iem_sink::testing::record;
-
-    use super::*;
-
-    #[test]
-    fn no_record_is_delivered_past_a_retryable_one_of_its_key() {
-        let records = ["a", "b", "a", "a", "b"].map(|key| record(key, "{}"));
-        let too_large = Outcome::Rejected(Reason::TooLarge { limit: 1 });
-        let mut outcomes = [
-            Outcome::Retryable,
-            Outcome::Delivered,
-            Outcome::Delivered,
-            too_large,
-            Outcome::Delivered,
-        ];
-        keep_order(&records, &mut outcomes);
-        assert_eq!(
-            outcomes,
-            [
-                Outcome::Retryable,
-                Outcome::Delivered,
-                Outcome::Retryable,
-                too_large,
-                Outcome::Delivered
-            ]
-        );
     }
 }

@@ -9,8 +9,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use google_cloud_auth::credentials::anonymous;
 use google_cloud_pubsub::client::{BasePublisher, Publisher};
 use google_cloud_pubsub::model::Message;
-use iem_sink::testing::{record, topic};
-use iem_sink::{DATA_CONTENT_TYPE, Outcome, Record, Sink, Writer};
+use iem_sink::testing::{BlockingWriter, record, topic};
+use iem_sink::{DATA_CONTENT_TYPE, Outcome, Record};
 use iem_sink_pubsub::{PubSubConfig, PubSubSink};
 use iem_test_support::brokers::pubsub::{PROJECT, PubSub};
 use tokio::runtime::Runtime;
@@ -33,7 +33,7 @@ fn write(criterion: &mut Criterion) {
         ..PubSubConfig::default()
     })
     .expect("the sink opens");
-    let mut writer = sink.writer(&topic(TOPIC)).expect("the writer opens");
+    let mut writer = BlockingWriter::open(&sink, &topic(TOPIC)).expect("the writer opens");
     let bare = Bare::connect(&pubsub.endpoint());
 
     for batch in [1, 100, 1000] {
@@ -41,7 +41,7 @@ fn write(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group("pubsub");
         group.throughput(Throughput::Elements(batch as u64));
         group.bench_function(BenchmarkId::new("ours", batch), |bencher| {
-            bencher.iter(|| ours(&mut *writer, &records));
+            bencher.iter(|| ours(&mut writer, &records));
         });
         group.bench_function(BenchmarkId::new("bare", batch), |bencher| {
             bencher.iter(|| bare.publish(&records));
@@ -49,7 +49,7 @@ fn write(criterion: &mut Criterion) {
         group.finish();
         compare(
             batch,
-            || ours(&mut *writer, &records),
+            || ours(&mut writer, &records),
             || bare.publish(&records),
         );
     }
@@ -76,7 +76,7 @@ fn compare(batch: usize, mut ours: impl FnMut(), mut bare: impl FnMut()) {
     );
 }
 
-fn ours(writer: &mut dyn Writer, records: &[Record]) {
+fn ours(writer: &mut BlockingWriter, records: &[Record]) {
     let mut outcomes = vec![Outcome::default(); records.len()];
     let deadline = Instant::now() + Duration::from_secs(10);
     writer

@@ -10,18 +10,29 @@
 //! batch becomes one request for each key in it, each key's requests go one after another, and the
 //! service limits a key's throughput to 1 MB a second. Without them the service promises no order.
 //!
-//! Each writer owns a connection and a thread that drives it. At the deadline both are ended with
-//! every request under way, so nothing is sent after a call has returned. A request that the
-//! service has already read may still be carried out.
+//! A call goes on until the latest deadline of its records, and several may be under way at once.
+//! Each connection has a thread that drives it. A writer uses one connection, and makes a new one
+//! when the service answers, but not over the one in use: calls under way go on there, at most
+//! until their deadline. A record may be stored until then, although its request has been answered.
+//!
+//! A topic's schema refuses all records of a request for one of them. Such a request is sent again
+//! in parts, and the sources of refused records are remembered: their records go apart from those
+//! of others for a while.
 
 mod access;
 mod client;
 mod config;
+mod connections;
+mod delivery;
 mod failure;
+mod inbox;
+mod keys;
 mod message;
+mod request;
 mod retry;
 mod sink;
 mod statistics;
+mod suspects;
 mod topics;
 mod writer;
 

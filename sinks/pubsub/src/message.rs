@@ -14,14 +14,24 @@ pub const MAX_REQUEST_BYTES: usize = 10_000_000;
 /// The most bytes of one attribute's value, and of an ordering key.
 pub const MAX_ATTRIBUTE_BYTES: usize = 1024;
 
+/// The most messages of one request.
+pub(crate) const REQUEST_MESSAGES: u32 = 1000;
+
+/// The most bytes of one request of several messages. It leaves room below Pub/Sub's limit.
+pub(crate) const REQUEST_BYTES: u32 = 9_500_000;
+
 /// The attributes that memory is reserved for: ten or eleven, and up to three optional ones.
 const ATTRIBUTES: usize = 14;
 
-/// Returns the message of a record.
+/// Returns the message of a record, and its bytes in a request.
 ///
 /// # Errors
 /// Pub/Sub would refuse the message, and with it all others of its request.
-pub(crate) fn message(record: &Record, topic: &str, ordered: bool) -> Result<Message, Reason> {
+pub(crate) fn message(
+    record: &Record,
+    topic: &str,
+    ordered: bool,
+) -> Result<(Message, usize), Reason> {
     let mut message = Message::new();
     message.attributes.reserve(ATTRIBUTES);
     let mut bytes = field(record.data.len());
@@ -47,7 +57,7 @@ pub(crate) fn message(record: &Record, topic: &str, ordered: bool) -> Result<Mes
         });
     }
     message.data = record.data.clone();
-    Ok(message)
+    Ok((message, field(bytes)))
 }
 
 /// Returns the bytes of a length-delimited field in a protocol buffer: tag, length, content.
@@ -78,7 +88,8 @@ mod tests {
     #[test]
     fn attributes_and_key_follow_the_binding() {
         let record = record("1001/router", "{}");
-        let sent = message(&record, "projects/p/topics/t", true).expect("a message");
+        let (sent, bytes) = message(&record, "projects/p/topics/t", true).expect("a message");
+        assert!(bytes > record.data.len() + 200, "attributes count: {bytes}");
         assert_eq!(sent.ordering_key, "1001/router");
         assert_eq!(sent.data, record.data);
         assert_eq!(sent.attributes["Content-Type"], "application/json");
@@ -87,6 +98,7 @@ mod tests {
         assert_eq!(
             message(&record, "t", false)
                 .expect("a message")
+                .0
                 .ordering_key,
             ""
         );

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use iem_sink::{Finding, Sink, SinkError, Statistic, TopicConfig, Writer};
@@ -18,7 +19,7 @@ use crate::writer::PubSubWriter;
 /// Pub/Sub topics of one project.
 pub struct PubSubSink {
     access: Arc<Access>,
-    topics: Topics,
+    topics: Arc<Topics>,
     ordered: BTreeSet<String>,
     /// The topics with a writer.
     open: Mutex<BTreeSet<String>>,
@@ -51,7 +52,7 @@ impl PubSubSink {
             runtime.handle().clone(),
         )?);
         Ok(Self {
-            topics: Topics::new(access.clone()),
+            topics: Arc::new(Topics::new(access.clone())),
             access,
             ordered: config.ordered_topics,
             open: Mutex::default(),
@@ -85,7 +86,7 @@ impl PubSubSink {
 
 impl Sink for PubSubSink {
     /// Asks for the topic. Blocks at most for the topic's deadline.
-    fn writer(&self, topic: &TopicConfig) -> Result<Box<dyn Writer>, SinkError> {
+    fn writer(&self, topic: &TopicConfig, waker: Waker) -> Result<Box<dyn Writer>, SinkError> {
         let faults = self.faults(&[&topic.name], Instant::now() + topic.deadline);
         if let Some(fault) = faults.into_iter().next() {
             return Err(fault.into());
@@ -94,9 +95,11 @@ impl Sink for PubSubSink {
         let ordered = self.ordered.contains(&topic.name);
         Ok(Box::new(PubSubWriter::new(
             self.access.clone(),
+            self.topics.clone(),
             self.statistics.clone(),
             &topic.name,
             ordered,
+            waker,
         )))
     }
 

@@ -22,7 +22,7 @@ pub(crate) struct Statistics {
 }
 
 impl Statistics {
-    /// Counts a publish call whose last answer, or its deadline, came after `elapsed`.
+    /// Counts a publish request whose answer, or its deadline, came after `elapsed`.
     pub(crate) fn count_publish(&self, elapsed: Duration) {
         let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         self.publishes.fetch_add(1, Ordering::Relaxed);

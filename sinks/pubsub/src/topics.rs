@@ -1,19 +1,21 @@
 //! Topics at the service: whether they exist and may be published to, and the command that puts a
 //! fault right. Nothing here creates a topic or publishes to it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_gax::retry_policy::RetryPolicyExt;
 use google_cloud_pubsub::Error;
+use google_cloud_pubsub::builder::topic_admin::ClientBuilder;
 use google_cloud_pubsub::client::{SchemaService, TopicAdmin};
 use google_cloud_pubsub::retry_policy::RetryableErrors;
 use iem_sink::SinkError;
 use parking_lot::Mutex;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
 use crate::access::Access;
 use crate::failure::{Failure, chain};
@@ -57,6 +59,9 @@ pub(crate) struct Topics {
     access: Arc<Access>,
     /// Dropped after a failure, so that the next check makes a new connection.
     client: Mutex<Option<Client>>,
+    /// Whether each topic has a schema, as last seen. A credential that may only publish does not
+    /// see it.
+    schemas: Mutex<BTreeMap<String, bool>>,
 }
 
 #[derive(Clone)]
@@ -71,7 +76,13 @@ impl Topics {
         Self {
             access,
             client: Mutex::default(),
+            schemas: Mutex::default(),
         }
+    }
+
+    /// Returns whether a topic has a schema, if the credential may see it.
+    pub(crate) fn has_schema(&self, topic: &str) -> Option<bool> {
+        self.schemas.lock().get(topic).copied()
     }
 
     /// Checks topics, all at once. Returns a fault for each that cannot be published to.
@@ -107,6 +118,10 @@ impl Topics {
             .set_permissions([PUBLISH])
             .send();
         let (found, allowed) = join(found, allowed).await;
+        if let Ok(found) = &found {
+            let has_schema = found.schema_settings.is_some();
+            self.schemas.lock().insert(topic.to_owned(), has_schema);
+        }
         let allowed = match allowed {
             Ok(allowed) => Ok(allowed
                 .permissions
@@ -157,18 +172,13 @@ impl Topics {
     }
 
     async fn connect(&self) -> google_cloud_gax::client_builder::Result<Client> {
-        let retry = RetryableErrors.with_attempt_limit(ATTEMPTS);
-        let mut topics = TopicAdmin::builder()
-            .with_credentials(self.access.credentials())
-            .with_retry_policy(retry)
-            .with_backoff_policy(backoff());
+        let topics = admin(&self.access, ATTEMPTS);
         let retry = RetryableErrors.with_attempt_limit(ATTEMPTS);
         let mut permissions = SchemaService::builder()
             .with_credentials(self.access.credentials())
             .with_retry_policy(retry)
             .with_backoff_policy(backoff());
         if let Some(endpoint) = &self.access.endpoint {
-            topics = topics.with_endpoint(endpoint);
             permissions = permissions.with_endpoint(endpoint);
         }
         Ok(Client {
@@ -179,6 +189,32 @@ impl Topics {
 
     fn forget(&self) {
         *self.client.lock() = None;
+    }
+}
+
+/// Builds a client that looks topics up.
+fn admin(access: &Access, attempts: u32) -> ClientBuilder {
+    let builder = TopicAdmin::builder()
+        .with_credentials(access.credentials())
+        .with_retry_policy(RetryableErrors.with_attempt_limit(attempts))
+        .with_backoff_policy(backoff());
+    match &access.endpoint {
+        Some(endpoint) => builder.with_endpoint(endpoint),
+        None => builder,
+    }
+}
+
+/// Tells whether the service answers in time over a new connection, whatever it answers.
+pub(crate) async fn answers(access: &Access, topic: &str, time: Duration) -> bool {
+    let asked = async {
+        let topics = admin(access, 1).build().await.ok()?;
+        let found = topics.get_topic().set_topic(access.path(topic)).send();
+        Some(found.await)
+    };
+    match timeout(time, asked).await {
+        Ok(Some(Ok(_))) => true,
+        Ok(Some(Err(error))) => error.status().is_some(),
+        Ok(None) | Err(_) => false,
     }
 }
 

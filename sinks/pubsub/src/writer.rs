@@ -1,243 +1,170 @@
-//! The writer of one topic: publishes a batch, and marks each record's outcome from its answer.
+//! The writer of one topic: begins a call for each batch, and tells the outcomes as they come.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::task::Waker;
 use std::time::Instant;
 
-use google_cloud_pubsub::Error;
-use google_cloud_pubsub::error::PublishError;
-use iem_sink::{Outcome, Record, SinkError, SinkErrorKind, Writer};
+use iem_sink::{Record, Sending, Settled, SinkError, Writer};
 
 use crate::access::Access;
-use crate::client::{Answer, Client};
-use crate::failure::Failure;
+use crate::connections::Connections;
+use crate::delivery::Delivery;
+use crate::inbox::Inbox;
+use crate::keys::Keys;
 use crate::message::message;
+use crate::request::{Call, Request, Sent};
 use crate::statistics::Statistics;
-use crate::topics::explain;
+use crate::suspects::{Source, Suspects};
+use crate::topics::Topics;
+
+/// The units of a topic with ordering. Keys are spread over them by their hash.
+const KEY_UNITS: usize = 64;
 
 /// One worker's writer of one topic.
 pub(crate) struct PubSubWriter {
-    access: Arc<Access>,
-    statistics: Arc<Statistics>,
-    topic: String,
-    /// The topic's full name.
-    path: String,
-    ordered: bool,
-    /// Created when first needed, and again after a failure that it may have caused.
-    client: Option<Client>,
-    /// Whether a client has been created before.
-    had_client: bool,
+    delivery: Arc<Delivery>,
+    connections: Connections,
+}
+
+/// The records of a batch that may share requests.
+#[derive(PartialEq, Eq, Hash)]
+enum Group<'a> {
+    /// Those of a source whose records were refused lately, or those of all others.
+    Source(Option<Source>),
+    /// Those of one ordering key.
+    Key(&'a str),
 }
 
 impl PubSubWriter {
     pub(crate) fn new(
         access: Arc<Access>,
+        topics: Arc<Topics>,
         statistics: Arc<Statistics>,
         topic: &str,
         ordered: bool,
+        waker: Waker,
     ) -> Self {
-        let path = access.path(topic);
         Self {
-            access,
-            statistics,
-            topic: topic.to_owned(),
-            path,
-            ordered,
-            client: None,
-            had_client: false,
+            connections: Connections::new(access.clone(), statistics.clone(), topic, !ordered),
+            delivery: Arc::new(Delivery {
+                path: access.path(topic),
+                access,
+                topics,
+                statistics,
+                topic: topic.to_owned(),
+                ordered,
+                inbox: Inbox::new(waker),
+                suspects: Suspects::default(),
+                keys: Keys::default(),
+                has_delivered: AtomicBool::new(false),
+            }),
         }
     }
 
-    /// Sends the records of these indices, and returns each one's answer. Records that Pub/Sub
-    /// would refuse are rejected instead.
-    fn publish(
-        &mut self,
-        part: &[usize],
-        records: &[Record],
-        outcomes: &mut [Outcome],
-        deadline: Instant,
-    ) -> Result<Vec<(usize, Answer)>, SinkError> {
-        if self.client.is_none() {
-            self.statistics.count_connection(self.had_client);
-            self.had_client = true;
-            self.client = Some(Client::new(&self.access, &self.statistics, deadline)?);
-        }
-        let Some(client) = &self.client else {
-            return Ok(Vec::new());
-        };
-        let bytes = part.iter().map(|index| records[*index].data.len()).sum();
-        let _in_flight = self.statistics.in_flight(part.len(), bytes);
-        let began = Instant::now();
-        let mut sent = Vec::with_capacity(part.len());
-        let messages = part.iter().filter_map(|index| {
-            match message(&records[*index], &self.path, self.ordered) {
-                Ok(message) => {
-                    sent.push(*index);
-                    Some(message)
-                }
+    /// Returns the requests of each group. Records that Pub/Sub would refuse for their size are
+    /// rejected instead.
+    fn requests<'a>(
+        &self,
+        records: &[Sending<'a>],
+        call: &Arc<Call>,
+        settled: &mut Settled,
+    ) -> HashMap<Group<'a>, Vec<Request>> {
+        let delivery = &*self.delivery;
+        let now = Instant::now();
+        let mut groups: HashMap<Group<'a>, Vec<Request>> = HashMap::new();
+        for &Sending { token, record } in records {
+            let (message, bytes) = match message(record, &delivery.path, delivery.ordered) {
+                Ok(message) => message,
                 Err(reason) => {
-                    outcomes[*index] = Outcome::Rejected(reason);
-                    None
+                    settled.rejected(token, reason);
+                    continue;
                 }
+            };
+            let source = delivery.suspects.find(record, now);
+            let requests = groups.entry(self.group(record, source)).or_default();
+            let request = match requests.pop() {
+                Some(last) if last.takes(source, bytes) => last,
+                last => {
+                    requests.extend(last);
+                    Request::new(call.clone(), source)
+                }
+            };
+            requests.push(request);
+            if let Some(request) = requests.last_mut() {
+                let record = record.clone();
+                request.push(Sent { token, record }, message, bytes);
             }
-        });
-        let answers = client.publish(&self.path, messages, deadline);
-        self.statistics.count_publish(began.elapsed());
-        Ok(sent.into_iter().zip(answers).collect())
+        }
+        groups
     }
 
-    /// Drops a client that may be at fault, and returns why records were left retryable.
-    fn conclude(&mut self, failures: Failures, deadline: Instant) -> Result<(), SinkError> {
-        let failure = failures.error.as_deref().map(Failure::of);
-        let late = failures.unanswered || (failure.is_some() && Instant::now() >= deadline);
-        let service_answered = failures
-            .error
-            .as_ref()
-            .is_none_or(|error| error.status().is_some());
-        let refused = failure == Some(Failure::Unauthenticated);
-        if late || refused || !service_answered {
-            self.client = None;
-        }
-        if refused {
-            self.access.renew(Instant::now());
-        }
-        let permanent = failure.is_some_and(|failure| failure.kind() == SinkErrorKind::Permanent);
-        match failures.error {
-            Some(error) if !(permanent && failures.unanswered) => {
-                Err(explain(&self.access, &self.topic, &error).into())
-            }
-            None if !failures.unanswered => Ok(()),
-            _ => Err(SinkError::transient(format!(
-                "Pub/Sub at {} did not confirm before the deadline",
-                self.access.address()
-            ))),
+    fn group<'a>(&self, record: &'a Record, source: Option<Source>) -> Group<'a> {
+        if self.delivery.ordered {
+            Group::Key(&record.key)
+        } else {
+            Group::Source(source)
         }
     }
 }
 
 impl Writer for PubSubWriter {
-    fn write(
-        &mut self,
-        records: &[Record],
-        outcomes: &mut [Outcome],
-        deadline: Instant,
-    ) -> Result<(), SinkError> {
-        // A request that is refused as invalid is sent again in halves, until each record at fault
-        // is alone in a request.
-        let mut failures = Failures::default();
-        let mut parts: Vec<Vec<usize>> = vec![(0..records.len()).collect()];
-        while let Some(mut part) = parts.pop() {
-            part.retain(|index| !self.ordered || !failures.keys.contains(&*records[*index].key));
-            if part.is_empty() {
-                continue;
-            }
-            if Instant::now() >= deadline {
-                failures.unanswered = true;
-                break;
-            }
-            let answers = self.publish(&part, records, outcomes, deadline)?;
-            let refused = settle(answers, records, outcomes, &mut failures);
-            // In reverse: the first half is on top, and goes out first.
-            parts.extend(
-                refused
-                    .into_iter()
-                    .rev()
-                    .flat_map(|refused| halves(refused, records, &mut failures)),
-            );
-        }
-        self.conclude(failures, deadline)
+    /// With ordering, a key that waits for an answer holds up no more than its unit.
+    fn unit(&self, record: &Record) -> usize {
+        record.key_hash() as usize % self.units()
     }
-}
 
-/// The failures of a call so far.
-#[derive(Default)]
-struct Failures<'a> {
-    /// The error to return: a transient one if there is any, since it is the reason to try again.
-    error: Option<Arc<Error>>,
-    /// Whether a record has no answer.
-    unanswered: bool,
-    /// Keys with a record that was not delivered. Where keys have an order, none of their later
-    /// records may be delivered.
-    keys: HashSet<&'a str>,
-}
-
-impl<'a> Failures<'a> {
-    fn failed(&mut self, record: &'a Record, error: Arc<Error>) {
-        self.keys.insert(&record.key);
-        let keeps = self
-            .error
-            .as_ref()
-            .is_some_and(|first| Failure::of(first).kind() == SinkErrorKind::Transient);
-        if !keeps {
-            self.error = Some(error);
-        }
+    fn units(&self) -> usize {
+        if self.delivery.ordered { KEY_UNITS } else { 1 }
     }
-}
 
-/// The records of one request that was refused as invalid, with its error.
-struct Refused {
-    error: Arc<Error>,
-    records: Vec<usize>,
-}
+    fn keeps_order(&self) -> bool {
+        self.delivery.ordered
+    }
 
-/// Marks delivered records, notes failed ones, and returns the requests that were refused as
-/// invalid.
-fn settle<'a>(
-    answers: Vec<(usize, Answer)>,
-    records: &'a [Record],
-    outcomes: &mut [Outcome],
-    failures: &mut Failures<'a>,
-) -> Vec<Refused> {
-    let mut refused: Vec<Refused> = Vec::new();
-    for (index, answer) in answers {
-        let record = &records[index];
-        match answer {
-            Some(Ok(())) => outcomes[index] = Outcome::Delivered,
-            Some(Err(PublishError::Rpc(error)))
-                if Failure::of(&error) == Failure::InvalidArgument =>
-            {
-                // All records of a request share its error.
-                match refused
-                    .iter_mut()
-                    .find(|group| Arc::ptr_eq(&group.error, &error))
-                {
-                    Some(group) => group.records.push(index),
-                    None => refused.push(Refused {
-                        error,
-                        records: vec![index],
-                    }),
+    fn send(&mut self, records: &[Sending<'_>], deadline: Instant, settled: &mut Settled) {
+        if records.is_empty() {
+            return;
+        }
+        let client = match self.connections.client() {
+            Ok(client) => client,
+            Err(error) => return settled.failed(records.iter().map(|one| one.token), error),
+        };
+        let call = Arc::new(Call::new(client.clone(), deadline));
+        let mut together = Vec::new();
+        let mut keys = Vec::new();
+        for (group, requests) in self.requests(records, &call, settled) {
+            match group {
+                Group::Source(_) => together.extend(requests),
+                Group::Key(key) => {
+                    if self.delivery.keys.add(key, requests) {
+                        keys.push(key.into());
+                    }
                 }
             }
-            Some(Err(PublishError::Rpc(error))) => failures.failed(record, error),
-            // It was not sent, because an earlier request of the same key failed.
-            Some(Err(PublishError::OrderingKeyPaused)) => {
-                match refused
-                    .iter_mut()
-                    .find(|group| records[group.records[0]].key == record.key)
-                {
-                    Some(group) => group.records.push(index),
-                    None => drop(failures.keys.insert(&record.key)),
-                }
-            }
-            Some(Err(_)) | None => {
-                failures.unanswered = true;
-                failures.keys.insert(&record.key);
-            }
+        }
+        let runtime = client.runtime();
+        if !together.is_empty() {
+            runtime.spawn(self.delivery.clone().send_together(together));
+        }
+        if !keys.is_empty() {
+            runtime.spawn(self.delivery.clone().send_keys(client.clone(), keys));
         }
     }
-    refused
-}
 
-/// Returns the second half, then the first. A single record is the one at fault.
-fn halves<'a>(
-    mut refused: Refused,
-    records: &'a [Record],
-    failures: &mut Failures<'a>,
-) -> Vec<Vec<usize>> {
-    if let [index] = refused.records[..] {
-        failures.failed(&records[index], refused.error);
-        return Vec::new();
+    fn settle(&mut self, settled: &mut Settled) {
+        self.delivery.inbox.settle(settled);
+        self.connections.drop_idle();
     }
-    let second = refused.records.split_off(refused.records.len() / 2);
-    vec![second, refused.records]
+
+    fn obstacle(&self, since: Instant) -> Option<SinkError> {
+        self.connections.are_silent_since(since).then(|| {
+            SinkError::transient(format!(
+                "Pub/Sub at {} has not answered for {:.1} s",
+                self.delivery.access.address(),
+                since.elapsed().as_secs_f32()
+            ))
+        })
+    }
 }

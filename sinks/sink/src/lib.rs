@@ -1,9 +1,9 @@
 //! The contract between the gateway's pipeline and the backends it delivers to.
 //!
 //! A [`Sink`] is one backend: it owns the connection, and all topics share it. A [`Writer`] belongs
-//! to one worker and one topic: it takes a batch of [`Record`]s and marks each one's [`Outcome`].
-//! Nothing here knows of HTTP, of channels or of retries: the pipeline decides which records are
-//! written again.
+//! to one worker and one topic: it is handed [`Record`]s, each under a [`DeliveryToken`], and tells
+//! the [`Outcome`] of each token once, in its own time. Nothing here knows of HTTP, of channels or
+//! of retries: the pipeline decides which records are sent again, and when.
 //!
 //! The feature `testing` adds a scripted sink and the conformance suite that each sink crate runs.
 
@@ -11,15 +11,18 @@ mod finding;
 mod murmur;
 mod outcome;
 mod record;
+mod settled;
 mod statistic;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 pub use finding::{Finding, Level};
 pub use outcome::{Outcome, Reason};
 pub use record::{Context, DATA_CONTENT_TYPE, Record};
+pub use settled::{DeliveryToken, Sending, Settled};
 pub use statistic::{Statistic, StatisticKind};
 
 /// One topic as a sink sees it.
@@ -31,10 +34,10 @@ pub struct TopicConfig {
     /// The number of writers of this topic at once. Records of one ordering key always reach the
     /// same writer.
     pub workers: usize,
-    /// The most records that one call of [`Writer::write`] is given.
+    /// The most records that one call of [`Writer::send`] is given.
     pub batch_records: usize,
-    /// The most bytes of data that one call of [`Writer::write`] is given. The records of a single
-    /// larger request still come as one batch.
+    /// The most bytes of data that one call of [`Writer::send`] is given. A single larger record
+    /// still comes, alone.
     pub batch_bytes: usize,
     /// The time that a record may take from its acceptance to its delivery.
     pub deadline: Duration,
@@ -42,12 +45,15 @@ pub struct TopicConfig {
 
 /// One backend, which owns the connection and is shared by all of its topics.
 pub trait Sink: Send + Sync {
-    /// Opens `topic` for one worker. Called at start, `topic.workers` times a topic.
+    /// Opens `topic` for one worker. Called at start, `topic.workers` times a topic, and again by a
+    /// worker whose writer could not be opened or has panicked. The writer wakes `waker` when it has
+    /// outcomes to [`settle`](Writer::settle).
     ///
     /// # Errors
     /// A topic that does not exist, or may not be written, is [`SinkErrorKind::Permanent`] and
-    /// names the topic; the gateway then refuses to start.
-    fn writer(&self, topic: &TopicConfig) -> Result<Box<dyn Writer>, SinkError>;
+    /// names the topic; the gateway then refuses to start. A backend that is away is
+    /// [`SinkErrorKind::Transient`], and the worker tries again.
+    fn writer(&self, topic: &TopicConfig, waker: Waker) -> Result<Box<dyn Writer>, SinkError>;
 
     /// Checks whether the backend could take records now. Called every few seconds from a plain
     /// thread, for readiness. Blocks at most until `deadline`.
@@ -70,24 +76,63 @@ pub trait Sink: Send + Sync {
 
 /// One worker's writer of one topic. It knows nothing of HTTP, makes no routing decision, and is
 /// used by one thread at a time.
+///
+/// A record that is sent is *in flight* until its outcome is told. The outcome may come long after
+/// the deadline of the record: nobody waits for it any more then, but only then does the pipeline
+/// know that the sink holds the record no longer.
 pub trait Writer: Send {
-    /// Writes `records` in their order and marks the outcome of each: `outcomes[i]` belongs to
-    /// `records[i]` and is [`Outcome::Retryable`] before the call.
+    /// Returns the unit of the backend that the record goes to: a partition, say. Records of one
+    /// ordering key go to one unit. A unit that does not settle its records holds up no other one.
+    /// Units are counted from 0, and there are few: thousands at most.
+    fn unit(&self, record: &Record) -> usize {
+        let _ = record;
+        0
+    }
+
+    /// Returns how many units the topic has.
+    fn units(&self) -> usize {
+        1
+    }
+
+    /// Returns whether the backend keeps records of one key in the order in which they are sent. If
+    /// it does, the pipeline sends a failed record again only after what is in flight in its unit
+    /// has settled, and never after a later record of its key has been delivered.
+    fn keeps_order(&self) -> bool {
+        true
+    }
+
+    /// Returns the time that a record must have left until its deadline to be sent. A backend that
+    /// cannot take a record back asks for enough of it, so that a record is not stored long after
+    /// its request was answered 503.
+    fn time_needed(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Returns the number of the current epoch. Records that are sent in one epoch reach the backend
+    /// in order; those of a new one may overtake those of the last. A unit therefore gets no record
+    /// of a new epoch while it has records in flight.
+    fn epoch(&mut self) -> u64 {
+        0
+    }
+
+    /// Sends records, in their order. `deadline` is the latest of their deadlines.
     ///
-    /// Blocks at most until `deadline` and leaves nothing buffered behind: a record that is still
-    /// `Retryable` on return is not delivered later by this call, as far as the backend lets the
-    /// sink know. A record is never marked `Delivered` while an earlier one of the same key in the
-    /// batch is left `Retryable`.
-    ///
-    /// # Errors
-    /// The reason why records were left `Retryable`. It serves logs, readiness and the decision to
-    /// try again before the deadline. The outcomes alone decide which records are acknowledged.
-    fn write(
-        &mut self,
-        records: &[Record],
-        outcomes: &mut [Outcome],
-        deadline: Instant,
-    ) -> Result<(), SinkError>;
+    /// A sink whose backend answers at once, like a disk, writes before it returns and tells the
+    /// outcomes in `settled`; it blocks at most until `deadline`, as far as that is in its hand. Any
+    /// other only begins, and tells the outcomes in [`settle`](Self::settle).
+    fn send(&mut self, records: &[Sending<'_>], deadline: Instant, settled: &mut Settled);
+
+    /// Tells the outcomes that have come since the last call. Never blocks.
+    fn settle(&mut self, settled: &mut Settled) {
+        let _ = settled;
+    }
+
+    /// Returns why records that were sent at `since` or later are still in flight, if the sink
+    /// knows. It serves logs and readiness.
+    fn obstacle(&self, since: Instant) -> Option<SinkError> {
+        let _ = since;
+        None
+    }
 }
 
 /// The error of a backend. The message is for operators: it holds no record's data and no secret.
@@ -123,6 +168,14 @@ impl SinkError {
         Self {
             kind: SinkErrorKind::Permanent,
             message: message.into(),
+        }
+    }
+
+    /// Returns the outcome of a record that this error keeps from being delivered.
+    pub fn outcome(&self) -> Outcome {
+        match self.kind {
+            SinkErrorKind::Transient => Outcome::Retryable,
+            SinkErrorKind::Permanent => Outcome::Undeliverable,
         }
     }
 }

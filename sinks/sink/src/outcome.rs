@@ -1,10 +1,10 @@
 //! Outcomes of records. Success is an explicit statement; everything else is a failure by default.
 
-/// The outcome of a record in a call of [`Writer::write`](crate::Writer::write).
+/// The outcome of a record that was sent to a [`Writer`](crate::Writer).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outcome {
-    /// The record is not delivered, as far as the sink knows. A record that a sink does not mark
-    /// keeps this outcome, and is not acknowledged.
+    /// The record is not delivered, as far as the sink knows, and may be sent again. A record whose
+    /// outcome is never told keeps this one, and is not acknowledged.
     #[default]
     Retryable,
     /// The backend has the record: it is synced or replicated, or its message id came back. Only a
@@ -12,6 +12,9 @@ pub enum Outcome {
     Delivered,
     /// The backend will never take this record, however often it is tried.
     Rejected(Reason),
+    /// The record is not delivered, and an operator has to change something before it can be: it is
+    /// not sent again.
+    Undeliverable,
 }
 
 /// The reason why a backend will never take a record.
@@ -23,4 +26,7 @@ pub enum Reason {
         /// The topic's limit in bytes, as far as the sink knows it.
         limit: usize,
     },
+    /// The record does not fit the schema of the topic.
+    #[error("not of the topic's schema")]
+    Schema,
 }

@@ -6,30 +6,28 @@ use std::time::Instant;
 use iem_sink::Outcome;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::ingest::{Accepted, Runs};
+use super::charge::Charge;
+use super::ingest::{Accepted, Runs, ranges};
 use super::rejection::Rejection;
 use super::resources::Resources;
 use crate::pipeline::SubmitError;
 use crate::record::Kind;
 use crate::telemetry::{Limit, Metrics};
 
-/// Charges the records to their customers' quotas.
-pub(super) fn charge(
+/// Charges records to their customers' quotas and delivers them. Gives back the charge for what is
+/// to be sent again, and for all if the topic does not take the request. A record that the sink
+/// will never take stays charged, because the sink has had the work.
+pub(super) async fn deliver_within_quotas(
     resources: &Resources,
-    Accepted { records, customers }: &Accepted,
+    kind: Kind,
+    accepted: Accepted,
+    permit: Option<OwnedSemaphorePermit>,
 ) -> Result<(), Rejection> {
-    let mut rest = &records[..];
-    for (customer, count) in customers {
-        let (run, behind) = rest.split_at(*count);
-        rest = behind;
-        let bytes = run.iter().map(|record| record.data.len()).sum();
-        if let Err(over) = resources.quotas.take(customer, *count, bytes) {
-            resources.metrics.over_quota(records.len());
-            count_customers(&resources.metrics, customers, |_| false);
-            return Err(over.into());
-        }
-    }
-    Ok(())
+    let charge = Charge::take(resources, &accepted).inspect_err(|_| {
+        resources.metrics.over_quota(accepted.records.len());
+        count_customers(&resources.metrics, &accepted.customers, |_| false);
+    })?;
+    deliver(resources, kind, accepted, &charge, permit).await
 }
 
 /// Submits records to their topic and waits for their outcomes. Drops the parse pool's `permit`
@@ -37,16 +35,22 @@ pub(super) fn charge(
 pub(super) async fn deliver(
     resources: &Resources,
     kind: Kind,
-    Accepted { records, customers }: Accepted,
+    Accepted {
+        records,
+        held_bytes,
+        customers,
+    }: Accepted,
+    charge: &Charge,
     permit: Option<OwnedSemaphorePermit>,
 ) -> Result<(), Rejection> {
     let count = records.len();
     let pipeline = &resources.topic(kind).pipeline;
-    let receipt = pipeline.submit(records, Instant::now());
+    let receipt = pipeline.submit(records, held_bytes, Instant::now());
     drop(permit);
     let outcomes = match receipt {
         Ok(receipt) => receipt.outcomes().await,
         Err(refused) => {
+            charge.give_back(&resources.quotas, &customers, |_| true);
             resources.metrics.topic(kind).full(count);
             count_customers(&resources.metrics, &customers, |_| false);
             return Err(match refused {
@@ -55,6 +59,9 @@ pub(super) async fn deliver(
             });
         }
     };
+    charge.give_back(&resources.quotas, &customers, |index| {
+        is_unconfirmed(&outcomes[index])
+    });
     count_customers(&resources.metrics, &customers, |index| {
         outcomes[index] == Outcome::Delivered
     });
@@ -63,30 +70,32 @@ pub(super) async fn deliver(
 
 /// Counts each customer's records, by whether the record of an index has been accepted.
 fn count_customers(metrics: &Metrics, customers: &Runs, accepted: impl Fn(usize) -> bool) {
-    let mut begin = 0;
-    for (customer, count) in customers {
-        let accepted = (begin..begin + count)
-            .filter(|index| accepted(*index))
-            .count();
+    for (customer, range) in ranges(customers) {
+        let count = range.len();
+        let accepted = range.filter(|index| accepted(*index)).count();
         metrics
             .customers()
             .add(&customer.id, accepted, count - accepted);
-        begin += count;
     }
+}
+
+/// Returns whether the client is told to send the record again.
+fn is_unconfirmed(outcome: &Outcome) -> bool {
+    !matches!(outcome, Outcome::Delivered | Outcome::Rejected(_))
 }
 
 /// Returns what the client is told of its records' outcomes.
 fn verdict(outcomes: &[Outcome]) -> Result<(), Rejection> {
-    if outcomes
-        .iter()
-        .all(|outcome| *outcome == Outcome::Delivered)
-    {
-        return Ok(());
-    }
-    let mut failed = indexes(outcomes, |outcome| *outcome == Outcome::Retryable);
+    let mut failed = indexes(outcomes, is_unconfirmed);
     let rejected = indexes(outcomes, |outcome| matches!(outcome, Outcome::Rejected(_)));
     if failed.is_empty() {
-        return Err(Rejection::NeverTaken { rejected });
+        let reason = outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::Rejected(reason) => Some(*reason),
+            _ => None,
+        });
+        return reason.map_or(Ok(()), |reason| {
+            Err(Rejection::NeverTaken { rejected, reason })
+        });
     }
     if failed.len() == outcomes.len() {
         failed.clear();

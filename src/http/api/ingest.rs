@@ -1,6 +1,7 @@
 //! Turns a body into the records that may be published, all or none: parses and authorises them,
 //! and gives them ids. It never waits for anything, so it may run on any thread.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,12 +14,12 @@ use super::rejection::Rejection;
 use crate::identity::authorization;
 use crate::identity::directory::{Customer, Directory};
 use crate::identity::{Identity, Principal};
-use crate::memory::{MemoryBudget, Reservation};
+use crate::memory::{Buffer, Exhausted, MemoryBudget, Reservation};
 use crate::pipeline::Records;
 use crate::record::{
     self, BodyFault, Form, KeyFields, ParsedBody, ParsedRecord, TAPE_BYTES_PER_BODY_BYTE,
 };
-use crate::telemetry::Metrics;
+use crate::telemetry::{Limit, Metrics};
 
 /// The ingest of one body.
 pub(super) struct Ingest<'a> {
@@ -29,11 +30,14 @@ pub(super) struct Ingest<'a> {
     pub(super) form: Form,
     /// The most records.
     pub(super) records_max: usize,
+    pub(super) memory: &'a Arc<MemoryBudget>,
 }
 
 /// Records that may be published.
 pub(super) struct Accepted {
     pub(super) records: Records,
+    /// The bytes that the records pin: their body, or a copy of their own.
+    pub(super) held_bytes: usize,
     pub(super) customers: Runs,
 }
 
@@ -41,12 +45,22 @@ pub(super) struct Accepted {
 /// consecutive records of its customer.
 pub(super) type Runs = SmallVec<[(Arc<Customer>, usize); 1]>;
 
+/// Returns the customers of a request's records with the indexes of each one's records.
+pub(super) fn ranges(customers: &Runs) -> impl Iterator<Item = (&Arc<Customer>, Range<usize>)> {
+    let mut end = 0;
+    customers.iter().map(move |(customer, count)| {
+        let begin = end;
+        end += count;
+        (customer, begin..end)
+    })
+}
+
 impl Ingest<'_> {
     /// Does checks 6 to 8 of `docs/contract.md#2-checks-of-a-publish-call`: 6 for all records, then 7
     /// and 8 for each in turn.
     pub(super) fn accept(&self, body: &Bytes, context: Context) -> Result<Accepted, Rejection> {
         let parsed = record::parse_body(body, self.form, self.key_fields, self.records_max);
-        self.authorise(parsed.map_err(rejection)?, context)
+        self.accept_parsed(body, parsed, context)
     }
 
     /// Does the same for a body whose tape is too large to be taken without counting it. If the
@@ -55,19 +69,38 @@ impl Ingest<'_> {
         &self,
         body: &Bytes,
         context: Context,
-        memory: &Arc<MemoryBudget>,
     ) -> Result<Accepted, Rejection> {
-        let parsed = match reserve_tape(memory, body, self.form) {
+        let parsed = match reserve_tape(self.memory, body, self.form) {
             Some(_reservation) => {
                 record::parse_body(body, self.form, self.key_fields, self.records_max)
             }
             None => record::parse_body_by_text(body, self.form, self.key_fields, self.records_max),
         };
-        self.authorise(parsed.map_err(rejection)?, context)
+        self.accept_parsed(body, parsed, context)
+    }
+
+    fn accept_parsed(
+        &self,
+        body: &Bytes,
+        parsed: Result<ParsedBody, BodyFault>,
+        context: Context,
+    ) -> Result<Accepted, Rejection> {
+        let (mut records, customers) = self.authorise(parsed.map_err(rejection)?, context)?;
+        let held_bytes = copy_from_sparse(body, &mut records, self.memory)
+            .map_err(|Exhausted| Rejection::Full(Limit::Memory))?;
+        Ok(Accepted {
+            records,
+            held_bytes,
+            customers,
+        })
     }
 
     /// Does checks 7 and 8 for each record in turn.
-    fn authorise(&self, parsed: ParsedBody, context: Context) -> Result<Accepted, Rejection> {
+    fn authorise(
+        &self,
+        parsed: ParsedBody,
+        context: Context,
+    ) -> Result<(Records, Runs), Rejection> {
         let ParsedBody {
             records: parsed,
             indexed,
@@ -101,8 +134,35 @@ impl Ingest<'_> {
                 data,
             });
         }
-        Ok(Accepted { records, customers })
+        Ok((records, customers))
     }
+}
+
+/// Copies the records out of a body if less than two thirds of it are records. Returns the bytes that
+/// the records pin then.
+///
+/// # Errors
+/// [`Exhausted`] if the budget has no bytes for the copy beside the body. The records stay slices of
+/// the body then, and must not wait.
+fn copy_from_sparse(
+    body: &Bytes,
+    records: &mut [Record],
+    memory: &Arc<MemoryBudget>,
+) -> Result<usize, Exhausted> {
+    let length = records.iter().map(|record| record.data.len()).sum();
+    if length >= body.len() / 3 * 2 {
+        return Ok(body.len());
+    }
+    let mut copy = Buffer::new(memory, None);
+    copy.allocate(length)?;
+    for record in &*records {
+        copy.extend(&record.data)?;
+    }
+    let mut copy = copy.freeze();
+    for record in records {
+        record.data = copy.split_to(record.data.len());
+    }
+    Ok(length)
 }
 
 /// Reserves the bytes of a body's tape, or returns `None` if there are none to spare. The body is
@@ -173,5 +233,64 @@ fn of_record(index: usize, rejection: Rejection) -> Rejection {
     Rejection::OfRecord {
         index,
         rejection: Box::new(rejection),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(memory: &Arc<MemoryBudget>, text: &str) -> Bytes {
+        let mut buffer = Buffer::new(memory, Some(text.len()));
+        buffer.extend(text.as_bytes()).expect("it fits");
+        buffer.freeze()
+    }
+
+    /// Returns records that are slices of the body at these ranges.
+    fn slices<const N: usize>(body: &Bytes, ranges: [Range<usize>; N]) -> [Record; N] {
+        ranges.map(|range| iem_sink::testing::record("acme/a", body.slice(range)))
+    }
+
+    #[test]
+    fn records_are_copied_out_of_a_body_that_is_mostly_space() {
+        let memory = MemoryBudget::new(1_000);
+        let body = counted(&memory, &format!("[{{}},{}{{\"a\":1}}]", " ".repeat(500)));
+        let mut records = slices(&body, [1..3, 504..511]);
+        assert_eq!(copy_from_sparse(&body, &mut records, &memory), Ok(9));
+        assert_eq!(memory.used(), body.len() + 9);
+        drop(body);
+        assert_eq!(memory.used(), 9);
+        let [first, second] = records;
+        assert_eq!(
+            (&first.data[..], &second.data[..]),
+            (&b"{}"[..], &b"{\"a\":1}"[..])
+        );
+        drop((first, second));
+        assert_eq!(memory.used(), 0);
+    }
+
+    #[test]
+    fn records_stay_in_a_body_that_is_mostly_records() {
+        let memory = MemoryBudget::new(1_000);
+        let body = counted(&memory, "[{},{},{}]  ");
+        let mut records = slices(&body, [1..3, 4..6, 7..11]);
+        assert_eq!(
+            copy_from_sparse(&body, &mut records, &memory),
+            Ok(body.len())
+        );
+        assert_eq!(memory.used(), body.len());
+        assert_eq!(records[1].data.as_ptr(), body[4..].as_ptr());
+    }
+
+    #[test]
+    fn records_of_a_sparse_body_that_cannot_be_copied_are_refused() {
+        let memory = MemoryBudget::new(510);
+        let body = counted(&memory, &format!("[{{}},{}{{}}]", " ".repeat(500)));
+        let mut records = slices(&body, [1..3, 504..506]);
+        assert_eq!(
+            copy_from_sparse(&body, &mut records, &memory),
+            Err(Exhausted)
+        );
+        assert_eq!(memory.used(), body.len());
     }
 }

@@ -28,8 +28,7 @@ pub(super) async fn publish(
     authorization::may_call(principal.user())?;
     let body = request.collect(resources, Some(kind)).await?;
     let (accepted, permit) = accept(resources, kind, principal, request, body).await?;
-    delivery::charge(resources, &accepted)?;
-    delivery::deliver(resources, kind, accepted, permit).await?;
+    delivery::deliver_within_quotas(resources, kind, accepted, permit).await?;
     Ok(Success::Published.into_answer())
 }
 
@@ -57,6 +56,7 @@ async fn accept(
             key_fields,
             form,
             records_max,
+            memory: &resources.memory,
         };
         return Ok((ingest.accept(&body, context)?, None));
     }
@@ -72,8 +72,9 @@ async fn accept(
             key_fields: &key_fields,
             form,
             records_max,
+            memory: &memory,
         };
-        ingest.accept_large(&body, context, &memory)
+        ingest.accept_large(&body, context)
     };
     let (accepted, permit) = resources.parse_pool.run(accept).await?;
     Ok((accepted?, Some(permit)))

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use iem_sink::Reason;
+
 use crate::encoding::DecodeError;
 use crate::identity::authorization::Denied;
 use crate::identity::quota::OverQuota;
@@ -118,6 +120,8 @@ pub enum Rejection {
     NeverTaken {
         /// The indexes of those.
         rejected: Vec<usize>,
+        /// The first one's reason.
+        reason: Reason,
     },
 }
 

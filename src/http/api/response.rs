@@ -11,6 +11,7 @@ use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::{Response, StatusCode};
+use iem_sink::Reason;
 use serde::Serialize;
 
 use super::rejection::Rejection;
@@ -140,7 +141,7 @@ impl Rejection {
             body.failed = failed;
             body.rejected = rejected;
         }
-        if let Self::NeverTaken { rejected } = &self {
+        if let Self::NeverTaken { rejected, .. } = &self {
             body.rejected = rejected;
         }
         if let Self::OfRecord { index, .. } = self {
@@ -259,7 +260,10 @@ impl Rejection {
             Self::Full(_) => "The gateway is full, try again later",
             Self::TooMuch => "The request is larger than the topic's queue, send less at once",
             Self::Unconfirmed { .. } => "The delivery was not confirmed in time, try again later",
-            Self::NeverTaken { .. } => "The record is larger than the topic takes",
+            Self::NeverTaken { reason, .. } => match reason {
+                Reason::TooLarge { .. } => "The record is larger than the topic takes",
+                Reason::Schema => "The record does not fit the topic's schema",
+            },
         })
     }
 

@@ -7,6 +7,7 @@ use iem_sink::Record;
 use smallvec::smallvec;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::charge::Charge;
 use super::credentials;
 use super::delivery;
 use super::inbound::Inbound;
@@ -56,10 +57,13 @@ pub(super) async fn ticket(
         data,
     };
     let accepted = Accepted {
+        held_bytes: record.data.len(),
         records: smallvec![record],
         customers: smallvec![(customer, 1)],
     };
-    delivery::deliver(resources, Kind::Ticket, accepted, permit).await?;
+    // Tickets do not count in a customer's quota.
+    let charge = Charge::default();
+    delivery::deliver(resources, Kind::Ticket, accepted, &charge, permit).await?;
     Ok(Success::TicketTaken.into_answer())
 }
 

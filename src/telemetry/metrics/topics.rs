@@ -34,13 +34,13 @@ impl TopicMetrics {
         )?;
         let batch = register.histograms(
             "batch_records",
-            "Records in one write to the sink.",
+            "Records of one batch that went to one unit of the sink.",
             &["topic"],
             &BATCH_RECORDS,
         )?;
         let seconds = register.histograms(
             "write_seconds",
-            "Time of one write to the sink.",
+            "Time from the hand-over of a batch to the last of its outcomes.",
             &["topic"],
             &WRITE_SECONDS,
         )?;

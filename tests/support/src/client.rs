@@ -5,6 +5,7 @@ mod connection;
 mod frames;
 mod http2;
 mod load;
+mod open_loop;
 mod proxy_protocol;
 mod secure;
 
@@ -13,5 +14,6 @@ pub use connection::{Connection, narrow};
 pub use frames::Frames;
 pub use http2::Http2;
 pub use load::{Ledger, Load};
+pub use open_loop::{Call, Calls, OpenLoop};
 pub use proxy_protocol::{proxy_header, proxy_header_local, start_proxy};
 pub use secure::{Secure, client_hello};

@@ -36,8 +36,8 @@ pub use arrived::{Arrived, Line, for_each_line, read_kafka, read_lines, read_pub
 pub use case::{After, Case};
 #[cfg(feature = "gateway")]
 pub use client::{
-    Connection, Curl, Frames, Http2, Ledger, Load, Secure, SecureClient, check_metrics,
-    client_hello, narrow, proxy_header, proxy_header_local, start_proxy,
+    Call, Calls, Connection, Curl, Frames, Http2, Ledger, Load, OpenLoop, Secure, SecureClient,
+    check_metrics, client_hello, narrow, proxy_header, proxy_header_local, start_proxy,
 };
 pub use directory::email;
 pub use encoding::encoded;

@@ -3,9 +3,10 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Waker;
 use std::time::Instant;
 
-use iem_sink::{Outcome, Reason, Record, Sink, SinkError, TopicConfig, Writer};
+use iem_sink::{Outcome, Reason, Record, Sending, Settled, Sink, SinkError, TopicConfig, Writer};
 
 /// The treatment of records by the sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +96,7 @@ impl Sunk {
 pub struct MemorySink(pub Arc<Sunk>);
 
 impl Sink for MemorySink {
-    fn writer(&self, _topic: &TopicConfig) -> Result<Box<dyn Writer>, SinkError> {
+    fn writer(&self, _: &TopicConfig, _: Waker) -> Result<Box<dyn Writer>, SinkError> {
         Ok(Box::new(MemoryWriter(Arc::clone(&self.0))))
     }
 
@@ -111,33 +112,25 @@ impl Sink for MemorySink {
 struct MemoryWriter(Arc<Sunk>);
 
 impl Writer for MemoryWriter {
-    fn write(
-        &mut self,
-        records: &[Record],
-        outcomes: &mut [Outcome],
-        _: Instant,
-    ) -> Result<(), SinkError> {
+    fn send(&mut self, records: &[Sending<'_>], _: Instant, settled: &mut Settled) {
         let behaviour = Behaviour::of(self.0.behaviour.load(Ordering::Relaxed));
         let mut kept = self.0.records.lock().expect("no writer panics");
-        for (index, (record, outcome)) in records.iter().zip(&mut *outcomes).enumerate() {
-            *outcome = match behaviour {
-                Behaviour::Fail => Outcome::Retryable,
-                Behaviour::FailSome if index % 2 == 0 => Outcome::Retryable,
+        for (index, Sending { token, record }) in records.iter().enumerate() {
+            let outcome = match behaviour {
+                // One that may pass would be tried again, for seconds.
+                Behaviour::Fail => Outcome::Undeliverable,
+                Behaviour::FailSome if index % 2 == 0 => Outcome::Undeliverable,
                 Behaviour::Reject if index % 2 == 0 => {
                     Outcome::Rejected(Reason::TooLarge { limit: 1 })
                 }
                 _ => Outcome::Delivered,
             };
-            if *outcome == Outcome::Delivered {
-                kept.push(record.into());
+            match outcome {
+                Outcome::Delivered => kept.push((*record).into()),
+                Outcome::Undeliverable => settled.fault(SinkError::permanent("as it was told")),
+                _ => {}
             }
-        }
-        // One that may pass would be tried again, for seconds.
-        let failed = outcomes.contains(&Outcome::Retryable);
-        if failed {
-            Err(SinkError::permanent("as it was told"))
-        } else {
-            Ok(())
+            settled.tell(*token, outcome);
         }
     }
 }

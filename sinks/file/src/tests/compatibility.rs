@@ -23,7 +23,7 @@ fn all_names(folder: &TempDir) -> Vec<String> {
 fn a_closed_file_is_named_by_time_and_sequence_number_and_covered_by_the_checkpoint() {
     let folder = TempDir::new().unwrap();
     let sink = open(&config(&folder));
-    write(&mut *writer(&sink), &numbered(0..3)).unwrap();
+    write(&mut writer(&sink), &numbered(0..3)).unwrap();
     close(sink);
     let names = all_names(&folder);
     let [checkpoint, file] = &names[..] else {
@@ -84,7 +84,7 @@ fn a_data_directory_of_an_earlier_version_is_recovered_and_continued() {
 
     let sink = open(&config(&folder));
     let records = numbered(0..1);
-    write(&mut *writer(&sink), &records).unwrap();
+    write(&mut writer(&sink), &records).unwrap();
     sink.check(soon()).unwrap();
     close(sink);
 

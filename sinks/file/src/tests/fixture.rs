@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use iem_sink::testing::{record, topic};
-use iem_sink::{Outcome, Record, Sink, SinkError, Writer};
+use iem_sink::testing::{BlockingWriter, record, topic};
+use iem_sink::{Outcome, Record, Sink, SinkError};
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 
@@ -36,8 +37,8 @@ pub(super) fn close(sink: FileSink) {
     Box::new(sink).close(soon()).unwrap();
 }
 
-pub(super) fn writer(sink: &FileSink) -> Box<dyn Writer> {
-    sink.writer(&topic(TOPIC)).unwrap()
+pub(super) fn writer(sink: &FileSink) -> BlockingWriter {
+    BlockingWriter::open(sink, &topic(TOPIC)).unwrap()
 }
 
 pub(super) fn soon() -> Instant {
@@ -52,7 +53,7 @@ pub(super) fn numbered(numbers: Range<usize>) -> Vec<Record> {
 }
 
 /// Writes a batch, and checks that it is delivered as a whole or not at all.
-pub(super) fn write(writer: &mut dyn Writer, records: &[Record]) -> Result<(), SinkError> {
+pub(super) fn write(writer: &mut BlockingWriter, records: &[Record]) -> Result<(), SinkError> {
     let mut outcomes = vec![Outcome::default(); records.len()];
     let result = writer.write(records, &mut outcomes, soon());
     let expected = if result.is_ok() {
@@ -98,6 +99,11 @@ pub(super) fn file_names(path: &Path) -> Vec<String> {
 /// Returns the path of the first file in the topic's folder.
 pub(super) fn first_file(path: &Path) -> PathBuf {
     path.join(TOPIC).join(&file_names(path)[0])
+}
+
+/// Returns the inode of a file or folder.
+pub(super) fn inode(path: impl AsRef<Path>) -> u64 {
+    fs::metadata(path).unwrap().ino()
 }
 
 /// Waits until the maintenance thread has made the condition true.

@@ -21,7 +21,7 @@ fn earlier_run() -> (TempDir, PathBuf, Vec<String>) {
     let folder = TempDir::new().unwrap();
     let records = numbered(0..3);
     let sink = open(&config(&folder));
-    write(&mut *writer(&sink), &records).unwrap();
+    write(&mut writer(&sink), &records).unwrap();
     close(sink);
     let path = first_file(folder.path());
     (folder, path, ids(&records))
@@ -131,7 +131,7 @@ fn a_file_that_stayed_open_while_newer_ones_were_closed_is_recovered() {
     let sink = open(&config(&folder));
     let records = numbered(0..6);
     let path = append_and_crash(&sink, &records[..3]);
-    write(&mut *writer(&sink), &records[3..]).unwrap();
+    write(&mut writer(&sink), &records[3..]).unwrap();
     close(sink);
     tear_each_line(&path, "\0\n");
     recover(&folder);
@@ -147,7 +147,7 @@ fn a_start_with_sync_recovers_files_written_without_sync() {
     };
     let sink = open(&without);
     let records = numbered(0..3);
-    write(&mut *writer(&sink), &records).unwrap();
+    write(&mut writer(&sink), &records).unwrap();
     close(sink);
     let path = first_file(folder.path());
     tear_each_line(&path, "\0\n");
@@ -295,7 +295,7 @@ fn names_continue_after_those_of_earlier_runs() {
     fs::rename(&path, &future).unwrap();
     let records = numbered(0..3);
     let sink = open(&config(&folder));
-    write(&mut *writer(&sink), &records).unwrap();
+    write(&mut writer(&sink), &records).unwrap();
     assert_eq!(
         file_names(folder.path())[1],
         "29991231T235959.999Z-0000000778.ndjson"

@@ -26,7 +26,7 @@ fn a_file_is_closed_at_its_maximum_size() {
     let mut writer = writer(&sink);
     let records = numbered(0..20);
     for one in records.chunks(1) {
-        write(&mut *writer, one).unwrap();
+        write(&mut writer, one).unwrap();
     }
     assert_eq!(read_ids(folder.path()), ids(&records));
     let names = file_names(folder.path());
@@ -50,7 +50,7 @@ fn maintenance_closes_and_compresses_an_idle_file() {
     let sink = open(&config);
     let mut writer = writer(&sink);
     let records = numbered(0..20);
-    write(&mut *writer, &records).unwrap();
+    write(&mut writer, &records).unwrap();
     wait_until(
         "the file is compressed",
         || matches!(&file_names(folder.path())[..], [name] if name.ends_with(".ndjson.zst")),
@@ -63,14 +63,14 @@ fn a_start_compresses_the_closed_files_of_an_earlier_run() {
     let folder = TempDir::new().unwrap();
     let records = numbered(0..20);
     let sink = open(&config(&folder));
-    write(&mut *writer(&sink), &records[..10]).unwrap();
+    write(&mut writer(&sink), &records[..10]).unwrap();
     close(sink);
     let sink = open(&FileConfig {
         compression: Compression::Zstd,
         ..config(&folder)
     });
     let mut writer = writer(&sink);
-    write(&mut *writer, &records[10..]).unwrap();
+    write(&mut writer, &records[10..]).unwrap();
     wait_until("the first file is compressed", || {
         let names = file_names(folder.path());
         names.len() == 2 && names[0].ends_with(".ndjson.zst")
@@ -89,7 +89,7 @@ fn a_reader_finds_every_record_during_writes_and_compression() {
     let mut writer = writer(&sink);
     let records = numbered(0..200);
     for (n, batch) in records.chunks(5).enumerate() {
-        write(&mut *writer, batch).unwrap();
+        write(&mut writer, batch).unwrap();
         assert_eq!(read_ids(folder.path()), ids(&records[..5 * n + 5]));
     }
 }
@@ -100,7 +100,7 @@ fn closed_file(folder: &TempDir) -> (Arc<DataDirectory>, Compressor, Vec<String>
     let sink = open(&config(folder));
     let text = format!(r#"{{"text":"{}"}}"#, "x".repeat(700_000));
     let records = [record("1001/router", text), record("1001/router", "{}")];
-    write(&mut *writer(&sink), &records).unwrap();
+    write(&mut writer(&sink), &records).unwrap();
     close(sink);
     let directory = Arc::new(DataDirectory::open(config(folder)).unwrap());
     let mut compressor = Compressor::new(directory.clone());

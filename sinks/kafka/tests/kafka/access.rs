@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use iem_sink::testing::{record, topic};
-use iem_sink::{Level, Outcome, Sink as _, SinkErrorKind};
+use iem_sink::testing::{BlockingWriter, record, topic};
+use iem_sink::{Level, Outcome, SinkErrorKind};
 use iem_test_support::brokers::kafka::{Kafka, PASSWORD, POWERLESS, USER};
 
 use crate::rig::{AMPLE, close, deliver, sink, writer};
@@ -24,7 +24,7 @@ fn the_right_password_delivers() {
     let kafka = Kafka::shared();
     kafka.create_topic("login", 1, 1, &[]);
     let sink = sink(&kafka.bootstrap_sasl(), DEADLINE, &login(USER, PASSWORD));
-    deliver(&mut *writer(&sink, "login"), &[record("1001/a", "{}")]);
+    deliver(&mut writer(&sink, "login"), &[record("1001/a", "{}")]);
     close(sink);
     assert_eq!(kafka.read_all("login").len(), 1);
 }
@@ -33,7 +33,7 @@ fn the_right_password_delivers() {
 fn a_wrong_password_is_named_and_not_shown() {
     let kafka = Kafka::shared();
     let sink = sink(&kafka.bootstrap_sasl(), DEADLINE, &login(USER, "hunter2"));
-    let error = sink.writer(&topic("login")).err().unwrap();
+    let error = BlockingWriter::open(&sink, &topic("login")).err().unwrap();
     assert_eq!(error.kind, SinkErrorKind::Permanent, "{error}");
     assert!(error.message.contains("refuse the login"), "{error}");
     assert!(!error.message.contains("hunter2"), "{error}");
@@ -48,7 +48,9 @@ fn a_forbidden_topic_is_named_with_the_command_that_allows_it() {
         DEADLINE,
         &login(POWERLESS, PASSWORD),
     );
-    let error = sink.writer(&topic("forbidden")).err().unwrap();
+    let error = BlockingWriter::open(&sink, &topic("forbidden"))
+        .err()
+        .unwrap();
     assert_eq!(error.kind, SinkErrorKind::Permanent, "{error}");
     assert!(
         error.message.contains("forbidden") && error.message.contains("kafka-acls.sh"),
@@ -83,7 +85,7 @@ fn service_ends_and_returns_with_the_right_to_write() {
         &login(POWERLESS, PASSWORD),
     );
     let mut writer = writer(&sink, "rights");
-    deliver(&mut *writer, &[record("1001/a", "{}")]);
+    deliver(&mut writer, &[record("1001/a", "{}")]);
 
     acl(kafka, &["--remove", "--force"], &["Write"]);
     let began = Instant::now();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use iem_sink::Sink as _;
-use iem_sink::testing::{record, topic};
+use iem_sink::testing::record;
 use iem_sink::{Outcome, SinkErrorKind};
 
 use crate::load::{survive, tally};
@@ -59,6 +59,34 @@ fn service_returns_after_a_broker_was_killed() {
     close(sink);
 }
 
+/// The reason why records are still in flight is known before they time out.
+#[test]
+fn a_broker_that_is_away_is_the_obstacle_of_records_in_flight() {
+    let (kafka, _turn) = breakable();
+    kafka.create_topic("away", 1, 1, &[]);
+    let sink = sink(&kafka.bootstrap(), Duration::from_secs(20), &[]);
+    let mut writer = writer(&sink, "away");
+    deliver(&mut writer, &[record("1001/a", "{}")]);
+    let began = Instant::now();
+    assert_eq!(writer.writer().obstacle(began), None);
+    kafka.kill(0);
+    let records = [record("1001/a", "{}")];
+    let (outcomes, result) = write(&mut writer, &records, DEADLINE);
+    assert_eq!(
+        (outcomes, writer.in_flight()),
+        (vec![Outcome::Retryable], 1)
+    );
+    let obstacle = writer.writer().obstacle(began).unwrap();
+    assert_eq!(result.unwrap_err(), obstacle);
+    assert_eq!(obstacle.kind, SinkErrorKind::Transient);
+    assert!(obstacle.message.contains("refused"), "{obstacle}");
+    kafka.restart(0);
+    deliver(&mut writer, &records);
+    drop(writer);
+    close(sink);
+    assert_eq!(kafka.read_all("away").len(), 2);
+}
+
 /// A pause within the deadline costs latency only: no record is lost or stored twice.
 #[test]
 fn a_pause_within_the_deadline_loses_no_record() {
@@ -86,13 +114,13 @@ fn a_record_that_is_written_again_while_in_flight_is_stored_once() {
     kafka.create_topic("again", 1, 1, &[]);
     let sink = sink(&kafka.bootstrap(), Duration::from_secs(20), &[]);
     let mut writer = writer(&sink, "again");
-    deliver(&mut *writer, &[record("1001/a", "{}")]);
+    deliver(&mut writer, &[record("1001/a", "{}")]);
     kafka.pause(0);
     let mut records: Vec<_> = (0..50)
         .map(|n| record("1001/a", format!(r#"{{"n":{n}}}"#)))
         .collect();
     for count in [10, 20, 30, 50] {
-        let (outcomes, result) = write(&mut *writer, &records[..count], Duration::from_millis(50));
+        let (outcomes, result) = write(&mut writer, &records[..count], Duration::from_millis(50));
         assert!(
             outcomes
                 .iter()
@@ -103,7 +131,7 @@ fn a_record_that_is_written_again_while_in_flight_is_stored_once() {
     // The first ones are past their deadline, and are not written again.
     records.drain(..5);
     kafka.resume(0);
-    deliver(&mut *writer, &records);
+    deliver(&mut writer, &records);
     drop(writer);
     close(sink);
     let stored = kafka.read_all("again");
@@ -120,42 +148,6 @@ fn a_record_that_is_written_again_while_in_flight_is_stored_once() {
     );
 }
 
-/// The topic's batches bound the records that the client holds while a broker hangs, even if
-/// callers give records up and write new ones.
-#[test]
-fn a_broker_that_hangs_does_not_fill_the_memory() {
-    let (kafka, _turn) = breakable();
-    kafka.create_topic("bounded", 1, 1, &[]);
-    let sink = sink(&kafka.bootstrap(), Duration::from_secs(20), &[]);
-    let mut config = topic("bounded");
-    config.batch_records = 10;
-    let mut writer = sink.writer(&config).unwrap();
-    let batch = || -> Vec<_> { (0..10).map(|_| record("1001/a", "{}")).collect() };
-    deliver(&mut *writer, &batch());
-    kafka.pause(0);
-    for _ in 0..10 {
-        let (outcomes, result) = write(&mut *writer, &batch(), Duration::from_millis(20));
-        assert!(
-            outcomes
-                .iter()
-                .all(|outcome| *outcome == Outcome::Retryable),
-            "{result:?}"
-        );
-    }
-    kafka.resume(0);
-    let mut left = batch();
-    let began = Instant::now();
-    while !left.is_empty() {
-        assert!(began.elapsed() < AMPLE, "there is room again");
-        let (outcomes, _) = write(&mut *writer, &left, Duration::from_secs(5));
-        let mut marks = outcomes.iter();
-        left.retain(|_| marks.next() == Some(&Outcome::Retryable));
-    }
-    drop(writer);
-    close(sink);
-    assert_eq!(kafka.read_all("bounded").len(), 10 + 40 + 10);
-}
-
 #[test]
 fn service_returns_after_a_topic_was_deleted_and_created_again() {
     let (kafka, _turn) = breakable();
@@ -163,12 +155,12 @@ fn service_returns_after_a_topic_was_deleted_and_created_again() {
     let deadline = Duration::from_secs(15);
     let sink = sink(&kafka.bootstrap(), deadline, &[]);
     let mut writer = writer(&sink, "deleted");
-    deliver(&mut *writer, &[record("1001/a", "{}")]);
+    deliver(&mut writer, &[record("1001/a", "{}")]);
     kafka.delete_topic("deleted");
     let began = Instant::now();
     let error = loop {
         assert!(began.elapsed() < AMPLE, "a topic that is gone is noticed");
-        let (outcomes, result) = write(&mut *writer, &[record("1001/a", "{}")], deadline);
+        let (outcomes, result) = write(&mut writer, &[record("1001/a", "{}")], deadline);
         assert_eq!(outcomes, [Outcome::Retryable]);
         // The first answer may come from a broker that is still deleting the topic.
         match result.unwrap_err() {
@@ -188,7 +180,7 @@ fn service_returns_after_a_topic_was_deleted_and_created_again() {
 
     kafka.create_topic("deleted", 1, 1, &[]);
     let began = Instant::now();
-    while write(&mut *writer, &[record("1001/b", "{}")], deadline)
+    while write(&mut writer, &[record("1001/b", "{}")], deadline)
         .1
         .is_err()
     {

@@ -1,12 +1,12 @@
 //! Writers under load as the pipeline drives them, and the oracle: delivered records are in the
-//! topic, in order.
+//! topic, and in order, whichever copy of a record counts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use iem_sink::testing::record;
-use iem_sink::{Outcome, Record, Sink as _, SinkErrorKind, Writer};
+use iem_sink::testing::{BlockingWriter, record};
+use iem_sink::{Outcome, Record, SinkErrorKind};
 use iem_sink_kafka::KafkaSink;
 use iem_test_support::brokers::kafka::Kafka;
 
@@ -27,6 +27,14 @@ pub struct Run {
     pub permanent: usize,
 }
 
+/// The records of a load.
+#[derive(Clone, Copy)]
+pub struct Load {
+    pub deadline: Duration,
+    /// The size of each record's data beside its number.
+    pub padding: usize,
+}
+
 /// Runs several writers of one topic, each with its own keys, while `meanwhile` disturbs the
 /// broker. Then checks that service is back, and the content of the topic.
 pub fn survive(
@@ -36,16 +44,31 @@ pub fn survive(
     deadline: Duration,
     meanwhile: impl FnOnce(),
 ) -> Vec<Run> {
+    let load = Load {
+        deadline,
+        padding: 0,
+    };
+    survive_with(kafka, sink, topic, load, meanwhile)
+}
+
+/// Does as [`survive`], with other records.
+pub fn survive_with(
+    kafka: &Kafka,
+    sink: &KafkaSink,
+    topic: &str,
+    load: Load,
+    meanwhile: impl FnOnce(),
+) -> Vec<Run> {
     let stop = AtomicBool::new(false);
     let mut config = iem_sink::testing::topic(topic);
     config.workers = 3;
-    config.deadline = deadline;
+    config.deadline = load.deadline;
     let runs = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..config.workers)
             .map(|worker| {
-                let mut writer = sink.writer(&config).unwrap();
+                let mut writer = BlockingWriter::open(sink, &config).unwrap();
                 let stop = &stop;
-                scope.spawn(move || drive(&mut *writer, worker, deadline, stop))
+                scope.spawn(move || drive(&mut writer, worker, load, stop))
             })
             .collect();
         meanwhile();
@@ -60,10 +83,11 @@ pub fn survive(
 }
 
 /// Writes batches until it is told to stop, and then until one is delivered whole: service is back.
-fn drive(writer: &mut dyn Writer, worker: usize, deadline: Duration, stop: &AtomicBool) -> Run {
+fn drive(writer: &mut BlockingWriter, worker: usize, load: Load, stop: &AtomicBool) -> Run {
     let mut run = Run::default();
     let mut number = 0;
     let mut back_by = None;
+    let padding = "x".repeat(load.padding);
     loop {
         let stopping = stop.load(Ordering::Relaxed);
         let batch: Vec<Record> = (0..BATCH)
@@ -71,11 +95,11 @@ fn drive(writer: &mut dyn Writer, worker: usize, deadline: Duration, stop: &Atom
                 number += 1;
                 record(
                     &format!("1001/{worker}-{}", number % KEYS),
-                    format!(r#"{{"n":{number}}}"#),
+                    format!(r#"{{"n":{number},"x":"{padding}"}}"#),
                 )
             })
             .collect();
-        let whole = write_until_due(writer, &batch, deadline, &mut run);
+        let whole = write_until_due(writer, &batch, load.deadline, &mut run);
         if stopping {
             let end = *back_by.get_or_insert_with(|| Instant::now() + Duration::from_secs(30));
             assert!(whole || Instant::now() < end, "service does not return");
@@ -87,8 +111,9 @@ fn drive(writer: &mut dyn Writer, worker: usize, deadline: Duration, stop: &Atom
 }
 
 /// Writes retryable records again, before any new one, until their deadline, as the pipeline does.
+/// A record whose key has had a later record delivered is given up.
 fn write_until_due(
-    writer: &mut dyn Writer,
+    writer: &mut BlockingWriter,
     batch: &[Record],
     deadline: Duration,
     run: &mut Run,
@@ -114,11 +139,19 @@ fn write_until_due(
                 .filter(|(_, o)| **o == Outcome::Delivered)
                 .map(|(r, _)| r.clone()),
         );
-        let marked = left.iter().zip(&outcomes);
-        left = marked
-            .filter(|(_, o)| **o == Outcome::Retryable)
-            .map(|(r, _)| r.clone())
-            .collect();
+        let mut overtaken = HashSet::new();
+        let mut again = Vec::new();
+        for (record, outcome) in left.iter().zip(&outcomes).rev() {
+            if *outcome == Outcome::Delivered {
+                overtaken.insert(&*record.key);
+            } else if overtaken.contains(&*record.key) {
+                run.lost += 1;
+            } else if *outcome == Outcome::Retryable {
+                again.push(record.clone());
+            }
+        }
+        again.reverse();
+        left = again;
         if result.is_err_and(|error| error.kind == SinkErrorKind::Permanent) {
             run.permanent += left.len();
             break;
@@ -134,22 +167,29 @@ fn write_until_due(
     left.is_empty()
 }
 
-/// Asserts that every delivered record is in the topic, and that the first appearances of each
-/// key's records are in the order of sending.
+/// Asserts that every delivered record is in the topic, and that both the first and the last
+/// appearances of each key's records are in the order of sending.
 fn expect(kafka: &Kafka, topic: &str, runs: &[Run]) {
-    let mut found: HashMap<String, (i32, i64)> = HashMap::new();
+    let mut first: HashMap<String, (i32, i64)> = HashMap::new();
+    let mut last: HashMap<String, (i32, i64)> = HashMap::new();
     for message in kafka.read_all(topic) {
         let id = message.header("ce_id").unwrap().to_owned();
-        found
-            .entry(id)
-            .or_insert((message.partition, message.offset));
+        let position = (message.partition, message.offset);
+        first.entry(id.clone()).or_insert(position);
+        last.insert(id, position);
     }
-    let mut last: BTreeMap<&str, (i32, i64)> = BTreeMap::new();
-    for record in runs.iter().flat_map(|run| &run.delivered) {
-        let position = *found
+    let delivered: Vec<&Record> = runs.iter().flat_map(|run| &run.delivered).collect();
+    expect_order(&delivered, &first);
+    expect_order(&delivered, &last);
+}
+
+fn expect_order(delivered: &[&Record], positions: &HashMap<String, (i32, i64)>) {
+    let mut before: BTreeMap<&str, (i32, i64)> = BTreeMap::new();
+    for record in delivered {
+        let position = *positions
             .get(&record.id.to_string())
             .expect("a delivered record is in the topic");
-        if let Some((partition, offset)) = last.insert(&record.key, position) {
+        if let Some((partition, offset)) = before.insert(&record.key, position) {
             assert_eq!(partition, position.0, "one key, one partition");
             assert!(
                 offset < position.1,

@@ -10,6 +10,7 @@ mod faults;
 mod load;
 mod messages;
 mod mock;
+mod replacement;
 mod rig;
 mod tls;
 mod topics;

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use iem_sink::testing::record;
-use iem_sink::{Outcome, Reason, Record};
+use iem_sink::testing::{BlockingWriter, record, topic};
+use iem_sink::{Outcome, Reason, Record, Sink as _};
 use iem_test_support::brokers::kafka::Kafka;
 
 use crate::load;
@@ -18,10 +18,7 @@ fn kafkas_console_consumer_reads_headers_key_and_value() {
     kafka.create_topic("console", 1, 1, &[]);
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
     let record = record("1001/router 7", r#"{ "n": 1.50, "ü": "\u0041" }"#);
-    deliver(
-        &mut *writer(&sink, "console"),
-        std::slice::from_ref(&record),
-    );
+    deliver(&mut writer(&sink, "console"), std::slice::from_ref(&record));
     close(sink);
     let mut expected = "content-type:application/json".to_owned();
     record.for_each_attribute(|name, value| write!(expected, ",ce_{name}:{value}").unwrap());
@@ -38,10 +35,16 @@ fn keys_are_partitioned_as_java_clients_do() {
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
     let keys = ["1001", "1001/router", "1001/switch-17", "4711/Grüße", "1/€"];
     let records = keys.map(|key| record(key, "{}"));
-    deliver(&mut *writer(&sink, "partitions"), &records);
+    let mut writer = writer(&sink, "partitions");
+    deliver(&mut writer, &records);
+    assert_eq!(writer.writer().units(), 5);
+    let units = records
+        .each_ref()
+        .map(|record| writer.writer().unit(record));
+    drop(writer);
     close(sink);
     let found = kafka.read_all("partitions");
-    for record in records {
+    for (record, unit) in records.iter().zip(units) {
         let key = &*record.key;
         let message = found
             .iter()
@@ -52,7 +55,63 @@ fn keys_are_partitioned_as_java_clients_do() {
             i64::from(record.key_hash() % 5),
             "{key}"
         );
+        assert_eq!(
+            usize::try_from(message.partition).unwrap(),
+            unit,
+            "the unit of {key} is its partition"
+        );
     }
+}
+
+/// The order by key rests on it: a key's unit must not change while a record of it is in flight.
+#[test]
+fn a_key_keeps_its_unit_when_partitions_are_added() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("grown", 3, 1, &[]);
+    let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
+    let mut before = writer(&sink, "grown");
+    kafka.grow_topic("grown", 7);
+    sink.check(Instant::now() + AMPLE).unwrap();
+    let records: Vec<_> = (0..30)
+        .map(|n| record(&format!("1001/{n}"), "{}"))
+        .collect();
+    deliver(&mut before, &records);
+    let mut after = writer(&sink, "grown");
+    assert_eq!((before.writer().units(), after.writer().units()), (3, 7));
+    for record in &records {
+        let hash = record.key_hash() as usize;
+        let units = [&mut before, &mut after].map(|writer| writer.writer().unit(record));
+        assert_eq!(units, [hash % 3, hash % 7]);
+    }
+    drop((before, after));
+    close(sink);
+}
+
+#[test]
+fn with_another_partitioner_a_topic_is_one_unit() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("fnv", 3, 1, &[]);
+    let properties = [("partitioner", "fnv1a")];
+    let sink = sink(&kafka.bootstrap(), DEADLINE, &properties);
+    let mut writer = writer(&sink, "fnv");
+    assert_eq!(writer.writer().units(), 1);
+    assert_eq!(writer.writer().unit(&record("1001/a", "{}")), 0);
+    drop(writer);
+    close(sink);
+}
+
+/// Half of the topic's own deadline, not of the longest one.
+#[test]
+fn a_record_is_handed_over_in_the_first_half_of_its_time() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("hurried", 1, 1, &[]);
+    let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
+    let mut config = topic("hurried");
+    config.deadline = Duration::from_secs(3);
+    let mut writer = BlockingWriter::open(&sink, &config).unwrap();
+    assert_eq!(writer.writer().time_needed(), Duration::from_millis(1500));
+    drop(writer);
+    close(sink);
 }
 
 #[test]
@@ -78,7 +137,7 @@ fn too_large_records_are_rejected_one_by_one() {
 
     // The records that fit are together much larger than one batch of the topic may be.
     let sizes = [9000, 19_000, 21_000, 9000, 1_500_000, 19_000, 9000, 9000];
-    let (outcomes, result) = write(&mut *small, &sized(&sizes), AMPLE);
+    let (outcomes, result) = write(&mut small, &sized(&sizes), AMPLE);
     let rejected = Outcome::Rejected(Reason::TooLarge { limit: 20_000 });
     let expected = sizes.map(|size| {
         if size > 20_000 {
@@ -90,7 +149,7 @@ fn too_large_records_are_rejected_one_by_one() {
     assert_eq!((outcomes, result), (expected.to_vec(), Ok(())));
 
     let sizes = [2_900_000, 3_000_000, 100, 1_500_000];
-    let (outcomes, result) = write(&mut *large, &sized(&sizes), AMPLE);
+    let (outcomes, result) = write(&mut large, &sized(&sizes), AMPLE);
     let rejected = Outcome::Rejected(Reason::TooLarge { limit: 3_000_000 });
     let expected = [
         Outcome::Delivered,
@@ -116,7 +175,7 @@ fn a_limit_that_is_lowered_rejects_no_record_that_fits() {
     kafka.create_topic("lowered", 1, 1, &[]);
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
     let mut writer = writer(&sink, "lowered");
-    deliver(&mut *writer, &sized(&[9000, 9000]));
+    deliver(&mut writer, &sized(&[9000, 9000]));
     let alter = [
         "--alter",
         "--topic",
@@ -129,7 +188,7 @@ fn a_limit_that_is_lowered_rejects_no_record_that_fits() {
     left.insert(50, sized(&[600_000]).remove(0));
     let mut rejected = 0;
     for _ in 0..20 {
-        let (outcomes, _) = write(&mut *writer, &left, AMPLE);
+        let (outcomes, _) = write(&mut writer, &left, AMPLE);
         rejected += outcomes
             .iter()
             .filter(|outcome| matches!(outcome, Outcome::Rejected(_)))
@@ -155,12 +214,12 @@ fn statistics_follow_the_client() {
     let kafka = Kafka::shared();
     kafka.create_topic("statistics", 1, 1, &[]);
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
-    deliver(&mut *writer(&sink, "statistics"), &sized(&[100]));
+    deliver(&mut writer(&sink, "statistics"), &sized(&[100]));
     let end = Instant::now() + AMPLE;
     while statistic(&sink, "requests_total") < 1.0 || statistic(&sink, "round_trip_seconds") <= 0.0
     {
         assert!(Instant::now() < end, "statistics come every five seconds");
-        deliver(&mut *writer(&sink, "statistics"), &sized(&[100]));
+        deliver(&mut writer(&sink, "statistics"), &sized(&[100]));
         std::thread::sleep(Duration::from_millis(100));
     }
     close(sink);

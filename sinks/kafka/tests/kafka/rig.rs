@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use iem_sink::testing::topic;
-use iem_sink::{Outcome, Record, Sink, SinkError, Writer};
+use iem_sink::testing::{BlockingWriter, topic};
+use iem_sink::{Outcome, Record, Sink, SinkError};
 use iem_sink_kafka::{KafkaConfig, KafkaSink};
 use iem_test_support::brokers::kafka::{Kafka, Options};
 use parking_lot::{Mutex, MutexGuard};
@@ -31,8 +31,8 @@ pub fn config(bootstrap: &str, deadline: Duration, properties: &[(&str, &str)]) 
     }
 }
 
-pub fn writer(sink: &KafkaSink, name: &str) -> Box<dyn Writer> {
-    sink.writer(&topic(name)).unwrap()
+pub fn writer(sink: &KafkaSink, name: &str) -> BlockingWriter {
+    BlockingWriter::open(sink, &topic(name)).unwrap()
 }
 
 pub fn close(sink: KafkaSink) {
@@ -41,7 +41,7 @@ pub fn close(sink: KafkaSink) {
 
 /// Writes once.
 pub fn write(
-    writer: &mut dyn Writer,
+    writer: &mut BlockingWriter,
     records: &[Record],
     deadline: Duration,
 ) -> (Vec<Outcome>, Result<(), SinkError>) {
@@ -51,7 +51,7 @@ pub fn write(
 }
 
 /// Writes records that brokers without faults take at once.
-pub fn deliver(writer: &mut dyn Writer, records: &[Record]) {
+pub fn deliver(writer: &mut BlockingWriter, records: &[Record]) {
     let (outcomes, result) = write(writer, records, AMPLE);
     assert!(
         outcomes

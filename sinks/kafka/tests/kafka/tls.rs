@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use iem_sink::testing::{record, topic};
-use iem_sink::{Sink as _, SinkErrorKind};
+use iem_sink::SinkErrorKind;
+use iem_sink::testing::{BlockingWriter, record, topic};
 use iem_test_support::brokers::kafka::{Kafka, PASSWORD, USER};
 
 use crate::rig::{close, deliver, sink, writer};
@@ -16,7 +16,7 @@ fn deliver_one(bootstrap: &str, name: &str, properties: &[(&str, &str)]) {
     let kafka = Kafka::shared();
     kafka.create_topic(name, 1, 1, &[]);
     let sink = sink(bootstrap, DEADLINE, properties);
-    deliver(&mut *writer(&sink, name), &[record("1001/a", "{}")]);
+    deliver(&mut writer(&sink, name), &[record("1001/a", "{}")]);
     close(sink);
     assert_eq!(kafka.read_all(name).len(), 1);
 }
@@ -50,7 +50,9 @@ fn a_broker_with_an_untrusted_certificate_is_refused() {
         ("sasl.password", PASSWORD),
     ];
     let sink = sink(&kafka.bootstrap_sasl_tls(), DEADLINE, &properties);
-    let error = sink.writer(&topic("distrusted")).err().unwrap();
+    let error = BlockingWriter::open(&sink, &topic("distrusted"))
+        .err()
+        .unwrap();
     assert!(
         error.message.contains("certificate verify failed"),
         "{error}"

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use iem_sink::Level;
-use iem_sink::testing::topic;
+use iem_sink::testing::{BlockingWriter, topic};
 use iem_sink::{Sink as _, SinkErrorKind};
 use iem_test_support::brokers::kafka::Kafka;
 
@@ -16,7 +16,9 @@ fn a_missing_topic_is_refused_by_name_and_not_created() {
     let kafka = Kafka::shared();
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
     for _ in 0..2 {
-        let error = sink.writer(&topic("nowhere")).err().unwrap();
+        let error = BlockingWriter::open(&sink, &topic("nowhere"))
+            .err()
+            .unwrap();
         assert_eq!(error.kind, SinkErrorKind::Permanent, "{error}");
         assert!(
             error.message.contains("topic nowhere does not exist"),
@@ -36,7 +38,7 @@ fn unreachable_brokers_are_named() {
     let sink = sink("127.0.0.1:1", DEADLINE, &[]);
     let mut config = topic("events");
     config.deadline = DEADLINE;
-    let error = sink.writer(&config).err().unwrap();
+    let error = BlockingWriter::open(&sink, &config).err().unwrap();
     assert_eq!(error.kind, SinkErrorKind::Transient);
     assert!(
         error.message.contains("127.0.0.1:1") && error.message.contains("refused"),

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
+use std::task::Waker;
 
 use iem_sink::{Level, SinkErrorKind};
 use serde_json::json;
@@ -13,7 +14,10 @@ use super::*;
 fn a_missing_topic_is_named_with_the_command_that_creates_it() {
     let pubsub = PubSub::shared();
     let sink = open(pubsub);
-    let error = sink.writer(&topic("not-there")).err().unwrap();
+    let error = sink
+        .writer(&topic("not-there"), Waker::noop().clone())
+        .err()
+        .unwrap();
     assert_eq!(error.kind, SinkErrorKind::Permanent);
     assert_eq!(
         error.message,
@@ -51,7 +55,10 @@ fn an_unreachable_endpoint_is_transient_and_named() {
         .port();
     let endpoint = format!("http://127.0.0.1:{port}");
     let sink = PubSubSink::open(config(endpoint.clone())).unwrap();
-    let error = sink.writer(&topic("events")).err().unwrap();
+    let error = sink
+        .writer(&topic("events"), Waker::noop().clone())
+        .err()
+        .unwrap();
     assert_eq!(error.kind, SinkErrorKind::Transient);
     assert!(
         error.message.contains(&endpoint) && error.message.contains("refused"),
@@ -113,7 +120,7 @@ fn publishes_by_environment_alone() {
         ..PubSubConfig::default()
     };
     deliver(
-        &mut *writer(&PubSubSink::open(config).unwrap(), &name),
+        &mut writer(&PubSubSink::open(config).unwrap(), &name),
         &numbered(1, 1),
     );
 }
@@ -144,7 +151,11 @@ fn a_refused_credential_is_permanent_and_named() {
         credentials: Some(key),
         ..PubSubConfig::default()
     });
-    let error = sink.unwrap().writer(&topic("events")).err().unwrap();
+    let error = sink
+        .unwrap()
+        .writer(&topic("events"), Waker::noop().clone())
+        .err()
+        .unwrap();
     assert_eq!(error.kind, SinkErrorKind::Permanent);
     assert!(
         error.message.contains("Pub/Sub refuses the credential"),

@@ -20,7 +20,7 @@ fn a_message_follows_the_cloudevents_binding() {
         ..Context::clone(&one.context)
     });
     deliver(
-        &mut *writer(&open_ordered(pubsub, &name), &name),
+        &mut writer(&open_ordered(pubsub, &name), &name),
         std::slice::from_ref(&one),
     );
 
@@ -68,7 +68,7 @@ fn more_records_than_a_request_takes_each_arrive_once() {
     let name = fresh_topic(pubsub, "many");
     let sink = open(pubsub);
     let records = numbered(2501, 100);
-    deliver(&mut *writer(&sink, &name), &records);
+    deliver(&mut writer(&sink, &name), &records);
     let messages = pubsub.read_all(&name);
     assert_once(&messages, &records);
     assert!(
@@ -92,7 +92,7 @@ fn more_bytes_than_a_request_takes_each_arrive_once() {
             )
         })
         .collect();
-    deliver(&mut *writer(&open(pubsub), &name), &records);
+    deliver(&mut writer(&open(pubsub), &name), &records);
     assert_once(&pubsub.read_all(&name), &records);
 }
 
@@ -103,8 +103,8 @@ fn records_of_one_key_arrive_in_order_over_several_requests() {
     let sink = open_ordered(pubsub, &name);
     let mut writer = writer(&sink, &name);
     let records = numbered(2400, 2);
-    deliver(&mut *writer, &records[..2300]);
-    deliver(&mut *writer, &records[2300..]);
+    deliver(&mut writer, &records[..2300]);
+    deliver(&mut writer, &records[2300..]);
 
     let messages = pubsub.read_all(&name);
     assert_once(&messages, &records);
@@ -128,9 +128,9 @@ fn statistics_count_requests_and_leave_nothing_in_flight() {
     let name = fresh_topic(pubsub, "statistics");
     let sink = open(pubsub);
     let mut writer = writer(&sink, &name);
-    deliver(&mut *writer, &numbered(10, 1));
+    deliver(&mut writer, &numbered(10, 1));
     pubsub.delete_topic(&name);
-    let (_, result) = write(&mut *writer, &numbered(10, 1), AMPLE);
+    let (_, result) = write(&mut writer, &numbered(10, 1), AMPLE);
     assert!(result.is_err());
 
     let statistics: BTreeMap<_, f64> = sink

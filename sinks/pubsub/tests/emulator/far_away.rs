@@ -25,11 +25,11 @@ fn writers_do_not_wait_for_one_another() {
             let ready = &ready;
             scope.spawn(move || {
                 // The first batch makes the connection.
-                deliver(&mut *writer, &records[..5]);
+                deliver(&mut writer, &records[..5]);
                 ready.wait();
                 records[5..]
                     .chunks(5)
-                    .for_each(|batch| deliver(&mut *writer, batch));
+                    .for_each(|batch| deliver(&mut writer, batch));
                 ready.wait();
             });
         }
@@ -62,10 +62,10 @@ fn requests_of_one_batch_are_in_flight_together() {
     .unwrap();
     let mut writer = writer(&sink, &name);
     let records = numbered(300, 75);
-    deliver(&mut *writer, &records[..75]);
+    deliver(&mut writer, &records[..75]);
 
     let began = Instant::now();
-    deliver(&mut *writer, &records[75..]);
+    deliver(&mut writer, &records[75..]);
     let elapsed = began.elapsed();
     assert!(
         elapsed < 75 * 2 * ONE_WAY,

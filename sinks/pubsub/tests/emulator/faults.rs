@@ -17,7 +17,7 @@ fn spare() -> MutexGuard<'static, PubSub> {
 }
 
 /// Writes until all records are delivered, as the pipeline does.
-fn deliver_in_the_end(writer: &mut dyn Writer, records: &[Record]) {
+fn deliver_in_the_end(writer: &mut BlockingWriter, records: &[Record]) {
     let end = Instant::now() + AMPLE;
     let mut left = records.to_vec();
     while !left.is_empty() {
@@ -45,11 +45,11 @@ fn service_returns_after_the_emulator_was_killed() {
     let sink = open(&pubsub);
     let mut writer = writer(&sink, &name);
     let records = numbered(60, 3);
-    deliver(&mut *writer, &records[..20]);
+    deliver(&mut writer, &records[..20]);
     assert_once(&pubsub.read_all(&name), &records[..20]);
 
     pubsub.stop();
-    let (outcomes, result) = write(&mut *writer, &records[20..40], SHORT);
+    let (outcomes, result) = write(&mut writer, &records[20..40], SHORT);
     assert_eq!(outcomes, vec![Outcome::Retryable; 20]);
     assert_eq!(result.unwrap_err().kind, SinkErrorKind::Transient);
     let error = sink.check(Instant::now() + SHORT).unwrap_err();
@@ -68,7 +68,7 @@ fn service_returns_after_the_emulator_was_killed() {
         [],
         "nothing is sent after the call has returned"
     );
-    deliver_in_the_end(&mut *writer, &records[20..]);
+    deliver_in_the_end(&mut writer, &records[20..]);
     assert_all_there(&pubsub.read_all(&name), &records[20..]);
 }
 
@@ -84,10 +84,10 @@ fn service_returns_after_the_emulator_hung_past_the_deadline() {
         };
         let mut writer = writer(&sink, &name);
         let records = numbered(2500, 20);
-        deliver(&mut *writer, &records[..1200]);
+        deliver(&mut writer, &records[..1200]);
 
         pubsub.pause();
-        let (outcomes, result) = write(&mut *writer, &records[1200..], SHORT);
+        let (outcomes, result) = write(&mut writer, &records[1200..], SHORT);
         assert!(
             outcomes
                 .iter()
@@ -98,7 +98,7 @@ fn service_returns_after_the_emulator_hung_past_the_deadline() {
         assert!(sink.check(Instant::now() + SHORT).is_err());
         pubsub.resume();
 
-        deliver_in_the_end(&mut *writer, &records[1200..]);
+        deliver_in_the_end(&mut writer, &records[1200..]);
         assert_eq!(sink.check(Instant::now() + AMPLE), Ok(()));
         assert_all_there(&pubsub.read_all(&name), &records);
     }
@@ -111,12 +111,12 @@ fn service_returns_after_a_topic_was_deleted_and_created_again() {
     let sink = open(pubsub);
     let mut writer = writer(&sink, &name);
     let records = numbered(40, 3);
-    deliver(&mut *writer, &records[..20]);
+    deliver(&mut writer, &records[..20]);
     assert_once(&pubsub.read_all(&name), &records[..20]);
 
     pubsub.delete_topic(&name);
     pubsub.delete_subscription(&name);
-    let (outcomes, result) = write(&mut *writer, &records[20..], AMPLE);
+    let (outcomes, result) = write(&mut writer, &records[20..], AMPLE);
     assert_eq!(outcomes, vec![Outcome::Retryable; 20]);
     for error in [
         result.unwrap_err(),
@@ -130,7 +130,7 @@ fn service_returns_after_a_topic_was_deleted_and_created_again() {
     }
 
     pubsub.create_topic(&name);
-    deliver_in_the_end(&mut *writer, &records[20..]);
+    deliver_in_the_end(&mut writer, &records[20..]);
     assert_eq!(sink.check(Instant::now() + AMPLE), Ok(()));
     assert_once(&pubsub.read_all(&name), &records[20..]);
 }

@@ -6,14 +6,17 @@ mod conformance;
 mod delivery;
 mod far_away;
 mod faults;
+mod late;
 mod limits;
+mod proxy;
+mod schemas;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use iem_sink::testing::{record, topic};
-use iem_sink::{Outcome, Record, Sink, SinkError, Writer};
+use iem_sink::testing::{BlockingWriter, record, topic};
+use iem_sink::{Outcome, Record, Sink, SinkError};
 use iem_sink_pubsub::{PubSubConfig, PubSubSink};
 use iem_test_support::brokers::pubsub::{Message, PROJECT, PubSub};
 
@@ -57,15 +60,15 @@ fn fresh_topic(pubsub: &PubSub, about: &str) -> String {
     name
 }
 
-fn writer(sink: &PubSubSink, name: &str) -> Box<dyn Writer> {
-    sink.writer(&topic(name))
+fn writer(sink: &PubSubSink, name: &str) -> BlockingWriter {
+    BlockingWriter::open(sink, &topic(name))
         .unwrap_or_else(|error| panic!("a writer of {name} opens: {error}"))
 }
 
 /// Writes once. Asserts that the call returns in time, and that its result agrees with the
 /// outcomes.
 fn write(
-    writer: &mut dyn Writer,
+    writer: &mut BlockingWriter,
     records: &[Record],
     deadline: Duration,
 ) -> (Vec<Outcome>, Result<(), SinkError>) {
@@ -85,7 +88,7 @@ fn write(
     (outcomes, result)
 }
 
-fn deliver(writer: &mut dyn Writer, records: &[Record]) {
+fn deliver(writer: &mut BlockingWriter, records: &[Record]) {
     let (outcomes, result) = write(writer, records, AMPLE);
     assert!(
         outcomes

@@ -1,9 +1,10 @@
 //! A sink without a backend, for benches that measure everything before it.
 
+use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::{Outcome, Record, Sink, SinkError, TopicConfig, Writer};
+use crate::{Sending, Settled, Sink, SinkError, TopicConfig, Writer};
 
 /// A sink that drops every record and marks it as delivered.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,7 +14,7 @@ pub struct NullSink {
 }
 
 impl Sink for NullSink {
-    fn writer(&self, _topic: &TopicConfig) -> Result<Box<dyn Writer>, SinkError> {
+    fn writer(&self, _: &TopicConfig, _: Waker) -> Result<Box<dyn Writer>, SinkError> {
         Ok(Box::new(*self))
     }
 
@@ -27,16 +28,12 @@ impl Sink for NullSink {
 }
 
 impl Writer for NullSink {
-    fn write(
-        &mut self,
-        _: &[Record],
-        outcomes: &mut [Outcome],
-        _: Instant,
-    ) -> Result<(), SinkError> {
+    fn send(&mut self, records: &[Sending<'_>], _: Instant, settled: &mut Settled) {
         if !self.delay.is_zero() {
             thread::sleep(self.delay);
         }
-        outcomes.fill(Outcome::Delivered);
-        Ok(())
+        for one in records {
+            settled.delivered(one.token);
+        }
     }
 }

@@ -8,12 +8,13 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
 pub use self::behaviour::{Behaviour, Predicate};
-use crate::{Outcome, Record, Sink, SinkError, TopicConfig, Writer};
+use crate::{Outcome, Record, Sending, Settled, Sink, SinkError, TopicConfig, Writer};
 
 /// How long [`ScriptedSink::wait_for`] waits before it fails the test.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Log {
     /// The delivered records, in order.
     pub delivered: Vec<Record>,
-    /// The number of records in each call of [`Writer::write`], in the order of the calls' begin.
+    /// The number of records in each call of [`Writer::send`], in the order of the calls' begin.
     pub batches: Vec<usize>,
     /// The number of calls that wait now, in [`Behaviour::Delay`] or one of the stalls.
     pub waiting: usize,
@@ -132,7 +133,7 @@ impl ScriptedSink {
 }
 
 impl Sink for ScriptedSink {
-    fn writer(&self, topic: &TopicConfig) -> Result<Box<dyn Writer>, SinkError> {
+    fn writer(&self, topic: &TopicConfig, _: Waker) -> Result<Box<dyn Writer>, SinkError> {
         let refused = self.shared.state.lock().topic(&topic.name).refused.clone();
         if let Some(error) = refused {
             return Err(error);
@@ -160,10 +161,26 @@ struct ScriptedWriter {
     topic: String,
 }
 
+/// Writes as a disk does: before it returns.
 impl Writer for ScriptedWriter {
+    fn send(&mut self, sending: &[Sending<'_>], deadline: Instant, settled: &mut Settled) {
+        let records: Vec<&Record> = sending.iter().map(|one| one.record).collect();
+        let mut outcomes = vec![Outcome::Retryable; records.len()];
+        let error = self.write(&records, &mut outcomes, deadline).err();
+        for (one, outcome) in sending.iter().zip(outcomes) {
+            let failed = error.as_ref().filter(|_| outcome == Outcome::Retryable);
+            settled.tell(one.token, failed.map_or(outcome, SinkError::outcome));
+        }
+        if let Some(error) = error {
+            settled.fault(error);
+        }
+    }
+}
+
+impl ScriptedWriter {
     fn write(
-        &mut self,
-        records: &[Record],
+        &self,
+        records: &[&Record],
         outcomes: &mut [Outcome],
         deadline: Instant,
     ) -> Result<(), SinkError> {
@@ -210,9 +227,7 @@ impl Writer for ScriptedWriter {
         }
         Ok(())
     }
-}
 
-impl ScriptedWriter {
     /// Notes a call with `records` records, and returns its behaviour.
     fn begin(&self, records: usize) -> Behaviour {
         let mut behaviour = Behaviour::Deliver;
@@ -226,14 +241,14 @@ impl ScriptedWriter {
         behaviour
     }
 
-    fn deliver(&self, records: &[Record], outcomes: &mut [Outcome]) {
+    fn deliver(&self, records: &[&Record], outcomes: &mut [Outcome]) {
         self.deliver_or(records, outcomes, |_| None);
     }
 
     /// Delivers the records for which `otherwise` returns no outcome.
     fn deliver_or(
         &self,
-        records: &[Record],
+        records: &[&Record],
         outcomes: &mut [Outcome],
         otherwise: impl Fn(&Record) -> Option<Outcome>,
     ) {
@@ -244,7 +259,7 @@ impl ScriptedWriter {
 
     fn mark(
         &self,
-        records: &[Record],
+        records: &[&Record],
         outcomes: &mut [Outcome],
         mark: impl Fn(&Record) -> Outcome,
     ) {
@@ -252,7 +267,7 @@ impl ScriptedWriter {
             for (record, outcome) in records.iter().zip(outcomes) {
                 *outcome = mark(record);
                 if *outcome == Outcome::Delivered {
-                    topic.log.delivered.push(record.clone());
+                    topic.log.delivered.push(Record::clone(record));
                 }
             }
         });

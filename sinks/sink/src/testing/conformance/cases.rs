@@ -120,7 +120,7 @@ fn topics_apart(rig: &Rig) {
     ];
     for pair in records.chunks(2) {
         for (writer, one) in writers.iter_mut().zip(pair) {
-            deliver(&mut **writer, std::slice::from_ref(one));
+            deliver(writer, std::slice::from_ref(one));
         }
     }
     drop(writers);
@@ -147,7 +147,7 @@ fn several_writers(rig: &Rig) {
             scope.spawn(move || {
                 records
                     .chunks(17)
-                    .for_each(|batch| deliver(&mut *writer, batch));
+                    .for_each(|batch| deliver(&mut writer, batch));
             });
         }
     });

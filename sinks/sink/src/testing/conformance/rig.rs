@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::backend::{Backend, Stored};
+use crate::testing::blocking::BlockingWriter;
 use crate::testing::sample::topic;
-use crate::{DATA_CONTENT_TYPE, Outcome, Record, Sink, SinkError, TopicConfig, Writer};
+use crate::{DATA_CONTENT_TYPE, Outcome, Record, Sink, SinkError, TopicConfig};
 
 /// A backend with the topic of one case.
 pub(super) struct Rig<'a> {
@@ -18,10 +19,10 @@ pub(super) const AMPLE: Duration = Duration::from_secs(30);
 
 impl Rig<'_> {
     /// Opens the sink, passes a writer of the case's topic to `use_it`, and closes the sink.
-    pub(super) fn with_writer<T>(&self, use_it: impl FnOnce(&mut dyn Writer) -> T) -> T {
+    pub(super) fn with_writer<T>(&self, use_it: impl FnOnce(&mut BlockingWriter) -> T) -> T {
         let sink = self.backend.open();
         let mut writer = open_writer(&*sink, &topic(&self.topic));
-        let result = use_it(&mut *writer);
+        let result = use_it(&mut writer);
         drop(writer);
         close(sink);
         result
@@ -89,8 +90,8 @@ impl Rig<'_> {
     }
 }
 
-pub(super) fn open_writer(sink: &dyn Sink, topic: &TopicConfig) -> Box<dyn Writer> {
-    sink.writer(topic)
+pub(super) fn open_writer(sink: &dyn Sink, topic: &TopicConfig) -> BlockingWriter {
+    BlockingWriter::open(sink, topic)
         .unwrap_or_else(|error| panic!("a writer of {} opens: {error}", topic.name))
 }
 
@@ -100,7 +101,7 @@ pub(super) fn close(sink: Box<dyn Sink>) {
 
 /// Writes once, and asserts that outcomes and result keep the contract.
 pub(super) fn write(
-    writer: &mut dyn Writer,
+    writer: &mut BlockingWriter,
     records: &[Record],
     deadline: Duration,
 ) -> (Vec<Outcome>, Result<(), SinkError>) {
@@ -116,7 +117,7 @@ pub(super) fn write(
 }
 
 /// Writes records that a backend without faults takes at once.
-pub(super) fn deliver(writer: &mut dyn Writer, records: &[Record]) {
+pub(super) fn deliver(writer: &mut BlockingWriter, records: &[Record]) {
     let (outcomes, result) = write(writer, records, AMPLE);
     assert!(
         outcomes
@@ -127,7 +128,7 @@ pub(super) fn deliver(writer: &mut dyn Writer, records: &[Record]) {
 }
 
 /// Writes retryable records again until all are delivered, as the pipeline does.
-pub(super) fn deliver_in_the_end(writer: &mut dyn Writer, records: &[Record]) {
+pub(super) fn deliver_in_the_end(writer: &mut BlockingWriter, records: &[Record]) {
     let mut left = records.to_vec();
     let end = Instant::now() + AMPLE;
     while !left.is_empty() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{Outcome, Reason, Record, SinkError};
 
-/// The behaviour of a scripted topic in a call of [`Writer::write`](crate::Writer::write).
+/// The behaviour of a scripted topic in a call of [`Writer::send`](crate::Writer::send).
 #[derive(Clone, Default)]
 pub enum Behaviour {
     /// Delivers every record.

@@ -5,9 +5,14 @@
 use super::*;
 use crate::Outcome::{Delivered, Rejected, Retryable};
 use crate::Reason;
+use crate::testing::blocking::BlockingWriter;
 use crate::testing::sample::{record, topic};
 
-fn write(writer: &mut dyn Writer, records: &[Record], deadline: Duration) -> (Vec<Outcome>, bool) {
+fn write(
+    writer: &mut BlockingWriter,
+    records: &[Record],
+    deadline: Duration,
+) -> (Vec<Outcome>, bool) {
     let mut outcomes = vec![Outcome::default(); records.len()];
     let result = writer.write(records, &mut outcomes, Instant::now() + deadline);
     (outcomes, result.is_ok())
@@ -18,7 +23,7 @@ const LONG: Duration = Duration::from_mins(1);
 #[test]
 fn behaviours_for_one_call_come_before_the_standing_one() {
     let sink = ScriptedSink::new();
-    let mut writer = sink.writer(&topic("t")).unwrap();
+    let mut writer = BlockingWriter::open(&sink, &topic("t")).unwrap();
     let records = [record("a", "{}"), record("b", "{}")];
     let picks: Predicate = Arc::new(|record| &*record.key == "b");
     let error = SinkError::permanent("no");
@@ -48,7 +53,7 @@ fn behaviours_for_one_call_come_before_the_standing_one() {
     ];
     for (outcomes, fine) in expected {
         assert_eq!(
-            write(&mut *writer, &records, LONG),
+            write(&mut writer, &records, LONG),
             (outcomes.to_vec(), fine)
         );
     }
@@ -63,16 +68,16 @@ fn behaviours_for_one_call_come_before_the_standing_one() {
 #[test]
 fn a_stall_ends_with_the_deadline_or_with_a_release() {
     let sink = ScriptedSink::new();
-    let mut writer = sink.writer(&topic("t")).unwrap();
+    let mut writer = BlockingWriter::open(&sink, &topic("t")).unwrap();
     let records = [record("a", "{}")];
     sink.set("t", Behaviour::Stall);
     assert_eq!(
-        write(&mut *writer, &records, Duration::ZERO),
+        write(&mut writer, &records, Duration::ZERO),
         (vec![Outcome::Retryable], false)
     );
     assert_eq!(sink.log("t").waiting, 0);
 
-    let call = std::thread::spawn(move || write(&mut *writer, &records, LONG));
+    let call = std::thread::spawn(move || write(&mut writer, &records, LONG));
     assert_eq!(
         sink.wait_for("t", |log| log.waiting == 1).delivered.len(),
         0
@@ -84,10 +89,9 @@ fn a_stall_ends_with_the_deadline_or_with_a_release() {
 #[test]
 fn a_stall_past_the_deadline_delivers_late() {
     let sink = ScriptedSink::new();
-    let mut writer = sink.writer(&topic("t")).unwrap();
+    let mut writer = BlockingWriter::open(&sink, &topic("t")).unwrap();
     sink.set("t", Behaviour::StallPastDeadline);
-    let call =
-        std::thread::spawn(move || write(&mut *writer, &[record("a", "{}")], Duration::ZERO));
+    let call = std::thread::spawn(move || write(&mut writer, &[record("a", "{}")], Duration::ZERO));
     sink.wait_for("t", |log| log.waiting == 1);
     sink.set("t", Behaviour::Deliver);
     assert_eq!(call.join().unwrap(), (vec![Outcome::Delivered], true));
@@ -96,15 +100,15 @@ fn a_stall_past_the_deadline_delivers_late() {
 #[test]
 fn a_panic_leaves_the_other_handles_working() {
     let sink = ScriptedSink::new();
-    let mut writer = sink.writer(&topic("t")).unwrap();
+    let mut writer = BlockingWriter::open(&sink, &topic("t")).unwrap();
     sink.once("t", Behaviour::Panic);
     let call = std::thread::spawn(move || {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            write(&mut *writer, &[record("a", "{}")], LONG)
+            write(&mut writer, &[record("a", "{}")], LONG)
         }));
         (
             result.is_err(),
-            write(&mut *writer, &[record("a", "{}")], LONG).1,
+            write(&mut writer, &[record("a", "{}")], LONG).1,
         )
     });
     assert_eq!(call.join().unwrap(), (true, true));
@@ -116,10 +120,13 @@ fn writers_and_checks_fail_as_set() {
     let sink = ScriptedSink::new();
     let error = SinkError::permanent("topic t is missing");
     sink.refuse("t", Some(error.clone()));
-    assert_eq!(sink.writer(&topic("t")).err(), Some(error.clone()));
+    assert_eq!(
+        BlockingWriter::open(&sink, &topic("t")).err(),
+        Some(error.clone())
+    );
     assert_eq!(sink.log("t").writers, 0);
     sink.refuse("t", None);
-    assert!(sink.writer(&topic("t")).is_ok());
+    assert!(BlockingWriter::open(&sink, &topic("t")).is_ok());
 
     sink.set_check(Some(error.clone()));
     assert_eq!(sink.check(Instant::now()), Err(error));

@@ -80,6 +80,17 @@ impl Kafka {
         self.wait_for_topic(name, Some(partitions));
     }
 
+    /// Returns the index (from 0) of the broker that leads a partition.
+    pub fn leader(&self, topic: &str, partition: i32) -> usize {
+        let consumer: BaseConsumer = self.client().create().expect("a client");
+        let metadata = consumer.fetch_metadata(Some(topic), AMPLE);
+        let metadata = metadata.expect("the topic is there");
+        let mut partitions = metadata.topics()[0].partitions().iter();
+        let partition = partitions.find(|found| found.id() == partition);
+        let leader = partition.expect("the partition is there").leader();
+        usize::try_from(leader - 1).expect("a leader")
+    }
+
     /// Changes the password with which a user logs in by SCRAM-SHA-256.
     pub fn set_password(&self, user: &str, password: &str) {
         let password = format!("SCRAM-SHA-256=[password={password}]");

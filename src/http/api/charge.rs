@@ -1,0 +1,76 @@
+//! Charges a request's records to their customers' quotas, and gives back what is charged in vain.
+//!
+//! A charge stays unless it is given back: the records of a client that disconnects may be
+//! delivered.
+
+use iem_sink::Record;
+use smallvec::SmallVec;
+
+use super::ingest::{Accepted, Runs, ranges};
+use super::rejection::Rejection;
+use super::resources::Resources;
+use crate::identity::quota::Quotas;
+
+/// The charge of one request.
+#[derive(Default)]
+pub(super) struct Charge {
+    /// The bytes of each record. Empty if no customer of the request has a quota.
+    lengths: SmallVec<[usize; 1]>,
+}
+
+impl Charge {
+    /// Charges all records or none.
+    pub(super) fn take(
+        resources: &Resources,
+        Accepted {
+            records, customers, ..
+        }: &Accepted,
+    ) -> Result<Self, Rejection> {
+        let charge = Self::of(&resources.quotas, records, customers);
+        if charge.lengths.is_empty() {
+            return Ok(charge);
+        }
+        for (customer, range) in ranges(customers) {
+            let bytes = charge.lengths[range.clone()].iter().sum();
+            let taken = resources.quotas.take(customer, range.len(), bytes);
+            if let Err(over) = taken {
+                charge.give_back(&resources.quotas, customers, |index| index < range.start);
+                return Err(over.into());
+            }
+        }
+        Ok(charge)
+    }
+
+    fn of(quotas: &Quotas, records: &[Record], customers: &Runs) -> Self {
+        let is_limited = customers
+            .iter()
+            .any(|(customer, _)| quotas.has_quota(customer));
+        if !is_limited {
+            return Self::default();
+        }
+        Self {
+            lengths: records.iter().map(|record| record.data.len()).collect(),
+        }
+    }
+
+    /// Gives back the records of these indexes.
+    pub(super) fn give_back(
+        &self,
+        quotas: &Quotas,
+        customers: &Runs,
+        is_given_back: impl Fn(usize) -> bool,
+    ) {
+        if self.lengths.is_empty() {
+            return;
+        }
+        for (customer, range) in ranges(customers) {
+            let lengths = range
+                .filter(|index| is_given_back(*index))
+                .map(|index| self.lengths[index]);
+            let (records, bytes) = lengths.fold((0, 0), |(n, sum), length| (n + 1, sum + length));
+            if records > 0 {
+                quotas.give_back(customer, records, bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! A client that sends at a constant rate, whether it is answered or not. One that waits for its
+//! answers would hide a stall.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::answer::Answer;
+use crate::request::post;
+
+/// The time that an answer has before the call counts as unanswered.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The time between two sendings from which on the gateway has surely met the first one first.
+const APART: Duration = Duration::from_secs(1);
+
+/// A running client. It sends nothing more once this is dropped.
+pub struct OpenLoop {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Calls>>,
+}
+
+/// One request that was sent, and its answer.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The record's `test_id`: ids rise in the order in which they were sent.
+    pub id: String,
+    /// The record's ordering value.
+    pub key: String,
+    /// When it was due to be sent. What the client itself was late counts as waiting.
+    pub due: Instant,
+    /// When it was sent.
+    pub sent: Instant,
+    /// The time from when it was due to the answer.
+    pub wait: Duration,
+    /// The status; 0 without an answer.
+    pub status: u16,
+}
+
+/// The calls of one client, in the order in which they were sent.
+#[derive(Clone, Debug, Default)]
+pub struct Calls(pub Vec<Call>);
+
+impl OpenLoop {
+    /// Publishes `rate` events a second as the holder of `token`, with these ordering values in
+    /// turn and ids that begin with `label`.
+    pub fn start(
+        address: SocketAddr,
+        token: &str,
+        label: &str,
+        rate: u32,
+        keys: &[String],
+    ) -> Self {
+        Self::start_at(address, "/publish/allevents/", token, label, rate, keys)
+    }
+
+    /// As [`start`](Self::start), with this path in place of that of events.
+    pub fn start_at(
+        address: SocketAddr,
+        path: &'static str,
+        token: &str,
+        label: &str,
+        rate: u32,
+        keys: &[String],
+    ) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let client = Client {
+            address,
+            path,
+            token: token.to_owned(),
+            label: label.to_owned(),
+            gap: Duration::from_secs(1) / rate,
+            keys: keys.to_owned(),
+        };
+        let stopped = Arc::clone(&stop);
+        let thread = Some(thread::spawn(move || client.run(&stopped)));
+        Self { stop, thread }
+    }
+
+    /// Sends nothing more, waits for the answers, and returns the calls.
+    pub fn stop(mut self) -> Calls {
+        self.stop.store(true, Ordering::Relaxed);
+        let thread = self.thread.take().expect("it is taken only here");
+        thread.join().expect("a client of the load")
+    }
+}
+
+impl Drop for OpenLoop {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+struct Client {
+    address: SocketAddr,
+    path: &'static str,
+    token: String,
+    label: String,
+    gap: Duration,
+    keys: Vec<String>,
+}
+
+/// Connections without a request on them.
+type Idle = Arc<Mutex<Vec<TcpStream>>>;
+
+impl Client {
+    fn run(self, stop: &AtomicBool) -> Calls {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(self.send(stop))
+    }
+
+    async fn send(self, stop: &AtomicBool) -> Calls {
+        let idle = Idle::default();
+        let mut tasks = Vec::new();
+        let mut due = Instant::now();
+        for number in 0.. {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            tokio::time::sleep_until(due.into()).await;
+            let key = self.keys[number % self.keys.len()].clone();
+            let id = format!("{}-{number:08}", self.label);
+            let body = format!(r#"{{"envcustomerid":"acme","splitby":"{key}","test_id":"{id}"}}"#);
+            let bytes = post(self.path, body).cookie(&self.token).bytes();
+            let (idle, address) = (Arc::clone(&idle), self.address);
+            tasks.push(tokio::spawn(async move {
+                let sent = Instant::now();
+                let exchange = exchange(address, &idle, &bytes);
+                let status = match tokio::time::timeout(PATIENCE, exchange).await {
+                    Ok(Ok(status)) => status,
+                    Ok(Err(_)) | Err(_) => 0,
+                };
+                Call {
+                    id,
+                    key,
+                    due,
+                    sent,
+                    wait: due.elapsed(),
+                    status,
+                }
+            }));
+            due += self.gap;
+        }
+        let mut calls = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            calls.push(task.await.expect("a call does not panic"));
+        }
+        Calls(calls)
+    }
+}
+
+/// Sends one request on a connection that is free, and returns the status of its answer.
+async fn exchange(address: SocketAddr, idle: &Idle, request: &[u8]) -> io::Result<u16> {
+    let mut stream = match take(idle) {
+        Some(stream) => stream,
+        None => TcpStream::connect(address).await?,
+    };
+    stream.set_nodelay(true)?;
+    stream.write_all(request).await?;
+    let mut bytes = Vec::new();
+    let head = loop {
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if let Some(end) = crate::find(&bytes, b"\r\n\r\n") {
+            break end;
+        }
+    };
+    let answer = Answer::parse_head(&bytes[..head]);
+    let length: usize = answer
+        .header("content-length")
+        .and_then(|length| length.parse().ok())
+        .unwrap_or_default();
+    while bytes.len() < head + 4 + length {
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    if answer.header("connection").is_none() {
+        idle.lock().expect("no call panics").push(stream);
+    }
+    Ok(answer.status)
+}
+
+/// Takes a free connection that the gateway has not closed.
+fn take(idle: &Idle) -> Option<TcpStream> {
+    let mut idle = idle.lock().expect("no call panics");
+    std::iter::from_fn(|| idle.pop()).find(|stream| {
+        let read = stream.try_read(&mut [0]);
+        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    })
+}
+
+impl Calls {
+    /// Returns the calls that were due from `from` on, until before `to`.
+    pub fn between(&self, from: Instant, to: Instant) -> Self {
+        self.with(|call| call.due >= from && call.due < to)
+    }
+
+    /// Returns the calls that `chosen` chooses.
+    pub fn with(&self, chosen: impl Fn(&Call) -> bool) -> Self {
+        Self(self.0.iter().filter(|call| chosen(call)).cloned().collect())
+    }
+
+    /// Returns the share of calls that were answered 200, between 0 and 1; 1 of none.
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 calls")]
+    pub fn accepted(&self) -> f64 {
+        if self.0.is_empty() {
+            return 1.0;
+        }
+        self.published().count() as f64 / self.0.len() as f64
+    }
+
+    /// Returns the ids that were answered 200.
+    pub fn published(&self) -> impl Iterator<Item = &String> {
+        let accepted = self.0.iter().filter(|call| call.status == 200);
+        accepted.map(|call| &call.id)
+    }
+
+    /// Returns the 99th percentile of the time to the answer.
+    pub fn slow(&self) -> Duration {
+        let mut waits: Vec<_> = self.0.iter().map(|call| call.wait).collect();
+        waits.sort_unstable();
+        waits
+            .get(waits.len().saturating_sub(1) * 99 / 100)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Fails the test unless each call was answered, 200 or 503, by `deadline` and some grace.
+    pub fn answered_within(&self, deadline: Duration) {
+        for call in &self.0 {
+            assert!(matches!(call.status, 200 | 503), "{call:?}");
+            assert!(call.wait < deadline + Duration::from_secs(4), "{call:?}");
+        }
+    }
+
+    /// Fails the test unless every record answered 200 is among `ids`, as they were stored.
+    pub fn all_there(&self, ids: &[String]) {
+        let there: HashSet<_> = ids.iter().collect();
+        let lost: Vec<_> = self.published().filter(|id| !there.contains(id)).collect();
+        assert!(lost.is_empty(), "answered 200 and lost: {lost:?}");
+    }
+
+    /// Fails the test unless the records of each key stand in the order in which they were sent, by
+    /// their first places and by their last. Calls may be under way at once, and the gateway may
+    /// then take them in any order: a record counts as sent before another one if its call was
+    /// answered by then, or begun a second earlier.
+    pub fn in_order(&self, ids: &[String]) {
+        let call_of: HashMap<&String, &Call> = self.0.iter().map(|call| (&call.id, call)).collect();
+        let calls: Vec<&Call> = ids
+            .iter()
+            .filter_map(|id| call_of.get(id).copied())
+            .collect();
+        let mut lasts = firsts(calls.iter().rev().copied());
+        lasts.reverse();
+        for (which, calls) in [("first", firsts(calls.iter().copied())), ("last", lasts)] {
+            let mut latest: HashMap<&String, &Call> = HashMap::new();
+            for call in calls {
+                let before = latest.entry(&call.key).or_insert(call);
+                assert!(
+                    before.sent <= call.settled_by(),
+                    "by their {which} places, {call:?} stands behind {before:?}"
+                );
+                if before.sent < call.sent {
+                    *before = call;
+                }
+            }
+        }
+    }
+}
+
+impl Call {
+    /// Returns the time from which on calls are later than this one.
+    fn settled_by(&self) -> Instant {
+        (self.due + self.wait).min(self.sent + APART)
+    }
+}
+
+/// Returns the calls, each where it comes first.
+fn firsts<'a>(calls: impl Iterator<Item = &'a Call>) -> Vec<&'a Call> {
+    let mut seen = HashSet::new();
+    calls.filter(|call| seen.insert(&call.id)).collect()
+}
