@@ -1,7 +1,9 @@
 //! The gateway on real backends: Apache Kafka and Google's Pub/Sub emulator.
 
 mod distant_backends;
+mod distant_weather;
 mod kafka;
 mod pubsub;
 mod several_sinks;
 mod sink_swap;
+mod weather;

@@ -2,6 +2,7 @@
 
 mod crash;
 mod drain;
-mod full_disk;
+pub(crate) mod full_disk;
 mod metadata;
 mod overload;
+mod pinned_bodies;

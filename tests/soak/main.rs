@@ -2,16 +2,17 @@
 //! hit. Memory stays flat, no thread and no descriptor is left behind, and every record answered
 //! 200 is in the files, once.
 //!
-//! `scripts/soak` runs it, for ten minutes or as many seconds as it is told. It prints its statistics.
+//! `scripts/soak` runs it, for ten minutes or as many seconds as it is told. It prints its
+//! statistics. A second soak is that of [`weather`].
 
 mod bad;
 mod client;
-
 mod good;
 mod limits;
 mod site;
 mod statistics;
 mod tally;
+mod weather;
 
 use std::iter;
 use std::thread;
@@ -39,9 +40,7 @@ const SETTLE: Duration = Duration::from_mins(1);
 #[test]
 #[ignore = "takes minutes of a whole machine: scripts/soak"]
 fn memory_threads_and_descriptors_stay() {
-    let seconds = std::env::var("SOAK_SECONDS")
-        .ok()
-        .map_or(SECONDS, |text| text.parse().expect("seconds"));
+    let seconds = seconds();
     let mut sites = [Site::plain(), Site::secured()];
     let before = sites.each_ref().map(settled);
     let statistics = sites.each_ref().map(|_| Statistics::default());
@@ -65,6 +64,13 @@ fn memory_threads_and_descriptors_stay() {
         faults.len(),
         faults.join("\n")
     );
+}
+
+/// Returns the time that a soak is to take.
+fn seconds() -> u64 {
+    std::env::var("SOAK_SECONDS")
+        .ok()
+        .map_or(SECONDS, |text| text.parse().expect("seconds"))
 }
 
 /// A client's act that runs into limits.

@@ -70,10 +70,7 @@ impl Site {
 
     /// Returns the ceiling of memory that `check` prints.
     pub(super) fn ceiling(&self) -> u64 {
-        let output = self.gateway.home.run(&["check", "--json"]);
-        let report: serde_json::Value =
-            serde_json::from_slice(&output.stdout).expect("a report in JSON");
-        report["memory"]["bytes"].as_u64().expect("a sum")
+        ceiling(&self.gateway)
     }
 
     pub(super) fn directory(&self) -> PathBuf {
@@ -94,6 +91,14 @@ impl Site {
         line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
             .unwrap_or(0)
     }
+}
+
+/// Returns the ceiling of memory that `check` prints for a gateway.
+pub(super) fn ceiling(gateway: &Gateway) -> u64 {
+    let output = gateway.home.run(&["check", "--json"]);
+    let report: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("a report in JSON");
+    report["memory"]["bytes"].as_u64().expect("a sum")
 }
 
 fn log_in(door: &Door, user: &str) -> String {

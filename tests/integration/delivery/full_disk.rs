@@ -16,7 +16,7 @@ const RECORD: &str = r#"{"envcustomerid":"acme","test_id":"probe-0"}"#;
 
 /// Starts the program in a mount namespace with a file system of `mebibytes` at its data folder,
 /// and gives back the folder as it is seen from here.
-fn start_on_small_disk(home: &Home, mebibytes: usize) -> (Gateway, PathBuf) {
+pub(crate) fn start_on_small_disk(home: &Home, mebibytes: usize) -> (Gateway, PathBuf) {
     fs::create_dir_all(home.path("data")).expect("the data folder");
     let script = format!(r#"mount -t tmpfs -o size={mebibytes}m tmpfs "$0" && exec "$@""#);
     let mut command = home.command("unshare");

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use iem_sink::SinkError;
+use iem_sink::testing::{Behaviour, ScriptedSink};
 use iem_test_support::{Home, eventually, post};
 
 const EVENTS: &str = "/publish/allevents/";
@@ -89,4 +91,50 @@ fn more_bytes_than_a_second_may_ever_hold_are_answered() {
     eventually(Duration::from_secs(10), "the new quota holds", || {
         gateway.publish(EVENTS, large.clone()).status == 200
     });
+}
+
+#[test]
+fn a_request_answered_503_leaves_the_quota_as_it_was() {
+    let home = Home::new()
+        .set("quota.records", SLOWLY)
+        .set("topics.events.deadline", "100ms");
+    let sink = ScriptedSink::new();
+    let gateway = home.start_with(&sink);
+    let burst = format!("[{RECORD},{RECORD},{RECORD}]");
+    let fault = SinkError::permanent("scripted");
+    sink.set("events", Behaviour::Fail(fault));
+    for _ in 0..5 {
+        // Without its charge given back, each takes a second of the quota.
+        gateway.publish(EVENTS, burst.clone()).expect(503);
+    }
+    sink.set("events", Behaviour::Deliver);
+    gateway.publish(EVENTS, burst).expect(200);
+}
+
+#[test]
+fn a_request_answered_429_for_one_customer_leaves_the_quota_of_the_others() {
+    let home = Home::new().set("quota.records", SLOWLY);
+    let home = home.edit_directory(|text| {
+        text.replace(
+            "id = \"globex\"\n",
+            "id = \"globex\"\nquota = { records = 1 }\n",
+        )
+    });
+    let gateway = home.start();
+    let root = gateway.token("root");
+    let other = r#"{"envcustomerid":"globex"}"#;
+    let burst = [RECORD; 3].join(",");
+    let mut connection = gateway.connect();
+    for _ in 0..5 {
+        let body = format!("[{burst},{other},{other}]");
+        connection.send(post(EVENTS, body).cookie(&root).bytes());
+        assert_eq!(
+            connection.answer().expect(429).message(),
+            "The customer may never send so much at once, send less in a request",
+            "the second customer is over its quota, and never the first"
+        );
+    }
+    let body = format!("[{burst}]");
+    connection.send(post(EVENTS, body).cookie(&root).bytes());
+    connection.answer().expect(200);
 }

@@ -1,0 +1,45 @@
+//! A disk that is full for three deadlines.
+
+use std::fs::File;
+use std::io::Write;
+
+use iem_test_support::{OpenLoop, read_lines};
+
+use super::*;
+use crate::delivery::full_disk::start_on_small_disk;
+
+const DEADLINE: Duration = Duration::from_secs(1);
+
+#[test]
+fn service_is_back_after_a_full_disk() {
+    let home = Home::new()
+        .set("topics.events.deadline", "1s")
+        .set("sink.file.rotate_size", "1 MiB");
+    let (gateway, data) = start_on_small_disk(&home, 32);
+    let token = gateway.token("alice");
+    let load = OpenLoop::start(gateway.address, &token, "event", 300, &keys(50));
+    sleep(WATCH);
+    let began = Instant::now();
+    let filler = data.join("filler");
+    let mut file = File::create(&filler).expect("a file");
+    // Whatever the gateway frees meanwhile is taken too.
+    while began.elapsed() < DEADLINE * 3 {
+        while file.write_all(&[0; 4096]).is_ok() {}
+        sleep(Duration::from_millis(5));
+    }
+    drop(file);
+    std::fs::remove_file(&filler).expect("room again");
+    let end = Instant::now();
+    sleep(RECOVERY + WATCH);
+    let calls = load.stop();
+
+    let failed = calls.between(began, end).with(|call| call.status == 503);
+    assert!(!failed.0.is_empty(), "the disk was full");
+    calls.answered_within(DEADLINE);
+    recovered(&calls, end);
+    let lines = read_lines(&data.join("events"));
+    let ids: Vec<String> = lines.iter().map(iem_test_support::Line::test_id).collect();
+    calls.all_there(&ids);
+    calls.in_order(&ids);
+    holds_nothing(&gateway);
+}
