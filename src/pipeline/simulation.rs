@@ -20,6 +20,7 @@ const RUNS: u64 = 500;
 fn run_seeds(seeds: std::ops::Range<u64>) {
     if let Ok(seed) = std::env::var("SIMULATION_SEED") {
         let seed = seed.parse().expect("a number");
+        eprintln!("{:?}", Plan::draw(seed));
         return run_seed(seed);
     }
     for seed in seeds {

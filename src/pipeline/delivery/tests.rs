@@ -226,7 +226,7 @@ fn a_stall_is_no_round_trip() {
     }
     rig.tell(&under_way, Outcome::Delivered, true);
     rig.submit(&[0], 1);
-    rig.now += DEADLINE - 700 * MS;
+    rig.now += DEADLINE.saturating_sub(700 * MS);
     assert_eq!(rig.hand_over().len(), 1, "700 ms are enough");
 }
 
@@ -240,7 +240,7 @@ fn what_can_no_longer_be_in_time_is_given_up_before_what_can() {
         rig.tell(&[sent[0].0], Outcome::Delivered, true);
     }
     rig.submit(&[0], 1);
-    rig.now += DEADLINE - 100 * MS;
+    rig.now += DEADLINE.saturating_sub(100 * MS);
     rig.submit(&[0], 2);
     let sent = rig.hand_over();
     assert_eq!(sent.len(), 1);

@@ -97,13 +97,16 @@ impl Simulated {
         self.begin + self.plan.disturbance.time.end
     }
 
-    /// Returns the time of one round trip that begins at `at`.
+    /// Returns the time of one round trip that begins at `at`. A slow one is over soon after the fault.
     fn round_trip(&self, unit: usize, at: Instant, random: &mut StdRng) -> Duration {
-        let factor = match self.fault(unit, at) {
-            Some(Fault::Slow(factor)) => factor,
-            _ => 1,
-        };
-        self.plan.round_trip.mul_f64(random.random_range(0.7..1.5)) * factor
+        let usual = self.plan.round_trip.mul_f64(random.random_range(0.7..1.5));
+        match self.fault(unit, at) {
+            Some(Fault::Slow(factor)) => {
+                let left = self.fault_end().saturating_duration_since(at);
+                (usual * factor).min(left + usual)
+            }
+            _ => usual,
+        }
     }
 
     /// Returns whether the writer is to panic now.

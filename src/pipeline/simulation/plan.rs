@@ -14,6 +14,8 @@ pub(super) const WARM_UP: Duration = Duration::from_millis(500);
 pub(super) const RECOVERY: Duration = Duration::from_secs(2);
 /// The time for which service is watched after that.
 pub(super) const WATCHED: Duration = Duration::from_secs(1);
+/// The records of a large request.
+pub(super) const LARGE: u32 = 100;
 /// The most requests of most runs, and of one in [`LONG`].
 const REQUESTS_MAX: f64 = 1500.0;
 const LONG_REQUESTS_MAX: f64 = 8000.0;
@@ -93,23 +95,32 @@ impl Plan {
         };
         let concerned = draw_units(fault, units, &mut random);
         let end = WARM_UP + length + RECOVERY + WATCHED;
-        let rate: f64 = random.random_range(100.0..2000.0);
         let requests_max = if seed.is_multiple_of(LONG) {
             LONG_REQUESTS_MAX
         } else {
             REQUESTS_MAX
         };
+        let round_trip = Duration::from_micros(random.random_range(200..40_000));
+        let large = random.random_range(0..6);
+        let batch_records: u32 = [128, 512, 4096][random.random_range(0..3)];
+        // What one worker can deliver, if it has all keys: the worst round trip for each batch.
+        let records_max = f64::from(batch_records) / (1.5 * round_trip.as_secs_f64()) / 2.0;
+        let records_of_100 = f64::from(100 + large * (LARGE - 1));
+        let rate = random
+            .random_range(100.0..2000.0_f64)
+            .min(requests_max / end.as_secs_f64())
+            .min(records_max / records_of_100 * 100.0);
         Self {
             seed,
             model,
             units,
             workers: random.random_range(1..=2),
-            round_trip: Duration::from_micros(random.random_range(200..40_000)),
-            rate: rate.min(requests_max / end.as_secs_f64()),
-            large: random.random_range(0..6),
+            round_trip,
+            rate,
+            large,
             rejected: random.random_range(0..3),
             queue_records: random.random_range(4_000..20_000),
-            batch_records: [128, 512, 4096][random.random_range(0..3)],
+            batch_records: batch_records as usize,
             disturbance: Disturbance {
                 fault,
                 units: concerned,

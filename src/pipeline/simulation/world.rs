@@ -13,7 +13,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 
 use super::backend::{BAD, Simulated, Stored};
 use super::clock::Clock;
-use super::plan::{DEADLINE, Model, Plan};
+use super::plan::{DEADLINE, LARGE, Model, Plan};
 use crate::config::{SinkKind, Topic};
 use crate::pipeline::backend::{Backend, Observer};
 use crate::pipeline::budget::Budget;
@@ -23,8 +23,6 @@ use crate::pipeline::receipt::{GRACE, Part};
 use crate::pipeline::records::Records;
 use crate::pipeline::worker::{Next, Surroundings, Worker};
 
-/// The records of a large request.
-const LARGE: usize = 100;
 /// Ordering keys of each unit.
 const KEYS: usize = 3;
 /// How long the run goes on after the last request, so that all that was sent comes back.
@@ -221,7 +219,7 @@ impl World {
     fn draw(&mut self) -> (Option<usize>, Records) {
         let chance = self.random.random_range(0..100);
         if chance < self.plan.large {
-            let records = (0..LARGE).map(|index| {
+            let records = (0..LARGE as usize).map(|index| {
                 let of_unit = &self.keys[index % self.plan.units];
                 self.numbers += 1;
                 record(&of_unit[index % KEYS], format!("{:08}", self.numbers))
