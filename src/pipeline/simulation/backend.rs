@@ -44,8 +44,9 @@ struct State {
     /// The clock of the worker that runs.
     clock: Clock,
     stored: Vec<Stored>,
-    /// The time of the last record that a unit stored.
-    last: HashMap<usize, Instant>,
+    /// The time of the last record that a unit stored, of those sent before the producer was replaced
+    /// and of those sent after.
+    last: HashMap<(usize, bool), Instant>,
     random: StdRng,
     has_panicked: bool,
 }
@@ -254,7 +255,7 @@ impl SimulatedWriter {
                 continue;
             }
             let time = backend.round_trip(unit, now, &mut state.random);
-            let after = state.last.get(&unit).copied().unwrap_or(now);
+            let after = state.last.get(&(unit, is_old)).copied().unwrap_or(now);
             let mut at = (now + time / 2).max(after);
             if backend.fault(unit, now) == Some(Fault::Stop)
                 || backend.fault(unit, at) == Some(Fault::Stop)
@@ -265,16 +266,20 @@ impl SimulatedWriter {
             if backend.fault(unit, told) == Some(Fault::Stop) {
                 told = backend.fault_end() + time;
             }
-            // The old producer drops what it has not sent yet.
+            // The old producer drops what it has not sent yet. What is on its way arrives in the end.
             if is_old && at > replaced_at {
-                self.come(replaced_at + time, one.token, Outcome::Retryable);
-                continue;
+                if state.random.random_bool(0.5) {
+                    self.come(replaced_at + time, one.token, Outcome::Retryable);
+                    continue;
+                }
+                at += DEADLINE.mul_f64(state.random.random_range(0.0..0.5));
+                told = at + time / 2;
             }
             if at > expiry {
                 self.come(expiry, one.token, Outcome::Retryable);
                 continue;
             }
-            state.last.insert(unit, at);
+            state.last.insert((unit, is_old), at);
             state.store(one, at);
             let outcome = if told > expiry {
                 Outcome::Retryable

@@ -101,10 +101,19 @@ impl Plan {
             REQUESTS_MAX
         };
         let round_trip = Duration::from_micros(random.random_range(200..40_000));
-        let large = random.random_range(0..6);
-        let batch_records: u32 = [128, 512, 4096][random.random_range(0..3)];
+        let batches: [u32; 3] = if model == Model::Partitions {
+            [128, 512, 4096]
+        } else {
+            [8, 128, 4096]
+        };
+        let batch_records = batches[random.random_range(0..3)];
+        let large = if batch_records < LARGE {
+            0
+        } else {
+            random.random_range(0..6)
+        };
         // What one worker can deliver, if it has all keys: the worst round trip for each batch.
-        let records_max = f64::from(batch_records) / (1.5 * round_trip.as_secs_f64()) / 2.0;
+        let records_max = f64::from(batch_records) / (1.5 * round_trip.as_secs_f64());
         let records_of_100 = f64::from(100 + large * (LARGE - 1));
         let rate = random
             .random_range(100.0..2000.0_f64)
