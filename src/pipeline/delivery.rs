@@ -72,8 +72,6 @@ pub(super) struct Delivery {
     ended: Vec<(usize, Duration)>,
     /// The shortest time of a flight that ended in this pass with a delivery.
     shortest: Option<Duration>,
-    /// The number of submissions that were taken.
-    submissions: u64,
     jitter: Box<dyn FnMut() -> f64 + Send>,
 }
 
@@ -92,7 +90,6 @@ impl Delivery {
             tally: Tally::default(),
             ended: Vec::new(),
             shortest: None,
-            submissions: 0,
             jitter,
         }
     }
@@ -128,18 +125,17 @@ impl Delivery {
             unit.waiting.push_back(key);
             keys.push(key);
         }
-        self.pin(&keys, bytes);
+        self.pin(&keys, bytes, self.requests.number(request));
     }
 
     /// Counts what a request keeps in memory for each unit that it has records of, until the last of
     /// them is settled.
-    fn pin(&mut self, keys: &[usize], bytes: usize) {
-        self.submissions += 1;
+    fn pin(&mut self, keys: &[usize], bytes: usize, request: u64) {
         for key in keys.iter().rev() {
             let entry = self.entries.get_mut(*key);
             let unit = &mut self.units[entry.unit];
-            if unit.last_request != self.submissions {
-                unit.last_request = self.submissions;
+            if unit.last_request != request {
+                unit.last_request = request;
                 unit.pinned_bytes += bytes;
                 entry.pinned_bytes = bytes;
             }
@@ -160,10 +156,9 @@ impl Delivery {
             return false;
         }
         let before = self.stalled_before(now);
-        let mut stalled = Load::default();
-        for unit in self.units.iter().filter(|unit| unit.is_stalled(before)) {
-            stalled += Load::new(unit.held.records, unit.pinned_bytes);
-        }
+        let stalled = self.sum_of_stalled(before, |unit| {
+            Load::new(unit.held.records, unit.pinned_bytes)
+        });
         let is_stalled = |record| {
             let unit = self.units.get(unit_of(record));
             unit.is_some_and(|unit| unit.is_stalled(before))
@@ -342,6 +337,15 @@ impl Delivery {
     fn stalled_before(&self, now: Instant) -> Instant {
         let limit = self.round_trip.patience() * 2;
         now.checked_sub(limit).unwrap_or(now)
+    }
+
+    /// Returns the sum of a load of the units that settle nothing.
+    fn sum_of_stalled(&self, before: Instant, load: impl Fn(&Unit) -> Load) -> Load {
+        let mut sum = Load::default();
+        for unit in self.units.iter().filter(|unit| unit.is_stalled(before)) {
+            sum += load(unit);
+        }
+        sum
     }
 
     /// Returns whether records fail, in a unit that has delivered none since.

@@ -33,7 +33,7 @@ impl Submission {
         (submission, receiver)
     }
 
-    /// Returns the bytes of the records' data.
+    /// Returns the bytes that the records keep in memory.
     pub(super) fn bytes(&self) -> usize {
         self.reply.bytes()
     }

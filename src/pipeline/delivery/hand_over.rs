@@ -132,14 +132,9 @@ impl Delivery {
     /// Returns what the units have in flight that settle nothing, if the unit is one of them.
     fn stalled_in_flight(&self, index: usize, now: Instant) -> Option<Load> {
         let before = self.stalled_before(now);
-        if !self.units[index].is_stalled(before) {
-            return None;
-        }
-        let mut sum = Load::default();
-        for unit in self.units.iter().filter(|unit| unit.is_stalled(before)) {
-            sum += unit.in_flight;
-        }
-        Some(sum)
+        self.units[index]
+            .is_stalled(before)
+            .then(|| self.sum_of_stalled(before, |unit| unit.in_flight))
     }
 
     fn window(&self) -> Load {

@@ -8,7 +8,6 @@ use iem_sink::Outcome;
 use slab::Slab;
 
 use super::load::Load;
-
 use crate::pipeline::records::Outcomes;
 use crate::pipeline::submission::Reply;
 
@@ -62,6 +61,11 @@ impl Requests {
     /// Returns the records that are open, and the bytes that their requests keep in memory.
     pub(super) fn held(&self) -> Load {
         self.held
+    }
+
+    /// Returns the number of a request, from 1: no two have the same.
+    pub(super) fn number(&self, key: usize) -> u64 {
+        self.slab[key].number
     }
 
     pub(super) fn deadline(&self, key: usize) -> Instant {

@@ -15,6 +15,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 const AHEAD_MAX: usize = 4096;
 
 /// The records that were handed over together.
+#[derive(Clone, Copy)]
 pub(super) struct Flight {
     pub(super) sent: Instant,
     pub(super) records: usize,
@@ -22,13 +23,6 @@ pub(super) struct Flight {
     /// The records at its head that have settled for good.
     settled_in_order: usize,
     /// Whether a record was delivered.
-    delivered: bool,
-}
-
-/// A flight of which nothing is open any more.
-pub(super) struct Ended {
-    pub(super) records: usize,
-    pub(super) sent: Instant,
     pub(super) delivered: bool,
 }
 
@@ -43,7 +37,7 @@ pub(super) struct Unit {
     pub(super) held: Load,
     /// The bytes that requests with records of this unit keep in memory.
     pub(super) pinned_bytes: usize,
-    /// The last request that was counted there.
+    /// The number of the last request that was counted there.
     pub(super) last_request: u64,
     pub(super) in_flight: Load,
     /// The epoch of what is in flight.
@@ -85,7 +79,7 @@ impl Unit {
         (flight, position): (u64, usize),
         is_final: bool,
         is_delivered: bool,
-    ) -> (Option<Ended>, bool) {
+    ) -> (Option<Flight>, bool) {
         let index = usize::try_from(flight - self.first_flight).unwrap_or(usize::MAX);
         let is_first = index == 0;
         let flight = &mut self.flights[index];
@@ -95,11 +89,7 @@ impl Unit {
         }
         flight.open -= 1;
         flight.delivered |= is_delivered;
-        let ended = (flight.open == 0).then_some(Ended {
-            records: flight.records,
-            sent: flight.sent,
-            delivered: flight.delivered,
-        });
+        let ended = (flight.open == 0).then_some(*flight);
         while self.flights.front().is_some_and(|first| first.open == 0) {
             self.flights.pop_front();
             self.first_flight += 1;
