@@ -118,11 +118,11 @@ impl Server {
         Process(self.child.id())
     }
 
-    /// Waits until the gateway answers 200 at `/readyz`.
+    /// Waits until the gateway answers 200 at `/readyz?sinks`.
     pub fn wait_until_ready(&self) {
         let deadline = Instant::now() + START_MAX;
         while !self
-            .admin("/readyz")
+            .admin("/readyz?sinks")
             .is_some_and(|answer| answer.starts_with("HTTP/1.1 200 "))
         {
             assert!(Instant::now() < deadline, "not ready: {}", self.log());

@@ -12,19 +12,28 @@ use crate::http::transport::Answer;
 use crate::http::transport::connection::Responder;
 use crate::telemetry::Endpoint;
 
+/// What readiness is judged by.
+#[derive(Debug, Default)]
+pub struct Readiness {
+    /// Whether the gateway takes no more traffic because it is about to end.
+    pub draining: bool,
+    /// The topics whose sinks do not take records at present, each with the sink's message.
+    pub sinks_down: Vec<String>,
+    /// Files that are not in use as they stand, because of faults in them.
+    pub faulty_files: Vec<String>,
+}
+
 /// The content of `/readyz`.
 #[derive(Debug, Serialize)]
-pub struct Readiness {
-    /// Whether traffic is welcome.
-    pub ready: bool,
-    /// The reasons against it, empty if it is: `draining`, or a topic, its sink and the sink's
-    /// message.
-    pub reasons: Vec<String>,
+struct ReadyPage {
+    ready: bool,
+    /// All that is wrong, also what does not keep traffic away.
+    reasons: Vec<String>,
 }
 
 /// The state that the pages show.
 pub trait State {
-    /// Returns whether traffic is welcome, and the reasons against it.
+    /// Returns what readiness is judged by.
     fn readiness(&self) -> Readiness;
     /// Returns all metrics in Prometheus' text format, version 0.0.4.
     fn metrics(&self) -> String;
@@ -38,7 +47,7 @@ impl<S: State> Responder for Pages<S> {
         let path = request.uri().path();
         let page = match path.strip_suffix('/').unwrap_or(path) {
             "/livez" => json(StatusCode::OK, &serde_json::json!({"alive": true})),
-            "/readyz" => readiness(&self.0.readiness()),
+            "/readyz" => readiness(self.0.readiness(), asks_for_sinks(request.uri().query())),
             "/metrics" => metrics(self.0.metrics()),
             _ => return Rejection::NotFound.into_answer(Endpoint::Other),
         };
@@ -49,13 +58,30 @@ impl<S: State> Responder for Pages<S> {
     }
 }
 
-fn readiness(readiness: &Readiness) -> Answer {
-    let status = if readiness.ready {
+/// Whether the query is `sinks`, with or without a value, among others or alone.
+fn asks_for_sinks(query: Option<&str>) -> bool {
+    let mut parameters = query.unwrap_or_default().split('&');
+    parameters.any(|parameter| parameter.split('=').next() == Some("sinks"))
+}
+
+/// Returns the page. Only the end of the process keeps traffic away, so that a load balancer does not
+/// take every gateway away for one sink; `with_sinks`, a sink that is down does too.
+fn readiness(readiness: Readiness, with_sinks: bool) -> Answer {
+    let Readiness {
+        draining,
+        sinks_down,
+        faulty_files,
+    } = readiness;
+    let ready = !(draining || with_sinks && !sinks_down.is_empty());
+    let status = if ready {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    json(status, readiness)
+    let draining = draining.then(|| "draining".to_owned());
+    let reasons = draining.into_iter().chain(sinks_down).chain(faulty_files);
+    let reasons = reasons.collect();
+    json(status, &ReadyPage { ready, reasons })
 }
 
 fn metrics(text: String) -> Answer {

@@ -24,21 +24,23 @@ pub(super) struct GatewayState {
 
 impl State for GatewayState {
     fn readiness(&self) -> Readiness {
-        let mut reasons = Vec::new();
-        if self.draining.has_begun() {
-            reasons.push("draining".to_owned());
-        }
-        for health in self.vitals.iter().map(Vitals::health) {
-            if let Some(reason) = health.down(Instant::now()) {
-                reasons.push(format!(
-                    "topic {} at sink {}: {reason}",
-                    health.topic, health.sink
-                ));
-            }
-        }
+        let now = Instant::now();
+        let down = self.vitals.iter().filter_map(|vitals| {
+            let health = vitals.health();
+            let reason = health.down(now)?;
+            Some(format!(
+                "topic {} at sink {}: {reason}",
+                health.topic, health.sink
+            ))
+        });
+        let directory = self.identity.directory().status().error;
+        let certificate = self.tls.as_ref().and_then(|tls| tls.status().error);
+        let directory = directory.map(|error| format!("directory: {error}"));
+        let certificate = certificate.map(|error| format!("certificate: {error}"));
         Readiness {
-            ready: reasons.is_empty(),
-            reasons,
+            draining: self.draining.has_begun(),
+            sinks_down: down.collect(),
+            faulty_files: directory.into_iter().chain(certificate).collect(),
         }
     }
 

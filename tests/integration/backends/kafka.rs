@@ -95,7 +95,7 @@ fn a_record_that_the_topic_will_not_take_is_413_and_others_pass() {
     );
     gateway.publish(EVENTS, RECORD).expect(200);
     assert_eq!(
-        gateway.admin("/readyz").status,
+        gateway.admin("/readyz?sinks").status,
         200,
         "the record was at fault, and not the sink"
     );

@@ -87,13 +87,13 @@ fn an_emulator_that_hangs_past_the_deadline_loses_nothing() {
         pubsub.pause();
         gateway.await_answers(503, 32);
         eventually(AMPLE, "not ready", || {
-            gateway.admin("/readyz").status == 503
+            gateway.admin("/readyz?sinks").status == 503
         });
         gateway.publish("/publish/metrics/", RECORD).expect(200);
         pubsub.resume();
         gateway.await_answers(200, 100);
         eventually(AMPLE, "ready again", || {
-            gateway.admin("/readyz").status == 200
+            gateway.admin("/readyz?sinks").status == 200
         });
         let ledger = load.stop();
 
@@ -121,13 +121,13 @@ fn an_emulator_that_is_killed_and_started_again_is_used_again() {
     pubsub.stop();
     gateway.await_answers(503, 32);
     eventually(AMPLE, "readiness names the endpoint", || {
-        let answer = gateway.admin("/readyz");
+        let answer = gateway.admin("/readyz?sinks");
         answer.status == 503 && answer.text().contains(&pubsub.endpoint())
     });
     pubsub.restart();
     eventually(AMPLE, "readiness names the topic", || {
         gateway
-            .admin("/readyz")
+            .admin("/readyz?sinks")
             .text()
             .contains("gcloud pubsub topics create killed")
     });
@@ -138,7 +138,7 @@ fn an_emulator_that_is_killed_and_started_again_is_used_again() {
         gateway.publish(EVENTS, RECORD).status == 200
     });
     eventually(AMPLE, "ready again", || {
-        gateway.admin("/readyz").status == 200
+        gateway.admin("/readyz?sinks").status == 200
     });
     let load = Load::start(gateway.address, &token, "after", 16, 300);
     gateway.await_answers(200, 200);
@@ -159,7 +159,7 @@ fn a_topic_that_is_deleted_and_made_again_is_used_again() {
         .expect(503)
         .says_when_to_retry();
     eventually(AMPLE, "readiness names the topic", || {
-        let answer = gateway.admin("/readyz");
+        let answer = gateway.admin("/readyz?sinks");
         answer.status == 503
             && answer
                 .text()
@@ -173,7 +173,7 @@ fn a_topic_that_is_deleted_and_made_again_is_used_again() {
         gateway.publish(EVENTS, RECORD).status == 200
     });
     eventually(AMPLE, "ready again", || {
-        gateway.admin("/readyz").status == 200
+        gateway.admin("/readyz?sinks").status == 200
     });
     assert!(!read_pubsub(pubsub, "deleted").is_empty());
 }

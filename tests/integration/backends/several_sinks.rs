@@ -32,9 +32,9 @@ fn an_outage_of_one_sink_leaves_the_topics_of_the_others_alone() {
     kafka.pause(0);
     ticket(2).expect(503).says_when_to_retry();
     eventually(AMPLE, "not ready", || {
-        gateway.admin("/readyz").status == 503
+        gateway.admin("/readyz?sinks").status == 503
     });
-    let reasons = gateway.admin("/readyz").json()["reasons"]
+    let reasons = gateway.admin("/readyz?sinks").json()["reasons"]
         .as_array()
         .expect("reasons")
         .clone();
@@ -47,7 +47,7 @@ fn an_outage_of_one_sink_leaves_the_topics_of_the_others_alone() {
     kafka.resume(0);
     eventually(AMPLE, "tickets again", || ticket(3).status == 200);
     eventually(AMPLE, "ready again", || {
-        gateway.admin("/readyz").status == 200
+        gateway.admin("/readyz?sinks").status == 200
     });
 
     let ledger = load.stop();

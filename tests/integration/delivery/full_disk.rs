@@ -79,7 +79,7 @@ fn a_full_disk_is_503_and_service_returns_with_room_and_nothing_is_lost() {
         .expect(503)
         .says_when_to_retry();
     eventually(Duration::from_secs(20), "not ready on a full disk", || {
-        gateway.admin("/readyz").status == 503
+        gateway.admin("/readyz?sinks").status == 503
     });
     // Long enough that every client of the load meets the full disk.
     std::thread::sleep(Duration::from_millis(1500));
@@ -102,7 +102,7 @@ fn a_full_disk_is_503_and_service_returns_with_room_and_nothing_is_lost() {
             == 200
     });
     eventually(Duration::from_secs(20), "ready by itself", || {
-        gateway.admin("/readyz").status == 200
+        gateway.admin("/readyz?sinks").status == 200
     });
     let load = Load::start(gateway.address, &token, "after", 4, 500);
     std::thread::sleep(Duration::from_millis(300));

@@ -1,5 +1,6 @@
 //! The admin listener: is it alive, is it ready, and what has it counted.
 
+use std::fs;
 use std::time::Duration;
 
 use iem_sink::SinkError;
@@ -14,6 +15,7 @@ fn a_running_gateway_is_alive_and_ready() {
     let gateway = Home::new().start();
     gateway.admin("/livez").expect(200);
     gateway.admin("/readyz").expect(200);
+    gateway.admin("/readyz?sinks").expect(200);
     gateway.admin("/livez/nothing").expect(404);
     gateway.admin("/").expect(404);
     // The front is another listener.
@@ -25,18 +27,41 @@ fn a_sink_that_is_down_is_named_and_readiness_returns_with_it() {
     let sink = ScriptedSink::new();
     let gateway = Home::new().start_with(&sink);
     eventually(Duration::from_secs(10), "ready", || {
-        gateway.admin("/readyz").status == 200
+        gateway.admin("/readyz?sinks").status == 200
     });
     sink.set_check(Some(SinkError::transient("the scripted sink is away")));
     eventually(Duration::from_secs(20), "not ready", || {
-        gateway.admin("/readyz").status == 503
+        gateway.admin("/readyz?sinks").status == 503
     });
-    let answer = gateway.admin("/readyz").expect(503);
+    let answer = gateway.admin("/readyz?sinks").expect(503);
     assert!(answer.text().contains("file"), "which sink: {answer:?}");
+    // Load balancers go on sending: other topics may work, and 503 is an answer too.
+    let reasons = gateway.admin("/readyz").expect(200).json();
+    assert_eq!(reasons["ready"], true);
+    assert_eq!(reasons["reasons"], answer.json()["reasons"]);
     gateway.admin("/livez").expect(200);
     sink.set_check(None);
     eventually(Duration::from_secs(20), "ready again", || {
-        gateway.admin("/readyz").status == 200
+        gateway.admin("/readyz?sinks").status == 200
+    });
+}
+
+#[test]
+fn a_directory_that_is_not_in_use_is_told_and_keeps_no_traffic_away() {
+    let home = Home::new();
+    let gateway = home.start();
+    let good = fs::read_to_string(home.path("directory.toml")).expect("a directory");
+    fs::write(home.path("directory.toml"), "[[user]]\nemail = 'secret'\n").expect("written");
+    eventually(Duration::from_secs(10), "the fault is told", || {
+        let page = gateway.admin("/readyz").expect(200);
+        page.text().contains("directory.toml")
+    });
+    let page = gateway.admin("/readyz?sinks").expect(200);
+    assert_eq!(page.json()["ready"], true);
+    gateway.publish("/publish/allevents/", RECORD).expect(200);
+    fs::write(home.path("directory.toml"), good).expect("written");
+    eventually(Duration::from_secs(10), "nothing is wrong", || {
+        gateway.admin("/readyz").json()["reasons"] == serde_json::json!([])
     });
 }
 

@@ -45,13 +45,13 @@ fn one_of_three_brokers_may_go_and_two_may_not() {
     kafka.kill(1);
     impatient.await_answers(503, 24);
     eventually(AMPLE, "not ready", || {
-        impatient.admin("/readyz").status == 503
+        impatient.admin("/readyz?sinks").status == 503
     });
     kafka.start_again(1);
     kafka.restart(2);
     impatient.await_answers(200, 100);
     eventually(AMPLE, "ready again", || {
-        impatient.admin("/readyz").status == 200
+        impatient.admin("/readyz?sinks").status == 200
     });
     let ledger = load.stop();
     ledger.answered_within(IMPATIENT);

@@ -42,13 +42,13 @@ fn survive(kafka: &Kafka, topic: &str, begin: impl FnOnce(), end: impl FnOnce())
     begin();
     gateway.await_answers(503, 32);
     eventually(AMPLE, "not ready", || {
-        gateway.admin("/readyz").status == 503
+        gateway.admin("/readyz?sinks").status == 503
     });
     gateway.publish("/publish/metrics/", RECORD).expect(200);
     end();
     gateway.await_answers(200, 100);
     eventually(AMPLE, "ready again", || {
-        gateway.admin("/readyz").status == 200
+        gateway.admin("/readyz?sinks").status == 200
     });
     let ledger = load.stop();
 
@@ -87,7 +87,7 @@ fn a_topic_that_is_deleted_and_made_again_is_used_again() {
         .expect(503)
         .says_when_to_retry();
     eventually(AMPLE, "readiness names the topic", || {
-        let answer = gateway.admin("/readyz");
+        let answer = gateway.admin("/readyz?sinks");
         answer.status == 503 && answer.text().contains("--create --topic deleted")
     });
 
@@ -96,7 +96,7 @@ fn a_topic_that_is_deleted_and_made_again_is_used_again() {
         gateway.publish(EVENTS, RECORD).status == 200
     });
     eventually(AMPLE, "ready again", || {
-        gateway.admin("/readyz").status == 200
+        gateway.admin("/readyz?sinks").status == 200
     });
     assert!(!read_kafka(kafka, "deleted").is_empty());
 }

@@ -52,7 +52,7 @@ fn a_password_rejected_while_running_is_503_until_it_is_accepted() {
     });
     eventually(AMPLE, "readiness says why", || {
         gateway
-            .admin("/readyz")
+            .admin("/readyz?sinks")
             .text()
             .contains("the brokers refuse the login")
     });
@@ -62,6 +62,6 @@ fn a_password_rejected_while_running_is_503_until_it_is_accepted() {
         gateway.publish(EVENTS, RECORD).status == 200
     });
     eventually(AMPLE, "ready again", || {
-        gateway.admin("/readyz").status == 200
+        gateway.admin("/readyz?sinks").status == 200
     });
 }

@@ -26,7 +26,7 @@ fn a_start_without_kafka_serves_the_topics_at_files_and_the_others_once_it_is_th
         .publish(EVENTS, RECORD)
         .expect(503)
         .says_when_to_retry();
-    let ready = gateway.admin("/readyz").expect(503).text();
+    let ready = gateway.admin("/readyz?sinks").expect(503).text();
     assert!(ready.contains("topic events at sink kafka: "), "{ready}");
     assert!(!ready.contains("topic metrics"), "{ready}");
 
@@ -36,6 +36,8 @@ fn a_start_without_kafka_serves_the_topics_at_files_and_the_others_once_it_is_th
         gateway.publish(EVENTS, RECORD).status == 200
     });
     eprintln!("served after {:?}", back.elapsed());
-    eventually(AMPLE, "ready", || gateway.admin("/readyz").status == 200);
+    eventually(AMPLE, "ready", || {
+        gateway.admin("/readyz?sinks").status == 200
+    });
     assert!(!test_ids(&read_kafka(kafka, "awaited")).is_empty());
 }
