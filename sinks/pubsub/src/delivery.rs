@@ -1,12 +1,13 @@
 //! Delivery of requests to one topic: sends each, tells its records' outcomes as soon as it is
 //! answered, and splits one that is refused until each record at fault is alone.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use google_cloud_pubsub::Error;
 use iem_sink::{Reason, SinkError};
 
@@ -120,7 +121,11 @@ impl Delivery {
             .in_flight(request.sent.len(), request.data_bytes());
         let messages = request.take_messages();
         let answer = call.client.publish(&self.path, messages, call.deadline);
-        let answer = answer.await;
+        // A panic of the library must not leave records without an outcome.
+        let answer = AssertUnwindSafe(answer).catch_unwind().await;
+        let answer = answer.unwrap_or_else(|_| {
+            Answer::NoClient(SinkError::transient("Google's client has panicked"))
+        });
         drop(in_flight);
         let error = match answer {
             Answer::Delivered => {

@@ -18,6 +18,11 @@ const EVENTS: &str = "/publish/allevents/";
 const METRICS: &str = "/publish/metrics/";
 const RECORD: &str = r#"{"envcustomerid":"acme","splitby":"probe","test_id":"probe-0"}"#;
 
+/// Calls a second. A gateway that is not optimized takes fewer.
+const HIGH_RATE: u32 = if cfg!(debug_assertions) { 600 } else { 2000 };
+/// The connections of a client at that rate: one for each call that waits for its answer.
+const CONNECTIONS: i64 = 10_000;
+
 /// The time for which service is watched before and after a fault.
 const WATCH: Duration = Duration::from_secs(2);
 /// The time after a fault's end in which service returns.

@@ -8,17 +8,19 @@ use crate::backends::kafka::faults::spare;
 
 const DEADLINE: Duration = Duration::from_secs(3);
 /// Calls a second, each rate at a topic and a gateway of its own.
-const RATES: [u32; 2] = [300, 600];
+const RATES: [u32; 2] = [300, HIGH_RATE];
 
 #[test]
 fn service_is_back_after_an_outage_longer_than_the_deadline() {
     let (kafka, _turn) = spare();
+    let _ = rlimit::increase_nofile_limit(20_000);
     let run = |rate: u32| {
         let topic = format!("outage-{rate}");
         kafka.create_topic(&topic, 2, 1, &[]);
         let gateway = Home::new()
             .events_at_kafka(&kafka.bootstrap(), &topic)
             .set("topics.events.deadline", "3s")
+            .set("server.max_connections_per_peer", CONNECTIONS)
             // The disk is busy with other tests.
             .set("sink.file.sync", false)
             .start();
