@@ -19,10 +19,10 @@ fn examples(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(body.len() as u64));
         if kind == Kind::Ticket {
             group.bench_function("fast", |b| {
-                b.iter(|| TicketUpdate::parse(black_box(body), &key));
+                b.iter(|| TicketUpdate::parse(black_box(body), "acme", &key));
             });
             group.bench_function("thorough", |b| {
-                b.iter(|| TicketUpdate::parse_by_text(black_box(body), &key));
+                b.iter(|| TicketUpdate::parse_by_text(black_box(body), "acme", &key));
             });
         } else {
             group.bench_function("fast", |b| b.iter(|| parse(black_box(body), &key)));

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use iem_gateway::config::{SinkKind, Topic};
 use iem_gateway::pipeline::{Backend, Observer, Pipeline, Receipt, Records};
+use iem_gateway::shares::Claims;
 use iem_sink::testing::NullSink;
 use iem_sink::{Context, Record};
 
@@ -66,7 +67,12 @@ fn record() -> Record {
 fn submit(pipeline: &Pipeline, record: &Record) -> Receipt {
     let records: Records = std::iter::once(record.clone()).collect();
     pipeline
-        .submit(records, record.data.len(), Instant::now())
+        .submit(
+            records,
+            record.data.len(),
+            Claims::default(),
+            Instant::now(),
+        )
         .expect("the channel has capacity")
 }
 

@@ -33,7 +33,7 @@ pub use http2::Http2;
 pub use identity::{Directory, Login, Quota, Tokens};
 pub use layers::Setting;
 pub use load::{Loaded, load};
-pub use memory::{MemoryCeiling, MemoryItem, PASSWORD_HASH_BYTES};
+pub use memory::{MemoryCeiling, MemoryItem, PASSWORD_HASH_BYTES, STRANGERS_BYTES};
 pub use properties::Properties;
 pub use server::{Admin, PARSE_IN_PLACE_MAX, Server};
 pub use sinks::{Compression, FileSink, KafkaSink, PubSubSink, SinkKind, Sinks};

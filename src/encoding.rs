@@ -4,7 +4,8 @@
 //! which some clients send.
 //!
 //! A body is decoded in bounded steps into a buffer whose bytes are counted, up to a limit. The
-//! decoder's own state is counted too. So a small body that expands to a huge one ends at the
+//! decoder's own state is counted too, as far as the body has made it write there: a header that
+//! announces a large window costs nothing yet. So a small body that expands to a huge one ends at the
 //! limit; it never takes more memory, or more time in one step, than any other body.
 
 use std::sync::Arc;
@@ -94,6 +95,9 @@ pub struct Decoder {
     /// Members of a gzip body, so far.
     members: usize,
     reservation: Reservation,
+    /// The bytes that a decoder of zstd has taken in and given out, and those of its own state: what
+    /// it can have written to of its buffers, which it allocates by what the body's header says.
+    written: usize,
 }
 
 /// The library that decodes, with its state.
@@ -123,14 +127,18 @@ impl Decoder {
         let engine = match encoding {
             Encoding::Gzip => Engine::Inflate(Decompress::new_gzip(INFLATE_WINDOW_LOG)),
             Encoding::Deflate => Engine::Undecided(None),
-            Encoding::Zstd => Engine::Zstd(zstd_context().ok_or(Exhausted)?),
+            Encoding::Zstd => Engine::Zstd(zstd_context().ok_or(Exhausted::All)?),
         };
         Ok(Self {
             encoding,
-            engine,
             complete: false,
             members: 1,
             reservation,
+            written: match engine {
+                Engine::Zstd(ref context) => context.sizeof(),
+                _ => 0,
+            },
+            engine,
         })
     }
 
@@ -172,7 +180,9 @@ impl Decoder {
             Engine::Inflate(inflate) => inflate_step(self.encoding, inflate, input, &mut decoded)?,
             Engine::Zstd(context) => {
                 let progress = zstd_step(context, input, &mut decoded)?;
-                self.reservation.grow_to(context.sizeof())?;
+                self.written += progress.read + progress.written;
+                self.reservation
+                    .grow_to(self.written.min(context.sizeof()))?;
                 progress
             }
         };

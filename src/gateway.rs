@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::admin::Admin;
 use crate::checker::Checker;
-use crate::config::Config;
+use crate::config::{Config, STRANGERS_BYTES};
 use crate::follow::Follower;
 use crate::http::api::{ParsePool, Resources, Service};
 use crate::http::transport::Server;
@@ -23,6 +23,8 @@ use crate::identity::quota::Quotas;
 use crate::identity::token::{SigningKey, Tokens};
 use crate::memory::MemoryBudget;
 use crate::pipeline::Vitals;
+use crate::record::Kind;
+use crate::shares::Ledger;
 use crate::sinks::{self, Backends};
 use crate::telemetry::Metrics;
 use crate::tls::LiveTls;
@@ -84,6 +86,8 @@ impl Gateway {
             source: server.name.as_str().into(),
             identity: Arc::clone(&identity),
             memory: Arc::clone(&memory),
+            strangers: MemoryBudget::new(STRANGERS_BYTES),
+            ledger: Ledger::new(Kind::COUNT, server.threads),
             parse_pool: ParsePool::new(server.parse_threads(), server.parse_wait())?,
             topics,
             quotas: Quotas::new(config.quota),

@@ -54,6 +54,7 @@ pub mod identity;
 pub mod memory;
 pub mod pipeline;
 pub mod record;
+pub mod shares;
 pub mod sinks;
 mod size;
 mod telemetry;

@@ -2,59 +2,100 @@
 //!
 //! It counts bodies that are being read, the state of their decoders, and bodies that waiting
 //! records hold a slice of. It counts allocated bytes, not used ones, and never gives bytes back
-//! before the last slice of a body is dropped.
+//! before the last slice of a body is dropped. Who sends a body holds its bytes, and may hold only a
+//! share of them all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::shares::Account;
 
 /// Bytes of the first allocation for a body of unknown length.
 const FIRST_ALLOCATION: usize = 4096;
 
-/// A budget of bytes that all connections share.
-#[derive(Debug)]
+/// A budget of bytes that all connections share, as it is there for one sender.
 pub struct MemoryBudget {
+    total: Arc<Total>,
+    /// The parties that hold what is reserved here. Without any, everything is there for the taking.
+    parties: SmallVec<[Arc<Account>; 2]>,
+}
+
+/// The bytes of all senders.
+struct Total {
     used: AtomicUsize,
     limit: usize,
 }
 
 /// The error of a [`MemoryBudget`] that has too few bytes left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the memory for bodies is used up")]
-pub struct Exhausted;
+pub enum Exhausted {
+    /// All bytes are in use.
+    #[error("the memory for bodies is used up")]
+    All,
+    /// The sender holds as much as it may while others use the rest.
+    #[error("the sender's share of the memory for bodies is used up")]
+    Share,
+}
 
 impl MemoryBudget {
     /// Creates a budget of `limit` bytes.
     pub fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
-            used: AtomicUsize::new(0),
-            limit,
+            total: Arc::new(Total {
+                used: AtomicUsize::new(0),
+                limit,
+            }),
+            parties: SmallVec::new(),
         })
     }
 
-    /// Returns the bytes that are reserved now.
+    /// Returns the same budget for a sender that these parties answer for.
+    pub fn held_by(&self, parties: impl IntoIterator<Item = Arc<Account>>) -> Arc<Self> {
+        Arc::new(Self {
+            total: Arc::clone(&self.total),
+            parties: parties.into_iter().collect(),
+        })
+    }
+
+    /// Returns the bytes that all senders have reserved now.
     pub fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
+        self.total.used.load(Ordering::Relaxed)
     }
 
     /// Returns the bytes of the whole budget.
     pub fn limit(&self) -> usize {
-        self.limit
+        self.total.limit
     }
 
     fn reserve(&self, bytes: usize) -> Result<(), Exhausted> {
-        let used = self.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if used > self.limit {
-            self.used.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(Exhausted);
+        let used = self.total.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let Some(free) = self.total.limit.checked_sub(used) else {
+            self.total.used.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(Exhausted::All);
+        };
+        let mut is_within = true;
+        for party in &self.parties {
+            is_within &= party.hold_memory(bytes, free);
+        }
+        if !is_within {
+            self.release(bytes);
+            return Err(Exhausted::Share);
         }
         Ok(())
+    }
+
+    fn release(&self, bytes: usize) {
+        self.total.used.fetch_sub(bytes, Ordering::Relaxed);
+        for party in &self.parties {
+            party.release_memory(bytes);
+        }
     }
 }
 
 /// Bytes reserved in a [`MemoryBudget`]. Dropping it gives them back.
-#[derive(Debug)]
 pub struct Reservation {
     budget: Arc<MemoryBudget>,
     bytes: usize,
@@ -72,7 +113,7 @@ impl Reservation {
     /// Reserves `bytes` if half of the budget stays free, for a use that the gateway can do without.
     /// Such uses leave the other half to bodies.
     pub fn spare(budget: &Arc<MemoryBudget>, bytes: usize) -> Option<Self> {
-        if budget.used().saturating_add(bytes) > budget.limit / 2 {
+        if budget.used().saturating_add(bytes) > budget.limit() / 2 {
             return None;
         }
         let mut reservation = Self::new(budget);
@@ -93,9 +134,7 @@ impl Reservation {
     }
 
     fn shrink_to(&mut self, bytes: usize) {
-        self.budget
-            .used
-            .fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        self.budget.release(self.bytes - bytes);
         self.bytes = bytes;
     }
 }
@@ -110,7 +149,6 @@ impl Drop for Reservation {
 ///
 /// Its capacity doubles when it grows, so it never holds more than twice its bytes. The last growth
 /// stops at the expected length.
-#[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,
     reservation: Reservation,
@@ -196,6 +234,7 @@ impl AsRef<[u8]> for Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shares::Ledger;
 
     #[test]
     fn a_body_counts_until_its_last_slice_is_dropped() {
@@ -229,7 +268,7 @@ mod tests {
         assert_eq!((memory.used(), buffer.bytes.capacity()), (6_000, 6_000));
         buffer.extend(&[b'x'; 6_000]).expect("it fits");
         assert_eq!((memory.used(), buffer.bytes.capacity()), (6_000, 6_000));
-        assert_eq!(buffer.allocate(10_001), Err(Exhausted));
+        assert_eq!(buffer.allocate(10_001), Err(Exhausted::All));
         assert_eq!((memory.used(), buffer.len()), (6_000, 6_000));
     }
 
@@ -264,10 +303,32 @@ mod tests {
         let mut first = Buffer::new(&memory, Some(5_000));
         first.extend(&[b'x'; 5_000]).expect("it fits");
         let mut second = Buffer::new(&memory, Some(5_000));
-        assert_eq!(second.extend(&[b'y'; 5_000]), Err(Exhausted));
+        assert_eq!(second.extend(&[b'y'; 5_000]), Err(Exhausted::All));
         assert_eq!((memory.used(), second.len()), (5_000, 0));
         drop(first);
         second.extend(&[b'y'; 5_000]).expect("it fits again");
+    }
+
+    #[test]
+    fn a_sender_holds_no_more_than_a_multiple_of_what_it_leaves_free() {
+        let ledger = Ledger::new(0, 1);
+        let memory = MemoryBudget::new(1_200);
+        let of = |name: &str| memory.held_by([ledger.user(&name.into())]);
+        let reserve = |name: &str, bytes| {
+            let mut reservation = Reservation::new(&of(name));
+            reservation.grow_to(bytes).map(|()| reservation)
+        };
+        let flood: Vec<_> = (0..9).map_while(|_| reserve("a", 100).ok()).collect();
+        assert_eq!((flood.len(), memory.used()), (8, 800), "two thirds");
+        assert_eq!(reserve("a", 1).err(), Some(Exhausted::Share));
+        let other = reserve("b", 250).expect("it has a share of its own");
+        assert_eq!(reserve("b", 100).err(), Some(Exhausted::Share));
+        drop(flood);
+        assert_eq!(memory.used(), 250);
+        drop(other);
+        assert_eq!(memory.used(), 0);
+        assert!(reserve("a", 800).is_ok(), "it holds nothing more");
+        assert_eq!(reserve("a", 1_201).err(), Some(Exhausted::All));
     }
 
     #[test]

@@ -36,6 +36,7 @@ use queue::Queue;
 use worker::{Surroundings, Worker};
 
 use crate::config::Topic;
+use crate::shares::Claims;
 use crate::threads::all_ended;
 
 /// One topic's way from submission to acknowledgement.
@@ -105,18 +106,19 @@ impl Pipeline {
     }
 
     /// Takes all of a request's records or none, without waiting. `held_bytes` is what they pin in
-    /// memory, which may be more than their own bytes.
+    /// memory, which may be more than their own bytes. `claims` are those who hold them.
     ///
     /// # Errors
-    /// [`SubmitError::Full`] if the topic has no budget for them now, [`SubmitError::TooLarge`] if
-    /// it never can have.
+    /// [`SubmitError::Full`] if the topic has no budget for them now, [`SubmitError::OverShare`] if
+    /// somebody's share is used up, [`SubmitError::TooLarge`] if it never can have.
     pub fn submit(
         &self,
         records: Records,
         held_bytes: usize,
+        claims: Claims,
         now: Instant,
     ) -> Result<Receipt, SubmitError> {
-        self.queue.submit(records, held_bytes, now)
+        self.queue.submit(records, held_bytes, claims, now)
     }
 
     /// Returns whether the topic takes nothing now, so that a request can be rejected before its
@@ -126,8 +128,8 @@ impl Pipeline {
     }
 
     /// Returns the most records that one request may have.
-    pub fn records_max(&self) -> usize {
-        self.queue.records_max()
+    pub fn request_records_max(&self) -> usize {
+        self.queue.request_records_max()
     }
 
     /// Returns the topic's running state, for readiness and metrics.

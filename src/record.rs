@@ -15,6 +15,7 @@ mod fields;
 mod id;
 mod key;
 mod kind;
+mod look_alike;
 mod malformed;
 mod parse;
 mod tape;

@@ -23,8 +23,8 @@ pub fn check(body: &[u8]) {
         let key = &KEYS[kind as usize];
         if kind == Kind::Ticket {
             assert_eq!(
-                TicketUpdate::parse(body, key),
-                TicketUpdate::parse_by_text(body, key)
+                TicketUpdate::parse(body, "acme", key),
+                TicketUpdate::parse_by_text(body, "acme", key)
             );
             continue;
         }
@@ -45,6 +45,7 @@ pub fn check(body: &[u8]) {
             && let Some(customer) = customer(&object)
         {
             assert_eq!(parsed.customer(), customer);
+            assert!(names_alike(&object).all(|name| CUSTOMER.contains(&name)));
         }
     }
     let bytes = Bytes::copy_from_slice(body);
@@ -52,6 +53,15 @@ pub fn check(body: &[u8]) {
         split_alike(&bytes, Form::Json, array(body));
     }
     split_alike(&bytes, Form::Lines, lines(body));
+}
+
+/// Both spellings of the customer field.
+const CUSTOMER: [&str; 2] = ["envcustomerid", "envcustomer_id"];
+
+/// Returns the names that a reader without regard for case takes for the customer field.
+fn names_alike(object: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    let names = object.keys().map(String::as_str);
+    names.filter(|name| CUSTOMER.contains(&&*name.replace('ſ', "s").to_ascii_lowercase()))
 }
 
 /// Splits `body`, which `serde_json` takes for `values`, or for none if its grammar does not hold.

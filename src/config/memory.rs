@@ -12,6 +12,7 @@ use super::topic::BATCHES_IN_FLIGHT;
 use super::{Compression, Config, Http2, SinkKind};
 use crate::encoding;
 use crate::record::{KEY_VALUE_BYTES_MAX, TAPE_BYTES_PER_BODY_BYTE, TAPE_KEPT_BYTES_MAX};
+use crate::shares::queue_size;
 
 /// A connection without its heads: its task with the request being served, its write buffer, its
 /// bookkeeping.
@@ -59,6 +60,9 @@ const STACK_BYTES: usize = 2 << 20;
 /// The program itself, the directory, the log lines waiting and the allocator's slack.
 const BASE_BYTES: usize = 64 << 20;
 
+/// The memory for the bodies of requests without credentials, of which each is at most 16 KiB.
+pub const STRANGERS_BYTES: usize = 16 << 20;
+
 /// The uses of memory, and their sum.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MemoryCeiling {
@@ -93,6 +97,7 @@ impl Config {
             ),
             ("requests over HTTP/2", server.http2_request_bytes()),
             ("bodies being read and records waiting", server.memory),
+            ("bodies without credentials", STRANGERS_BYTES),
             ("slots of queues and batches", self.slot_bytes()),
             ("write buffers", self.write_buffer_bytes()),
             ("parsing", self.parsing_bytes()),
@@ -128,8 +133,9 @@ impl Config {
         self.topics
             .iter()
             .map(|topic| {
-                let records = topic.queue_records + topic.workers * topic.batch_records;
-                let channels = topic.workers * topic.queue_records;
+                let queue = queue_size(topic.queue_records);
+                let records = queue + topic.workers * topic.batch_records;
+                let channels = topic.workers * queue;
                 records * (RECORD_BYTES + KEY_VALUE_BYTES_MAX) + channels * CHANNEL_SLOT_BYTES
             })
             .sum()

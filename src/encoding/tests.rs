@@ -50,6 +50,10 @@ fn zstd(plain: &[u8]) -> Vec<u8> {
         .expect("encoded")
 }
 
+fn unlimited() -> Arc<MemoryBudget> {
+    MemoryBudget::new(usize::MAX / 2)
+}
+
 /// Decodes a body that arrives in chunks of `piece` bytes.
 fn decode_pieces(
     encoding: Encoding,
@@ -57,7 +61,7 @@ fn decode_pieces(
     piece: usize,
     limit: usize,
 ) -> Result<Vec<u8>, DecodeError> {
-    let memory = MemoryBudget::new(usize::MAX / 2);
+    let memory = unlimited();
     let mut output = Buffer::new(&memory, Some(limit));
     let mut decoder = Decoder::new(encoding, &memory)?;
     for mut input in body.chunks(piece) {
@@ -234,13 +238,22 @@ fn the_decoders_state_is_counted_and_bounded() {
         (Encoding::Zstd, large, 8 << 20),
         (Encoding::Gzip, gzip(&noise), 40 << 10),
     ] {
-        let memory = MemoryBudget::new(usize::MAX / 2);
+        let (memory, elsewhere) = (unlimited(), unlimited());
         let mut decoder = Decoder::new(encoding, &memory).expect("within the budget");
-        let mut output = Buffer::new(&memory, None);
+        let mut output = Buffer::new(&elsewhere, None);
+        let mut rest = &body[..];
         decoder
-            .step(&mut &body[..50_000], &mut output, NO_LIMIT)
+            .step(&mut rest, &mut output, NO_LIMIT)
             .expect("valid");
-        drop(output);
+        assert!(
+            memory.used() < 1 << 20,
+            "{encoding:?}: a beginning counts {}",
+            memory.used()
+        );
+        while decoder
+            .step(&mut rest, &mut output, NO_LIMIT)
+            .expect("valid")
+        {}
         assert!(
             (least..=STATE_BYTES_MAX).contains(&memory.used()),
             "{encoding:?}: {}",
@@ -251,10 +264,14 @@ fn the_decoders_state_is_counted_and_bounded() {
         drop(decoder);
         assert_eq!(memory.used(), 0);
         let mut output = Buffer::new(&memory, None);
+        let mut rest = &body[..];
         let rejected = Decoder::new(encoding, &little)
             .map_err(DecodeError::from)
-            .and_then(|mut decoder| decoder.step(&mut &body[..50_000], &mut output, NO_LIMIT));
-        assert_eq!(rejected, Err(DecodeError::Exhausted(Exhausted)));
+            .and_then(|mut decoder| {
+                while decoder.step(&mut rest, &mut output, NO_LIMIT)? {}
+                Ok(())
+            });
+        assert_eq!(rejected, Err(DecodeError::Exhausted(Exhausted::All)));
         assert_eq!(little.used(), 0);
     }
 }

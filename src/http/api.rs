@@ -18,6 +18,7 @@ mod resources;
 mod response;
 mod route;
 mod running;
+mod sender;
 mod service;
 mod ticket;
 mod token;

@@ -18,6 +18,13 @@ impl From<IpAddr> for Peer {
     }
 }
 
+impl Peer {
+    /// Returns the address, of IPv6 the network's.
+    pub fn address(self) -> IpAddr {
+        self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

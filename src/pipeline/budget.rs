@@ -1,37 +1,52 @@
 //! One topic's budget of records and bytes. A record counts from its acceptance until it is
-//! settled, so records in a worker's batch count too.
+//! settled, so records in a worker's batch count too. Each customer, user and peer has a share of
+//! it, beyond which it alone is refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::shares::{Claims, queue_size};
 
 /// The error of a request whose records were not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubmitError {
     /// The topic is full now.
     Full,
-    /// The request has more records or bytes than the topic can ever hold.
+    /// A customer, user or peer of the request holds as much of the topic as it may now.
+    OverShare,
+    /// The request has more records or bytes than one customer may ever hold.
     TooLarge,
 }
 
 /// The budget of one topic.
-#[derive(Debug)]
 pub(super) struct Budget {
     records: AtomicUsize,
     bytes: AtomicUsize,
+    request_records_max: usize,
+    request_bytes_max: usize,
     records_max: usize,
     bytes_max: usize,
 }
 
 impl Budget {
-    pub(super) fn new(records_max: usize, bytes_max: usize) -> Arc<Self> {
+    /// Creates a budget of which one customer alone, and one request, may hold so much.
+    pub(super) fn new(customer_records_max: usize, customer_bytes_max: usize) -> Arc<Self> {
         Arc::new(Self {
             records: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
-            records_max,
-            bytes_max,
+            request_records_max: customer_records_max,
+            request_bytes_max: customer_bytes_max,
+            records_max: queue_size(customer_records_max),
+            bytes_max: queue_size(customer_bytes_max),
         })
     }
 
+    /// Returns the most records of one request.
+    pub(super) fn request_records_max(&self) -> usize {
+        self.request_records_max
+    }
+
+    /// Returns the most records of all requests.
     pub(super) fn records_max(&self) -> usize {
         self.records_max
     }
@@ -53,8 +68,9 @@ impl Budget {
         self: &Arc<Self>,
         records: usize,
         bytes: usize,
+        claims: Claims,
     ) -> Result<Reservation, SubmitError> {
-        if records > self.records_max || bytes > self.bytes_max {
+        if records > self.request_records_max || bytes > self.request_bytes_max {
             return Err(SubmitError::TooLarge);
         }
         // The reservation counts first and looks then, so that two requests never both get the last
@@ -63,22 +79,30 @@ impl Budget {
             budget: Arc::clone(self),
             records,
             bytes,
+            claims: Arc::new(claims),
         };
         let records_reserved = self.records.fetch_add(records, Ordering::Relaxed) + records;
         let bytes_reserved = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if records_reserved > self.records_max || bytes_reserved > self.bytes_max {
+        let free_records = self.records_max.checked_sub(records_reserved);
+        let free_bytes = self.bytes_max.checked_sub(bytes_reserved);
+        let (Some(free_records), Some(free_bytes)) = (free_records, free_bytes) else {
             return Err(SubmitError::Full);
+        };
+        if !reservation.claims.are_within(free_records, free_bytes) {
+            return Err(SubmitError::OverShare);
         }
         Ok(reservation)
     }
 }
 
 /// A part of a topic's budget, given back when dropped.
-#[derive(Debug)]
 pub(super) struct Reservation {
     budget: Arc<Budget>,
     records: usize,
     bytes: usize,
+    /// Given back with the last part of the request, so that a request holds its share as long as it
+    /// holds anything.
+    claims: Arc<Claims>,
 }
 
 impl Reservation {
@@ -102,6 +126,7 @@ impl Reservation {
             budget: Arc::clone(&self.budget),
             records,
             bytes,
+            claims: Arc::clone(&self.claims),
         }
     }
 }

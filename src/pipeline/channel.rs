@@ -123,12 +123,15 @@ mod tests {
 
     use super::super::budget::Budget;
     use super::*;
+    use crate::shares::Claims;
 
     #[test]
     fn a_worker_that_ends_drops_what_is_queued_and_takes_nothing_more() {
         let budget = Budget::new(10, 1_000);
         let submission = || {
-            let reservation = budget.reserve(1, 2).expect("the budget is free");
+            let reservation = budget
+                .reserve(1, 2, Claims::default())
+                .expect("the budget is free");
             Submission::new(smallvec![record("acme", "{}")], reservation, Instant::now())
         };
         let (sender, receiver) = channel(10);

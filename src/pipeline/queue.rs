@@ -12,6 +12,7 @@ use super::receipt::{Part, Receipt};
 use super::records::Records;
 use super::submission::Submission;
 use crate::config::Topic;
+use crate::shares::Claims;
 
 /// The queue of one topic.
 pub(super) struct Queue {
@@ -23,12 +24,13 @@ pub(super) struct Queue {
 impl Queue {
     /// Creates a topic's queue and the receiving end for each of its workers.
     pub(super) fn new(topic: &Topic) -> (Self, Vec<Receiver>) {
+        let budget = Budget::new(topic.queue_records, topic.queue_bytes);
         // No submission is without a record, so a channel is never fuller than the budget.
         let (senders, receivers) = (0..topic.workers)
-            .map(|_| channel(topic.queue_records))
+            .map(|_| channel(budget.records_max()))
             .unzip();
         let queue = Self {
-            budget: Budget::new(topic.queue_records, topic.queue_bytes),
+            budget,
             deadline: topic.deadline,
             senders,
         };
@@ -40,12 +42,13 @@ impl Queue {
         &self,
         records: Records,
         held_bytes: usize,
+        claims: Claims,
         now: Instant,
     ) -> Result<Receipt, SubmitError> {
         let mut beyond = held_bytes.saturating_sub(bytes(&records));
-        let mut reservation = self
-            .budget
-            .reserve(records.len(), bytes(&records) + beyond)?;
+        let mut reservation =
+            self.budget
+                .reserve(records.len(), bytes(&records) + beyond, claims)?;
         let deadline = now + self.deadline;
         let mut receipt = Receipt::new(records.len(), deadline);
         if let [sender] = &self.senders[..] {
@@ -84,8 +87,8 @@ impl Queue {
         self.budget.is_full()
     }
 
-    pub(super) fn records_max(&self) -> usize {
-        self.budget.records_max()
+    pub(super) fn request_records_max(&self) -> usize {
+        self.budget.request_records_max()
     }
 
     pub(super) fn budget(&self) -> Arc<Budget> {

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::config::SinkKind;
+use crate::shares::Ledger;
 
 #[derive(Default)]
 struct Observed(Mutex<(usize, usize, usize)>);
@@ -29,6 +30,7 @@ struct Rig {
     sink: ScriptedSink,
     observed: Arc<Observed>,
     pipeline: Pipeline,
+    ledger: Arc<Ledger>,
 }
 
 fn settings() -> Topic {
@@ -62,6 +64,7 @@ fn rig(settings: &Topic) -> Rig {
         sink,
         observed,
         pipeline,
+        ledger: Ledger::new(1, 1),
     }
 }
 
@@ -69,8 +72,11 @@ impl Rig {
     fn submit(&self, records: impl IntoIterator<Item = Record>) -> Result<Receipt, SubmitError> {
         let records: Records = records.into_iter().collect();
         let bytes = records.iter().map(|record| record.data.len()).sum();
+        let mut claims = Claims::new(0);
+        let customer = self.ledger.customer(&"acme".into());
+        claims.add(customer, records.len(), bytes);
         self.pipeline
-            .submit(records, bytes, Instant::now())
+            .submit(records, bytes, claims, Instant::now())
             .map(Receipt::wake)
     }
 
@@ -135,7 +141,7 @@ fn a_batch_keeps_its_bounds_and_splits_requests() {
     let receipts = [60, 40, 30, 70].map(|count| rig.submit((0..count).map(|n| numbered("k", n))));
     assert_eq!(
         receipts[3].as_ref().err(),
-        Some(&SubmitError::Full),
+        Some(&SubmitError::OverShare),
         "1 + 60 + 40 + 30 + 70 > 200"
     );
     rig.sink.release("events");
@@ -174,11 +180,11 @@ fn full_and_too_large_differ_and_take_no_budget() {
     large.data = Bytes::from(vec![b' '; 20_000]);
     assert_eq!(
         rig.submit([large]).err(),
-        Some(SubmitError::Full),
+        Some(SubmitError::OverShare),
         "the byte bound counts what is being written"
     );
     let second = many(199).expect("exactly the room there is");
-    assert_eq!(many(1).err(), Some(SubmitError::Full));
+    assert_eq!(many(1).err(), Some(SubmitError::OverShare));
     assert_eq!(rig.pipeline.vitals().records(), 200);
     rig.sink.release("events");
     assert_eq!((outcomes(first).len(), outcomes(second).len()), (1, 199));

@@ -5,19 +5,24 @@ use std::borrow::Cow;
 use smallvec::SmallVec;
 
 use super::key::KeyFields;
+use super::look_alike::is_look_alike;
 
-/// The names of the wanted fields: the two that every record of its kind has, and those of the
-/// ordering key. A name may be among both.
+/// The names of the wanted fields: both spellings of the customer, others that the kind of record
+/// has, and those of the ordering key. A name may be among several.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'n> {
-    pub(super) own: [&'static str; 2],
+    pub(super) customer: [&'static str; 2],
+    pub(super) own: &'static [&'static str],
     pub(super) key: &'n KeyFields,
 }
 
 /// The wanted fields that were found, in the order of [`Wanted`].
 pub(super) struct Fields<'n, 'v> {
-    pub(super) own: [Field<'n, 'v>; 2],
+    pub(super) customer: [Field<'n, 'v>; 2],
+    pub(super) own: SmallVec<[Field<'n, 'v>; 2]>,
     key: SmallVec<[Field<'n, 'v>; 2]>,
+    /// A name looks like one of the customer's, without being it.
+    pub(super) has_look_alike: bool,
     /// The bits of all wanted names. Few unwanted names share a bit with one of them, so most need
     /// no comparison.
     name_bits: u64,
@@ -52,39 +57,53 @@ impl<'n, 'v> Fields<'n, 'v> {
             value: None,
             repeated: false,
         };
-        let names = wanted.own.into_iter().chain(wanted.key.names());
+        let own = || wanted.own.iter().copied();
+        let names = wanted
+            .customer
+            .into_iter()
+            .chain(own())
+            .chain(wanted.key.names());
         Self {
-            own: wanted.own.map(field),
+            customer: wanted.customer.map(field),
+            own: own().map(field).collect(),
             key: wanted.key.names().map(field).collect(),
+            has_look_alike: false,
             name_bits: names.fold(0, |bits, name| bits | name_bit(name.as_bytes())),
         }
     }
 
     /// Forgets all values, for the next object.
     pub(super) fn clear(&mut self) {
-        for field in self.own.iter_mut().chain(&mut self.key) {
+        self.has_look_alike = false;
+        for field in self.all_mut() {
             field.value = None;
             field.repeated = false;
         }
     }
 
-    /// Returns whether the field `name` is wanted. Only wanted fields have their values read.
+    /// Notes the name of a field, and returns whether the field is wanted. Only wanted fields have
+    /// their values read.
     #[inline]
-    pub(super) fn want(&self, name: &[u8]) -> bool {
+    pub(super) fn meet(&mut self, name: &[u8]) -> bool {
+        let mut spellings = self.customer.iter();
+        self.has_look_alike |= spellings.any(|field| is_look_alike(name, field.name));
         self.name_bits & name_bit(name) != 0
-            && self
-                .own
-                .iter()
-                .chain(&self.key)
-                .any(|field| field.name.as_bytes() == name)
+            && self.all_mut().any(|field| field.name.as_bytes() == name)
     }
 
     /// Stores the value of a wanted field.
     pub(super) fn put(&mut self, name: &[u8], value: &Value<'v>) {
-        let fields = self.own.iter_mut().chain(&mut self.key);
+        let fields = self.all_mut();
         for field in fields.filter(|field| field.name.as_bytes() == name) {
             field.repeated = field.value.replace(value.clone()).is_some();
         }
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Field<'n, 'v>> {
+        self.customer
+            .iter_mut()
+            .chain(&mut self.own)
+            .chain(&mut self.key)
     }
 
     /// Returns the value of the first key field that has one: a non-empty string or a number.

@@ -136,7 +136,7 @@ mod tests {
             let key_fields = KeyFields::from(kind.default_key());
             let body = kind.example().as_bytes();
             if kind == Kind::Ticket {
-                TicketUpdate::parse(body, &key_fields)
+                TicketUpdate::parse(body, "acme", &key_fields)
                     .expect("a ticket")
                     .key_value
                     .expect("a key")

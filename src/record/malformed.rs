@@ -66,6 +66,12 @@ pub enum Malformed {
     /// Both spellings of the customer field, with different values.
     #[error("`envcustomerid` and `envcustomer_id` differ")]
     CustomerContradicted,
+    /// A field that readers without regard for case take for the customer field.
+    #[error("a field is named like `envcustomerid` or `envcustomer_id`, but in other letters")]
+    CustomerLookAlike,
+    /// A ticket whose body names another customer than its path.
+    #[error("the body names another customer than the path")]
+    TicketCustomer,
     /// A ticket without a valid state.
     #[error("`state` must be an integer, or a string of one")]
     TicketState,

@@ -80,14 +80,15 @@ pub(super) fn read<R>(
 /// Returns the names of the fields that are read of a record.
 pub(super) fn wanted(key_fields: &KeyFields) -> Wanted<'_> {
     Wanted {
-        own: customer::FIELDS,
+        customer: customer::FIELDS,
+        own: &[],
         key: key_fields,
     }
 }
 
 /// Returns the customer and the ordering key that the fields give.
 pub(super) fn parsed(fields: &Fields<'_, '_>) -> Result<Parsed, Malformed> {
-    let customer = customer(&fields.own)?;
+    let customer = customer(fields)?;
     Ok(Parsed {
         key: ordering_key(customer, fields.key_value()),
         customer_len: customer.len(),

@@ -208,7 +208,7 @@ impl<'b> Document<'b> {
             let value = values.first()?;
             // A colon stands between name and value.
             index += 2;
-            if fields.want(name.as_bytes()) {
+            if fields.meet(name.as_bytes()) {
                 fields.put(name.as_bytes(), &self.value(value, index)?);
             }
             let Extent {
@@ -287,7 +287,8 @@ mod tests {
     fn elements(body: &str) -> Option<Vec<(&str, Option<String>)>> {
         let key_fields = KeyFields::from_iter(["key"]);
         let wanted = Wanted {
-            own: ["one", "other"],
+            customer: ["one", "other"],
+            own: &[],
             key: &key_fields,
         };
         let mut found = Vec::new();

@@ -115,7 +115,7 @@ impl<'n, 'v> Visitor<'v> for Object<'n, 'v> {
         while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
             // No wanted name is anything but Unicode.
             if let Some(name) = unescaped(name.get())
-                && fields.want(name.as_bytes())
+                && fields.meet(name.as_bytes())
             {
                 fields.put(name.as_bytes(), &as_sent(value.get()));
             }

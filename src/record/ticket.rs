@@ -1,13 +1,14 @@
 //! Reads the change of a ticket as an ITSM tool reports it: `{"state":6,"sysid":"…"}`. The customer
-//! is in the path.
+//! is in the path; a body that names one too must name the same.
 
+use super::customer;
 use super::fields::{Field, Fields, Value, Wanted};
 use super::key::KeyFields;
 use super::malformed::Malformed;
 use super::parse::read;
 use super::text;
 
-const FIELDS: [&str; 2] = ["state", "sysid"];
+const FIELDS: &[&str] = &["state", "sysid"];
 
 /// The change of a ticket, as far as the gateway reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,41 +22,44 @@ pub struct TicketUpdate {
 }
 
 impl TicketUpdate {
-    /// Reads a body that is one JSON object (RFC 8259). It may have other fields; if a field occurs
-    /// twice, the last one counts.
+    /// Reads a body that is one JSON object (RFC 8259), for the customer of its path. It may have
+    /// other fields; if a field other than the customer's occurs twice, the last one counts.
     ///
     /// # Errors
-    /// The fault and its byte or field: the body is not an object, `state` is neither a 64-bit
-    /// integer nor a string of one, or `sysid` is empty or not a string.
-    pub fn parse(body: &[u8], key_fields: &KeyFields) -> Result<Self, Malformed> {
-        read(
-            body,
-            Wanted {
-                own: FIELDS,
-                key: key_fields,
-            },
-            update,
-        )
+    /// The fault and its byte or field: the body is not an object, names another customer, `state`
+    /// is neither a 64-bit integer nor a string of one, or `sysid` is empty or not a string.
+    pub fn parse(body: &[u8], customer: &str, key_fields: &KeyFields) -> Result<Self, Malformed> {
+        read(body, wanted(key_fields), |fields| update(fields, customer))
     }
 
     /// Returns what [`TicketUpdate::parse`] returns, without simd-json.
     ///
     /// # Errors
     /// Those of [`TicketUpdate::parse`].
-    pub fn parse_by_text(body: &[u8], key_fields: &KeyFields) -> Result<Self, Malformed> {
-        text::read(
-            body,
-            Wanted {
-                own: FIELDS,
-                key: key_fields,
-            },
-        )
-        .and_then(|fields| update(&fields))
+    pub fn parse_by_text(
+        body: &[u8],
+        customer: &str,
+        key_fields: &KeyFields,
+    ) -> Result<Self, Malformed> {
+        text::read(body, wanted(key_fields)).and_then(|fields| update(&fields, customer))
     }
 }
 
-fn update(fields: &Fields<'_, '_>) -> Result<TicketUpdate, Malformed> {
-    let [state, sysid] = &fields.own;
+fn wanted(key_fields: &KeyFields) -> Wanted<'_> {
+    Wanted {
+        customer: customer::FIELDS,
+        own: FIELDS,
+        key: key_fields,
+    }
+}
+
+fn update(fields: &Fields<'_, '_>, customer: &str) -> Result<TicketUpdate, Malformed> {
+    if customer::named(fields)?.is_some_and(|named| named != customer) {
+        return Err(Malformed::TicketCustomer);
+    }
+    let [state, sysid] = &fields.own[..] else {
+        unreachable!("both fields are wanted");
+    };
     Ok(TicketUpdate {
         state: integer(state).ok_or(Malformed::TicketState)?,
         sysid: text(sysid).ok_or(Malformed::TicketId)?,
@@ -88,10 +92,10 @@ mod tests {
 
     fn check(body: &str, expected: Result<(i64, &str), Malformed>) {
         let key_fields = KeyFields::from_iter(["sysid"]);
-        let found = TicketUpdate::parse(body.as_bytes(), &key_fields);
+        let found = TicketUpdate::parse(body.as_bytes(), "acme", &key_fields);
         assert_eq!(
             found,
-            TicketUpdate::parse_by_text(body.as_bytes(), &key_fields),
+            TicketUpdate::parse_by_text(body.as_bytes(), "acme", &key_fields),
             "{body}"
         );
         let expected = expected.map(|(state, sysid)| TicketUpdate {
@@ -100,6 +104,42 @@ mod tests {
             key_value: Some(sysid.to_owned()),
         });
         assert_eq!(found, expected, "{body}");
+    }
+
+    #[test]
+    fn a_body_names_no_other_customer_than_the_path() {
+        for named in [r#""envcustomerid":"acme""#, r#""envcustomer_id":"acme""#] {
+            check(
+                &format!(r#"{{"state":6,"sysid":"a",{named}}}"#),
+                Ok((6, "a")),
+            );
+        }
+        for (named, malformed) in [
+            (r#""envcustomerid":"globex""#, Malformed::TicketCustomer),
+            (r#""envcustomer_id":1001"#, Malformed::TicketCustomer),
+            (
+                r#""envcustomerid":"acme","envcustomer_id":"globex""#,
+                Malformed::CustomerContradicted,
+            ),
+            (
+                r#""envcustomerid":"globex","envcustomerid":"acme""#,
+                Malformed::CustomerRepeated {
+                    field: "envcustomerid",
+                },
+            ),
+            (
+                r#""envcustomerid":null"#,
+                Malformed::CustomerInvalid {
+                    field: "envcustomerid",
+                },
+            ),
+            (r#""EnvCustomerId":"acme""#, Malformed::CustomerLookAlike),
+        ] {
+            check(
+                &format!(r#"{{"state":6,"sysid":"a",{named}}}"#),
+                Err(malformed),
+            );
+        }
     }
 
     #[test]
@@ -194,7 +234,8 @@ mod tests {
         let key_fields = KeyFields::from_iter(["number", "sysid"]);
         for (number, expected) in [("1.50", "1.50"), (r#""""#, "a")] {
             let body = format!(r#"{{"state":6,"sysid":"a","number":{number}}}"#);
-            let update = TicketUpdate::parse(body.as_bytes(), &key_fields).expect("a ticket");
+            let update =
+                TicketUpdate::parse(body.as_bytes(), "acme", &key_fields).expect("a ticket");
             assert_eq!(update.key_value.as_deref(), Some(expected));
         }
     }

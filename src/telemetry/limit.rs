@@ -36,8 +36,12 @@ pub enum Limit {
     Records,
     /// Bytes of all bodies and waiting records.
     Memory,
+    /// One sender's share of them.
+    MemoryShare,
     /// A topic's channel.
     Queue,
+    /// One customer's, user's or peer's share of it.
+    QueueShare,
     /// Threads that parse large bodies.
     ParsePool,
     /// Failed logins.
@@ -56,7 +60,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of the enumeration.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Connections,
         Self::ConnectionsPerPeer,
         Self::ProxyHeader,
@@ -73,7 +77,9 @@ impl Limit {
         Self::WriteTime,
         Self::Records,
         Self::Memory,
+        Self::MemoryShare,
         Self::Queue,
+        Self::QueueShare,
         Self::ParsePool,
         Self::Logins,
         Self::LoginsWaiting,
@@ -102,7 +108,9 @@ impl Limit {
             Self::WriteTime => "write_time",
             Self::Records => "records",
             Self::Memory => "memory",
+            Self::MemoryShare => "memory_share",
             Self::Queue => "queue",
+            Self::QueueShare => "queue_share",
             Self::ParsePool => "readers",
             Self::Logins => "logins",
             Self::LoginsWaiting => "logins_waiting",

@@ -4,5 +4,6 @@ mod crash;
 mod drain;
 pub(crate) mod full_disk;
 mod metadata;
+mod neighbours;
 mod overload;
 mod pinned_bodies;

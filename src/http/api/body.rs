@@ -14,10 +14,10 @@ use hyper::header::{CONTENT_ENCODING, EXPECT};
 
 use self::pace::Pace;
 use super::rejection::Rejection;
+use super::sender::Sender;
 use crate::config;
 use crate::encoding::{DecodeError, Decoder, Encoding};
 use crate::memory::{Buffer, MemoryBudget};
-use crate::telemetry::Limit;
 
 /// The most bytes left of a rejected body that are read and dropped, so that the connection stays
 /// usable.
@@ -54,12 +54,10 @@ impl Body {
     pub(super) fn admit(
         &self,
         headers: &HeaderMap,
-        server: &config::Server,
+        limit: usize,
     ) -> Result<Option<Encoding>, Rejection> {
-        if self.incoming.size_hint().lower() > server.max_body as u64 {
-            return Err(Rejection::BodyTooLarge {
-                limit: server.max_body,
-            });
+        if self.incoming.size_hint().lower() > limit as u64 {
+            return Err(Rejection::BodyTooLarge { limit });
         }
         encoding(headers)
     }
@@ -69,20 +67,30 @@ impl Body {
         &mut self,
         encoding: Option<Encoding>,
         server: &config::Server,
-        memory: &Arc<MemoryBudget>,
+        sender: &Sender,
     ) -> Result<Bytes, Rejection> {
         let limit = server.max_body;
-        let pace = Pace::new(server.body_timeout, server.body_rate);
-        let collect = async {
-            match encoding {
-                None => self.collect_plain(limit, memory, &pace).await,
-                Some(encoding) => self.collect_decoded(encoding, limit, memory, &pace).await,
-            }
+        let Some(encoding) = encoding else {
+            return self.collect_plain(limit, server, &sender.memory).await;
         };
-        pace.bound(collect).await.map_err(Rejection::BodyLate)?
+        let pace = Pace::new(server.body_timeout, server.body_rate);
+        let read = self.read_decoded(encoding, limit, sender, &pace);
+        pace.bound(read).await.map_err(Rejection::BodyLate)?
     }
 
-    async fn collect_plain(
+    /// Reads the whole body as it was sent, at most `limit` bytes, into memory that is counted.
+    pub(super) async fn collect_plain(
+        &mut self,
+        limit: usize,
+        server: &config::Server,
+        memory: &Arc<MemoryBudget>,
+    ) -> Result<Bytes, Rejection> {
+        let pace = Pace::new(server.body_timeout, server.body_rate);
+        let read = self.read_plain(limit, memory, &pace);
+        pace.bound(read).await.map_err(Rejection::BodyLate)?
+    }
+
+    async fn read_plain(
         &mut self,
         limit: usize,
         memory: &Arc<MemoryBudget>,
@@ -99,24 +107,21 @@ impl Body {
             if buffer.len() + chunk.len() > limit {
                 return Err(Rejection::BodyTooLarge { limit });
             }
-            buffer
-                .extend(&chunk)
-                .map_err(|_| Rejection::Full(Limit::Memory))?;
+            buffer.extend(&chunk)?;
             pace.add(chunk.len());
         }
         Ok(buffer.freeze())
     }
 
-    async fn collect_decoded(
+    async fn read_decoded(
         &mut self,
         encoding: Encoding,
         limit: usize,
-        memory: &Arc<MemoryBudget>,
+        sender: &Sender,
         pace: &Pace,
     ) -> Result<Bytes, Rejection> {
-        let mut decoder =
-            Decoder::new(encoding, memory).map_err(|_| Rejection::Full(Limit::Memory))?;
-        let mut buffer = Buffer::new(memory, Some(limit));
+        let mut decoder = Decoder::new(encoding, &sender.memory)?;
+        let mut buffer = Buffer::new(&sender.memory, Some(limit));
         let length = self.incoming.size_hint().exact();
         let mut received = 0;
         let mut steps = 0_usize;
@@ -128,6 +133,8 @@ impl Body {
                 return Err(Rejection::BodyTooLarge { limit });
             }
             let mut rest = &chunk[..];
+            // A small chunk may be much to decode.
+            let _permits = sender.begin_heavy_work().await;
             while decoder
                 .step(&mut rest, &mut buffer, limit)
                 .map_err(|error| rejection(error, limit))?
@@ -230,7 +237,7 @@ fn decoded_length(decoded: usize, read: usize, length: u64) -> usize {
 fn rejection(error: DecodeError, limit: usize) -> Rejection {
     match error {
         DecodeError::TooLarge => Rejection::BodyTooLarge { limit },
-        DecodeError::Exhausted(_) => Rejection::Full(Limit::Memory),
+        DecodeError::Exhausted(exhausted) => exhausted.into(),
         corrupt @ DecodeError::Corrupt { .. } => Rejection::Undecodable(corrupt),
     }
 }

@@ -9,7 +9,23 @@ use smallvec::SmallVec;
 use super::ingest::{Accepted, Runs, ranges};
 use super::rejection::Rejection;
 use super::resources::Resources;
+use crate::identity::directory::Customer;
 use crate::identity::quota::Quotas;
+
+/// Takes from a customer's quota for one record, and counts a record that is over it.
+fn take(
+    resources: &Resources,
+    customer: &Customer,
+    records: usize,
+    bytes: usize,
+) -> Result<(), Rejection> {
+    let taken = resources.quotas.take(customer, records, bytes);
+    taken.map_err(|over| {
+        resources.metrics.over_quota(1);
+        resources.metrics.customers().add(&customer.id, 0, 1);
+        over.into()
+    })
+}
 
 /// The charge of one request.
 #[derive(Default)]
@@ -39,6 +55,30 @@ impl Charge {
             }
         }
         Ok(charge)
+    }
+
+    /// Charges one record to its customer before its bytes are known.
+    pub(super) fn take_one(resources: &Resources, customer: &Customer) -> Result<Self, Rejection> {
+        let mut charge = Self::default();
+        if resources.quotas.has_quota(customer) {
+            take(resources, customer, 1, 0)?;
+            charge.lengths.push(0);
+        }
+        Ok(charge)
+    }
+
+    /// Charges the bytes of that record.
+    pub(super) fn add_bytes(
+        &mut self,
+        resources: &Resources,
+        customer: &Customer,
+        bytes: usize,
+    ) -> Result<(), Rejection> {
+        if let Some(length) = self.lengths.first_mut() {
+            take(resources, customer, 0, bytes)?;
+            *length = bytes;
+        }
+        Ok(())
     }
 
     fn of(quotas: &Quotas, records: &[Record], customers: &Runs) -> Self {

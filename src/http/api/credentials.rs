@@ -26,7 +26,9 @@ pub(super) fn holder(
     request: &Inbound<'_>,
 ) -> Option<Result<Principal, TokenError>> {
     match access_token(request.headers()) {
-        Some(token) => Some(identity.principal(token, request.last_token, request.received)),
+        Some(token) => {
+            Some(identity.principal(token, &request.connection.last_token, request.received))
+        }
         None => certified(identity, request),
     }
 }

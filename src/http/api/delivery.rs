@@ -1,18 +1,21 @@
 //! Hands accepted records to their topic and waits for the outcome of each. Counts each customer's
 //! accepted and refused records.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
-use iem_sink::Outcome;
-use tokio::sync::OwnedSemaphorePermit;
+use iem_sink::{Outcome, Record};
 
 use super::charge::Charge;
 use super::ingest::{Accepted, Runs, ranges};
+use super::parse_pool::ParsePermit;
 use super::rejection::Rejection;
 use super::resources::Resources;
-use crate::pipeline::SubmitError;
+use super::sender::Sender;
 use crate::record::Kind;
-use crate::telemetry::{Limit, Metrics};
+use crate::shares::{Claims, Ledger};
+use crate::telemetry::Metrics;
 
 /// Charges records to their customers' quotas and delivers them. Gives back the charge for what is
 /// to be sent again, and for all if the topic does not take the request. A record that the sink
@@ -21,13 +24,14 @@ pub(super) async fn deliver_within_quotas(
     resources: &Resources,
     kind: Kind,
     accepted: Accepted,
-    permit: Option<OwnedSemaphorePermit>,
+    sender: &Sender,
+    permit: Option<ParsePermit>,
 ) -> Result<(), Rejection> {
     let charge = Charge::take(resources, &accepted).inspect_err(|_| {
         resources.metrics.over_quota(accepted.records.len());
         count_customers(&resources.metrics, &accepted.customers, |_| false);
     })?;
-    deliver(resources, kind, accepted, &charge, permit).await
+    deliver(resources, kind, accepted, &charge, sender, permit).await
 }
 
 /// Submits records to their topic and waits for their outcomes. Drops the parse pool's `permit`
@@ -41,11 +45,20 @@ pub(super) async fn deliver(
         customers,
     }: Accepted,
     charge: &Charge,
-    permit: Option<OwnedSemaphorePermit>,
+    sender: &Sender,
+    permit: Option<ParsePermit>,
 ) -> Result<(), Rejection> {
     let count = records.len();
     let pipeline = &resources.topic(kind).pipeline;
-    let receipt = pipeline.submit(records, held_bytes, Instant::now());
+    let claims = claims(
+        &resources.ledger,
+        kind,
+        &records,
+        held_bytes,
+        &customers,
+        sender,
+    );
+    let receipt = pipeline.submit(records, held_bytes, claims, Instant::now());
     drop(permit);
     let outcomes = match receipt {
         Ok(receipt) => receipt.outcomes().await,
@@ -53,10 +66,7 @@ pub(super) async fn deliver(
             charge.give_back(&resources.quotas, &customers, |_| true);
             resources.metrics.topic(kind).full(count);
             count_customers(&resources.metrics, &customers, |_| false);
-            return Err(match refused {
-                SubmitError::Full => Rejection::Full(Limit::Queue),
-                SubmitError::TooLarge => Rejection::TooMuch,
-            });
+            return Err(refused.into());
         }
     };
     charge.give_back(&resources.quotas, &customers, |index| {
@@ -66,6 +76,39 @@ pub(super) async fn deliver(
         outcomes[index] == Outcome::Delivered
     });
     verdict(&outcomes)
+}
+
+/// Returns the claims of a request on its topic's queue: each customer has its records, the user and
+/// the peer have all of them and what else they pin.
+fn claims(
+    ledger: &Ledger,
+    kind: Kind,
+    records: &[Record],
+    held_bytes: usize,
+    customers: &Runs,
+    sender: &Sender,
+) -> Claims {
+    let mut claims = Claims::new(kind as usize);
+    for account in sender.accounts() {
+        claims.add(Arc::clone(account), records.len(), held_bytes);
+    }
+    if let [(customer, _)] = &customers[..] {
+        claims.add(ledger.customer(&customer.id), records.len(), held_bytes);
+        return claims;
+    }
+    let mut held = BTreeMap::<&Arc<str>, (usize, usize)>::new();
+    for (customer, range) in ranges(customers) {
+        let (count, bytes) = held.entry(&customer.id).or_default();
+        *count += range.len();
+        *bytes += records[range]
+            .iter()
+            .map(|record| record.data.len())
+            .sum::<usize>();
+    }
+    for (customer, (count, bytes)) in held {
+        claims.add(ledger.customer(customer), count, bytes);
+    }
+    claims
 }
 
 /// Counts each customer's records, by whether the record of an index has been accepted.

@@ -11,24 +11,41 @@ use iem_sink::Context;
 use super::body::Body;
 use super::rejection::Rejection;
 use super::resources::Resources;
+use super::sender::{LastSender, Sender};
 use crate::http::transport::Client;
-use crate::identity::{LastToken, Principal};
+use crate::identity::{LastToken, Peer, Principal};
 use crate::record::{self, Kind};
 use crate::telemetry::Limit;
+
+/// The state that the API keeps for one connection, from request to request.
+#[derive(Default)]
+pub struct Connection {
+    pub(super) last_token: LastToken,
+    pub(super) last_sender: LastSender,
+}
 
 /// A request that is being answered.
 pub(super) struct Inbound<'c> {
     pub(super) head: Parts,
     pub(super) body: Body,
     pub(super) client: Client<'c>,
-    /// The last access token of the connection.
-    pub(super) last_token: &'c LastToken,
+    pub(super) connection: &'c Connection,
     pub(super) received: SystemTime,
 }
 
 impl Inbound<'_> {
     pub(super) fn headers(&self) -> &HeaderMap {
         &self.head.headers
+    }
+
+    /// Returns the sender of the request, which is this user's.
+    pub(super) fn sender(&self, resources: &Resources, principal: &Principal) -> Arc<Sender> {
+        self.connection.last_sender.get(
+            &resources.ledger,
+            &resources.memory,
+            principal,
+            self.client.address,
+        )
     }
 
     /// Returns the whole body, decoded.
@@ -38,19 +55,34 @@ impl Inbound<'_> {
     pub(super) async fn collect(
         &mut self,
         resources: &Resources,
-        topic: Option<Kind>,
+        kind: Kind,
+        sender: &Sender,
     ) -> Result<Bytes, Rejection> {
         let server = &*resources.server;
-        let encoding = self.body.admit(&self.head.headers, server)?;
-        if let Some(kind) = topic
-            && resources.topic(kind).pipeline.is_full()
-        {
+        let encoding = self.body.admit(&self.head.headers, server.max_body)?;
+        if resources.topic(kind).pipeline.is_full() {
             resources.metrics.topic(kind).full(1);
             return Err(Rejection::Full(Limit::Queue));
         }
+        let data = self.body.collect(encoding, server, sender).await?;
+        Ok(record::without_bom(data))
+    }
+
+    /// Returns the body of a request without credentials. Nobody answers for what it holds, so it is
+    /// small and plain, and all such bodies share a budget of their own.
+    pub(super) async fn collect_without_credentials(
+        &mut self,
+        resources: &Resources,
+        limit: usize,
+    ) -> Result<Bytes, Rejection> {
+        if self.body.admit(&self.head.headers, limit)?.is_some() {
+            return Err(Rejection::EncodingNotServed);
+        }
+        let peer = Peer::from(self.client.address).address();
+        let memory = resources.strangers.held_by([resources.ledger.peer(peer)]);
         let data = self
             .body
-            .collect(encoding, server, &resources.memory)
+            .collect_plain(limit, &resources.server, &memory)
             .await?;
         Ok(record::without_bom(data))
     }

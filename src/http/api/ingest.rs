@@ -19,7 +19,7 @@ use crate::pipeline::Records;
 use crate::record::{
     self, BodyFault, Form, KeyFields, ParsedBody, ParsedRecord, TAPE_BYTES_PER_BODY_BYTE,
 };
-use crate::telemetry::{Limit, Metrics};
+use crate::telemetry::Metrics;
 
 /// The ingest of one body.
 pub(super) struct Ingest<'a> {
@@ -86,8 +86,7 @@ impl Ingest<'_> {
         context: Context,
     ) -> Result<Accepted, Rejection> {
         let (mut records, customers) = self.authorise(parsed.map_err(rejection)?, context)?;
-        let held_bytes = copy_from_sparse(body, &mut records, self.memory)
-            .map_err(|Exhausted| Rejection::Full(Limit::Memory))?;
+        let held_bytes = copy_from_sparse(body, &mut records, self.memory)?;
         Ok(Accepted {
             records,
             held_bytes,
@@ -289,7 +288,7 @@ mod tests {
         let mut records = slices(&body, [1..3, 504..506]);
         assert_eq!(
             copy_from_sparse(&body, &mut records, &memory),
-            Err(Exhausted)
+            Err(Exhausted::All)
         );
         assert_eq!(memory.used(), body.len());
     }

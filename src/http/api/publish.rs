@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::credentials;
 use super::delivery;
 use super::inbound::Inbound;
 use super::ingest::{self, Accepted, Ingest};
+use super::parse_pool::ParsePermit;
 use super::rejection::Rejection;
 use super::resources::{Resources, Topic};
 use super::response::Success;
+use super::sender::Sender;
 use crate::config::PARSE_IN_PLACE_MAX;
 use crate::http::transport::Answer;
 use crate::identity::{Principal, authorization};
@@ -26,9 +27,10 @@ pub(super) async fn publish(
     let principal =
         credentials::holder(&resources.identity, request).ok_or(Rejection::MissingToken)??;
     authorization::may_call(principal.user())?;
-    let body = request.collect(resources, Some(kind)).await?;
-    let (accepted, permit) = accept(resources, kind, principal, request, body).await?;
-    delivery::deliver_within_quotas(resources, kind, accepted, permit).await?;
+    let sender = request.sender(resources, &principal);
+    let body = request.collect(resources, kind, &sender).await?;
+    let (accepted, permit) = accept(resources, kind, principal, &sender, request, body).await?;
+    delivery::deliver_within_quotas(resources, kind, accepted, &sender, permit).await?;
     Ok(Success::Published.into_answer())
 }
 
@@ -38,16 +40,17 @@ async fn accept(
     resources: &Resources,
     kind: Kind,
     principal: Principal,
+    sender: &Sender,
     request: &Inbound<'_>,
     body: Bytes,
-) -> Result<(Accepted, Option<OwnedSemaphorePermit>), Rejection> {
+) -> Result<(Accepted, Option<ParsePermit>), Rejection> {
     let Topic {
         pipeline,
         key_fields,
     } = resources.topic(kind);
     let context = request.context(&resources.source, kind, &principal);
     let form = ingest::form(request.headers());
-    let records_max = pipeline.records_max();
+    let records_max = pipeline.request_records_max();
     if body.len() <= PARSE_IN_PLACE_MAX {
         let ingest = Ingest {
             identity: &resources.identity,
@@ -56,13 +59,13 @@ async fn accept(
             key_fields,
             form,
             records_max,
-            memory: &resources.memory,
+            memory: &sender.memory,
         };
         return Ok((ingest.accept(&body, context)?, None));
     }
     let identity = Arc::clone(&resources.identity);
     let metrics = Arc::clone(&resources.metrics);
-    let memory = Arc::clone(&resources.memory);
+    let memory = Arc::clone(&sender.memory);
     let key_fields = key_fields.clone();
     let accept = move || {
         let ingest = Ingest {
@@ -76,6 +79,6 @@ async fn accept(
         };
         ingest.accept_large(&body, context)
     };
-    let (accepted, permit) = resources.parse_pool.run(accept).await?;
+    let (accepted, permit) = resources.parse_pool.run(sender, accept).await?;
     Ok((accepted?, Some(permit)))
 }

@@ -8,6 +8,9 @@ use super::resources::Resources;
 use super::token;
 use crate::http::transport::Answer;
 
+/// Bytes of a body, which holds one token.
+const BYTES_MAX: usize = 16 << 10;
+
 #[derive(Deserialize)]
 struct RefreshRequest {
     refresh_token: String,
@@ -18,7 +21,9 @@ pub(super) async fn refresh(
     resources: &Resources,
     request: &mut Inbound<'_>,
 ) -> Result<Answer, Rejection> {
-    let data = request.collect(resources, None).await?;
+    let data = request
+        .collect_without_credentials(resources, BYTES_MAX)
+        .await?;
     let RefreshRequest { refresh_token } =
         serde_json::from_slice(&data).map_err(|_| Rejection::NoRefreshToken)?;
     let principal = resources

@@ -9,6 +9,8 @@ use crate::encoding::DecodeError;
 use crate::identity::authorization::Denied;
 use crate::identity::quota::OverQuota;
 use crate::identity::token::TokenError;
+use crate::memory::Exhausted;
+use crate::pipeline::SubmitError;
 use crate::record::Malformed;
 use crate::telemetry::Limit;
 
@@ -107,7 +109,7 @@ pub enum Rejection {
     TooManyRequests,
     /// The topic's queue, the memory for bodies or the parse pool is full now.
     Full(Limit),
-    /// The request is larger than the topic's queue can ever hold.
+    /// The request is larger than one customer's share of the topic's queue can ever be.
     TooMuch,
     /// The sink did not confirm all records in time.
     Unconfirmed {
@@ -140,6 +142,25 @@ impl Rejection {
             Self::TooManyRequests => Limit::Http2Requests,
             _ => return None,
         })
+    }
+}
+
+impl From<Exhausted> for Rejection {
+    fn from(exhausted: Exhausted) -> Self {
+        Self::Full(match exhausted {
+            Exhausted::All => Limit::Memory,
+            Exhausted::Share => Limit::MemoryShare,
+        })
+    }
+}
+
+impl From<SubmitError> for Rejection {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Full => Self::Full(Limit::Queue),
+            SubmitError::OverShare => Self::Full(Limit::QueueShare),
+            SubmitError::TooLarge => Self::TooMuch,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::identity::quota::Quotas;
 use crate::memory::MemoryBudget;
 use crate::pipeline::Pipeline;
 use crate::record::{KeyFields, Kind};
+use crate::shares::Ledger;
 use crate::telemetry::Metrics;
 
 /// A topic as requests meet it.
@@ -29,6 +30,10 @@ pub struct Resources {
     pub identity: Arc<Identity>,
     /// The budget for all bodies.
     pub memory: Arc<MemoryBudget>,
+    /// The budget for bodies of requests without credentials, of which anybody may send many.
+    pub strangers: Arc<MemoryBudget>,
+    /// The accounts of what customers, users and peers hold.
+    pub ledger: Arc<Ledger>,
     /// The threads that parse large bodies.
     pub parse_pool: ParsePool,
     /// The topics, by [`Kind`].

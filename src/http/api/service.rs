@@ -11,7 +11,7 @@ use hyper::{Request, Version};
 
 use super::body::Body;
 use super::head;
-use super::inbound::Inbound;
+use super::inbound::{Connection, Inbound};
 use super::publish::publish;
 use super::refresh::refresh;
 use super::rejection::Rejection;
@@ -22,7 +22,6 @@ use super::running::running;
 use super::ticket::ticket;
 use super::token::token;
 use crate::http::transport::{Answer, Application, Client};
-use crate::identity::LastToken;
 use crate::record;
 use crate::telemetry::Endpoint;
 
@@ -33,7 +32,7 @@ pub struct Service {
 }
 
 impl Application for Service {
-    type Connection = LastToken;
+    type Connection = Connection;
 
     const TOO_MANY_CONNECTIONS: &'static [u8] = response::TOO_MANY_CONNECTIONS;
 
@@ -41,7 +40,7 @@ impl Application for Service {
         &self,
         request: Request<Incoming>,
         client: Client<'_>,
-        last_token: &LastToken,
+        connection: &Connection,
     ) -> Answer {
         let began = Instant::now();
         let metrics = &self.resources.metrics;
@@ -51,7 +50,7 @@ impl Application for Service {
             head,
             body,
             client,
-            last_token,
+            connection,
             received: SystemTime::now(),
         };
         // The path outlives the borrow of the request, whose body the endpoint reads.

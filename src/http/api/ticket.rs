@@ -5,17 +5,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use iem_sink::Record;
 use smallvec::smallvec;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::charge::Charge;
 use super::credentials;
 use super::delivery;
 use super::inbound::Inbound;
 use super::ingest::{self, Accepted};
+use super::parse_pool::ParsePermit;
 use super::rejection::Rejection;
 use super::resources::Resources;
 use super::response::Success;
 use super::route::query_value;
+use super::sender::Sender;
 use crate::config::PARSE_IN_PLACE_MAX;
 use crate::http::transport::Answer;
 use crate::identity::directory::Customer;
@@ -32,6 +33,29 @@ pub(super) async fn ticket(
     let principal = credentials::ticket_sender(&resources.identity, request).await?;
     authorization::may_call(principal.user())?;
     let customer = current_customer(resources, &principal, customer)?;
+    let mut charge = Charge::take_one(resources, &customer)?;
+    let sender = request.sender(resources, &principal);
+    let accepted = accept(resources, &principal, &customer, query, request, &sender).await;
+    let charged = accepted.and_then(|(accepted, permit)| {
+        charge.add_bytes(resources, &customer, accepted.held_bytes)?;
+        Ok((accepted, permit))
+    });
+    let (accepted, permit) = charged.inspect_err(|_| {
+        charge.give_back(&resources.quotas, &smallvec![(customer, 1)], |_| true);
+    })?;
+    delivery::deliver(resources, Kind::Ticket, accepted, &charge, &sender, permit).await?;
+    Ok(Success::TicketTaken.into_answer())
+}
+
+/// Returns the record of a request. A large one comes with a permit of the parse pool.
+async fn accept(
+    resources: &Resources,
+    principal: &Principal,
+    customer: &Customer,
+    query: Option<&str>,
+    request: &mut Inbound<'_>,
+    sender: &Sender,
+) -> Result<(Accepted, Option<ParsePermit>), Rejection> {
     let id = query_value(query, "integrationid")
         .filter(|id| !id.is_empty())
         .ok_or(Rejection::NoIntegration)?;
@@ -42,11 +66,11 @@ pub(super) async fn ticket(
         .integration(&customer.id, &id)
         .cloned()
         .ok_or(Rejection::UnknownIntegration)?;
-    let data = request.collect(resources, Some(Kind::Ticket)).await?;
-    let (update, permit) = parse(resources, &data).await?;
+    let data = request.collect(resources, Kind::Ticket, sender).await?;
+    let (update, permit) = parse(resources, customer, &data, sender).await?;
     // Looked up again: the body may have been long in coming.
-    let customer = current_customer(resources, &principal, &customer.id)?;
-    let mut context = request.context(&resources.source, Kind::Ticket, &principal);
+    let customer = current_customer(resources, principal, &customer.id)?;
+    let mut context = request.context(&resources.source, Kind::Ticket, principal);
     context.integration = Some(integration.id.as_str().into());
     context.actionable_state = integration.state(update.state).map(Into::into);
     let record = Record {
@@ -61,10 +85,7 @@ pub(super) async fn ticket(
         records: smallvec![record],
         customers: smallvec![(customer, 1)],
     };
-    // Tickets do not count in a customer's quota.
-    let charge = Charge::default();
-    delivery::deliver(resources, Kind::Ticket, accepted, &charge, permit).await?;
-    Ok(Success::TicketTaken.into_answer())
+    Ok((accepted, permit))
 }
 
 /// Returns the customer, if the user, as the directory has it now, may send for it.
@@ -81,20 +102,23 @@ fn current_customer(
 /// Parses a ticket's change. A large one is parsed in the parse pool, and comes with its permit.
 async fn parse(
     resources: &Resources,
+    customer: &Customer,
     data: &Bytes,
-) -> Result<(TicketUpdate, Option<OwnedSemaphorePermit>), Rejection> {
+    sender: &Sender,
+) -> Result<(TicketUpdate, Option<ParsePermit>), Rejection> {
     let key_fields = &resources.topic(Kind::Ticket).key_fields;
     if data.len() <= PARSE_IN_PLACE_MAX {
-        let update = TicketUpdate::parse(data, key_fields).map_err(Rejection::Malformed)?;
-        return Ok((update, None));
+        let update = TicketUpdate::parse(data, &customer.id, key_fields);
+        return Ok((update.map_err(Rejection::Malformed)?, None));
     }
     let data = data.clone();
+    let customer = Arc::clone(&customer.id);
     let key_fields = key_fields.clone();
-    let memory = Arc::clone(&resources.memory);
+    let memory = Arc::clone(&sender.memory);
     let parse = move || match ingest::reserve_tape(&memory, &data, Form::Json) {
-        Some(_reservation) => TicketUpdate::parse(&data, &key_fields),
-        None => TicketUpdate::parse_by_text(&data, &key_fields),
+        Some(_reservation) => TicketUpdate::parse(&data, &customer, &key_fields),
+        None => TicketUpdate::parse_by_text(&data, &customer, &key_fields),
     };
-    let (update, permit) = resources.parse_pool.run(parse).await?;
+    let (update, permit) = resources.parse_pool.run(sender, parse).await?;
     Ok((update.map_err(Rejection::Malformed)?, Some(permit)))
 }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::pipeline::budget::Budget;
 use crate::pipeline::records::Outcomes;
+use crate::shares::Claims;
 
 const MS: Duration = Duration::from_millis(1);
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -51,7 +52,10 @@ impl Rig {
             .iter()
             .map(|unit| record(&unit.to_string(), vec![b'x'; bytes]))
             .collect();
-        let Ok(reservation) = self.budget.reserve(units.len(), units.len() * bytes) else {
+        let Ok(reservation) =
+            self.budget
+                .reserve(units.len(), units.len() * bytes, Claims::default())
+        else {
             return false;
         };
         let (submission, reply) = Submission::new(records.into(), reservation, self.now + DEADLINE);

@@ -22,6 +22,7 @@ use crate::pipeline::queue::Queue;
 use crate::pipeline::receipt::{GRACE, Part};
 use crate::pipeline::records::Records;
 use crate::pipeline::worker::{Next, Surroundings, Worker};
+use crate::shares::Claims;
 
 /// Ordering keys of each unit.
 const KEYS: usize = 3;
@@ -202,7 +203,7 @@ impl World {
             answered: now,
             is_unanswered: false,
         };
-        match self.queue.submit(records, 0, now) {
+        match self.queue.submit(records, 0, Claims::default(), now) {
             Ok(receipt) => {
                 self.waiting
                     .push((self.requests.len(), receipt.wake().into_parts()));

@@ -81,7 +81,8 @@ fn agree(body: &[u8]) -> Result<(), TestCaseError> {
             | Err(Malformed::CustomerMissing
                 | Malformed::CustomerInvalid { .. }
                 | Malformed::CustomerRepeated { .. }
-                | Malformed::CustomerContradicted)
+                | Malformed::CustomerContradicted
+                | Malformed::CustomerLookAlike)
     );
     prop_assert_eq!(by_grammar, is_object(body), "{:?}", &found);
     // A whole reading refuses some valid JSON: numbers out of range, lone surrogates, deep nesting.

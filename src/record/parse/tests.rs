@@ -97,10 +97,37 @@ fn a_record_without_a_customer_is_rejected() {
         "{}",
         r#"{"a":{"envcustomerid":"acme"}}"#,
         r#"{"a":[{"envcustomerid":"acme"}],"b":"envcustomerid"}"#,
-        r#"{"Envcustomerid":"acme","envcustomeri":"acme","envcustomerid ":"acme","envcustomerid\u0000":"acme"}"#,
+        r#"{"envcustomeri":"acme","envcustomerid ":"acme","envcustomerid\u0000":"acme"}"#,
         r#"{"\"envcustomerid":"acme","":"envcustomerid","envcustomerid\ud800":"acme"}"#,
     ] {
         check(body, Err(expected));
+    }
+}
+
+#[test]
+fn a_name_like_the_customer_fields_is_rejected_beside_it_and_alone() {
+    let expected =
+        "a field is named like `envcustomerid` or `envcustomer_id`, but in other letters";
+    for name in [
+        "EnvCustomerId",
+        "ENVCUSTOMER_ID",
+        "envcuſtomerid",
+        r"envcu\u017ftomerid",
+        r"\u0045nvcustomerid",
+    ] {
+        for value in [r#""acme""#, "null", "[]"] {
+            check(format!(r#"{{"{name}":{value}}}"#), Err(expected));
+            check(
+                format!(r#"{{"envcustomerid":"acme","{name}":{value}}}"#),
+                Err(expected),
+            );
+            check(
+                format!(r#"{{"{name}":{value},"envcustomerid":"acme"}}"#),
+                Err(expected),
+            );
+        }
+        let below = format!(r#"{{"envcustomerid":"acme","a":{{"{name}":"globex"}}}}"#);
+        check(below, Ok(("acme", None)));
     }
 }
 

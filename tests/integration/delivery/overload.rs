@@ -273,7 +273,7 @@ fn records_wait_no_longer_than_their_deadline_behind_others() {
 }
 
 #[test]
-fn bodies_beyond_the_memory_of_all_are_503_at_once() {
+fn bodies_beyond_the_memory_of_a_user_are_503_at_once() {
     let gateway = Home::new().with_little_memory().start();
     let token = gateway.token("alice");
     let begin_of_body = post(EVENTS, "")
@@ -284,7 +284,7 @@ fn bodies_beyond_the_memory_of_all_are_503_at_once() {
     // Bodies that have begun, most of each already here, one more each time until another finds no
     // room.
     let (mut held, mut last) = (Vec::new(), None);
-    eventually(AT_ONCE, "the memory is full", || {
+    eventually(AT_ONCE, "the user's share is full", || {
         let mut connection = gateway.connect();
         connection.send(&begin_of_body).send(vec![b' '; 1_000_000]);
         held.push(connection);
@@ -292,7 +292,7 @@ fn bodies_beyond_the_memory_of_all_are_503_at_once() {
         last.as_ref().is_some_and(|answer| answer.status == 503)
     });
     last.expect("an answer").says_when_to_retry();
-    assert!(gateway.reached("memory") >= 1);
+    assert!(gateway.reached("memory_share") >= 1);
     drop(held);
     eventually(AT_ONCE, "room again", || {
         gateway.publish(EVENTS, large()).status == 200

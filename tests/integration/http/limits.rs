@@ -113,7 +113,7 @@ fn a_full_queue_and_an_exceeded_quota_are_counted() {
     for answer in both(&gateway, &post(EVENTS, RECORD).cookie(&token)) {
         assert!(answer.expect(503).header("retry-after").is_some());
     }
-    gateway.await_reached("queue", 2);
+    gateway.await_reached("queue_share", 2);
     sink.set("events", Behaviour::Deliver);
     first.answer().expect(200);
 

@@ -138,3 +138,35 @@ fn a_request_answered_429_for_one_customer_leaves_the_quota_of_the_others() {
     connection.send(post(EVENTS, body).cookie(&root).bytes());
     connection.answer().expect(200);
 }
+
+#[test]
+fn tickets_count_like_records_and_what_is_refused_is_given_back() {
+    const TICKET: &str = r#"{"state":6,"sysid":"a"}"#;
+    let home = Home::new().set("quota.records", SLOWLY);
+    let home = home.set("quota.bytes", "100 B");
+    let gateway = home.start();
+    let token = gateway.token("alice");
+    let push = |query: &str, body: &str| {
+        let request = post(&format!("/gbp/push/acme{query}"), body.to_owned());
+        gateway.send(&request.cookie(&token))
+    };
+    let known = "?integrationid=servicenow-1";
+    for _ in 0..20 {
+        push("", TICKET).expect(400);
+        push("?integrationid=none", TICKET).expect(404);
+        push(known, "{").expect(400);
+    }
+    let large = format!(r#"{{"state":6,"sysid":"{}"}}"#, "x".repeat(100));
+    push(known, &large).expect(429);
+    for _ in 0..SLOWLY {
+        push(known, TICKET).expect(200);
+    }
+    let answer = push(known, TICKET).expect(429).says_when_to_retry();
+    assert_eq!(
+        answer.message(),
+        "The customer is over its quota, try again later"
+    );
+    // It comes before what is wrong with the rest of the request.
+    push("", TICKET).expect(429);
+    gateway.publish(EVENTS, RECORD).expect(429);
+}
