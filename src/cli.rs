@@ -10,12 +10,13 @@ mod exit;
 mod serve;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, Loaded};
+use crate::config::{self, Config, Loaded};
+use crate::telemetry::logging;
 use certificate::DevCertificate;
 use directory::{CommandError, CustomerCommand, IntegrationCommand, UserCommand};
 use exit::{CONFIGURATION, FAILED, fail};
@@ -75,15 +76,23 @@ pub fn main() -> ExitCode {
         },
         (_, Err(errors)) => fail(CONFIGURATION, &errors),
         (Command::Serve, Ok(Loaded { config, .. })) => serve::serve(&config),
-        (Command::Customer(command), Ok(Loaded { config, .. })) => {
-            done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
-        }
-        (Command::User(command), Ok(Loaded { config, .. })) => {
-            done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
-        }
-        (Command::Integration(command), Ok(Loaded { config, .. })) => {
-            done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
-        }
+        (Command::Customer(command), Ok(Loaded { config, .. })) => audited(&config, |path| {
+            command.run(path, cli.json, &mut io::stdout())
+        }),
+        (Command::User(command), Ok(Loaded { config, .. })) => audited(&config, |path| {
+            command.run(path, cli.json, &mut io::stdout())
+        }),
+        (Command::Integration(command), Ok(Loaded { config, .. })) => audited(&config, |path| {
+            command.run(path, cli.json, &mut io::stdout())
+        }),
+    }
+}
+
+/// Runs a command on the directory file, whose changes go to the audit log.
+fn audited(config: &Config, command: impl FnOnce(&Path) -> Result<(), CommandError>) -> ExitCode {
+    match logging::init_audit(&config.audit) {
+        Ok(_log) => done(command(&config.directory.path)),
+        Err(error) => fail(FAILED, &error),
     }
 }
 

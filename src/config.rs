@@ -37,7 +37,7 @@ pub use memory::{MemoryCeiling, MemoryItem, PASSWORD_HASH_BYTES, STRANGERS_BYTES
 pub use properties::Properties;
 pub use server::{Admin, PARSE_IN_PLACE_MAX, Server};
 pub use sinks::{Compression, FileSink, KafkaSink, PubSubSink, SinkKind, Sinks};
-pub use telemetry::{LogFormat, Logging, Metrics};
+pub use telemetry::{Audit, LogFormat, Logging, Metrics};
 pub use tls::{ClientCertificates, Tls};
 pub use topic::{BATCHES_IN_FLIGHT, Topic};
 
@@ -60,6 +60,8 @@ pub struct Config {
     pub quota: Quota,
     /// The format and the levels of log lines.
     pub logging: Logging,
+    /// The audit log.
+    pub audit: Audit,
     /// Limits on metrics.
     pub metrics: Metrics,
     /// The backends.

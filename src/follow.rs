@@ -19,6 +19,7 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 
 use crate::background::{Background, Signals};
+use crate::telemetry::audit;
 use look::Look;
 
 /// The interval between two looks at the files.
@@ -60,8 +61,8 @@ pub trait Source: Send + Sync + 'static {
     /// The contents are not valid.
     fn parse(&self, contents: &Self::Contents) -> Result<Self::Value, Self::Error>;
 
-    /// Logs that `value` is in use from now on.
-    fn log_reload(&self, value: &Self::Value);
+    /// Logs that `after` is in use from now on, in place of `before`.
+    fn log_reload(&self, before: &Self::Value, after: &Self::Value);
 }
 
 /// A value read from files, and the result of the last reading.
@@ -140,7 +141,7 @@ impl<S: Source> Followed<S> {
         let mut last = self.last.lock();
         match value {
             Ok(value) => {
-                self.source.log_reload(&value);
+                self.source.log_reload(&self.current.load(), &value);
                 self.current.store(Arc::new(value));
                 last.error = None;
                 Ok(())
@@ -148,6 +149,7 @@ impl<S: Source> Followed<S> {
             Err(error) => {
                 if last.error.as_ref() != Some(&error) {
                     tracing::error!(%error, "{} not reloaded; the last good one stays", S::NAME);
+                    audit::not_reloaded(S::NAME, &error.to_string());
                 }
                 last.error = Some(error.clone());
                 Err(error)

@@ -1,5 +1,7 @@
 //! Metrics and logs of the gateway. They never hold a secret or a record's data.
 
+mod appended_file;
+pub mod audit;
 mod customers;
 mod endpoint;
 mod limit;

@@ -27,7 +27,7 @@ pub(super) fn serve(config: &Config) -> ExitCode {
             );
         }
     };
-    let _log = match logging::init(&config.logging) {
+    let _log = match logging::init(&config.logging, &config.audit) {
         Ok(guard) => guard,
         Err(error) => return fail(FAILED, &error),
     };

@@ -10,7 +10,8 @@ use toml::{Table, Value};
 use super::error::{Error, Origin};
 
 /// The keys whose values are paths, relative to the file that states them.
-const PATHS: [&str; 7] = [
+const PATHS: [&str; 8] = [
+    "audit.path",
     "server.tls.certificate",
     "server.tls.key",
     "server.tls.client_ca",

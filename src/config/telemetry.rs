@@ -1,4 +1,6 @@
-//! Logs and metrics: `[logging]` and `[metrics]`.
+//! Logs and metrics: `[logging]`, `[audit]` and `[metrics]`.
+
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -11,6 +13,16 @@ pub struct Logging {
     /// The levels, `info` or `info,some::module=debug`, as
     /// [`Targets`](tracing_subscriber::filter::Targets) reads them.
     pub level: String,
+}
+
+/// `[audit]`: the audit log.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct Audit {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// The file that its lines are appended to. Empty: standard error.
+    pub path: PathBuf,
 }
 
 /// The format of a log line.

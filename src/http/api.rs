@@ -3,6 +3,7 @@
 //! `service` dispatches a request to its endpoint; each endpoint is a file. `response` alone writes
 //! statuses and messages. Nothing here knows how connections are accepted, bounded or ended.
 
+mod audit;
 mod body;
 mod charge;
 mod credentials;

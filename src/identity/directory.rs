@@ -3,6 +3,7 @@
 //! A snapshot is read from the directory file, replaced as a whole while the gateway runs
 //! ([`LiveDirectory`]) and changed only by editing the file ([`mod@edit`]).
 
+mod changes;
 mod customer;
 mod customer_quota;
 pub mod edit;

@@ -1,52 +1,101 @@
-//! Writes log lines to standard error, as text or JSON.
+//! Writes log lines to standard error, as text or JSON, and the audit log's to standard error or a
+//! file.
 //!
-//! A thread of its own writes the lines, which it receives over a bounded queue. If standard error
-//! is not read, lines are lost and counted; a caller that logs never waits.
+//! A thread of its own writes the lines of each, which it receives over a bounded queue. If standard
+//! error is not read, lines are lost and counted; a caller that logs never waits.
 
 use std::io;
 use std::str::FromStr;
 
 use tracing::Subscriber;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
-use crate::config::{LogFormat, Logging};
+use super::appended_file::AppendedFile;
+use super::audit;
+use crate::config::{Audit, LogFormat, Logging};
 
 /// Lines that may wait for standard error; more are lost.
 const LINES_WAITING: usize = 8192;
 
-/// The log's thread. Dropping it writes the lines that wait, for at most a second.
+/// The threads of the logs. Dropping it writes the lines that wait, for at most a second.
 #[must_use = "without it no line is written"]
 pub struct Guard {
-    _worker: WorkerGuard,
+    _workers: Vec<WorkerGuard>,
 }
 
-/// Starts the process's log. Call it once.
+/// An error of [`init`] or [`init_audit`].
+pub type InitError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Starts the process's logs. Call it once.
 ///
 /// # Errors
-/// The process already has a log, or the level cannot be parsed (that of a loaded configuration
-/// can).
-pub fn init(logging: &Logging) -> Result<Guard, Box<dyn std::error::Error + Send + Sync>> {
-    let (writer, guard) = writer_to(io::stderr());
-    let levels = Targets::from_str(&logging.level)?;
-    Registry::default()
-        .with(layer(logging.format, writer).with_filter(levels))
-        .try_init()?;
-    Ok(guard)
+/// The process already has a log, the level cannot be parsed (that of a loaded configuration can),
+/// or the audit log's file cannot be opened.
+pub fn init(logging: &Logging, audit: &Audit) -> Result<Guard, InitError> {
+    let (writer, worker) = writer_to(io::stderr());
+    let levels = Targets::from_str(&logging.level)?.with_target(audit::TARGET, LevelFilter::OFF);
+    let log = layer(logging.format, writer).with_filter(levels);
+    let mut workers = vec![worker];
+    let audit = match audit_writer(audit)? {
+        Some((writer, worker)) => {
+            workers.push(worker);
+            Some(audit_layer(writer))
+        }
+        None => None,
+    };
+    Registry::default().with(log).with(audit).try_init()?;
+    Ok(Guard { _workers: workers })
 }
 
-fn writer_to(output: impl io::Write + Send + 'static) -> (NonBlocking, Guard) {
-    let (writer, worker) = NonBlockingBuilder::default()
+/// Starts the audit log alone, for a command that changes what the gateway reads. On standard error
+/// it would be among the command's own messages, so only a file is written to.
+///
+/// # Errors
+/// The process already has a log, or the file cannot be opened.
+pub fn init_audit(audit: &Audit) -> Result<Option<Guard>, InitError> {
+    if audit.path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let Some((writer, worker)) = audit_writer(audit)? else {
+        return Ok(None);
+    };
+    Registry::default().with(audit_layer(writer)).try_init()?;
+    Ok(Some(Guard {
+        _workers: vec![worker],
+    }))
+}
+
+fn audit_writer(audit: &Audit) -> io::Result<Option<(NonBlocking, WorkerGuard)>> {
+    if !audit.enabled {
+        return Ok(None);
+    }
+    Ok(Some(if audit.path.as_os_str().is_empty() {
+        writer_to(io::stderr())
+    } else {
+        writer_to(AppendedFile::open(&audit.path)?)
+    }))
+}
+
+fn audit_layer<S>(writer: NonBlocking) -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let own = Targets::new().with_target(audit::TARGET, LevelFilter::INFO);
+    layer(LogFormat::Json, writer).with_filter(own)
+}
+
+fn writer_to(output: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(LINES_WAITING)
         .thread_name("log")
-        .finish(output);
-    (writer, Guard { _worker: worker })
+        .finish(output)
 }
 
 fn layer<S>(format: LogFormat, writer: NonBlocking) -> Box<dyn Layer<S> + Send + Sync>

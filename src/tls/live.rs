@@ -13,6 +13,7 @@ use super::material::Material;
 use super::validity::Validity;
 use crate::config::Tls;
 use crate::follow::{Followed, Follower, Source};
+use crate::telemetry::audit;
 
 /// The configuration that new connections are accepted with. Files that are not valid never replace
 /// it, and open connections keep the configuration that they were accepted with.
@@ -135,10 +136,11 @@ impl Source for CertificateFiles {
         })
     }
 
-    fn log_reload(&self, certificate: &Certificate) {
+    fn log_reload(&self, _before: &Certificate, certificate: &Certificate) {
         let path = self.config.certificate.display();
         let validity = certificate.validity;
         tracing::info!(%path, "certificate reloaded, {validity}");
+        audit::reloaded(Self::NAME, &[validity.to_string()]);
         warn_if_weak(validity);
     }
 }

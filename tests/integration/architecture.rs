@@ -19,7 +19,7 @@ const HOMES: [(&str, &[&str]); 26] = [
     ("crossbeam_utils", &["background", "pipeline"]),
     ("flate2", &["encoding"]),
     ("form_urlencoded", &["http"]),
-    ("governor", &["identity"]),
+    ("governor", &["identity", "telemetry"]),
     ("h2", &["http"]),
     ("http_body_util", &["http", "admin"]),
     ("hyper", &["http", "admin"]),

@@ -1,6 +1,7 @@
 //! The operator's side: the command line, the admin listener, the first start, checks of the sinks.
 
 mod admin;
+mod audit;
 mod check_sinks;
 mod command_line;
 mod first_start;

@@ -25,12 +25,16 @@ pub(super) fn holder(
     identity: &Identity,
     request: &Inbound<'_>,
 ) -> Option<Result<Principal, TokenError>> {
-    match access_token(request.headers()) {
+    let principal = match access_token(request.headers()) {
         Some(token) => {
             Some(identity.principal(token, &request.connection.last_token, request.received))
         }
         None => certified(identity, request),
+    };
+    if let Some(Ok(principal)) = &principal {
+        request.trail.set_user(&principal.user().email);
     }
+    principal
 }
 
 /// Returns the sender of a ticket's change: the holder of a token, or else of Basic credentials, or
@@ -62,9 +66,14 @@ pub(super) async fn login_sender(
             login(identity, &basic, request, Rejection::WrongLogin).await
         }
         BasicHeader::Malformed => Err(Rejection::WrongLogin),
-        BasicHeader::Absent => certified(identity, request)
-            .and_then(Result::ok)
-            .ok_or(Rejection::WrongLogin),
+        BasicHeader::Absent => {
+            request.trail.set_log_in();
+            let principal = certified(identity, request)
+                .and_then(Result::ok)
+                .ok_or(Rejection::WrongLogin)?;
+            request.trail.set_user(&principal.user().email);
+            Ok(principal)
+        }
     }
 }
 
@@ -80,6 +89,10 @@ async fn login(
     request: &Inbound<'_>,
     wrong: Rejection,
 ) -> Result<Principal, Rejection> {
+    request.trail.set_log_in();
+    if let Some(user) = identity.directory().load().user(&basic.user) {
+        request.trail.set_user(&user.email);
+    }
     identity
         .login(basic, request.client.address)
         .await

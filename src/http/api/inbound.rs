@@ -8,6 +8,7 @@ use hyper::HeaderMap;
 use hyper::http::request::Parts;
 use iem_sink::Context;
 
+use super::audit::Trail;
 use super::body::Body;
 use super::rejection::Rejection;
 use super::resources::Resources;
@@ -31,6 +32,8 @@ pub(super) struct Inbound<'c> {
     pub(super) client: Client<'c>,
     pub(super) connection: &'c Connection,
     pub(super) received: SystemTime,
+    /// What the audit log is told of it.
+    pub(super) trail: Trail,
 }
 
 impl Inbound<'_> {

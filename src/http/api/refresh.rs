@@ -30,5 +30,6 @@ pub(super) async fn refresh(
         .identity
         .refresh(&refresh_token, request.received)
         .map_err(|_| Rejection::WrongRefreshToken)?;
+    request.trail.set_user(&principal.user().email);
     token::issue(&resources.identity, &principal, request.received)
 }

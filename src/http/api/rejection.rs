@@ -145,6 +145,31 @@ impl Rejection {
     }
 }
 
+impl Rejection {
+    /// Returns what is wrong with the credentials of a log-in, if that is the reason.
+    pub(super) fn wrong_credentials(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::WrongLogin | Self::WrongCredentials => "wrong credentials",
+            Self::WrongRefreshToken => "invalid refresh token",
+            Self::TooManyAttempts { .. } => "too many failed attempts",
+            Self::LoginsBusy => "too many log-ins at once",
+            _ => return None,
+        })
+    }
+
+    /// Returns why the user may not make the request, if that is the reason.
+    pub(super) fn denied(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::InvalidToken => "invalid token",
+            Self::AccessDenied => "may not use the APIs",
+            Self::InactiveCustomer => "inactive or unknown customer",
+            Self::NotAssociated => "not associated with the customer",
+            Self::OfRecord { rejection, .. } => return rejection.denied(),
+            _ => return None,
+        })
+    }
+}
+
 impl From<Exhausted> for Rejection {
     fn from(exhausted: Exhausted) -> Self {
         Self::Full(match exhausted {

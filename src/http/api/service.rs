@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Request, Version};
 
+use super::audit::{Entries, Trail};
 use super::body::Body;
 use super::head;
 use super::inbound::{Connection, Inbound};
@@ -52,15 +53,18 @@ impl Application for Service {
             client,
             connection,
             received: SystemTime::now(),
+            trail: Trail::default(),
         };
         // The path outlives the borrow of the request, whose body the endpoint reads.
         let uri = request.head.uri.clone();
         let route = Route::of(&request.head.method, uri.path());
         let endpoint = route.endpoint();
+        let issues_tokens = matches!(route, Route::Token | Route::Refresh);
         let result = AssertUnwindSafe(self.dispatch(route, uri.query(), &mut request))
             .catch_unwind()
             .await
             .unwrap_or(Err(Rejection::Internal));
+        let entries = Entries::of(&request.trail, issues_tokens, result.as_ref());
         let is_ambiguous = matches!(result, Err(Rejection::Ambiguous));
         let mut answer = result.unwrap_or_else(|rejection| {
             rejection.limit().inspect(|limit| metrics.reached(*limit));
@@ -74,7 +78,7 @@ impl Application for Service {
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         metrics.answered(endpoint, answer.status().as_u16(), began.elapsed());
-        identify(&mut answer, endpoint, &request);
+        identify(&mut answer, endpoint, &request, &entries);
         answer
     }
 
@@ -104,15 +108,17 @@ impl Service {
     }
 }
 
-/// Logs an answer, and gives it the id that the log has. An answer of 200 has one only if the log
-/// takes it.
-fn identify(answer: &mut Answer, endpoint: Endpoint, request: &Inbound<'_>) {
-    if answer.status().is_success() && !tracing::enabled!(tracing::Level::DEBUG) {
+/// Logs an answer, and gives it the id that the logs have. An answer of 200 has one only if one of
+/// the logs takes it.
+fn identify(answer: &mut Answer, endpoint: Endpoint, request: &Inbound<'_>, entries: &Entries) {
+    let is_plain = answer.status().is_success() && entries.are_none();
+    if is_plain && !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
     let id = record::next_id(request.received).to_string();
-    let status = answer.status().as_u16();
     let peer = request.client.address;
+    entries.write(&request.trail, peer, endpoint, &id);
+    let status = answer.status().as_u16();
     if status == 500 {
         tracing::error!(request = id, ?endpoint, status, %peer, "answered");
     } else {

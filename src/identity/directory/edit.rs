@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use super::error::DirectoryError;
 use super::snapshot::Directory;
 use crate::identity::private_file;
+use crate::telemetry::audit;
 
 pub use document::{Document, NewUser, Removed};
 pub use refusal::Refusal;
@@ -69,6 +70,12 @@ pub fn edit<T>(
         }),
     };
     written.map_err(|error| EditError::io(&path, error))?;
+    if let (Ok(before), Ok(after)) = (
+        Directory::parse(before, &path),
+        Directory::parse(&after, &path),
+    ) {
+        audit::directory_changed(&path, &before.changes(&after));
+    }
     Ok(done)
 }
 

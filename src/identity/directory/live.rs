@@ -11,6 +11,7 @@ use arc_swap::Guard;
 use super::error::DirectoryError;
 use super::snapshot::Directory;
 use crate::follow::{Followed, Follower, Source};
+use crate::telemetry::audit;
 
 /// The current snapshot of the directory. A file that is not valid never replaces it.
 #[derive(Debug)]
@@ -114,10 +115,11 @@ impl Source for DirectoryFile {
         Directory::parse(text, &self.path)
     }
 
-    fn log_reload(&self, directory: &Directory) {
+    fn log_reload(&self, before: &Directory, directory: &Directory) {
         let users = directory.users().len();
         let customers = directory.customers().len();
         tracing::info!(path = %self.path.display(), users, customers, "directory reloaded");
+        audit::reloaded(Self::NAME, &before.changes(directory));
     }
 }
 

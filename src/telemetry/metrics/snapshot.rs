@@ -6,6 +6,7 @@ use iem_sink::Statistic;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::register::Register;
+use crate::telemetry::audit;
 use crate::telemetry::customers::CustomerCounts;
 
 /// The values that other parts keep, at the moment of a scrape.
@@ -69,6 +70,7 @@ pub(super) struct SnapshotMetrics {
     token_cache_hits: IntCounter,
     token_cache_misses: IntCounter,
     failed_logins: IntCounter,
+    audit_left_out: IntCounter,
     directory_ok: IntGauge,
     directory_users: IntGauge,
     directory_customers: IntGauge,
@@ -97,6 +99,10 @@ impl SnapshotMetrics {
                 .counter("token_cache_misses_total", "Tokens verified anew.")?,
             failed_logins: register
                 .counter("failed_logins_total", "Logins with wrong credentials.")?,
+            audit_left_out: register.counter(
+                "audit_left_out_total",
+                "Entries that the audit log left out because too many came at once.",
+            )?,
             directory_ok: register
                 .gauge("directory_loaded", "1 while the directory file parses.")?,
             directory_users: register.gauge("directory_users", "Users in the directory.")?,
@@ -137,6 +143,7 @@ impl SnapshotMetrics {
         raise(&self.token_cache_hits, snapshot.token_cache_hits);
         raise(&self.token_cache_misses, snapshot.token_cache_misses);
         raise(&self.failed_logins, snapshot.failed_logins);
+        raise(&self.audit_left_out, audit::left_out());
         self.directory_ok.set(i64::from(snapshot.directory_ok));
         self.directory_users.set(signed(snapshot.directory_users));
         self.directory_customers
