@@ -5,6 +5,7 @@
 //! `scripts/soak` runs it, for ten minutes or as many seconds as it is told. It prints its
 //! statistics. A second soak is that of [`weather`].
 
+mod adversary;
 mod bad;
 mod client;
 mod good;

@@ -1,5 +1,6 @@
-//! Bad weather: one of two partitions has lost its leader for good, and floods go to it. Customers
-//! who publish to the other one or to files, at a constant rate, do not notice.
+//! Bad weather: one of two partitions has lost its leader for good, floods go to it, and an adversary
+//! holds what it can. Customers who publish to the other partition or to files, at a constant rate,
+//! do not notice.
 //!
 //! `scripts/soak weather` runs it, for ten minutes or as many seconds as it is told. It prints its
 //! statistics.
@@ -16,6 +17,7 @@ use iem_test_support::{
     AMPLE, Calls, Connection, Gateway, Home, Line, OpenLoop, eventually, post, read_kafka, test_ids,
 };
 
+use super::adversary::{Adversary, CONNECTIONS_MAX, CONNECTIONS_PER_PEER_MAX};
 use super::seconds;
 use super::site::ceiling;
 use super::statistics::mebibytes;
@@ -74,7 +76,7 @@ type Accounts = BTreeMap<String, Account>;
 
 #[test]
 #[ignore = "takes minutes of a whole machine: scripts/soak weather"]
-fn a_dead_partition_and_floods_cost_others_nothing() {
+fn a_dead_partition_floods_and_an_adversary_cost_others_nothing() {
     let kafka = Kafka::start(&Options {
         brokers: 3,
         ..Options::default()
@@ -82,8 +84,14 @@ fn a_dead_partition_and_floods_cost_others_nothing() {
     kafka.create_topic(TOPIC, 2, 1, &[]);
     let dead_broker = kafka.leader(TOPIC, DEAD.cast_signed());
     assert_ne!(kafka.leader(TOPIC, LIVE.cast_signed()), dead_broker);
-    let home = Home::new().events_at_kafka(&kafka.bootstrap(), TOPIC);
-    let mut gateway = home.set("logging.level", "warn").spawn();
+    let home = Home::new()
+        .events_at_kafka(&kafka.bootstrap(), TOPIC)
+        .set("server.max_connections", CONNECTIONS_MAX)
+        .set("server.max_connections_per_peer", CONNECTIONS_PER_PEER_MAX);
+    let mut gateway = home
+        .set("logging.level", "warn")
+        .set("audit.enabled", false)
+        .spawn();
     let ceiling = ceiling(&gateway);
 
     let open_loop = |user, label, rate, partition| {
@@ -182,13 +190,16 @@ fn beside<T>(gateway: &Gateway, act: impl FnOnce() -> T) -> (Accounts, T) {
         });
     }
     let stop = AtomicBool::new(false);
+    let adversary = Adversary::new(gateway, &stop);
     thread::scope(|scope| {
+        adversary.start(scope);
         let clients: Vec<_> = clients
             .iter()
             .map(|client| (client, scope.spawn(|| client.run(&stop))))
             .collect();
         let result = act();
         stop.store(true, Ordering::Relaxed);
+        adversary.tell();
         let accounts = clients.into_iter().map(|(client, thread)| {
             let account = thread.join().expect("a client does not panic");
             (client.label.clone(), account)

@@ -34,15 +34,15 @@ impl Connection {
 
     /// Connects from the address `peer`, any of 127.0.0.0/8, which the gateway sees as the peer's.
     pub fn from_peer(address: SocketAddr, peer: IpAddr) -> Self {
-        let socket =
-            Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
-        socket
-            .bind(&SocketAddr::new(peer, 0).into())
-            .expect("a loopback address to call from");
-        socket
-            .connect(&address.into())
-            .expect("the gateway accepts a connection");
-        Self::with_stream(socket.into()).expect("a socket takes its options")
+        Self::try_from_peer(address, peer).expect("the gateway accepts a connection")
+    }
+
+    /// As [`from_peer`](Self::from_peer); fails where the gateway does not accept the connection.
+    pub fn try_from_peer(address: SocketAddr, peer: IpAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.bind(&SocketAddr::new(peer, 0).into())?;
+        socket.connect(&address.into())?;
+        Self::with_stream(socket.into())
     }
 
     /// Connects with the smallest window that the system gives.
