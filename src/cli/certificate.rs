@@ -1,9 +1,9 @@
 //! `dev-certificate`: makes a self-signed certificate and its key, to try HTTPS with.
 
-use std::fs::OpenOptions;
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -52,7 +52,9 @@ impl DevCertificate {
             return Err(CertificateError::Exists(path.clone()));
         }
         let pair = Pair::new(&self.names, SystemTime::now())?;
-        std::fs::create_dir_all(&self.out).map_err(|error| CertificateError::Write {
+        let mut folder = DirBuilder::new();
+        let made = folder.recursive(true).mode(0o750).create(&self.out);
+        made.map_err(|error| CertificateError::Write {
             path: self.out.clone(),
             error,
         })?;

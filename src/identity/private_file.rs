@@ -1,11 +1,25 @@
-//! Writes files that hold secrets: to a temporary file, which is synced and then renamed, so that a
-//! reader and a crash see the old file or the new one. No other user can read it at any time.
+//! Files that hold secrets, or that say whom the gateway trusts.
+//!
+//! Such a file is written to a temporary file, which is synced and then renamed, so that a reader
+//! and a crash see the old file or the new one, and no other user can read it at any time. It is
+//! read only where no stranger on the machine can have written it.
+//!
+//! Reading follows symbolic links, because Kubernetes mounts files as such. Writing never does.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, Write};
-use std::path::Path;
+use std::fs::{self, DirBuilder, File, Metadata};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, fchown};
+use std::path::{Path, PathBuf};
 
+use rustix::fs::{StatVfsMountFlags, statvfs};
 use tempfile::NamedTempFile;
+
+/// The mode of folders that are created: their group may look into them, and nobody else.
+const FOLDER_MODE: u32 = 0o750;
+/// The bit of a mode that lets everybody write.
+const WORLD_WRITABLE: u32 = 0o002;
+/// The bit of a folder's mode that lets nobody replace another user's file.
+const STICKY: u32 = 0o1000;
 
 /// Creates `path` with mode 0600. Returns `false`, and changes nothing, if there is one already.
 pub(super) fn create(path: &Path, contents: &[u8]) -> io::Result<bool> {
@@ -27,12 +41,106 @@ pub(super) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     sync_folder(path)
 }
 
+/// Creates a folder and its parents with mode 0750. One that is there keeps its mode.
+pub(super) fn create_folders(path: &Path) -> io::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(FOLDER_MODE)
+        .create(path)
+}
+
+/// Reads the whole of a file, as [`open`] opens it.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
+    let mut contents = Vec::new();
+    open(path)?.read_to_end(&mut contents)?;
+    Ok(contents)
+}
+
+/// Opens a file for reading. Blocks.
+///
+/// # Errors
+/// It cannot be opened, or every user of the machine may write it or put another one in its place:
+/// see [`OpenError`].
+pub(super) fn open(path: &Path) -> Result<File, OpenError> {
+    let file = File::open(path)?;
+    let mode = file.metadata()?.mode() & 0o7777;
+    if mode & WORLD_WRITABLE != 0 {
+        return Err(OpenError::Shared(mode));
+    }
+    check_folder(folder(path))?;
+    check_folder(folder(&fs::canonicalize(path)?))?;
+    Ok(file)
+}
+
+fn check_folder(folder: &Path) -> Result<(), OpenError> {
+    let mode = fs::metadata(folder)?.mode() & 0o7777;
+    let is_shared = mode & (WORLD_WRITABLE | STICKY) == WORLD_WRITABLE;
+    // The folder of a mounted configuration map has such a mode, and nobody can write there.
+    if is_shared && !is_read_only(folder)? {
+        return Err(OpenError::SharedFolder {
+            folder: folder.to_owned(),
+            mode,
+        });
+    }
+    Ok(())
+}
+
+fn is_read_only(folder: &Path) -> io::Result<bool> {
+    Ok(statvfs(folder)?.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+/// The reason why a file is not read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenError {
+    /// It cannot be opened or read.
+    #[error("cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// Everybody may write it. With its mode.
+    #[error("everybody may change it (mode {0:04o}); `chmod o-w` it")]
+    Shared(u32),
+    /// Everybody may replace it: its folder, or that of the file it leads to, is writable for
+    /// everybody and not sticky.
+    #[error(
+        "everybody may replace it: everybody may write in {} (mode {mode:04o}); \
+         `chmod o-w` that folder",
+        folder.display()
+    )]
+    SharedFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+}
+
+impl OpenError {
+    /// Returns whether there is no such file.
+    pub(super) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// Returns the folder that `path` is in.
 pub(super) fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
+}
+
+/// Gives `file` the owner of another file: an administrator who edits the gateway's file must not
+/// take it away from the gateway.
+pub(super) fn keep_owner(file: &File, old: &Metadata) -> io::Result<()> {
+    let new = file.metadata()?;
+    if (new.uid(), new.gid()) == (old.uid(), old.gid()) {
+        return Ok(());
+    }
+    fchown(file, Some(old.uid()), Some(old.gid())).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("cannot keep the file's owner; run this as its owner: {error}"),
+        )
+    })
 }
 
 /// `NamedTempFile` creates with mode 0600 and removes the file again where it is not persisted.
@@ -46,47 +154,24 @@ fn write_beside(path: &Path, contents: &[u8]) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// An administrator who edits the gateway's file must not take it away from the gateway.
-#[cfg(unix)]
-fn keep_owner(file: &File, old: &Metadata) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, fchown};
-    let new = file.metadata()?;
-    if (new.uid(), new.gid()) == (old.uid(), old.gid()) {
-        return Ok(());
-    }
-    fchown(file, Some(old.uid()), Some(old.gid())).map_err(|error| {
-        io::Error::new(
-            error.kind(),
-            format!("cannot keep the file's owner; run this as its owner: {error}"),
-        )
-    })
-}
-
-#[cfg(not(unix))]
-fn keep_owner(_file: &File, _old: &Metadata) -> io::Result<()> {
-    Ok(())
-}
-
 /// A rename is on the disk once its folder is.
-#[cfg(unix)]
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder(path))?.sync_all()
 }
 
-#[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
     #[test]
@@ -109,11 +194,72 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("directory.toml");
         fs::write(&path, "old").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        set_mode(&path, 0o640);
         replace(&path, b"new").unwrap();
         assert_eq!(
             (mode(&path), fs::read(&path).unwrap()),
             (0o640, b"new".to_vec())
         );
+    }
+
+    #[test]
+    fn folders_are_closed_to_strangers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("one/two");
+        create_folders(&path).unwrap();
+        for made in [&path, path.parent().unwrap()] {
+            assert_eq!(mode(made) & 0o027, 0, "{}", made.display());
+        }
+        set_mode(&path, 0o755);
+        create_folders(&path).unwrap();
+        assert_eq!(mode(&path), 0o755, "an operator's choice stays");
+    }
+
+    #[test]
+    fn a_file_that_everybody_may_change_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("directory.toml");
+        fs::write(&path, "text").unwrap();
+        for allowed in [0o600, 0o640, 0o664, 0o444] {
+            set_mode(&path, allowed);
+            assert_eq!(read(&path).unwrap(), b"text", "{allowed:o}");
+        }
+        for refused in [0o602, 0o666] {
+            set_mode(&path, refused);
+            let error = read(&path).unwrap_err().to_string();
+            assert!(error.contains(&format!("mode {refused:04o}")), "{error}");
+        }
+        assert!(!open(&path).unwrap_err().is_not_found());
+        assert!(open(&path.join("nothing")).is_err());
+        assert!(
+            open(&folder.path().join("nothing"))
+                .unwrap_err()
+                .is_not_found()
+        );
+    }
+
+    #[test]
+    fn a_file_that_everybody_may_replace_is_not_read_by_either_of_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let [there, here] = ["there", "here"].map(|name| folder.path().join(name));
+        for made in [&there, &here] {
+            create_folders(made).unwrap();
+        }
+        let link = here.join("directory.toml");
+        symlink("../there/directory.toml", &link).unwrap();
+        fs::write(there.join("directory.toml"), "text").unwrap();
+        assert_eq!(read(&link).unwrap(), b"text");
+        for shared in [&there, &here] {
+            set_mode(shared, 0o777);
+            let error = read(&link).unwrap_err().to_string();
+            assert!(
+                error.contains(shared.file_name().unwrap().to_str().unwrap())
+                    && error.contains("mode 0777"),
+                "{error}"
+            );
+            // As /tmp: everybody may add files, and only an owner may replace one.
+            set_mode(shared, 0o1777);
+            assert_eq!(read(&link).unwrap(), b"text");
+        }
     }
 }

@@ -12,7 +12,7 @@ use imports::{Crate, Import};
 use source::{ROOT, rust_files, tokens};
 
 /// Each dependency with the rooms that use it.
-const HOMES: [(&str, &[&str]); 26] = [
+const HOMES: [(&str, &[&str]); 27] = [
     ("argon2", &["identity"]),
     ("clap", &["cli"]),
     ("crossbeam_channel", &["pipeline"]),
@@ -30,6 +30,7 @@ const HOMES: [(&str, &[&str]); 26] = [
     ("jsonwebtoken", &["identity"]),
     ("moka", &["identity"]),
     ("notify", &["follow"]),
+    ("rustix", &["identity"]),
     ("rustls", &["tls"]),
     ("serde_path_to_error", &["config"]),
     ("sha2", &["tls"]),

@@ -6,3 +6,4 @@ mod check_sinks;
 mod command_line;
 mod first_start;
 mod metrics;
+mod permissions;

@@ -5,10 +5,11 @@
 //! written when the files that it covers are on the disk. The checkpoint itself is not synced, and
 //! writing it may fail: if it is missing or old, a start reads more than it must, but never less.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::disk::own_file;
 use crate::name;
 
 /// The checkpoint's file name. It begins with a dot, so that no reader's pattern matches it.
@@ -36,8 +37,7 @@ pub(crate) fn write(folder: &Path, stem: &str) {
 /// Overwrites the file in place. All stems have the same length, so this needs no new space on a
 /// full disk, and never leaves the file empty.
 fn overwrite(path: &Path, stem: &str) -> io::Result<()> {
-    File::options()
-        .write(true)
+    own_file()
         .create(true)
         .truncate(false)
         .open(path)?

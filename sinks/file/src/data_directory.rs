@@ -2,10 +2,11 @@
 //! as long as any part of the sink can still touch a file in it.
 
 use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::Path;
 
 use crate::config::FileConfig;
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, own_file};
 use crate::folder_lock::{self, FolderLock, LockError};
 
 /// A file that is written and removed to test whether the directory is writable.
@@ -49,7 +50,7 @@ impl DataDirectory {
     /// Writes a file of 64 KiB, syncs it if the configuration says so, and removes it.
     pub(crate) fn probe(&self) -> Result<(), DiskError> {
         let path = self.config.path.join(PROBE_FILE);
-        let written = File::create(&path).and_then(|mut file| {
+        let written = create_probe(&path).and_then(|mut file| {
             self.disk.write_all(&mut file, &vec![b' '; PROBE_BYTES])?;
             if self.config.sync {
                 self.disk.sync_data(&file)
@@ -76,10 +77,15 @@ pub(crate) fn inspect(path: &Path) -> Result<String, DiskError> {
         return Ok(holder);
     }
     let probe = path.join(PROBE_FILE);
-    let written = fs::write(&probe, vec![b' '; PROBE_BYTES]);
+    let written =
+        create_probe(&probe).and_then(|mut file| file.write_all(&vec![b' '; PROBE_BYTES]));
     let removed = fs::remove_file(&probe);
     written
         .and(removed)
         .map_err(|error| DiskError::new("write", &probe, error))?;
     Ok("writable".to_owned())
+}
+
+fn create_probe(path: &Path) -> io::Result<File> {
+    own_file().create(true).truncate(true).open(path)
 }

@@ -3,13 +3,20 @@
 
 mod error;
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) use error::DiskError;
+use rustix::fs::OFlags;
+
+/// The mode of folders that are created: their group may read what is in them, and nobody else.
+const FOLDER_MODE: u32 = 0o750;
+/// The mode of files that are created.
+const FILE_MODE: u32 = 0o640;
 
 /// The file system. In tests, its operations fail on demand.
 #[derive(Default)]
@@ -44,7 +51,7 @@ impl Disk {
     /// Creates a file, which must not exist yet.
     pub(crate) fn create(&self, path: &Path) -> io::Result<File> {
         self.attempt(Operation::Create)?;
-        File::options().write(true).create_new(true).open(path)
+        own_file().create_new(true).open(path)
     }
 
     /// Writes all bytes at the file's position.
@@ -139,7 +146,7 @@ impl Disk {
         }
         let parent = path.parent().unwrap_or(Path::new(""));
         self.create_folders(parent, sync)?;
-        fs::create_dir(path)?;
+        DirBuilder::new().mode(FOLDER_MODE).create(path)?;
         if sync {
             // Else the next attempt would find the folder and take it for one that is on the disk.
             self.sync_entry(path)
@@ -167,6 +174,17 @@ impl Disk {
     fn attempt(&self, operation: Operation) -> io::Result<()> {
         self.faults.meet(operation)
     }
+}
+
+/// Returns how the sink's own files are opened for writing: not by way of a symbolic link, which
+/// would lead to a file that is not the sink's. Those that are created have mode 0640.
+pub(crate) fn own_file() -> OpenOptions {
+    let mut options = File::options();
+    options
+        .write(true)
+        .mode(FILE_MODE)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    options
 }
 
 fn is_no_fault_of_the_disk(error: &io::Error) -> bool {

@@ -1,15 +1,19 @@
 //! The lock on a folder: one process at a time holds it. Never waits for another process.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Permissions, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::disk::DiskError;
+use crate::disk::{DiskError, own_file};
 
 /// The locked file, which also names the process that holds the lock. Begins with a dot, as no
 /// topic does.
 const LOCK_FILE: &str = ".lock";
+
+/// The mode of the lock file: who can open it can keep a gateway from its folder.
+const LOCK_MODE: u32 = 0o600;
 
 /// The longest note on the holder that is read, in bytes.
 const NOTE_BYTES_MAX: u64 = 200;
@@ -33,11 +37,11 @@ impl FolderLock {
     /// Locks the folder, and writes into the lock file which process holds it.
     pub(crate) fn acquire(folder: &Path) -> Result<Self, LockError> {
         let path = &folder.join(LOCK_FILE);
-        let mut file = File::options()
+        let mut file = own_file()
             .read(true)
-            .write(true)
             .create(true)
             .truncate(false)
+            .mode(LOCK_MODE)
             .open(path)
             .map_err(|error| DiskError::new("open", path, error))?;
         match file.try_lock() {
@@ -49,6 +53,8 @@ impl FolderLock {
                 return Err(DiskError::new("lock", path, error).into());
             }
         }
+        // An earlier version has left it open to everybody. Where it is another user's, it stays so.
+        let _ = file.set_permissions(Permissions::from_mode(LOCK_MODE));
         // The lock works without the note, so a full disk does not prevent a start.
         if let Err(error) = write_note(&mut file) {
             tracing::warn!(

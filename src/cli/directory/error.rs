@@ -38,7 +38,9 @@ impl From<EditError> for CommandError {
     fn from(error: EditError) -> Self {
         match error {
             EditError::Faulty(error) => Self::Directory(error),
-            error @ (EditError::Refused(_) | EditError::Io { .. }) => Self::Edit(error),
+            error @ (EditError::Refused(_) | EditError::Lock(_) | EditError::Io { .. }) => {
+                Self::Edit(error)
+            }
         }
     }
 }

@@ -4,20 +4,26 @@
 //! after it, never in between.
 
 mod document;
+mod lock;
 mod refusal;
 
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::error::DirectoryError;
+use super::file;
 use super::snapshot::Directory;
 use crate::identity::private_file;
 use crate::telemetry::audit;
 
 pub use document::{Document, NewUser, Removed};
+pub use lock::LockError;
 pub use refusal::Refusal;
+
+/// The longest wait for another process that edits the file. A change takes milliseconds.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// The choice for a directory file that is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,26 +41,29 @@ a running gateway follows it within a second.
 
 ";
 
-/// Makes `change` to the directory file at `path`, and returns the change's result. Blocks, also
-/// while another process edits the file.
+/// Makes `change` to the directory file at `path`, and returns the change's result. Blocks, for at
+/// most 10 s while another process edits the file.
 pub fn edit<T>(
     path: &Path,
     missing: Missing,
     change: impl FnOnce(&mut Document) -> Result<T, Refusal>,
 ) -> Result<T, EditError> {
     if missing == Missing::Create {
-        fs::create_dir_all(private_file::folder(path))
+        private_file::create_folders(private_file::folder(path))
             .map_err(|error| EditError::io(path, error))?;
     }
     // A symbolic link stays one: the file it leads to is replaced.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let _lock = lock(&path).map_err(|error| EditError::io(&path, error))?;
-    let old = match fs::read_to_string(&path) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && missing == Missing::Create => None,
-        Err(error) => return Err(EditError::Faulty(DirectoryError::unreadable(&path, &error))),
+    let _lock = lock::acquire(&path, LOCK_WAIT)?;
+    let old = match private_file::read(&path) {
+        Ok(contents) => Some(contents),
+        Err(error) if error.is_not_found() && missing == Missing::Create => None,
+        Err(error) => return Err(EditError::Faulty(DirectoryError::of_file(&path, &error))),
     };
-    let before = old.as_deref().unwrap_or(HEADER);
+    let before = match &old {
+        Some(contents) => file::text(contents, &path).map_err(EditError::Faulty)?,
+        None => HEADER,
+    };
     let (done, after) = edit_text(before, &path, change)?;
     if after == before {
         return Ok(done);
@@ -94,27 +103,6 @@ pub fn edit_text<T>(
     Ok((done, after))
 }
 
-/// Waits for, and holds, the lock beside the directory file. The lock ends with the process that
-/// holds it; the empty lock file stays.
-fn lock(path: &Path) -> io::Result<File> {
-    let mut name = path
-        .file_name()
-        .map_or_else(OsString::new, ToOwned::to_owned);
-    name.push(".lock");
-    let beside = path.with_file_name(name);
-    let file = match File::open(&beside) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&beside)?,
-        opened => opened?,
-    };
-    file.lock()?;
-    Ok(file)
-}
-
 /// The reason why a change was not made. The file is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
@@ -124,7 +112,10 @@ pub enum EditError {
     /// The change does not fit the entries that are there.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The file could not be locked or written.
+    /// No other process may edit the file meanwhile, and that could not be made sure.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The file could not be written.
     #[error("directory {}: {error}", path.display())]
     Io {
         /// The file.

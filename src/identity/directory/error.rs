@@ -1,7 +1,6 @@
 //! A fault of the directory file.
 
-use std::fmt;
-use std::io;
+use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
 /// A fault of the directory file, and its place. Holds no password and no hash.
@@ -16,16 +15,17 @@ pub struct DirectoryError {
 }
 
 impl DirectoryError {
-    pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
+    /// Returns a fault of the file as a whole.
+    pub(super) fn of_file(path: &Path, fault: &impl Display) -> Self {
         Self {
             path: path.to_owned(),
             line: None,
-            message: format!("cannot be read: {error}"),
+            message: fault.to_string(),
         }
     }
 }
 
-impl fmt::Display for DirectoryError {
+impl Display for DirectoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "directory {}", self.path.display())?;
         if let Some(line) = self.line {

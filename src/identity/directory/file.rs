@@ -6,20 +6,20 @@ mod check;
 mod parts;
 mod schema;
 
-use std::fs;
 use std::path::Path;
 
 use super::error::DirectoryError;
 use super::snapshot::Directory;
+use crate::identity::private_file;
 use check::Fault;
 use schema::Entries;
 
 impl Directory {
     /// Reads the directory file. Blocks.
     pub fn read(path: &Path) -> Result<Self, DirectoryError> {
-        let text =
-            fs::read_to_string(path).map_err(|error| DirectoryError::unreadable(path, &error))?;
-        Self::parse(&text, path)
+        let contents =
+            private_file::read(path).map_err(|error| DirectoryError::of_file(path, &error))?;
+        Self::parse(text(&contents, path)?, path)
     }
 
     /// Reads the directory from `text`; `path` is for the error alone.
@@ -40,6 +40,19 @@ impl Directory {
                 message,
             })
     }
+}
+
+/// Returns the text of a directory file's `contents`; `path` is for the error alone.
+pub(super) fn text<'c>(contents: &'c [u8], path: &Path) -> Result<&'c str, DirectoryError> {
+    std::str::from_utf8(contents).map_err(|error| DirectoryError {
+        path: path.to_owned(),
+        line: Some(
+            contents[..error.valid_up_to()]
+                .split(|byte| *byte == b'\n')
+                .count(),
+        ),
+        message: "not UTF-8 text".to_owned(),
+    })
 }
 
 #[cfg(test)]

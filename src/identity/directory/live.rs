@@ -1,6 +1,5 @@
 //! The directory in use, which follows its file.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,8 +8,10 @@ use std::time::Duration;
 use arc_swap::Guard;
 
 use super::error::DirectoryError;
+use super::file;
 use super::snapshot::Directory;
 use crate::follow::{Followed, Follower, Source};
+use crate::identity::private_file;
 use crate::telemetry::audit;
 
 /// The current snapshot of the directory. A file that is not valid never replaces it.
@@ -95,7 +96,7 @@ impl Source for DirectoryFile {
     }
 
     fn read(&self) -> Result<Vec<u8>, DirectoryError> {
-        fs::read(&self.path).map_err(|error| DirectoryError::unreadable(&self.path, &error))
+        private_file::read(&self.path).map_err(|error| DirectoryError::of_file(&self.path, &error))
     }
 
     fn digest(contents: &Vec<u8>) -> blake3::Hash {
@@ -103,16 +104,7 @@ impl Source for DirectoryFile {
     }
 
     fn parse(&self, contents: &Vec<u8>) -> Result<Directory, DirectoryError> {
-        let text = std::str::from_utf8(contents).map_err(|error| DirectoryError {
-            path: self.path.clone(),
-            line: Some(
-                contents[..error.valid_up_to()]
-                    .split(|byte| *byte == b'\n')
-                    .count(),
-            ),
-            message: "not UTF-8 text".to_owned(),
-        })?;
-        Directory::parse(text, &self.path)
+        Directory::parse(file::text(contents, &self.path)?, &self.path)
     }
 
     fn log_reload(&self, before: &Directory, directory: &Directory) {

@@ -144,6 +144,7 @@ fn dev_certificate_makes_a_certificate_to_try_https_with() {
             & 0o777
     };
     assert_eq!(mode("made here/key.pem"), 0o600);
+    assert_eq!(mode("made here") & 0o027, 0);
     let key = std::fs::read_to_string(home.path("made here/key.pem")).expect("the key");
     assert!(key.starts_with("-----BEGIN PRIVATE KEY-----") && !stdout(&output).contains(&key));
     check_arguments(

@@ -96,17 +96,20 @@ fn a_first_start_that_fails_has_printed_the_password() {
 }
 
 #[test]
-fn the_files_of_a_first_start_are_readable_by_their_owner_alone() {
+fn what_a_first_start_makes_is_closed_to_strangers_and_secrets_to_the_group_too() {
     use std::os::unix::fs::PermissionsExt;
 
     let home = Home::empty();
     let gateway = start(&home);
-    for file in ["iem-data/token.key", "iem-data/directory.toml"] {
-        let mode = std::fs::metadata(home.path(file))
-            .expect(file)
-            .permissions()
-            .mode();
-        assert_eq!(mode & 0o077, 0, "{file} has mode {mode:o}");
+    for (made, closed) in [
+        ("iem-data/token.key", 0o077),
+        ("iem-data/directory.toml", 0o077),
+        ("iem-data", 0o027),
+        ("iem-data/data", 0o027),
+    ] {
+        let metadata = std::fs::metadata(home.path(made)).expect(made);
+        let mode = metadata.permissions().mode();
+        assert_eq!(mode & closed, 0, "{made} has mode {mode:o}");
     }
     drop(gateway);
     let made: Vec<_> = std::fs::read_dir(home.path(""))

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::well_formed;
-use crate::disk::Disk;
+use crate::disk::{Disk, own_file};
 
 /// Cuts off everything behind the last well-formed line. Returns the length that remains.
 pub(super) fn cut_off_tail(disk: &Disk, path: &Path) -> io::Result<u64> {
@@ -40,7 +40,7 @@ pub(super) fn take_out(disk: &Disk, path: &Path, temporary: &Path) -> io::Result
 fn truncate(disk: &Disk, path: &Path, from: u64, to: u64) -> io::Result<()> {
     if to < from {
         tracing::warn!(path = %path.display(), bytes = from - to, "cutting off a torn tail");
-        let file = File::options().write(true).open(path)?;
+        let file = own_file().open(path)?;
         disk.set_len(&file, to)?;
         disk.sync_data(&file)?;
     }

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -9,8 +11,10 @@ use iem_sink::testing::topic;
 use iem_sink::{Sink, SinkError, SinkErrorKind};
 use tempfile::TempDir;
 
-use super::fixture::{close, config, ids, inode, numbered, open, read_ids, soon, write, writer};
-use crate::config::FileConfig;
+use super::fixture::{
+    TOPIC, close, config, ids, inode, numbered, open, read_ids, soon, write, writer,
+};
+use crate::config::{Compression, FileConfig};
 use crate::data_directory::DataDirectory;
 use crate::disk::{Disk, Operation};
 use crate::sink::FileSink;
@@ -139,4 +143,68 @@ fn a_check_leaves_no_file_behind() {
     sink.directory.disk.faults.fail(Operation::Sync, 1);
     assert!(sink.check(soon()).is_err());
     assert_eq!(sink.check(soon()), Ok(()));
+}
+
+/// Calls `check` with each file and folder below `folder`, and its mode.
+fn for_each_mode(folder: &Path, check: &mut impl FnMut(&Path, u32)) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        check(&path, metadata.mode() & 0o777);
+        if metadata.is_dir() {
+            for_each_mode(&path, check);
+        }
+    }
+}
+
+#[test]
+fn what_is_made_is_closed_to_strangers_and_the_lock_to_the_group_too() {
+    let folder = TempDir::new().unwrap();
+    let config = FileConfig {
+        path: folder.path().join("a/b"),
+        compression: Compression::Zstd,
+        ..config(&folder)
+    };
+    for _ in 0..2 {
+        let sink = open(&config);
+        write(&mut writer(&sink), &numbered(0..3)).unwrap();
+        close(sink);
+    }
+    let mut names = Vec::new();
+    for_each_mode(folder.path(), &mut |path, mode| {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let closed = if name == ".lock" { 0o077 } else { 0o027 };
+        assert_eq!(mode & closed, 0, "{} has mode {mode:o}", path.display());
+        names.push(name);
+    });
+    for made in ["a", "b", ".lock", ".closed", TOPIC] {
+        assert!(names.iter().any(|name| name == made), "{made} of {names:?}");
+    }
+    assert!(
+        names.iter().any(|name| name.contains("ndjson")),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn a_lock_file_of_an_earlier_version_is_closed_to_strangers() {
+    let folder = TempDir::new().unwrap();
+    let lock = folder.path().join(".lock");
+    fs::write(&lock, "").unwrap();
+    close(open(&config(&folder)));
+    assert_eq!(fs::metadata(&lock).unwrap().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_link_in_place_of_a_file_of_the_sink_is_not_followed() {
+    let elsewhere = TempDir::new().unwrap();
+    for name in [".lock", ".probe"] {
+        let folder = TempDir::new().unwrap();
+        let victim = elsewhere.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        symlink(&victim, folder.path().join(name)).unwrap();
+        let checked = FileSink::open(config(&folder)).map(|sink| sink.check(soon()));
+        assert!(!matches!(checked, Ok(Ok(()))), "{name}");
+        assert_eq!(fs::read(&victim).unwrap(), b"precious", "{name}");
+    }
 }

@@ -247,7 +247,7 @@ fn a_missing_file_is_made_only_by_adding() {
         document.add_customer("c", "C")
     });
     assert!(
-        matches!(refused, Err(EditError::Io { .. } | EditError::Faulty(_))),
+        matches!(refused, Err(EditError::Lock(LockError::Io { .. }))),
         "{refused:?}"
     );
     edit(&path, Missing::Create, |document| {

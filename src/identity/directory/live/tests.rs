@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use std::fs;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
