@@ -49,6 +49,9 @@ const ENVELOPE_BYTES: usize = 1 << 10;
 const CACHE_ENTRY_BYTES: usize = 512;
 /// A running password hash, at the highest cost that the directory accepts.
 pub const PASSWORD_HASH_BYTES: usize = 64 << 20;
+/// The memory of logins: failures by user and peer, and by network, twice, and who has succeeded
+/// where.
+const LOGIN_BYTES: usize = 48 << 20;
 /// The series of one customer.
 const CUSTOMER_SERIES_BYTES: usize = 2 << 10;
 /// The compression of one closed file.
@@ -109,6 +112,7 @@ impl Config {
                 "token and credential caches",
                 2 * self.tokens.cache_entries * CACHE_ENTRY_BYTES,
             ),
+            ("memory of logins", LOGIN_BYTES),
             (
                 "password hashes",
                 server.password_permits() * PASSWORD_HASH_BYTES,

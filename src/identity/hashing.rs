@@ -3,47 +3,40 @@
 //! A hash costs tens of milliseconds and megabytes by design, so it never runs on a thread of the
 //! runtime, and only a bounded number runs at a time.
 
+mod busy;
+mod line;
+
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
+
+pub use busy::Busy;
+use line::Line;
+pub use line::Standing;
 
 /// The permits for password hashes: a few run at a time, a bounded number waits.
 #[derive(Debug)]
-pub struct Hashing {
-    running: Arc<Semaphore>,
-    waiting: Semaphore,
-}
+pub struct Hashing(Arc<Line>);
 
 impl Hashing {
     /// Allows `at_once` hashes to run, and `waiting` more to wait for them.
     pub fn new(at_once: usize, waiting: usize) -> Self {
-        Self {
-            running: Arc::new(Semaphore::new(at_once.max(1))),
-            waiting: Semaphore::new(waiting),
-        }
+        Self(Line::new(at_once, waiting))
     }
 
-    /// Runs `job` on a blocking thread, if a permit comes before `deadline`. A job that has begun
-    /// runs to its end even if the caller is dropped, and holds its permit until then.
+    /// Runs `job` on a blocking thread, if a permit comes before `deadline`; who waits for one is
+    /// ordered by its standing. A job that has begun runs to its end even if the caller is dropped,
+    /// and holds its permit until then.
     ///
     /// # Errors
     /// [`Busy`] if too many jobs wait, no permit comes in time, or the job panicked.
     pub async fn run<T: Send + 'static>(
         &self,
+        standing: &Standing,
         deadline: Instant,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        let running = Arc::clone(&self.running);
-        let permit = if let Ok(permit) = Arc::clone(&running).try_acquire_owned() {
-            permit
-        } else {
-            let _waiting = self.waiting.try_acquire().map_err(|_| Busy)?;
-            timeout_at(deadline, running.acquire_owned())
-                .await
-                .map_err(|_| Busy)?
-                .map_err(|_| Busy)?
-        };
+        let permit = self.0.wait(standing, deadline).await?;
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             job()
@@ -53,14 +46,10 @@ impl Hashing {
     }
 }
 
-/// More logins at once than the gateway can hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many logins at once")]
-pub struct Busy;
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::net::IpAddr;
     use std::sync::mpsc;
     use std::time::Duration;
 
@@ -70,6 +59,14 @@ mod tests {
         Instant::now() + Duration::from_mins(1)
     }
 
+    fn anybody() -> Standing {
+        Standing {
+            peer: IpAddr::from([192, 0, 2, 1]).into(),
+            is_known: false,
+            failures: [0; 3],
+        }
+    }
+
     #[tokio::test]
     async fn one_hash_more_than_may_wait_is_busy() {
         let hashing = Arc::new(Hashing::new(1, 1));
@@ -77,7 +74,7 @@ mod tests {
         let (started, running) = tokio::sync::oneshot::channel();
         let start = |job: Box<dyn FnOnce() + Send>| {
             let hashing = Arc::clone(&hashing);
-            tokio::spawn(async move { hashing.run(later(), job).await })
+            tokio::spawn(async move { hashing.run(&anybody(), later(), job).await })
         };
         let first = start(Box::new(move || {
             started.send(()).unwrap();
@@ -86,22 +83,24 @@ mod tests {
         running.await.unwrap();
         let second = start(Box::new(|| ()));
         tokio::task::yield_now().await;
-        assert_eq!(hashing.run(later(), || ()).await, Err(Busy));
+        assert_eq!(hashing.run(&anybody(), later(), || ()).await, Err(Busy));
         release.send(()).unwrap();
         assert_eq!(
             (first.await.unwrap(), second.await.unwrap()),
             (Ok(()), Ok(()))
         );
-        assert_eq!(hashing.run(later(), || 7).await, Ok(7));
+        assert_eq!(hashing.run(&anybody(), later(), || 7).await, Ok(7));
     }
 
     #[tokio::test]
     async fn a_job_that_panics_returns_its_permit() {
         let hashing = Hashing::new(1, 0);
         assert_eq!(
-            hashing.run(later(), || panic!("on purpose")).await,
+            hashing
+                .run(&anybody(), later(), || panic!("on purpose"))
+                .await,
             Err::<(), _>(Busy)
         );
-        assert_eq!(hashing.run(later(), || 1).await, Ok(1));
+        assert_eq!(hashing.run(&anybody(), later(), || 1).await, Ok(1));
     }
 }

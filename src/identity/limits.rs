@@ -1,5 +1,6 @@
 //! Limits on failed logins: for each pair of user and peer address, and a wider one for each peer
-//! address, so that another client's failures never lock a user out elsewhere.
+//! address, so that another client's failures never lock a user out elsewhere. Wider ones still are
+//! for the networks around an IPv6 peer, which one customer may have as a whole.
 //!
 //! Only failures count. The generic cell rate algorithm (`governor`) keeps one time for each pair
 //! and peer: after a burst of a whole minute's failures, one more attempt is allowed each time its
@@ -32,7 +33,8 @@ pub(super) struct Origin {
 /// Counts failed logins, and tells how long an origin has to wait.
 pub(super) struct LoginLimits<C: Clock = MonotonicClock> {
     by_origin: Limiter<Origin, C>,
-    by_peer: Limiter<Peer, C>,
+    /// By the peer, and by each network around it.
+    by_network: [Limiter<Peer, C>; Peer::NETWORKS],
     failures: AtomicU64,
 }
 
@@ -40,18 +42,19 @@ impl<C: Clock + Clone> LoginLimits<C> {
     pub(super) fn new(config: &Login, clock: &C) -> Self {
         Self {
             by_origin: Limiter::new(config.failures_per_user, clock),
-            by_peer: Limiter::new(config.failures_per_peer, clock),
+            by_network: Peer::SIZES.map(|size| {
+                let size = NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN);
+                Limiter::new(config.failures_per_peer.saturating_mul(size), clock)
+            }),
             failures: AtomicU64::new(0),
         }
     }
 
     /// Returns how long this origin has to wait before its next attempt, as an error if it has to.
     pub(super) fn check(&self, origin: &Origin) -> Result<(), Duration> {
-        match self
-            .by_origin
-            .wait(origin)
-            .max(self.by_peer.wait(&origin.peer))
-        {
+        let networks = self.by_network.iter().zip(origin.peer.networks());
+        let waits = networks.map(|(limiter, network)| limiter.wait(&network));
+        match waits.fold(self.by_origin.wait(origin), Duration::max) {
             Duration::ZERO => Ok(()),
             wait => Err(wait),
         }
@@ -61,7 +64,9 @@ impl<C: Clock + Clone> LoginLimits<C> {
     pub(super) fn count(&self, origin: &Origin) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         self.by_origin.count(origin);
-        self.by_peer.count(&origin.peer);
+        for (limiter, network) in self.by_network.iter().zip(origin.peer.networks()) {
+            limiter.count(&network);
+        }
     }
 
     /// Returns the number of failed logins since the start.

@@ -2,17 +2,18 @@
 //! before, then the hash.
 //!
 //! The response time does not tell an unknown or disabled user from a wrong password: each costs
-//! one hash.
+//! one hash, and waits for it alike.
 
-use std::hash::{BuildHasher, RandomState};
+mod standings;
+mod turns;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::MonotonicClock;
 use moka::sync::Cache;
-use tokio::sync::{Mutex, OwnedMutexGuard};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::authentication::Basic;
 use super::directory::{Directory, LiveDirectory, PasswordVersion};
@@ -21,16 +22,17 @@ use super::limits::{LoginLimits, Origin};
 use super::password::PasswordHash;
 use super::principal::Principal;
 use crate::config::Config;
+use standings::Standings;
+use turns::Turns;
 
-/// Logins that may wait for a password hash.
-const WAITING_MAX: usize = 64;
+/// Logins that may wait for a password hash: more than are hashed in that time, so that who comes
+/// last need not be last.
+const WAITING_MAX: usize = 1024;
 /// The time for which verified credentials are remembered. The directory is asked in any case.
 const REMEMBERED: Duration = Duration::from_mins(5);
 /// The longest wait of a login until its hash begins; after that it is answered that the gateway is
 /// busy. Clients give up after 15 s, and the rest of the request needs time too.
 const WAIT_MAX: Duration = Duration::from_secs(3);
-/// The number of locks that order the logins of one origin; several origins share a lock.
-const LOCKS: usize = 256;
 
 /// The reason why a login did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,11 +56,10 @@ pub(super) struct Logins {
     /// Random: digests of credentials mean nothing outside this process.
     key: [u8; 32],
     limits: Arc<LoginLimits>,
+    standings: Arc<Standings>,
     verified: Cache<[u8; 32], Verified>,
+    turns: Arc<Turns>,
     pub(super) hashing: Hashing,
-    locks: Vec<Arc<Mutex<()>>>,
-    /// Assigns each origin to one of the locks.
-    lock_hasher: RandomState,
 }
 
 /// The user of verified credentials, and the version of the password that they had.
@@ -80,13 +81,13 @@ impl Logins {
         Self {
             key: rand::random(),
             limits: Arc::new(LoginLimits::new(&config.login, &MonotonicClock)),
+            standings: Arc::new(Standings::new()),
             verified: Cache::builder()
                 .max_capacity(config.tokens.cache_entries as u64)
                 .time_to_live(REMEMBERED)
                 .build(),
+            turns: Arc::default(),
             hashing: Hashing::new(config.server.password_permits(), WAITING_MAX),
-            locks: (0..LOCKS).map(|_| Arc::default()).collect(),
-            lock_hasher: RandomState::new(),
         }
     }
 
@@ -115,15 +116,16 @@ impl Logins {
         if let Some(principal) = self.recall(&directory.load(), &attempt)? {
             return Ok(principal);
         }
-        let lock = self.lock(&attempt.origin, deadline).await?;
+        let turn = self.turns.take(attempt.origin, deadline).await?;
         if let Some(principal) = self.recall(&directory.load(), &attempt)? {
             return Ok(principal);
         }
         let check = self.hash_check(&directory.load(), basic, attempt);
+        let standing = self.standings.of(&attempt.origin);
         let verified = self
             .hashing
-            .run(deadline, move || {
-                let _lock = lock;
+            .run(&standing, deadline, move || {
+                let _turn = turn;
                 check()
             })
             .await??;
@@ -156,15 +158,6 @@ impl Logins {
         }
     }
 
-    /// Waits until no other attempt of this origin is under way.
-    async fn lock(&self, origin: &Origin, deadline: Instant) -> Result<OwnedMutexGuard<()>, Busy> {
-        let index = self.lock_hasher.hash_one(origin) % LOCKS as u64;
-        let lock = Arc::clone(&self.locks[usize::try_from(index).unwrap_or_default()]);
-        timeout_at(deadline, lock.lock_owned())
-            .await
-            .map_err(|_| Busy)
-    }
-
     /// Returns the user, if the credentials were verified before and are still valid.
     fn recall(
         &self,
@@ -192,6 +185,7 @@ impl Logins {
         let decoy = PasswordHash::decoy(directory.cost());
         let password = basic.password.clone();
         let limits = Arc::clone(&self.limits);
+        let standings = Arc::clone(&self.standings);
         let remembered = self.verified.clone();
         move || {
             limits
@@ -203,12 +197,14 @@ impl Logins {
                 .verify(&password);
             let Some(user) = user.filter(|user| right && user.enabled) else {
                 limits.count(&attempt.origin);
+                standings.failed(&attempt.origin);
                 return Err(LoginError::Invalid);
             };
             let verified = Verified {
                 email: Arc::clone(&user.email),
                 password_version: user.password_version,
             };
+            standings.succeeded(attempt.origin);
             remembered.insert(attempt.credentials, verified.clone());
             Ok(verified)
         }
@@ -226,7 +222,7 @@ mod tests {
 
     /// Neither wait may have a time of its own: together they would outlast the client's timeout.
     #[tokio::test]
-    async fn the_wait_for_the_lock_and_for_the_hash_share_one_deadline() {
+    async fn the_wait_for_the_turn_and_for_the_hash_share_one_deadline() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("directory.toml");
         std::fs::write(&path, &*example::TEXT).unwrap();
@@ -254,20 +250,19 @@ mod tests {
         };
 
         let later = Instant::now() + Duration::from_mins(1);
-        let lock = logins
-            .lock(&logins.attempt(&basic, peer).origin, later)
-            .await
-            .unwrap();
+        let origin = logins.attempt(&basic, peer).origin;
+        let turn = logins.turns.take(origin, later).await.unwrap();
         expect_busy().await;
-        drop(lock);
+        drop(turn);
 
         let (release, held) = mpsc::channel::<()>();
         let (started, running) = tokio::sync::oneshot::channel();
         let hashing = Arc::clone(&logins);
         let hash = tokio::spawn(async move {
+            let anybody = hashing.standings.of(&origin);
             hashing
                 .hashing
-                .run(later, move || {
+                .run(&anybody, later, move || {
                     started.send(()).unwrap();
                     held.recv().unwrap();
                 })

@@ -82,6 +82,36 @@ fn a_hundred_failures_limit_the_peer_for_every_user() {
 }
 
 #[test]
+fn the_networks_around_an_ipv6_peer_have_wider_limits() {
+    let (limits, _) = limits();
+    // 2 failures from each of 256 peers, so that none of them reaches its own limit.
+    let fail_from = |third: u16, peers: u16| {
+        for peer in 0..peers {
+            let peer = origin(1, &format!("2001:db8:{third:x}:{peer:x}::1"));
+            for _ in 0..2 {
+                limits.count(&peer);
+            }
+        }
+    };
+    let waits = |peer: &str| limits.check(&origin(2, peer)).is_err();
+    fail_from(1, 199);
+    assert!(!waits("2001:db8:1:ff::1"), "398 of 400 in a /56");
+    fail_from(1, 1);
+    assert!(waits("2001:db8:1:ff::1"), "400 of 400");
+    assert!(!waits("2001:db8:1:100::1") && !waits("2001:db8:2::1"));
+
+    for begin in [0, 0x100, 0x200, 0x300] {
+        for peer in begin..begin + 200 {
+            let peer = origin(1, &format!("2001:db8:3:{peer:x}::1"));
+            limits.count(&peer);
+            limits.count(&peer);
+        }
+    }
+    assert!(waits("2001:db8:3:ffff::1"), "1600 of 1600 in a /48");
+    assert!(!waits("2001:db8:4::1") && !waits("192.0.2.1"));
+}
+
+#[test]
 fn memory_is_bounded_and_the_worst_origins_stay() {
     let clock = FakeRelativeClock::default();
     let limiter = Limiter::<u32, _>::new(NonZeroU32::new(2).unwrap(), &clock);
