@@ -58,13 +58,8 @@ impl Users {
 
 fn directory(count: usize) -> String {
     // No user logs in, so that all can have the same hash.
-    let cheap = Cost {
-        memory_kib: 8,
-        passes: 1,
-        lanes: 1,
-    };
-    let hash =
-        PasswordHash::new(&Password::new("secret".to_owned()), cheap).expect("the cost is allowed");
+    let hash = PasswordHash::new(&Password::new("secret".to_owned()), Cost::default())
+        .expect("the cost is allowed");
     let hash = hash.as_str();
     let mut text = String::new();
     for user in 0..count {

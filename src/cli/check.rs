@@ -12,7 +12,7 @@ use iem_sink::{Finding, Level};
 use serde_json::{Value, json};
 
 use crate::config::{Config, Errors, Loaded, MemoryCeiling, Setting, Tls};
-use crate::identity::directory::Directory;
+use crate::identity::directory::{LiveDirectory, Status};
 use crate::identity::token::SigningKey;
 use crate::sinks;
 use crate::tls::Material;
@@ -179,12 +179,11 @@ fn check_directory(path: &Path, may_be_made: bool) -> Result<String, String> {
             Err("there is none: `customer add` and `user add` make it".to_owned())
         };
     }
-    let directory = Directory::read(path).map_err(|error| error.to_string())?;
-    Ok(format!(
-        "{} users, {} customers",
-        directory.users().len(),
-        directory.customers().len()
-    ))
+    let directory = LiveDirectory::open(path).map_err(|error| error.to_string())?;
+    let Status {
+        users, customers, ..
+    } = directory.status();
+    Ok(format!("{users} users, {customers} customers"))
 }
 
 fn check_token_key(path: &Path) -> Result<String, String> {

@@ -241,14 +241,26 @@ fn a_password_is_one_line() {
         let read = password::read_line(input);
         assert_eq!(read.ok().as_ref().map(Password::reveal), expected);
     };
-    check(b"secret\n", Some("secret"));
-    check(b"secret\r\n", Some("secret"));
-    check(b"secret", Some("secret"));
-    check(b" sec ret \nmore\n", Some(" sec ret "));
+    check(b"a long secret\n", Some("a long secret"));
+    check(b"a long secret\r\n", Some("a long secret"));
+    check(b"a long secret", Some("a long secret"));
+    check(b" long secret \nmore\n", Some(" long secret "));
     check(b"", None);
     check(b"\n", None);
     check(b"\xff\n", None);
     check(&[b'x'; 5000], None);
+}
+
+#[test]
+fn a_password_of_fewer_than_12_characters_is_refused() {
+    let read = |text: &str| password::read_line(text.as_bytes()).map(|_| ());
+    assert!(read("elevenchars\n").is_err() && read("twelve chars\n").is_ok());
+    assert!(read("ääääääääääää").is_ok() && read("äääääääääää").is_err());
+    let error = read("elevenchars").unwrap_err().to_string();
+    assert!(
+        error.contains("12 characters") && !error.contains("elevenchars"),
+        "{error}"
+    );
 }
 
 #[test]

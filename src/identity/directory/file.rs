@@ -22,6 +22,28 @@ impl Directory {
         Self::parse(text(&contents, path)?, path)
     }
 
+    /// Refuses the directory of the file at `path` if somebody who has that file could guess a
+    /// password too fast. Only a gateway that would serve it asks: a command has to be able to set
+    /// that password anew.
+    pub(super) fn check_strength(self, path: &Path) -> Result<Self, DirectoryError> {
+        let mut weak = self
+            .users()
+            .iter()
+            .filter(|user| !user.password().cost().is_strong());
+        let Some(first) = weak.next() else {
+            return Ok(self);
+        };
+        let fault = format!(
+            "password of user {:?}: its hash can be guessed against too fast ({}; OWASP's minimum \
+             is m=19456,t=2,p=1, or m=47104 with t=1, m=12288 with t=3, m=9216 with t=4, m=7168 \
+             with t=5); set it anew with `user passwd`. Other users with such a hash: {}",
+            first.email,
+            first.password().cost(),
+            weak.count()
+        );
+        Err(DirectoryError::of_file(path, &fault))
+    }
+
     /// Reads the directory from `text`; `path` is for the error alone.
     pub fn parse(text: &str, path: &Path) -> Result<Self, DirectoryError> {
         // Spans count from the start of a part, so a fault is found by reading the whole text.

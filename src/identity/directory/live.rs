@@ -104,7 +104,7 @@ impl Source for DirectoryFile {
     }
 
     fn parse(&self, contents: &Vec<u8>) -> Result<Directory, DirectoryError> {
-        Directory::parse(file::text(contents, &self.path)?, &self.path)
+        Directory::parse(file::text(contents, &self.path)?, &self.path)?.check_strength(&self.path)
     }
 
     fn log_reload(&self, before: &Directory, directory: &Directory) {

@@ -117,18 +117,46 @@ fn no_password_and_no_hash_is_ever_shown() {
 }
 
 #[test]
-fn an_empty_password_is_rejected() {
+fn a_password_that_is_set_has_12_characters() {
     let home = Home::new();
     let before = std::fs::read(home.path("directory.toml")).expect("the directory file");
     let add = format!("user add {NEW} --name New --password-stdin");
-    for input in ["", "\n"] {
-        let output = home.run_with_input(&add.split(' ').collect::<Vec<_>>(), input);
-        assert!(matches!(output.status.code(), Some(1 | 2)), "{output:?}");
+    let passwd = "user passwd alice@acme.example --password-stdin";
+    for input in ["", "\n", "elevenchars\n"] {
+        for command in [&*add, passwd] {
+            check_with_input(&home, command, input, 1, &["fewer than 12 characters"]);
+        }
     }
     assert_eq!(
         std::fs::read(home.path("directory.toml")).expect("the directory file"),
         before
     );
+    check_with_input(&home, passwd, "twelve-chars\n", 0, &[]);
+    // Those that are there stay as they are.
+    home.start()
+        .log_in("colon@acme.example", "a:b:c")
+        .expect(200);
+}
+
+#[test]
+fn a_weak_hash_is_refused_until_its_password_is_set_anew() {
+    // The default of the `argon2` command line.
+    let weak = "$argon2id$v=19$m=4096,t=3,p=1$c2FsdHNhbHRzYWx0c2FsdA\
+                $AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let home = Home::new().edit_directory(|text| {
+        format!("{text}\n[[user]]\nemail = {NEW:?}\nname = \"New\"\npassword = {weak:?}\n")
+    });
+    let words = [NEW, "m=4096,t=3,p=1", "m=19456,t=2,p=1", "user passwd"];
+    check(&home, "check", 78, &words);
+    let mut gateway = home.spawn_without_waiting();
+    assert_eq!(gateway.wait().code(), Some(78));
+    let log = gateway.log();
+    assert!(words.iter().all(|word| log.contains(word)), "{log}");
+    check(&home, "user list", 0, &[NEW]);
+    let passwd = format!("user passwd {NEW} --password-stdin");
+    check_with_input(&home, &passwd, "a-new-password\n", 0, &[]);
+    check(&home, "check", 0, &[]);
+    home.start().log_in(NEW, "a-new-password").expect(200);
 }
 
 #[test]
