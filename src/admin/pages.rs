@@ -1,9 +1,12 @@
 //! The pages of the admin listener, from the state of the gateway.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
@@ -42,8 +45,39 @@ pub trait State {
 /// The pages of a state.
 pub(super) struct Pages<S>(pub(super) S);
 
-impl<S: State> Responder for Pages<S> {
+/// The one page that a connection asks for.
+pub(super) struct Page<S> {
+    pages: Rc<Pages<S>>,
+    has_asked: Rc<Cell<bool>>,
+}
+
+impl<S> Page<S> {
+    pub(super) fn new(pages: &Rc<Pages<S>>) -> Self {
+        Self {
+            pages: Rc::clone(pages),
+            has_asked: Rc::default(),
+        }
+    }
+
+    /// Returns whether the connection has asked yet, as it will be.
+    pub(super) fn has_asked(&self) -> Rc<Cell<bool>> {
+        Rc::clone(&self.has_asked)
+    }
+}
+
+impl<S: State> Responder for Page<S> {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
+        self.has_asked.set(true);
+        let mut answer = self.pages.answer(&request);
+        // Else a client that comes back later would hold a place until then.
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(CONNECTION, close);
+        answer
+    }
+}
+
+impl<S: State> Pages<S> {
+    fn answer(&self, request: &Request<Incoming>) -> Answer {
         let path = request.uri().path();
         let page = match path.strip_suffix('/').unwrap_or(path) {
             "/livez" => json(StatusCode::OK, &serde_json::json!({"alive": true})),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use iem_sink::SinkError;
 use iem_sink::testing::{Behaviour, ScriptedSink};
 
-use iem_test_support::{Home, eventually, get, post};
+use iem_test_support::{AMPLE, Connection, Home, eventually, get, post};
 
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
 
@@ -63,6 +63,32 @@ fn a_directory_that_is_not_in_use_is_told_and_keeps_no_traffic_away() {
     eventually(Duration::from_secs(10), "nothing is wrong", || {
         gateway.admin("/readyz").json()["reasons"] == serde_json::json!([])
     });
+}
+
+#[test]
+fn the_connection_ends_with_each_answer() {
+    let gateway = Home::new().start();
+    for path in ["/livez", "/readyz", "/metrics", "/nothing"] {
+        let mut connection = Connection::open(gateway.admin);
+        let answer = connection.send(get(path).bytes()).answer();
+        assert_eq!(answer.header("connection"), Some("close"), "{path}");
+        assert!(connection.ends(AMPLE), "{path}");
+    }
+}
+
+/// The most connections of the admin listener.
+const PLACES: usize = 64;
+
+#[test]
+fn a_probe_takes_the_place_of_the_oldest_idle_connection() {
+    let gateway = Home::new().start();
+    let mut idle: Vec<_> = (0..PLACES)
+        .map(|_| Connection::open(gateway.admin))
+        .collect();
+    gateway.admin("/livez").expect(200);
+    assert!(idle[0].ends(AMPLE), "the oldest");
+    assert!(idle[1].is_quiet() && idle[PLACES - 1].is_quiet());
+    idle[1].send(get("/livez").bytes()).answer().expect(200);
 }
 
 #[test]
