@@ -36,6 +36,17 @@ impl Peer {
         iter::successors(Some(self), |peer| peer.wider())
     }
 
+    /// Returns the widest of its networks, which one customer of a provider may have as a whole.
+    #[must_use]
+    pub fn widest(self) -> Self {
+        self.networks().last().unwrap_or(self)
+    }
+
+    /// Returns the address, of a network its first.
+    pub fn address(self) -> IpAddr {
+        self.address
+    }
+
     /// Returns whether the peer is this network or within it.
     pub fn is_in(self, network: Self) -> bool {
         self.networks().any(|around| around == network)
@@ -55,13 +66,6 @@ impl Peer {
             address: Ipv6Addr::from_bits(address.to_bits() & mask).into(),
             prefix,
         }
-    }
-}
-
-impl Peer {
-    /// Returns the address, of IPv6 the network's.
-    pub fn address(self) -> IpAddr {
-        self.0
     }
 }
 

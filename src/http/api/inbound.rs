@@ -81,7 +81,8 @@ impl Inbound<'_> {
         if self.body.admit(&self.head.headers, limit)?.is_some() {
             return Err(Rejection::EncodingNotServed);
         }
-        let peer = Peer::from(self.client.address).address();
+        // Nobody has shown credentials that a bound of their own could go by.
+        let peer = Peer::from(self.client.address).widest().address();
         let memory = resources.strangers.held_by([resources.ledger.peer(peer)]);
         let data = self
             .body
