@@ -20,7 +20,15 @@ const NOTE_BYTES_MAX: u64 = 200;
 
 /// A held lock on a folder. Dropping it releases the lock.
 pub(crate) struct FolderLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for FolderLock {
+    /// Unlocks by itself: a child of this process that has not begun its program yet has the file
+    /// open too, and closing it here alone would leave it locked.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 /// The reason why a folder could not be locked.
@@ -63,7 +71,7 @@ impl FolderLock {
                 "cannot write into the lock file which process holds it"
             );
         }
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
