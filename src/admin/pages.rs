@@ -11,8 +11,8 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
 use crate::http::api::{Rejection, json};
-use crate::http::transport::Answer;
 use crate::http::transport::connection::Responder;
+use crate::http::transport::{Answer, Reply};
 use crate::telemetry::Endpoint;
 
 /// What readiness is judged by.
@@ -66,13 +66,13 @@ impl<S> Page<S> {
 }
 
 impl<S: State> Responder for Page<S> {
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
         self.has_asked.set(true);
         let mut answer = self.pages.answer(&request);
         // Else a client that comes back later would hold a place until then.
         let close = HeaderValue::from_static("close");
         answer.headers_mut().insert(CONNECTION, close);
-        answer
+        answer.into()
     }
 }
 

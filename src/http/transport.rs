@@ -14,7 +14,7 @@ mod shared;
 mod thread;
 mod tls;
 
-pub use application::{Answer, Application, Client};
+pub use application::{Answer, Application, Client, Reply};
 pub use draining::Draining;
 pub use server::Server;
 #[cfg(feature = "testing")]

@@ -4,6 +4,7 @@ pub(crate) mod contract;
 mod encodings;
 mod http2;
 mod http2_abuse;
+mod http2_refusals;
 mod http2_smuggling;
 mod idle_connections;
 mod limits;

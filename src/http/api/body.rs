@@ -180,6 +180,11 @@ impl Body {
         )
     }
 
+    /// Returns the body if more of it may come.
+    pub(super) fn into_rest(self) -> Option<Incoming> {
+        (!self.ended && !self.broken).then_some(self.incoming)
+    }
+
     /// Returns the next bytes, or `None` at the end. Trailers are skipped.
     async fn next(&mut self) -> Option<Result<Bytes, hyper::Error>> {
         self.awaited = false;

@@ -22,7 +22,7 @@ use super::route::Route;
 use super::running::running;
 use super::ticket::ticket;
 use super::token::token;
-use crate::http::transport::{Answer, Application, Client};
+use crate::http::transport::{Answer, Application, Client, Reply};
 use crate::record;
 use crate::telemetry::Endpoint;
 
@@ -42,7 +42,7 @@ impl Application for Service {
         request: Request<Incoming>,
         client: Client<'_>,
         connection: &Connection,
-    ) -> Answer {
+    ) -> Reply {
         let began = Instant::now();
         let metrics = &self.resources.metrics;
         let (head, body) = request.into_parts();
@@ -70,16 +70,20 @@ impl Application for Service {
             rejection.limit().inspect(|limit| metrics.reached(*limit));
             rejection.into_answer(endpoint)
         });
-        let goes_on = !is_ambiguous && request.body.discard_small().await;
-        // Over HTTP/2 a body that is dropped costs its stream alone.
-        if !goes_on && request.head.version < Version::HTTP_2 {
+        // Over HTTP/2 the rest of a body costs its stream alone.
+        let ends = request.head.version < Version::HTTP_2
+            && (is_ambiguous || !request.body.discard_small().await);
+        if ends {
             answer
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         metrics.answered(endpoint, answer.status().as_u16(), began.elapsed());
         identify(&mut answer, endpoint, &request, &entries);
-        answer
+        Reply {
+            answer,
+            rest: request.body.into_rest(),
+        }
     }
 
     fn too_many_requests(&self) -> Answer {

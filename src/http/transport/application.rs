@@ -10,6 +10,20 @@ use hyper::{Request, Response};
 /// A whole answer: no body is ever streamed.
 pub type Answer = Response<Full<Bytes>>;
 
+/// An answer, and the part of its request that has not been read.
+pub struct Reply {
+    /// The answer.
+    pub answer: Answer,
+    /// A body of which more may come.
+    pub rest: Option<Incoming>,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self { answer, rest: None }
+    }
+}
+
 /// The client that sends a request, as far as its connection knows it.
 #[derive(Clone, Copy, Debug)]
 pub struct Client<'a> {
@@ -34,7 +48,7 @@ pub trait Application: Send + Sync + 'static {
         request: Request<Incoming>,
         client: Client<'_>,
         connection: &Self::Connection,
-    ) -> Answer;
+    ) -> Reply;
 
     /// Returns the answer to a request over the bound on requests in HTTP/2.
     fn too_many_requests(&self) -> Answer;

@@ -10,27 +10,23 @@ mod deadlines;
 mod http1;
 mod http2;
 mod limits;
+mod linger;
 mod preface;
 mod responder;
 mod socket;
 
 use std::io;
 use std::pin::pin;
-use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::draining::Draining;
 use deadlines::Deadlines;
 pub use limits::ConnectionLimits;
+pub(super) use linger::linger;
+use linger::{LINGER_TIME, LINGER_TIME_DRAINING};
 pub use responder::Responder;
 use socket::Socket;
-
-/// How long, and how much, is still read from a client after the last answer, so that it sees the
-/// answer and not a reset (RFC 9112, section 9.6).
-const LINGER_TIME: Duration = Duration::from_secs(5);
-const LINGER_TIME_DRAINING: Duration = Duration::from_millis(500);
-const LINGER_SIZE: usize = 64 * 1024 * 1024;
 
 /// The protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,19 +84,4 @@ where
     };
     let _ = tokio::time::timeout(time, linger(socket)).await;
     ended
-}
-
-/// Ends the writing side, then reads and drops what still comes.
-pub(super) async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
-    // Over HTTP/2 it has ended before.
-    let _ = stream.shutdown().await;
-    let mut rest = [0; 4096];
-    let mut size = 0;
-    while size < LINGER_SIZE {
-        match stream.read(&mut rest).await? {
-            0 => break,
-            length => size += length,
-        }
-    }
-    Ok(())
 }

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Version};
 use tokio::sync::SemaphorePermit;
 
-use super::application::{Answer, Application, Client};
+use super::application::{Application, Client, Reply};
 use super::connection::Responder;
 use super::proxies;
 use super::shared::Shared;
@@ -29,7 +29,7 @@ pub(super) struct ClientResponder<'a, A: Application> {
 }
 
 impl<A: Application> Responder for ClientResponder<'_, A> {
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
         let Shared {
             application,
             server,
@@ -39,7 +39,10 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
         let _permit = if request.version() == Version::HTTP_2 {
             let Ok(permit) = http2_requests.try_acquire() else {
                 self.reached(Limit::Http2Requests);
-                return application.too_many_requests();
+                return Reply {
+                    answer: application.too_many_requests(),
+                    rest: Some(request.into_body()),
+                };
             };
             Some(permit)
         } else {

@@ -24,6 +24,8 @@ mod find;
 pub mod frames;
 #[cfg(feature = "gateway")]
 mod gateway;
+#[cfg(feature = "brokers")]
+mod jars;
 pub mod memory_sink;
 mod placeholders;
 mod request;
@@ -36,8 +38,9 @@ pub use arrived::{Arrived, Line, for_each_line, read_kafka, read_lines, read_pub
 pub use case::{After, Case};
 #[cfg(feature = "gateway")]
 pub use client::{
-    Call, Calls, Connection, Curl, Frames, Http2, Ledger, Load, OpenLoop, Secure, SecureClient,
-    check_metrics, client_hello, narrow, proxy_header, proxy_header_local, start_proxy,
+    Call, Calls, Connection, Curl, Frames, Http2, Ledger, Load, OkHttp, OpenLoop, Secure,
+    SecureClient, check_metrics, client_hello, narrow, proxy_header, proxy_header_local,
+    start_proxy,
 };
 pub use directory::email;
 pub use encoding::encoded;

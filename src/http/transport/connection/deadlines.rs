@@ -181,12 +181,12 @@ mod tests {
     use tokio::task::coop::{consume_budget, has_budget_remaining};
 
     use super::*;
-    use crate::http::transport::application::Answer;
+    use crate::http::transport::application::Reply;
 
     struct Silent;
 
     impl Responder for Silent {
-        async fn answer(&self, _request: Request<Incoming>) -> Answer {
+        async fn answer(&self, _request: Request<Incoming>) -> Reply {
             unreachable!("no request comes")
         }
     }

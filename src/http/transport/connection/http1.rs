@@ -32,7 +32,7 @@ where
     let responder = deadlines.responder;
     let service = service_fn(async |request| {
         socket.begin_answer();
-        let answer = responder.answer(request).await;
+        let answer = responder.answer(request).await.answer;
         socket.enter(Phase::Idle(Instant::now()));
         Ok::<_, Infallible>(answer)
     });

@@ -8,6 +8,7 @@
 //! while the client does not read acknowledgements. The time of a stream is bounded here; frames
 //! while no request is open are bounded by the deadlines.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
@@ -32,10 +33,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
+use super::linger::discard;
 use super::responder::Responder;
 use super::socket::{Phase, Socket};
 use crate::config;
-use crate::http::transport::application::Answer;
+use crate::http::transport::application::{Answer, Reply};
 use crate::http::transport::draining::Draining;
 use crate::telemetry::Limit;
 
@@ -59,9 +61,10 @@ where
     let responder = deadlines.responder;
     let opened = socket.notes().request;
     socket.enter(Phase::Silent(opened));
+    let rests = RefCell::default();
     // Unbounded, but it never holds more than the streams that may be open.
     let (sender, arriving) = mpsc::unbounded_channel();
-    let service = service_fn(|request| Box::pin(answer(responder, request)));
+    let service = service_fn(|request| Box::pin(answer(responder, request, &rests)));
     let streams = Streams {
         sender,
         time: limits.request_timeout,
@@ -82,6 +85,8 @@ where
         protocol,
         arriving,
         open: FuturesUnordered::new(),
+        rests: &rests,
+        discarded: FuturesUnordered::new(),
     });
     let ended = tokio::select! {
         biased;
@@ -126,14 +131,19 @@ fn failed(error: hyper::Error, responder: &impl Responder) -> io::Error {
     io::Error::other(error)
 }
 
-/// Answers a request. hyper would send the body of an answer to HEAD over HTTP/2, which must have
-/// none (RFC 9110, section 9.3.2).
+/// Answers a request. Puts what has not been read of it into `rests`: dropped at once, it would reset
+/// the stream as soon as the answer has been sent.
+///
+/// hyper would send the body of an answer to HEAD over HTTP/2, which must have none (RFC 9110,
+/// section 9.3.2).
 async fn answer(
     responder: &impl Responder,
     request: Request<Incoming>,
+    rests: &RefCell<Vec<Incoming>>,
 ) -> Result<Answer, Infallible> {
     let is_head = request.method() == Method::HEAD;
-    let mut answer = responder.answer(request).await;
+    let Reply { mut answer, rest } = responder.answer(request).await;
+    rests.borrow_mut().extend(rest);
     if is_head && let Some(length) = answer.body().size_hint().exact() {
         answer
             .headers_mut()
@@ -178,7 +188,11 @@ struct Connection<'a, S, C> {
     socket: &'a Socket<S>,
     protocol: C,
     arriving: mpsc::UnboundedReceiver<LocalBoxFuture<'a, ()>>,
+    /// Requests that are being answered.
     open: FuturesUnordered<LocalBoxFuture<'a, ()>>,
+    rests: &'a RefCell<Vec<Incoming>>,
+    /// Rests of answered requests, which are read and dropped.
+    discarded: FuturesUnordered<LocalBoxFuture<'a, ()>>,
 }
 
 impl<S, C: Future + Unpin> Future for Connection<'_, S, C> {
@@ -186,7 +200,7 @@ impl<S, C: Future + Unpin> Future for Connection<'_, S, C> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
         let this = &mut *self;
-        let were_open = !this.open.is_empty();
+        let were_open = !this.open.is_empty() || !this.discarded.is_empty();
         let ended = Pin::new(&mut this.protocol).poll(context);
         let mut arrived = false;
         while let Ok(stream) = this.arriving.try_recv() {
@@ -194,7 +208,11 @@ impl<S, C: Future + Unpin> Future for Connection<'_, S, C> {
             this.open.push(stream);
         }
         while let Poll::Ready(Some(())) = this.open.poll_next_unpin(context) {}
-        if !this.open.is_empty() {
+        for rest in this.rests.take() {
+            this.discarded.push(Box::pin(discard(rest)));
+        }
+        while let Poll::Ready(Some(())) = this.discarded.poll_next_unpin(context) {}
+        if !this.open.is_empty() || !this.discarded.is_empty() {
             this.socket.enter(Phase::Streams);
         } else if were_open || arrived {
             this.socket.enter(Phase::Quiet(Instant::now()));

@@ -3,13 +3,13 @@
 use hyper::Request;
 use hyper::body::Incoming;
 
-use crate::http::transport::application::Answer;
+use crate::http::transport::application::Reply;
 use crate::telemetry::Limit;
 
 /// A source of answers for one connection. It cannot fail: whatever happens is an answer.
 pub trait Responder {
     /// Answers one request.
-    async fn answer(&self, request: Request<Incoming>) -> Answer;
+    async fn answer(&self, request: Request<Incoming>) -> Reply;
 
     /// Whether the connection may go on in HTTP/2.
     fn takes_http2(&self) -> bool {

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use h2::client::SendRequest;
+use h2::client::{ResponseFuture, SendRequest};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper::header::{HeaderName, HeaderValue};
@@ -80,6 +80,32 @@ impl Http2 {
             .collect()
     }
 
+    /// Sends the head of a POST without credentials and then `length` bytes of its body, as far as the
+    /// gateway takes them. Returns the number of bytes that it took, and its answer, which is read
+    /// only then.
+    pub fn upload(&self, path: &str, length: usize) -> (usize, Result<Answer, h2::Error>) {
+        let request = Request::post(format!("http://gateway{path}")).body(());
+        let request = request.expect("a head");
+        let upload = async {
+            let mut sender = self.sender.clone().ready().await.expect("a connection");
+            let (response, mut stream) = sender.send_request(request, false).expect("a stream");
+            let mut taken = 0;
+            while taken < length {
+                stream.reserve_capacity((length - taken).min(64 * 1024));
+                let capacity = std::future::poll_fn(|context| stream.poll_capacity(context)).await;
+                let Some(Ok(capacity)) = capacity else { break };
+                let chunk = Bytes::from(vec![b'x'; capacity]);
+                if stream.send_data(chunk, taken + capacity == length).is_err() {
+                    break;
+                }
+                taken += capacity;
+            }
+            (taken, read(response).await)
+        };
+        let upload = async { tokio::time::timeout(PATIENCE, upload).await };
+        self.runtime.block_on(upload).expect("an end in time")
+    }
+
     async fn exchange(&self, request: Request<()>, body: Bytes) -> Result<Answer, h2::Error> {
         let mut sender = self.sender.clone().ready().await?;
         let (response, mut stream) = sender.send_request(request, body.is_empty())?;
@@ -87,26 +113,31 @@ impl Http2 {
             // One that was refused early need not be sent.
             let _ = stream.send_data(body, true);
         }
-        let (head, mut incoming) = response.await?.into_parts();
-        let mut body = Vec::new();
-        while let Some(chunk) = incoming.data().await {
-            let chunk = chunk?;
-            incoming.flow_control().release_capacity(chunk.len())?;
-            body.extend_from_slice(&chunk);
-        }
-        let mut headers = Vec::new();
-        for (name, value) in &head.headers {
-            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            headers.push((name.to_string(), value));
-        }
-        Ok(Answer {
-            version: "HTTP/2".to_owned(),
-            status: head.status.as_u16(),
-            headers,
-            body,
-            interim: 0,
-        })
+        read(response).await
     }
+}
+
+/// Reads an answer to its end.
+async fn read(response: ResponseFuture) -> Result<Answer, h2::Error> {
+    let (head, mut incoming) = response.await?.into_parts();
+    let mut body = Vec::new();
+    while let Some(chunk) = incoming.data().await {
+        let chunk = chunk?;
+        incoming.flow_control().release_capacity(chunk.len())?;
+        body.extend_from_slice(&chunk);
+    }
+    let mut headers = Vec::new();
+    for (name, value) in &head.headers {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        headers.push((name.to_string(), value));
+    }
+    Ok(Answer {
+        version: "HTTP/2".to_owned(),
+        status: head.status.as_u16(),
+        headers,
+        body,
+        interim: 0,
+    })
 }
 
 /// Translates a request to HTTP/2; `None` where its framing or its target is of HTTP/1.1 alone.
