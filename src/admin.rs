@@ -37,6 +37,7 @@ const LIMITS: ConnectionLimits<'_> = ConnectionLimits {
     header_timeout: Duration::from_secs(10),
     idle_timeout: Duration::from_mins(2),
     request_timeout: Duration::from_mins(1),
+    max_age: None,
     write_timeout: Duration::from_secs(30),
     max_header: 8192,
     max_headers: 100,

@@ -35,6 +35,9 @@ pub struct Server {
     pub max_connections: usize,
     /// Connections at once of one peer address.
     pub max_connections_per_peer: usize,
+    /// The time after which the next request of a connection is its last.
+    #[serde(deserialize_with = "units::duration")]
+    pub max_connection_age: Duration,
     /// The proxies that are trusted to name their clients' addresses.
     #[serde(deserialize_with = "units::networks")]
     pub proxies: Vec<IpNet>,

@@ -35,12 +35,12 @@ impl Front {
     /// Serves one connection to its end, in plain HTTP of either version.
     ///
     /// # Errors
-    /// As a connection over a socket fails: broken off, late, no HTTP.
+    /// As a connection over a socket fails: broken off, late, no HTTP, one too many.
     pub async fn serve<S>(&self, stream: S, peer: IpAddr) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        self.0.serve_plain(stream, peer, false).await
+        self.0.serve_one(stream, peer).await
     }
 
     /// Lets no more request begin; those under way are finished.

@@ -5,6 +5,7 @@
 
 mod application;
 pub mod connection;
+mod connection_budget;
 mod draining;
 mod peers;
 mod proxies;

@@ -6,6 +6,8 @@
 pub enum Limit {
     /// Connections at once.
     Connections,
+    /// The time for which an idle connection stays while there is no room for others.
+    Evicted,
     /// Connections at once of a peer address.
     ConnectionsPerPeer,
     /// The header of the PROXY protocol with which a proxy's connection must begin, in time.
@@ -60,8 +62,9 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of the enumeration.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Connections,
+        Self::Evicted,
         Self::ConnectionsPerPeer,
         Self::ProxyHeader,
         Self::HandshakeTime,
@@ -93,6 +96,7 @@ impl Limit {
     pub fn label(self) -> &'static str {
         match self {
             Self::Connections => "connections",
+            Self::Evicted => "evicted",
             Self::ConnectionsPerPeer => "connections_per_peer",
             Self::ProxyHeader => "proxy_header",
             Self::HandshakeTime => "handshake_time",

@@ -1,5 +1,6 @@
 //! HTTP as clients see it: the wire, limits, slow and hostile clients, proxies, bodies and answers.
 
+mod age;
 pub(crate) mod contract;
 mod encodings;
 mod http2;
@@ -14,6 +15,7 @@ mod real_clients;
 pub(crate) mod record_bytes;
 mod slow_clients;
 mod smuggling;
+mod strangers;
 mod tls;
 mod unread_answers;
 mod wire;

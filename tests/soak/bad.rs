@@ -164,7 +164,7 @@ pub(super) fn hog(site: &Site) {
     }
 }
 
-/// More connections than are served. What the others do meanwhile is refused too.
+/// More connections than are served. The longest idle ones make room.
 pub(super) fn crowd(site: &Site) {
     let mut crowd: Vec<Client> = (0..CONNECTIONS_MAX + 8)
         .filter_map(|_| site.door.open_silently().ok())

@@ -71,7 +71,7 @@ pub(super) const LIMITS: &[Limit] = &[
         Counted("iem_gateway_records_total", &["full"]),
         Both,
     ),
-    limit("connections", Counted(REACHED, &["\"connections\""]), Both),
+    limit("connections", Counted(REACHED, &["\"evicted\""]), Both),
     limit("failed logins", Counted(REACHED, &["\"logins\""]), Both),
     limit(
         "quota",

@@ -41,6 +41,11 @@ fn connections(server: &Server, faults: &mut Faults) {
         server.max_connections_per_peer,
         1..=1_000_000,
     );
+    faults.duration(
+        "server.max_connection_age",
+        server.max_connection_age,
+        SECOND..=DAY,
+    );
     faults.require(
         !server.proxy_protocol || !server.proxies.is_empty(),
         "server.proxy_protocol",

@@ -49,6 +49,10 @@ fn names_counts_and_sizes_of_the_server() {
             "server.max_connections_per_peer: must be 1 to 1000000, is 0",
         ),
         (
+            "server.max_connection_age = '2d'",
+            "server.max_connection_age: must be 1s to 1d, is 2d",
+        ),
+        (
             "server.proxy_protocol = true",
             "server.proxy_protocol: needs server.proxies: from others nothing of the kind is taken",
         ),

@@ -32,6 +32,7 @@ pub(super) fn holder(
         None => certified(identity, request),
     };
     if let Some(Ok(principal)) = &principal {
+        request.client.authenticate();
         request.trail.set_user(&principal.user().email);
     }
     principal
@@ -80,7 +81,8 @@ pub(super) async fn login_sender(
 /// Returns the user that the client's certificate is mapped to.
 fn certified(identity: &Identity, request: &Inbound<'_>) -> Option<Result<Principal, TokenError>> {
     let email = request.client.certified?;
-    Some(identity.certified(email))
+    let user = identity.certified(email);
+    Some(user.inspect(|_| request.client.authenticate()))
 }
 
 async fn login(
@@ -96,6 +98,7 @@ async fn login(
     identity
         .login(basic, request.client.address)
         .await
+        .inspect(|_| request.client.authenticate())
         .map_err(|error| match error {
             LoginError::Invalid => wrong,
             LoginError::TooMany { retry_after } => Rejection::TooManyAttempts { retry_after },

@@ -29,6 +29,7 @@ pub(super) async fn refresh(
     let principal = resources
         .identity
         .refresh(&refresh_token, request.received)
+        .inspect(|_| request.client.authenticate())
         .map_err(|_| Rejection::WrongRefreshToken)?;
     request.trail.set_user(&principal.user().email);
     token::issue(&resources.identity, &principal, request.received)

@@ -1,5 +1,6 @@
 //! The boundary between connections and the application that answers their requests.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -31,6 +32,15 @@ pub struct Client<'a> {
     pub address: IpAddr,
     /// The email of the user that the client's certificate is mapped to.
     pub certified: Option<&'a str>,
+    pub(super) is_authenticated: &'a Cell<bool>,
+}
+
+impl Client<'_> {
+    /// Notes that a request on the connection has proved its user. Other connections make room
+    /// first.
+    pub fn authenticate(&self) {
+        self.is_authenticated.set(true);
+    }
 }
 
 /// An application that a server serves. It cannot fail: whatever happens is an answer.

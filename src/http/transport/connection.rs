@@ -7,6 +7,7 @@
 //! byte of its head.
 
 mod deadlines;
+mod ending;
 mod http1;
 mod http2;
 mod limits;
@@ -39,8 +40,8 @@ pub enum Protocol {
     Either,
 }
 
-/// Serves one connection until it ends, or, once `draining`, until the requests under way are
-/// answered.
+/// Serves one connection until it ends, or, once it is `draining` or has to leave, until the requests
+/// under way are answered.
 ///
 /// # Errors
 /// The connection broke off, was late with a request or with reading an answer, or did not speak
@@ -67,7 +68,7 @@ where
                 http2 = http2.filter(|_| is_http2);
             }
             // Nothing of a request has come.
-            () = draining.begun() => return Ok(()),
+            _ = ending::told_to_close(draining, responder) => return Ok(()),
         }
     }
     let ended = match http2 {
@@ -82,6 +83,10 @@ where
     } else {
         LINGER_TIME
     };
-    let _ = tokio::time::timeout(time, linger(socket)).await;
+    tokio::select! {
+        biased;
+        _ = tokio::time::timeout(time, linger(socket)) => {}
+        () = responder.told_to_leave() => {}
+    }
     ended
 }

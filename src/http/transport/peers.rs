@@ -1,43 +1,90 @@
-//! A budget of connections for each peer address.
+//! A budget of connections for each peer address, and for the networks that it is in.
 //!
-//! An address is forgotten with its last connection, so there are never more entries than
-//! connections.
+//! An IPv6 address counts in its /64, its /56 and its /48: providers give their customers networks
+//! of these sizes. A network is forgotten with its last connection, so there are never more than
+//! three entries for each connection.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
-use crate::identity::Peer;
+use crate::config;
 
-/// A count of connections for each peer address, IPv6 by /64, and the bound on each count.
+/// Counts of connections for each network, and the bounds on them.
 pub(super) struct PeerBudget {
-    max_connections_per_peer: usize,
-    connections: Mutex<HashMap<Peer, usize>>,
+    bounds: Bounds,
+    connections: Mutex<HashMap<IpNet, usize>>,
+}
+
+/// The most connections of one network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bounds {
+    /// An IPv4 address, or an IPv6 network of 64 bits.
+    address: usize,
+    /// An IPv6 network of 56 bits.
+    site: usize,
+    /// An IPv6 network of 48 bits.
+    organization: usize,
+}
+
+impl Bounds {
+    /// Returns wider bounds for wider networks. None of them is all connections, unless the bound
+    /// for one address is.
+    fn new(max_connections: usize, max_connections_per_peer: usize) -> Self {
+        let address = max_connections_per_peer;
+        Self {
+            address,
+            site: (2 * address).min(max_connections / 2).max(address),
+            organization: (3 * address).min(max_connections / 4 * 3).max(address),
+        }
+    }
+
+    /// Returns the networks in which an address counts, each with its bound.
+    fn networks(self, address: IpAddr) -> SmallVec<[(IpNet, usize); 3]> {
+        let address = address.to_canonical();
+        let lengths: &[_] = match address {
+            IpAddr::V4(_) => &[(32, self.address)],
+            IpAddr::V6(_) => &[(64, self.address), (56, self.site), (48, self.organization)],
+        };
+        lengths
+            .iter()
+            .map(|(length, bound)| {
+                let network = IpNet::new(address, *length).unwrap_or(IpNet::from(address));
+                (network.trunc(), *bound)
+            })
+            .collect()
+    }
 }
 
 impl PeerBudget {
-    pub(super) fn new(max_connections_per_peer: usize) -> Arc<Self> {
+    pub(super) fn new(server: &config::Server) -> Arc<Self> {
         Arc::new(Self {
-            max_connections_per_peer,
-            connections: Mutex::new(HashMap::new()),
+            bounds: Bounds::new(server.max_connections, server.max_connections_per_peer),
+            connections: Mutex::default(),
         })
     }
 
-    /// Returns a permit for one more connection of this address, or `None` if it has as many as it
-    /// may have.
+    /// Returns a permit for one more connection of this address, or `None` if it or one of its
+    /// networks has as many as it may have.
     pub(super) fn try_acquire(self: &Arc<Self>, address: IpAddr) -> Option<PeerPermit> {
-        let peer = Peer::from(address);
+        let networks = self.bounds.networks(address);
         let mut connections = self.connections.lock();
-        let count = connections.entry(peer).or_default();
-        if *count >= self.max_connections_per_peer {
+        let has_room = networks
+            .iter()
+            .all(|(network, bound)| connections.get(network).copied().unwrap_or(0) < *bound);
+        if !has_room {
             return None;
         }
-        *count += 1;
+        for (network, _) in networks {
+            *connections.entry(network).or_default() += 1;
+        }
         Some(PeerPermit {
             budget: Arc::clone(self),
-            peer,
+            address,
         })
     }
 }
@@ -45,16 +92,18 @@ impl PeerBudget {
 /// A permit for one connection of a peer. Dropping it gives it back.
 pub(super) struct PeerPermit {
     budget: Arc<PeerBudget>,
-    peer: Peer,
+    address: IpAddr,
 }
 
 impl Drop for PeerPermit {
     fn drop(&mut self) {
         let mut connections = self.budget.connections.lock();
-        match connections.get_mut(&self.peer) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => {
-                connections.remove(&self.peer);
+        for (network, _) in self.budget.bounds.networks(self.address) {
+            match connections.get_mut(&network) {
+                Some(count) if *count > 1 => *count -= 1,
+                _ => {
+                    connections.remove(&network);
+                }
             }
         }
     }
@@ -64,9 +113,16 @@ impl Drop for PeerPermit {
 mod tests {
     use super::*;
 
+    fn budget(max_connections: usize, max_connections_per_peer: usize) -> Arc<PeerBudget> {
+        Arc::new(PeerBudget {
+            bounds: Bounds::new(max_connections, max_connections_per_peer),
+            connections: Mutex::default(),
+        })
+    }
+
     #[test]
     fn each_peer_has_its_own_bound_and_is_forgotten_with_its_last_connection() {
-        let budget = PeerBudget::new(2);
+        let budget = budget(100, 2);
         let acquire = |text: &str| budget.try_acquire(text.parse().expect("an address"));
         let first = acquire("192.0.2.1");
         let second = acquire("::ffff:192.0.2.1");
@@ -81,5 +137,39 @@ mod tests {
         drop((second, network));
         let left = budget.connections.lock();
         assert!(left.is_empty(), "{left:?}");
+    }
+
+    #[test]
+    fn the_holder_of_a_wider_network_has_a_wider_bound_and_never_all_connections() {
+        let budget = budget(16, 4);
+        let acquire = |text: String| budget.try_acquire(text.parse().expect("an address"));
+        let site: Vec<_> = (0..16)
+            .filter_map(|subnet| acquire(format!("2001:db8:0:{subnet:x}::1")))
+            .collect();
+        assert_eq!(site.len(), 8, "those of one /56");
+        let organization: Vec<_> = (1..16)
+            .filter_map(|site| acquire(format!("2001:db8:0:{site:x}00::1")))
+            .collect();
+        assert_eq!(site.len() + organization.len(), 12, "those of one /48");
+        assert!(acquire("2001:db8:1::1".to_owned()).is_some());
+        drop(site);
+        assert!(acquire("2001:db8:0:1::1".to_owned()).is_some());
+    }
+
+    #[test]
+    fn no_wider_network_is_bounded_below_one_address() {
+        let check = |max, per_peer, site, organization| {
+            let expected = Bounds {
+                address: per_peer,
+                site,
+                organization,
+            };
+            assert_eq!(Bounds::new(max, per_peer), expected);
+        };
+        check(16_384, 4096, 8192, 12_288);
+        check(16_384, 100, 200, 300);
+        check(16_384, 7000, 8192, 12_288);
+        check(16_384, 16_384, 16_384, 16_384);
+        check(1000, 4096, 4096, 4096);
     }
 }

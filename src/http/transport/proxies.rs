@@ -16,27 +16,36 @@ use tokio::io::AsyncRead;
 
 use crate::config;
 
-/// Whether `address` is in one of the networks of `proxies`.
-pub(super) fn contain(proxies: &[IpNet], address: IpAddr) -> bool {
-    let address = address.to_canonical();
-    proxies.iter().any(|network| network.contains(&address))
+/// The other end of a connection, as far as it is known before the first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// The address of the client, or of its proxy.
+    pub(super) address: SocketAddr,
+    /// The address is a proxy's, which names the client at each request.
+    pub(super) is_proxy: bool,
 }
 
-/// Returns the address of the client behind a connection that `peer` has opened. Takes the header
-/// of the PROXY protocol off the stream, where one is due, and not a byte more.
+/// Returns the origin of a connection that `peer` has opened. Takes the header of the PROXY protocol
+/// off the stream, where one is due, and not a byte more.
 ///
 /// # Errors
 /// The connection does not begin with such a header, or not within the header timeout.
-pub(super) async fn client_of_connection(
+pub(super) async fn origin(
     server: &config::Server,
     stream: &mut (impl AsyncRead + Unpin),
     peer: SocketAddr,
-) -> io::Result<SocketAddr> {
-    if !server.proxy_protocol || !contain(&server.proxies, peer.ip()) {
-        return Ok(peer);
-    }
-    let announced = tokio::time::timeout(server.header_timeout, header::read(stream)).await??;
-    Ok(announced.unwrap_or(peer))
+) -> io::Result<Origin> {
+    let is_proxy = contain(&server.proxies, peer.ip());
+    let announced = if is_proxy && server.proxy_protocol {
+        tokio::time::timeout(server.header_timeout, header::read(stream)).await??
+    } else {
+        None
+    };
+    let address = announced.unwrap_or(peer);
+    Ok(Origin {
+        address,
+        is_proxy: contain(&server.proxies, address.ip()),
+    })
 }
 
 /// Returns the address of the client whose request came from the address `proxy`.
@@ -46,4 +55,10 @@ pub(super) fn client_of_request(proxies: &[IpNet], proxy: IpAddr, headers: &Head
         .iter()
         .map(HeaderValue::as_bytes);
     forwarded::client(proxy, lines, |address| contain(proxies, address))
+}
+
+/// Whether `address` is in one of the networks of `proxies`.
+fn contain(proxies: &[IpNet], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    proxies.iter().any(|network| network.contains(&address))
 }

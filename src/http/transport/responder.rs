@@ -8,9 +8,11 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use hyper::{Request, Version};
 use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
 
 use super::application::{Application, Client, Reply};
 use super::connection::Responder;
+use super::connection_budget::ConnectionPermit;
 use super::proxies;
 use super::shared::Shared;
 use crate::telemetry::Limit;
@@ -18,6 +20,7 @@ use crate::telemetry::Limit;
 /// The responder of one client's connection.
 pub(super) struct ClientResponder<'a, A: Application> {
     pub(super) shared: &'a Shared<A>,
+    pub(super) permit: &'a ConnectionPermit,
     pub(super) address: IpAddr,
     /// The address is a proxy's, which tells the client's at each request.
     pub(super) is_proxy: bool,
@@ -56,6 +59,7 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
         let client = Client {
             address,
             certified: self.certified.as_deref(),
+            is_authenticated: self.permit.is_authenticated(),
         };
         application.answer(request, client, &self.connection).await
     }
@@ -75,5 +79,17 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
 
     fn reached(&self, limit: Limit) {
         self.shared.metrics.reached(limit);
+    }
+
+    fn busy(&self) {
+        self.permit.busy();
+    }
+
+    fn idle(&self, since: Instant) {
+        self.permit.idle(since);
+    }
+
+    async fn told_to_leave(&self) {
+        self.permit.told_to_leave().await;
     }
 }

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use super::application::Application;
 use super::draining::Draining;
@@ -86,7 +86,6 @@ impl<A: Application> Server<A> {
     }
 
     async fn accept(&self, listener: TcpListener) {
-        let permits = Arc::new(Semaphore::new(self.shared.server.max_connections));
         let mut next = (0..self.threads.len()).cycle();
         loop {
             let (stream, peer) = match listener.accept().await {
@@ -97,7 +96,7 @@ impl<A: Application> Server<A> {
                     continue;
                 }
             };
-            let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            let Some(permit) = self.shared.connections.acquire().await else {
                 self.reject(stream);
                 continue;
             };

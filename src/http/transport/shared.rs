@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::application::Application;
 use super::connection;
+use super::connection_budget::ConnectionBudget;
 use super::peers::PeerBudget;
 use crate::config;
 use crate::telemetry::Metrics;
@@ -25,6 +26,7 @@ pub struct Shared<A> {
     pub(super) server: Arc<config::Server>,
     pub(super) tls: Option<Arc<LiveTls>>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) connections: Arc<ConnectionBudget>,
     pub(super) peers: Arc<PeerBudget>,
     /// Permits for connections over HTTP/2, which cost more than others.
     pub(super) http2_connections: Semaphore,
@@ -53,7 +55,8 @@ impl<A: Application> Shared<A> {
             server: Arc::clone(server),
             tls: tls.cloned(),
             metrics: Arc::clone(metrics),
-            peers: PeerBudget::new(server.max_connections_per_peer),
+            connections: ConnectionBudget::new(server.max_connections, metrics),
+            peers: PeerBudget::new(server),
             http2_connections: Semaphore::new(if enabled { max_connections } else { 0 }),
             http2_requests: Semaphore::new(if enabled { max_requests } else { 0 }),
             rejections: Semaphore::new(REJECTIONS_MAX),

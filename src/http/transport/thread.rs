@@ -2,21 +2,25 @@
 
 use std::cell::Cell;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream as StdStream};
+#[cfg(feature = "testing")]
+use std::net::IpAddr;
+use std::net::{SocketAddr, TcpStream as StdStream};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 
 use super::application::Application;
 use super::connection::{self, ConnectionLimits, Protocol};
+use super::connection_budget::ConnectionPermit;
 use super::draining::Draining;
-use super::proxies;
+use super::proxies::{self, Origin};
 use super::responder::ClientResponder;
 use super::shared::Shared;
 use super::tls::{self, Secured};
@@ -26,12 +30,14 @@ use crate::tls::LiveTls;
 /// I/O events that a runtime handles before it polls for more. With few, each of many connections
 /// is answered while its memory is still in the caches.
 const EVENTS: usize = 8;
+/// The share of the greatest age that a connection may have.
+const AGE_JITTER: Range<f64> = 0.9..1.1;
 
 /// A connection on its way to a serving thread.
 pub(super) struct Accepted {
     pub(super) stream: StdStream,
     pub(super) peer: SocketAddr,
-    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) permit: ConnectionPermit,
 }
 
 /// A serving thread.
@@ -91,44 +97,56 @@ impl<A: Application> Thread<A> {
             Ok(stream) => stream,
             Err(error) => return tracing::warn!(%error, "cannot serve a connection"),
         };
-        let client = tokio::select! {
+        let origin = tokio::select! {
             biased;
-            client = proxies::client_of_connection(server, &mut stream, peer) => client,
+            origin = proxies::origin(server, &mut stream, peer) => origin,
             // The client is not known yet, so nothing of a request has come.
-            () = self.draining.begun() => return,
+            () = self.told_to_close(&permit) => return,
         };
-        let client = match client {
-            Ok(client) => client,
+        let origin = match origin {
+            Ok(origin) => origin,
             Err(error) => {
                 metrics.reached(Limit::ProxyHeader);
                 metrics.connection_failed();
                 return tracing::debug!(%error, %peer, "no header of the PROXY protocol");
             }
         };
-        let is_proxy = proxies::contain(&server.proxies, client.ip());
+        let address = origin.address.ip();
         // Any number of clients may be behind a proxy that has not told the client's address yet.
-        let peer_permit = (!is_proxy).then(|| peers.try_acquire(client.ip()));
+        let peer_permit = (!origin.is_proxy).then(|| peers.try_acquire(address));
         if let Some(None) = peer_permit {
             metrics.reached(Limit::ConnectionsPerPeer);
             drop((open, permit));
             return self.shared.reject(stream).await;
         }
-        if let Err(error) = self.serve_stream(stream, client.ip(), is_proxy).await {
+        let ended = self.serve_stream(stream, origin, &permit).await;
+        if let Err(error) = ended
+            && !permit.is_leaving()
+        {
             metrics.connection_failed();
-            tracing::debug!(%error, peer = %client, "connection failed");
+            tracing::debug!(%error, peer = %origin.address, "connection failed");
+        }
+    }
+
+    /// Waits until a connection without a request has to close.
+    async fn told_to_close(&self, permit: &ConnectionPermit) {
+        tokio::select! {
+            biased;
+            () = permit.told_to_leave() => {}
+            () = self.draining.begun() => {}
         }
     }
 
     async fn serve_stream(
         &self,
         stream: TcpStream,
-        address: IpAddr,
-        is_proxy: bool,
+        origin: Origin,
+        permit: &ConnectionPermit,
     ) -> io::Result<()> {
         match &self.shared.tls {
-            None => self.serve_plain(stream, address, is_proxy).await,
+            None => self.serve_plain(stream, origin, permit).await,
             // Boxed: it is larger than a connection without it.
-            Some(tls) => Box::pin(self.serve_secured(stream, tls, address, is_proxy)).await,
+            Some(tls) => Box::pin(self.serve_secured(stream, tls, origin, permit)).await,
         }
     }
 
@@ -136,8 +154,8 @@ impl<A: Application> Thread<A> {
         &self,
         stream: TcpStream,
         tls: &LiveTls,
-        address: IpAddr,
-        is_proxy: bool,
+        origin: Origin,
+        permit: &ConnectionPermit,
     ) -> io::Result<()> {
         let Shared {
             server,
@@ -151,7 +169,7 @@ impl<A: Application> Thread<A> {
             biased;
             secured = tls::accept(stream, tls, http2.is_some(), server.header_timeout) => secured,
             // Nothing of a request has come.
-            () = self.draining.begun() => return Ok(()),
+            () = self.told_to_close(permit) => return Ok(()),
         };
         let Secured {
             stream,
@@ -170,32 +188,62 @@ impl<A: Application> Thread<A> {
         let responder = ClientResponder {
             certified,
             http2: Cell::new(http2),
-            ..self.responder(address, is_proxy)
+            ..self.responder(origin, permit)
         };
-        let limits = ConnectionLimits::from(&**server);
-        connection::serve(stream, protocol, limits, &responder, &self.draining).await
+        connection::serve(stream, protocol, self.limits(), &responder, &self.draining).await
     }
 
-    /// Serves a connection without TLS, over a stream of any kind.
-    pub(crate) async fn serve_plain<S>(
+    /// Serves a connection of a client at this address, without TLS, over a stream of any kind.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn serve_one<S>(&self, stream: S, address: IpAddr) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let permit = self.shared.connections.try_acquire();
+        let permit = permit.ok_or_else(|| io::Error::other("too many connections"))?;
+        let origin = Origin {
+            address: SocketAddr::new(address, 0),
+            is_proxy: false,
+        };
+        self.serve_plain(stream, origin, &permit).await
+    }
+
+    async fn serve_plain<S>(
         &self,
         stream: S,
-        address: IpAddr,
-        is_proxy: bool,
+        origin: Origin,
+        permit: &ConnectionPermit,
     ) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let responder = self.responder(address, is_proxy);
-        let limits = ConnectionLimits::from(&*self.shared.server);
-        connection::serve(stream, Protocol::Either, limits, &responder, &self.draining).await
+        let responder = self.responder(origin, permit);
+        let protocol = Protocol::Either;
+        connection::serve(stream, protocol, self.limits(), &responder, &self.draining).await
     }
 
-    fn responder(&self, address: IpAddr, is_proxy: bool) -> ClientResponder<'_, A> {
+    /// Returns the bounds on one connection. Connections that were opened together do not reach
+    /// their greatest age together.
+    fn limits(&self) -> ConnectionLimits<'_> {
+        let limits = ConnectionLimits::from(&*self.shared.server);
+        ConnectionLimits {
+            max_age: limits
+                .max_age
+                .map(|age| age.mul_f64(rand::random_range(AGE_JITTER))),
+            ..limits
+        }
+    }
+
+    fn responder<'a>(
+        &'a self,
+        origin: Origin,
+        permit: &'a ConnectionPermit,
+    ) -> ClientResponder<'a, A> {
         ClientResponder {
             shared: &self.shared,
-            address,
-            is_proxy,
+            permit,
+            address: origin.address.ip(),
+            is_proxy: origin.is_proxy,
             certified: None,
             http2: Cell::new(None),
             connection: A::Connection::default(),

@@ -27,6 +27,7 @@ fn every_limit_is_counted_from_the_start() {
     let gateway = Home::new().start();
     for limit in [
         "connections",
+        "evicted",
         "connections_per_peer",
         "proxy_header",
         "handshake_time",

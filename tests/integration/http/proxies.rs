@@ -246,6 +246,34 @@ fn connections_are_counted_by_the_announced_client() {
 }
 
 #[test]
+fn ipv6_connections_are_counted_by_64_56_and_48_bits() {
+    let gateway = announcing()
+        .set("server.max_connections_per_peer", 1)
+        .start();
+    let mut held = Vec::new();
+    for (network, has_room) in [
+        ("2001:db8:1:1", true),
+        ("2001:db8:1:1", false),
+        ("2001:db8:1:2", true),
+        // Two of one /56.
+        ("2001:db8:1:3", false),
+        ("2001:db8:1:100", true),
+        // Three of one /48.
+        ("2001:db8:1:200", false),
+        ("2001:db8:2:1", true),
+    ] {
+        let mut connection = announced(&gateway, &proxy_header(&format!("[{network}::7]:1")));
+        if has_room {
+            assert!(connection.is_usable(), "{network}");
+            held.push(connection);
+        } else {
+            connection.answer().expect(503).says_when_to_retry();
+        }
+    }
+    gateway.await_reached("connections_per_peer", 3);
+}
+
+#[test]
 fn connections_of_a_proxy_that_announces_nobody_are_not_counted() {
     let gateway = home().set("server.max_connections_per_peer", 1).start();
     let held = [(); 4].map(|()| from(&gateway, PROXY));

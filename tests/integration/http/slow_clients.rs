@@ -233,20 +233,6 @@ fn an_idle_connection_outlives_the_time_that_a_head_and_a_body_are_given() {
 }
 
 #[test]
-fn a_connection_beyond_the_limit_is_503_until_one_ends() {
-    let gateway = Home::new().set("server.max_connections", 2).start();
-    let mut first = gateway.connect();
-    let mut second = gateway.connect();
-    assert!(first.is_usable() && second.is_usable());
-    let mut third = gateway.connect();
-    let answer = third.answer().expect(503).says_when_to_retry();
-    assert!(!answer.message().is_empty());
-    drop(first);
-    eventually(PROMPT, "room for another", || gateway.connect().is_usable());
-    assert!(second.is_usable());
-}
-
-#[test]
 fn logins_at_their_real_cost_hold_up_no_publisher() {
     let home = Home::new();
     // Made by the command line, so with the hash that users get, not with the tests' own.

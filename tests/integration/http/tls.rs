@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use iem_sink::testing::{Behaviour, ScriptedSink};
 use rustix::process::Signal;
 
-use iem_test_support::{Authority, Curl, Gateway, Home, SecureClient, eventually, get};
+use iem_test_support::{
+    Authority, Curl, Gateway, Home, Secure, SecureClient, eventually, get, post,
+};
 
 const HEALTHCHECK: &str = "/publish/healthcheck/";
 const RUNNING: &str = r#"{"message":"API is running"}"#;
@@ -183,15 +186,21 @@ fn a_broken_new_certificate_is_reported_and_the_old_one_stays() {
 
 #[test]
 fn beyond_the_limit_of_connections_a_handshake_is_rejected() {
-    let gateway = home(&Authority::new("authority"))
+    let authority = Authority::new("authority");
+    let sink = ScriptedSink::new();
+    let gateway = home(&authority)
         .set("server.max_connections", 1)
-        .start();
-    let mut first = SecureClient::open(&gateway.home, gateway.address, "ca.pem", &[]);
-    first.exchange(&get(HEALTHCHECK).bytes(), RUNNING);
+        .start_with(&sink);
+    sink.set("tickets", Behaviour::Stall);
+    let update = r#"{"state":6,"sysid":"1"}"#;
+    let request = post("/gbp/push/acme?integrationid=servicenow-1", update)
+        .basic("alice@acme.example", "alice-password");
+    let mut busy = Secure::over(gateway.connect().into_stream(), &authority);
+    busy.try_send(&request.bytes()).expect("the gateway reads");
+    sink.wait_for("tickets", |log| log.waiting == 1);
     assert!(curl(&gateway, "ca.pem").is_err());
     assert!(gateway.reached("connections") >= 1);
-    first.exchange(&get(HEALTHCHECK).bytes(), RUNNING);
-    drop(first);
+    sink.set("tickets", Behaviour::Deliver);
     eventually(SOON, "room for another", || {
         curl(&gateway, "ca.pem").is_ok()
     });

@@ -17,9 +17,6 @@ use super::responder::Responder;
 use super::socket::{Notes, Phase, Socket};
 use crate::telemetry::Limit;
 
-/// The time in which the client of a closing connection has to read its last answer, or to send the
-/// rest of a request's head.
-const CLOSING_TIME: Duration = Duration::from_secs(2);
 /// Bytes of frames, beyond a connection's window, that may arrive while no request is open: as many
 /// as pings and settings take in years.
 const UNASKED_MAX: usize = 1 << 20;
@@ -29,8 +26,11 @@ pub(super) struct Deadlines<'a, S, R> {
     socket: Socket<S>,
     pub(super) limits: ConnectionLimits<'a>,
     pub(super) responder: &'a R,
-    /// The time at which the connection began to close.
-    closing: Option<Instant>,
+    /// The time from which on the next request is the connection's last.
+    pub(super) last_request: Option<Instant>,
+    /// The time at which the connection began to close, and the time that its client has then to
+    /// read its last answer, or to send the rest of a request's head.
+    closing: Option<(Instant, Duration)>,
     timer: Pin<Box<Sleep>>,
     /// Whether the timer wakes the task, no later than the shortest limit after it was armed.
     is_armed: bool,
@@ -43,15 +43,17 @@ impl<'a, S, R: Responder> Deadlines<'a, S, R> {
             socket,
             limits,
             responder,
+            last_request: limits.max_age.map(|age| Instant::now() + age),
             closing: None,
             timer,
             is_armed: false,
         }
     }
 
-    /// Shortens the deadlines: from now on the client has [`CLOSING_TIME`] for what is left.
-    pub(super) fn begin_closing(&mut self) {
-        self.closing = Some(Instant::now());
+    /// Shortens the deadlines: from now on the client has `time` to read its last answer, or to send
+    /// the rest of a request's head.
+    pub(super) fn begin_closing(&mut self, time: Duration) {
+        self.closing = Some((Instant::now(), time));
     }
 
     /// Runs `connection` to its end.
@@ -112,10 +114,9 @@ impl<'a, S, R: Responder> Deadlines<'a, S, R> {
             .min(idle_timeout)
             .min(request_timeout)
             .min(write_timeout);
-        if self.closing.is_some() {
-            shortest.min(CLOSING_TIME)
-        } else {
-            shortest
+        match self.closing {
+            Some((_, time)) => shortest.min(time),
+            None => shortest,
         }
     }
 
@@ -162,10 +163,10 @@ impl<'a, S, R: Responder> Deadlines<'a, S, R> {
             Phase::Streams => return None,
         };
         let due = since + time;
-        if let Some(closing) = self.closing
+        if let Some((began, time)) = self.closing
             && !matches!(notes.phase, Phase::Answering)
         {
-            let closed = since.max(closing) + CLOSING_TIME;
+            let closed = since.max(began) + time;
             if closed < due {
                 return Some((closed, None));
             }
@@ -197,6 +198,7 @@ mod tests {
             header_timeout,
             idle_timeout: long,
             request_timeout: long,
+            max_age: None,
             write_timeout: long,
             max_header: 8192,
             max_headers: 100,

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -11,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
+use super::ending::told_to_close;
 use super::responder::Responder;
 use super::socket::{Phase, Socket};
 use crate::http::transport::draining::Draining;
@@ -19,7 +21,8 @@ use crate::telemetry::Limit;
 /// Headers that hyper takes without being told, and without an allocation for each request.
 const HEADERS_IN_PLACE: usize = 100;
 
-/// Serves the connection, as [`serve`](super::serve) does.
+/// Serves the connection, as [`serve`](super::serve) does. Beyond its greatest age, the next answer
+/// says that it ends.
 pub(super) async fn serve<S>(
     socket: &Socket<S>,
     mut deadlines: Deadlines<'_, S, impl Responder>,
@@ -30,10 +33,19 @@ where
 {
     let limits = deadlines.limits;
     let responder = deadlines.responder;
+    let last_request = deadlines.last_request;
     let service = service_fn(async |request| {
         socket.begin_answer();
-        let answer = responder.answer(request).await.answer;
-        socket.enter(Phase::Idle(Instant::now()));
+        responder.busy();
+        let mut answer = responder.answer(request).await.answer;
+        let now = Instant::now();
+        if last_request.is_some_and(|last_request| last_request <= now) {
+            answer
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        socket.enter(Phase::Idle(now));
+        responder.idle(now);
         Ok::<_, Infallible>(answer)
     });
     let mut http1 = http1::Builder::new();
@@ -49,15 +61,16 @@ where
     let mut connection = pin!(http1.serve_connection(TokioIo::new(socket.clone()), service));
     let ended = tokio::select! {
         biased;
-        ended = deadlines.bound(connection.as_mut()) => Some(ended),
-        () = draining.begun() => None,
+        ended = deadlines.bound(connection.as_mut()) => Ok(ended),
+        time = told_to_close(draining, responder) => Err(time),
     };
-    let ended = if let Some(ended) = ended {
-        ended
-    } else {
-        connection.as_mut().graceful_shutdown();
-        deadlines.begin_closing();
-        deadlines.bound(connection.as_mut()).await
+    let ended = match ended {
+        Ok(ended) => ended,
+        Err(time) => {
+            connection.as_mut().graceful_shutdown();
+            deadlines.begin_closing(time);
+            deadlines.bound(connection.as_mut()).await
+        }
     };
     ended?.map_err(|error| {
         if let Some(limit) = limit_of(&error, socket.notes().received, limits.max_header) {

@@ -8,10 +8,10 @@
 //! while the client does not read acknowledgements. The time of a stream is bounded here; frames
 //! while no request is open are bounded by the deadlines.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::error::Error;
-use std::future::Future;
+use std::future::{self, Future};
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -33,6 +33,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
+use super::ending::{CLOSING_TIME, told_to_close};
 use super::linger::discard;
 use super::responder::Responder;
 use super::socket::{Phase, Socket};
@@ -46,8 +47,9 @@ use crate::telemetry::Limit;
 const HTTP_1_1_REQUIRED: &[u8; 26] = b"\0\0\0\x04\0\0\0\0\0\
     \0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0d";
 
-/// Serves the connection, as [`serve`](super::serve) does. A client that is late or idle is told to
-/// go (GOAWAY) before the connection ends, so that it knows which requests were never begun.
+/// Serves the connection, as [`serve`](super::serve) does. A client that is late or idle, or whose
+/// connection has its greatest age, is told to go (GOAWAY) before the connection ends, so that it
+/// knows which requests were never begun.
 pub(super) async fn serve<S>(
     socket: &Socket<S>,
     mut deadlines: Deadlines<'_, S, impl Responder>,
@@ -62,6 +64,7 @@ where
     let opened = socket.notes().request;
     socket.enter(Phase::Silent(opened));
     let rests = RefCell::default();
+    let has_last_request = Cell::new(false);
     // Unbounded, but it never holds more than the streams that may be open.
     let (sender, arriving) = mpsc::unbounded_channel();
     let service = service_fn(|request| Box::pin(answer(responder, request, &rests)));
@@ -70,42 +73,62 @@ where
         time: limits.request_timeout,
         responder,
     };
-    let protocol = pin!(
-        http2::Builder::new(streams)
-            .max_concurrent_streams(narrow(http2.max_streams))
-            .initial_stream_window_size(narrow(http2.stream_window))
-            .initial_connection_window_size(narrow(http2.connection_window))
-            .max_header_list_size(narrow(limits.max_header))
-            .max_pending_accept_reset_streams(http2.max_pending_resets)
-            .max_local_error_reset_streams(http2.max_error_resets)
-            .serve_connection(TokioIo::new(socket.clone()), service)
-    );
+    let builder = builder(streams, limits.max_header, http2);
+    let protocol = pin!(builder.serve_connection(TokioIo::new(socket.clone()), service));
     let mut connection = pin!(Connection {
         socket,
+        responder,
         protocol,
         arriving,
         open: FuturesUnordered::new(),
         rests: &rests,
         discarded: FuturesUnordered::new(),
+        last_request: deadlines.last_request,
+        has_last_request: &has_last_request,
     });
     let ended = tokio::select! {
         biased;
-        ended = deadlines.bound(connection.as_mut()) => Some(ended),
-        () = draining.begun() => None,
+        ended = deadlines.bound(connection.as_mut()) => Ok(ended),
+        time = told_to_close(draining, responder) => Err(time),
+        // Looked at whenever the connection has been polled.
+        () = future::poll_fn(|_| ready_if(has_last_request.get())) => Err(CLOSING_TIME),
     };
+    let mut time = CLOSING_TIME;
     match ended {
-        Some(Ok(ended)) => return ended.map_err(|error| failed(error, responder)),
+        Ok(Ok(ended)) => return ended.map_err(|error| failed(error, responder)),
         // It reads no GOAWAY either.
-        Some(Err(late)) if socket.notes().stalled.is_some() => return Err(late),
-        Some(Err(_)) if connection.open.is_empty() => socket.enter(Phase::Quiet(Instant::now())),
-        Some(Err(_)) | None => {}
+        Ok(Err(late)) if socket.notes().stalled.is_some() => return Err(late),
+        Ok(Err(_)) if connection.open.is_empty() => socket.enter(Phase::Quiet(Instant::now())),
+        Ok(Err(_)) => {}
+        Err(early) => time = early,
     }
     connection.protocol.as_mut().graceful_shutdown();
-    deadlines.begin_closing();
+    deadlines.begin_closing(time);
     deadlines
         .bound(connection)
         .await?
         .map_err(|error| failed(error, responder))
+}
+
+/// Returns a builder of connections with the configured limits.
+fn builder<E>(executor: E, max_header: usize, http2: &config::Http2) -> http2::Builder<E> {
+    let mut builder = http2::Builder::new(executor);
+    builder
+        .max_concurrent_streams(narrow(http2.max_streams))
+        .initial_stream_window_size(narrow(http2.stream_window))
+        .initial_connection_window_size(narrow(http2.connection_window))
+        .max_header_list_size(narrow(max_header))
+        .max_pending_accept_reset_streams(http2.max_pending_resets)
+        .max_local_error_reset_streams(http2.max_error_resets);
+    builder
+}
+
+fn ready_if(is_ready: bool) -> Poll<()> {
+    if is_ready {
+        Poll::Ready(())
+    } else {
+        Poll::Pending
+    }
 }
 
 /// Narrows a count to 32 bits. The configuration's own limits keep it below that.
@@ -184,8 +207,9 @@ impl<'a, R: Responder, F: Future<Output = ()> + 'a> Executor<F> for Streams<'a, 
 }
 
 /// A future of hyper's connection and its streams.
-struct Connection<'a, S, C> {
+struct Connection<'a, S, R, C> {
     socket: &'a Socket<S>,
+    responder: &'a R,
     protocol: C,
     arriving: mpsc::UnboundedReceiver<LocalBoxFuture<'a, ()>>,
     /// Requests that are being answered.
@@ -193,28 +217,42 @@ struct Connection<'a, S, C> {
     rests: &'a RefCell<Vec<Incoming>>,
     /// Rests of answered requests, which are read and dropped.
     discarded: FuturesUnordered<LocalBoxFuture<'a, ()>>,
+    /// The time from which on the next request is the last.
+    last_request: Option<Instant>,
+    has_last_request: &'a Cell<bool>,
 }
 
-impl<S, C: Future + Unpin> Future for Connection<'_, S, C> {
+impl<S, R: Responder, C: Future + Unpin> Future for Connection<'_, S, R, C> {
     type Output = C::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
         let this = &mut *self;
-        let were_open = !this.open.is_empty() || !this.discarded.is_empty();
+        let were_open = !this.open.is_empty();
         let ended = Pin::new(&mut this.protocol).poll(context);
         let mut arrived = false;
         while let Ok(stream) = this.arriving.try_recv() {
             arrived = true;
             this.open.push(stream);
         }
+        if arrived && !were_open {
+            this.responder.busy();
+        }
+        if arrived && this.last_request.is_some_and(|last| last <= Instant::now()) {
+            this.has_last_request.set(true);
+        }
         while let Poll::Ready(Some(())) = this.open.poll_next_unpin(context) {}
+        let answered = (arrived || were_open) && this.open.is_empty();
+        if answered {
+            this.responder.idle(Instant::now());
+        }
+        let were_discarded = !this.discarded.is_empty();
         for rest in this.rests.take() {
             this.discarded.push(Box::pin(discard(rest)));
         }
         while let Poll::Ready(Some(())) = this.discarded.poll_next_unpin(context) {}
         if !this.open.is_empty() || !this.discarded.is_empty() {
             this.socket.enter(Phase::Streams);
-        } else if were_open || arrived {
+        } else if answered || were_discarded {
             this.socket.enter(Phase::Quiet(Instant::now()));
         }
         ended

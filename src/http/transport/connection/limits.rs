@@ -13,6 +13,9 @@ pub struct ConnectionLimits<'a> {
     pub idle_timeout: Duration,
     /// The time from a request's first byte to its answer's last.
     pub request_timeout: Duration,
+    /// The time after which the next request of the connection is its last. Without it the
+    /// connection has any number.
+    pub max_age: Option<Duration>,
     /// The time that a client may go without taking a byte of what is sent to it.
     pub write_timeout: Duration,
     /// Bytes of a request's head.
@@ -29,6 +32,7 @@ impl<'a> From<&'a config::Server> for ConnectionLimits<'a> {
             header_timeout: server.header_timeout,
             idle_timeout: server.idle_timeout,
             request_timeout: server.request_timeout,
+            max_age: Some(server.max_connection_age),
             write_timeout: server.write_timeout,
             max_header: server.max_header,
             max_headers: server.max_headers,

@@ -2,24 +2,40 @@
 
 use std::net::IpAddr;
 
+use iem_sink::testing::{Behaviour, ScriptedSink};
 use iem_test_support::frames::{Frame, GOAWAY, HEADERS, SETTINGS};
-use iem_test_support::{Authority, Connection, Curl, Frames, Home, SecureClient, eventually};
+use iem_test_support::{Authority, Connection, Curl, Frames, Home, SecureClient, eventually, post};
 
-use super::{HEALTHCHECK, SOON};
+use super::{EVENTS, HEALTHCHECK, RECORD, SOON};
 
 const HTTP_1_1_REQUIRED: u32 = 13;
 
 #[test]
 fn more_connections_than_the_limit_are_503() {
-    let gateway = Home::new().set("server.max_connections", 2).start();
-    let held = [gateway.connect(), gateway.connect()].map(|mut connection| {
-        assert!(connection.is_usable());
-        connection
+    let sink = ScriptedSink::new();
+    let gateway = Home::new()
+        .set("server.max_connections", 2)
+        .start_with(&sink);
+    let request = post(EVENTS, RECORD).cookie(&gateway.token("alice")).bytes();
+    sink.set("events", Behaviour::Stall);
+    eventually(SOON, "no connection is open", || {
+        gateway.metric("iem_gateway_connections", &[]) < 0.5
+    });
+    // Connections whose requests are being answered make no room.
+    let mut busy = [gateway.connect(), gateway.connect()];
+    for connection in &mut busy {
+        connection.send(&request);
+    }
+    eventually(SOON, "both are being answered", || {
+        gateway.metric("iem_gateway_queue_records", &["events"]) > 1.5
     });
     let answer = gateway.connect().answer().expect(503).says_when_to_retry();
     assert_eq!(answer.message(), "Too many connections, try again later");
     gateway.await_reached("connections", 1);
-    drop(held);
+    sink.set("events", Behaviour::Deliver);
+    for connection in &mut busy {
+        connection.answer().expect(200);
+    }
     eventually(SOON, "room for another", || gateway.connect().is_usable());
 }
 

@@ -1,0 +1,232 @@
+//! A budget of all connections. It makes room for newcomers: once few permits are left, idle
+//! connections are told to leave.
+//!
+//! Connections without credentials leave first, then those with credentials; of either, the longest
+//! idle first. A connection whose request is being answered stays. One task, the one that accepts,
+//! acquires permits and chooses who leaves; permits are given back on any thread.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::telemetry::{Limit, Metrics};
+
+/// The longest wait for connections that were told to leave. They need as long as their threads
+/// need to come to them.
+const LEAVING_TIME: Duration = Duration::from_millis(100);
+/// The most permits that are kept free.
+const SPARE_MAX: usize = 256;
+/// The share of all permits that is kept free.
+const SPARE_SHARE: usize = 64;
+/// The share of the spare permits that one choice of connections makes free at least: each choice
+/// looks at all of them.
+const CHOICE_SHARE: usize = 8;
+
+/// The state of a permit that nobody has.
+const FREE: u64 = 0;
+/// The state while a request is being answered.
+const BUSY: u64 = 1;
+/// The state of a connection that was told to leave.
+const LEAVING: u64 = 2;
+/// The state of a connection that is idle since the start, without credentials. Each microsecond
+/// adds one, so that states of idle connections rise in the order in which connections stay.
+const IDLE: u64 = 3;
+/// The bit of a connection with credentials.
+const AUTHENTICATED: u64 = 1 << 63;
+
+/// A budget of all connections.
+pub(super) struct ConnectionBudget {
+    slots: Box<[Slot]>,
+    free: Mutex<Vec<usize>>,
+    /// Connections that were told to leave and are still there.
+    leaving: AtomicUsize,
+    /// Notified when a permit is given back, or a connection stays after all.
+    changed: Notify,
+    /// Permits that are kept free.
+    spare: usize,
+    started: Instant,
+    metrics: Arc<Metrics>,
+}
+
+/// The state of one permit. It has a cache line to itself: its neighbours' connections are on other
+/// threads.
+#[derive(Default)]
+#[repr(align(64))]
+struct Slot {
+    state: AtomicU64,
+    told: AtomicWaker,
+}
+
+impl ConnectionBudget {
+    pub(super) fn new(max_connections: usize, metrics: &Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self {
+            slots: (0..max_connections).map(|_| Slot::default()).collect(),
+            free: Mutex::new((0..max_connections).rev().collect()),
+            leaving: AtomicUsize::new(0),
+            changed: Notify::new(),
+            spare: (max_connections / SPARE_SHARE).min(SPARE_MAX),
+            started: Instant::now(),
+            metrics: Arc::clone(metrics),
+        })
+    }
+
+    /// Returns a permit for one more connection, or `None` if none can leave. It waits only if all
+    /// permits are taken, and then [`LEAVING_TIME`] at most.
+    pub(super) async fn acquire(self: &Arc<Self>) -> Option<ConnectionPermit> {
+        self.make_room();
+        if let Some(permit) = self.try_acquire() {
+            return Some(permit);
+        }
+        let acquire = async {
+            while self.leaving.load(Ordering::Relaxed) > 0 {
+                self.changed.notified().await;
+                if let Some(permit) = self.try_acquire() {
+                    return Some(permit);
+                }
+                self.make_room();
+            }
+            self.try_acquire()
+        };
+        tokio::time::timeout(LEAVING_TIME, acquire).await.ok()?
+    }
+
+    /// Returns a permit for one more connection, if one is left.
+    pub(super) fn try_acquire(self: &Arc<Self>) -> Option<ConnectionPermit> {
+        let index = self.free.lock().pop()?;
+        let permit = ConnectionPermit {
+            budget: Arc::clone(self),
+            index,
+            is_authenticated: Cell::new(false),
+        };
+        permit.idle(Instant::now());
+        Some(permit)
+    }
+
+    /// Tells connections to leave, if fewer permits are left than are to be kept free behind the
+    /// next one.
+    fn make_room(&self) {
+        let left = self.free.lock().len() + self.leaving.load(Ordering::Relaxed);
+        let wanted = (self.spare + 1).saturating_sub(left);
+        if wanted > 0 {
+            self.tell_to_leave(wanted.max(self.spare / CHOICE_SHARE));
+        }
+    }
+
+    /// Tells so many connections to leave, or fewer if the others are being answered.
+    fn tell_to_leave(&self, count: usize) {
+        for (state, index) in self.longest_idle(count) {
+            let slot = &self.slots[index];
+            // A request may have begun since.
+            let told =
+                slot.state
+                    .compare_exchange(state, LEAVING, Ordering::Relaxed, Ordering::Relaxed);
+            if told.is_ok() {
+                self.leaving.fetch_add(1, Ordering::Relaxed);
+                slot.told.wake();
+            }
+        }
+    }
+
+    /// Returns the states and indexes of the connections that are to leave next.
+    fn longest_idle(&self, count: usize) -> Vec<(u64, usize)> {
+        let slots = self.slots.iter().enumerate();
+        let mut idle: Vec<_> = slots
+            .map(|(index, slot)| (slot.state.load(Ordering::Relaxed), index))
+            .filter(|(state, _)| *state >= IDLE)
+            .collect();
+        if idle.len() > count {
+            idle.select_nth_unstable(count);
+            idle.truncate(count);
+        }
+        idle
+    }
+
+    fn one_stays(&self) {
+        self.leaving.fetch_sub(1, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+}
+
+/// A permit for one connection, which notes whether it is idle. Dropping it gives it back.
+pub(super) struct ConnectionPermit {
+    budget: Arc<ConnectionBudget>,
+    index: usize,
+    is_authenticated: Cell<bool>,
+}
+
+impl ConnectionPermit {
+    fn slot(&self) -> &Slot {
+        &self.budget.slots[self.index]
+    }
+
+    /// Returns the note that a request of the connection has proved its user.
+    pub(super) fn is_authenticated(&self) -> &Cell<bool> {
+        &self.is_authenticated
+    }
+
+    /// Notes that a request is being answered. A connection that was told to leave stays.
+    pub(super) fn busy(&self) {
+        if self.slot().state.swap(BUSY, Ordering::Relaxed) == LEAVING {
+            self.budget.one_stays();
+        }
+    }
+
+    /// Notes that no request has been answered since this time. Called after [`busy`](Self::busy).
+    pub(super) fn idle(&self, since: Instant) {
+        let idle = since.saturating_duration_since(self.budget.started);
+        // It takes half a million years to reach the other bit.
+        let mut state = IDLE + u64::try_from(idle.as_micros()).unwrap_or(0);
+        if self.is_authenticated.get() {
+            state |= AUTHENTICATED;
+        }
+        self.slot().state.store(state, Ordering::Relaxed);
+    }
+
+    /// Whether the connection was told to leave.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.slot().state.load(Ordering::Relaxed) == LEAVING
+    }
+
+    /// Waits until the connection is told to leave. Only one task may poll the future: polls after
+    /// the first one leave its waker in place.
+    pub(super) async fn told_to_leave(&self) {
+        let mut is_registered = false;
+        poll_fn(|context| {
+            if !is_registered {
+                is_registered = true;
+                self.slot().told.register(context.waker());
+            }
+            if self.is_leaving() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        let slot = self.slot();
+        slot.told.take();
+        let was_leaving = slot.state.swap(FREE, Ordering::Relaxed) == LEAVING;
+        self.budget.free.lock().push(self.index);
+        if was_leaving {
+            self.budget.metrics.reached(Limit::Evicted);
+            self.budget.leaving.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.budget.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+use super::*;
+
+fn budget(max_connections: usize) -> Arc<ConnectionBudget> {
+    ConnectionBudget::new(max_connections, &Metrics::new(0).expect("metrics"))
+}
+
+/// Returns permits, all that there are. Each connection is idle for a second longer than the next
+/// one; those at these indexes have credentials.
+fn taken(count: u64, authenticated: &[u64]) -> Vec<ConnectionPermit> {
+    let budget = budget(usize::try_from(count).expect("a small number"));
+    let permit = |index| {
+        let permit = budget.try_acquire().expect("one is left");
+        permit.busy();
+        if authenticated.contains(&index) {
+            permit.is_authenticated().set(true);
+        }
+        permit.idle(budget.started + Duration::from_secs(index));
+        permit
+    };
+    let permits = (0..count).map(permit).collect();
+    assert!(budget.try_acquire().is_none());
+    permits
+}
+
+/// Returns the indexes of the connections that were told to leave.
+fn leaving(permits: &[ConnectionPermit]) -> Vec<usize> {
+    let indexes = permits.iter().enumerate();
+    let leaving = indexes.filter(|(_, permit)| permit.is_leaving());
+    leaving.map(|(index, _)| index).collect()
+}
+
+#[test]
+fn the_longest_idle_without_credentials_leave_first() {
+    let permits = taken(6, &[0, 1, 4]);
+    permits[0].budget.tell_to_leave(1);
+    assert_eq!(leaving(&permits), [2]);
+    permits[0].budget.tell_to_leave(2);
+    assert_eq!(leaving(&permits), [2, 3, 5]);
+}
+
+#[test]
+fn without_any_left_the_longest_idle_with_credentials_follow() {
+    let permits = taken(4, &[0, 1, 2]);
+    permits[0].busy();
+    permits[0].idle(permits[0].budget.started + Duration::from_secs(9));
+    permits[0].budget.tell_to_leave(3);
+    assert_eq!(leaving(&permits), [1, 2, 3]);
+}
+
+#[test]
+fn a_request_that_is_being_answered_keeps_its_connection() {
+    let permits = taken(2, &[]);
+    permits[0].busy();
+    permits[0].budget.tell_to_leave(2);
+    assert_eq!(leaving(&permits), [1]);
+    permits[0].idle(Instant::now());
+    permits[0].budget.tell_to_leave(2);
+    assert_eq!(leaving(&permits), [0, 1]);
+}
+
+#[test]
+fn a_request_that_begins_in_time_keeps_its_connection() {
+    let permits = taken(2, &[]);
+    let budget = &permits[0].budget;
+    budget.make_room();
+    budget.make_room();
+    assert_eq!(leaving(&permits), [0], "one place is on its way");
+    permits[0].busy();
+    assert!(leaving(&permits).is_empty());
+    budget.make_room();
+    assert_eq!(leaving(&permits), [1], "the next one leaves in its place");
+}
+
+#[tokio::test]
+async fn a_newcomer_waits_for_the_one_that_leaves() {
+    let mut permits = taken(2, &[1]);
+    let budget = Arc::clone(&permits[0].budget);
+    let first = permits.remove(0);
+    let leave = async {
+        first.told_to_leave().await;
+        drop(first);
+    };
+    let (newcomer, ()) = tokio::join!(budget.acquire(), leave);
+    assert!(newcomer.is_some());
+    assert_eq!(budget.leaving.load(Ordering::Relaxed), 0);
+    assert!(leaving(&permits).is_empty());
+}
+
+#[tokio::test]
+async fn a_newcomer_is_rejected_when_nobody_leaves() {
+    let permits = taken(2, &[]);
+    permits[0].busy();
+    let budget = &permits[0].budget;
+    assert!(budget.acquire().await.is_none());
+    assert_eq!(leaving(&permits), [1], "it was told, and did not hear");
+    permits[1].busy();
+    assert!(budget.acquire().await.is_none());
+}
+
+#[tokio::test]
+async fn room_is_made_before_the_last_permit_is_taken() {
+    let budget = budget(256);
+    let mut permits = Vec::new();
+    for _ in 0..252 {
+        permits.push(budget.acquire().await.expect("room"));
+    }
+    assert!(leaving(&permits).is_empty(), "four are spare");
+    for permit in &permits {
+        permit.busy();
+        permit.idle(budget.started + Duration::from_secs(1));
+    }
+    permits[7].busy();
+    permits[7].idle(budget.started);
+    permits.push(budget.acquire().await.expect("room"));
+    assert_eq!(leaving(&permits), [7]);
+    drop(permits);
+    assert_eq!(budget.free.lock().len(), 256);
+    assert_eq!(budget.leaving.load(Ordering::Relaxed), 0);
+    let slots = budget.slots.iter();
+    assert!(
+        slots
+            .map(|slot| slot.state.load(Ordering::Relaxed))
+            .all(|state| state == FREE)
+    );
+}

@@ -1,0 +1,158 @@
+//! Strangers who hold connections: idle, half of a head sent, half of a handshake done. They make
+//! room for newcomers, and clients with credentials stay.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use iem_test_support::frames::{GOAWAY, SETTINGS};
+use iem_test_support::{
+    Authority, Connection, Curl, Frames, Gateway, Home, OpenLoop, client_hello, eventually, get,
+    post, proxy_header,
+};
+
+const EVENTS: &str = "/publish/allevents/";
+const HEALTHCHECK: &str = "/publish/healthcheck/";
+const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
+const SOON: Duration = Duration::from_secs(10);
+/// All connections that the gateway of [`strangers_who_hold_all_connections_keep_nobody_out`] has.
+const CONNECTIONS: u16 = 200;
+/// The connections of each stranger. Together they are more than all.
+const EACH: u16 = 50;
+
+/// Opens connections of five addresses which hold on to them in every way that needs no
+/// credentials.
+fn hold(gateway: &Gateway) -> Vec<Connection> {
+    let unknown = post(EVENTS, RECORD).bytes();
+    let mut held = Vec::new();
+    for address in 2..7 {
+        for number in 0..EACH {
+            let peer = IpAddr::from([127, 0, 0, address]);
+            let mut connection = Connection::from_peer(gateway.address, peer);
+            let first: &[u8] = match number % 5 {
+                0 => b"",
+                1 => b"POST /publish/allevents/ HTTP/1.1\r\nHost: gate",
+                2 => b"GET /publish/healthcheck/ HTTP/1.1\r\nHost: gateway\r\n\r\n",
+                3 => b"PRI * HTTP/2.0\r\n\r\n",
+                _ => &unknown,
+            };
+            // One that has made room already does not read it.
+            let _ = connection.try_send(first);
+            held.push(connection);
+        }
+    }
+    held
+}
+
+#[test]
+fn strangers_who_hold_all_connections_keep_nobody_out() {
+    rlimit::increase_nofile_limit(4096).expect("the limit of open files");
+    let gateway = Home::new()
+        .set("server.max_connections", i64::from(CONNECTIONS))
+        .set("server.header_timeout", "1m")
+        .start();
+    let token = gateway.token("alice");
+    let publish = post(EVENTS, RECORD).cookie(&token).bytes();
+    let mut idle = gateway.connect();
+    idle.send(&publish).answer().expect(200);
+    let good = OpenLoop::start(gateway.address, &token, "good", 50, &["a".to_owned()]);
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        // Those of the round before have made room by then.
+        held = hold(&gateway);
+        let mut newcomer = gateway.connect();
+        newcomer.send(&publish).answer().expect(200);
+        gateway.log_in("bob@globex.example", "wrong").expect(401);
+    }
+    let calls = good.stop();
+    let refused = calls.with(|call| call.status != 200);
+    assert!(refused.0.is_empty(), "{refused:?}");
+    assert!(idle.is_quiet(), "a connection with credentials stays");
+    idle.send(&publish).answer().expect(200);
+    let evicted = gateway.reached("evicted");
+    assert!(evicted >= 600, "{evicted}");
+    assert_eq!(gateway.reached("connections"), 0);
+    assert!(gateway.metric("iem_gateway_connections", &[]) <= f64::from(CONNECTIONS));
+    drop(held);
+}
+
+#[test]
+fn without_strangers_the_longest_idle_connections_make_room() {
+    let gateway = Home::new().set("server.max_connections", 3).start();
+    let publish = post(EVENTS, RECORD).cookie(&gateway.token("alice")).bytes();
+    eventually(SOON, "no connection is open", || {
+        gateway.metric("iem_gateway_connections", &[]) < 0.5
+    });
+    let known = || {
+        let mut connection = gateway.connect();
+        connection.send(&publish).answer().expect(200);
+        connection
+    };
+    let (mut first, mut second, mut third) = (known(), known(), known());
+    first.send(&publish).answer().expect(200);
+    let newcomer = known();
+    assert!(second.ends(SOON), "it was idle for longest");
+    let mut stranger = gateway.connect();
+    assert!(stranger.is_usable());
+    assert!(third.ends(SOON), "it was idle for longest");
+    assert!(gateway.connect().is_usable());
+    assert!(stranger.ends(SOON), "it has shown no credentials");
+    assert!(first.is_quiet() && newcomer.is_quiet());
+    gateway.await_reached("evicted", 3);
+}
+
+#[test]
+fn half_a_handshake_makes_room() {
+    let authority = Authority::new("authority");
+    let home = Home::new()
+        .with_tls(&authority.gateway())
+        .set("server.max_connections", 2);
+    home.write("ca.pem", authority.pem());
+    let gateway = home.start();
+    let hello = client_hello(&authority);
+    for _ in 0..3 {
+        let mut held = [gateway.connect(), gateway.connect()];
+        let _ = held[0].try_send(&hello[..hello.len() / 2]);
+        let url = format!("https://{}{HEALTHCHECK}", gateway.address);
+        Curl::new(&home, "ca.pem").arg(url).answer().expect(200);
+    }
+    assert!(gateway.reached("evicted") >= 3);
+    assert_eq!(gateway.reached("connections"), 0);
+}
+
+#[test]
+fn a_connection_without_its_proxy_header_makes_room() {
+    let gateway = Home::new()
+        .set("server.max_connections", 2)
+        .set("server.proxies", vec!["127.0.0.2"])
+        .set("server.proxy_protocol", true)
+        .start();
+    let silent = || Connection::from_peer(gateway.address, IpAddr::from([127, 0, 0, 2]));
+    let mut held = [silent(), silent()];
+    let mut announced = silent();
+    announced.send(proxy_header("198.51.100.7:1"));
+    assert!(announced.is_usable());
+    assert!(held[0].ends(SOON));
+    gateway.await_reached("evicted", 1);
+    assert_eq!(gateway.reached("proxy_header"), 0);
+}
+
+#[test]
+fn an_idle_connection_over_http2_is_told_to_go() {
+    let gateway = Home::new().set("server.max_connections", 1).start();
+    let mut idle = Frames::open(gateway.address, &[]);
+    idle.find(SETTINGS);
+    assert!(gateway.connect().is_usable());
+    assert_eq!(idle.find(GOAWAY).error_code(), 0);
+    idle.end();
+    gateway.await_reached("evicted", 1);
+}
+
+#[test]
+fn a_client_that_is_told_its_last_answer_and_stays_makes_room() {
+    let gateway = Home::new().set("server.max_connections", 1).start();
+    let last = get(HEALTHCHECK).header("Connection", "close").bytes();
+    let mut lingering = gateway.connect();
+    lingering.send(last).answer().expect(200);
+    eventually(SOON, "room for another", || gateway.connect().is_usable());
+    assert_eq!(gateway.reached("connections"), 0);
+}
