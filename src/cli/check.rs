@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use iem_sink::{Finding, Level};
+use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use crate::config::{Config, Errors, Loaded, MemoryCeiling, Setting, Tls};
@@ -121,8 +122,25 @@ fn needs(config: &Config) -> Vec<Finding> {
         needs.push(check_certificate(tls, http2, SystemTime::now()));
         needs.push(check_certificate_key(&tls.key));
     }
+    needs.extend(config.server.proxies.iter().filter_map(check_proxies));
     needs.extend(sinks::inspect(config));
     needs
+}
+
+/// Checks that a network of proxies is not so wide that others are likely to be in it.
+fn check_proxies(network: &IpNet) -> Option<Finding> {
+    let narrowest = match network {
+        IpNet::V4(_) => 24,
+        IpNet::V6(_) => 64,
+    };
+    (network.prefix_len() < narrowest).then(|| Finding {
+        what: format!("proxies {network}"),
+        level: Level::Weak,
+        text: format!(
+            "wider than /{narrowest}: each host in it may claim any client's address; \
+             name the proxies themselves"
+        ),
+    })
 }
 
 /// Checks that the files of TLS hold, each alone and together.
@@ -295,6 +313,22 @@ mod tests {
 
         fs::write(&directory, "broken = ").expect("write");
         assert!(!report(folder.path(), FILES, &[]).is_good());
+    }
+
+    #[test]
+    fn wide_networks_of_proxies_are_weak() {
+        let folder = tempfile::tempdir().expect("folder");
+        fs::write(folder.path().join("directory.toml"), "").expect("write");
+        let networks = "'10.0.0.0/8', '192.0.2.0/23', '192.0.2.0/24', '192.0.2.1', \
+                        '2001:db8::/63', '2001:db8::/64', '2001:db8::1'";
+        let toml = format!("server.proxies = [{networks}]\n{FILES}");
+        let text = text(&report(folder.path(), &toml, &[]));
+        let weak: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("weak   proxies "))
+            .filter_map(|line| line.split(": ").next())
+            .collect();
+        assert_eq!(weak, ["10.0.0.0/8", "192.0.2.0/23", "2001:db8::/63"]);
     }
 
     #[test]

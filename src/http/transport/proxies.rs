@@ -1,7 +1,8 @@
 //! The client's address behind configured proxies.
 //!
 //! Only a configured proxy can name its client: by a header of the PROXY protocol at the beginning
-//! of a connection, or by `X-Forwarded-For` in each request. Both are ignored from any other peer.
+//! of a connection, or by `X-Forwarded-For` in each request. Both are ignored from any other peer, and
+//! the latter also from a client that the former has named.
 
 mod forwarded;
 mod header;
@@ -21,12 +22,14 @@ use crate::config;
 pub(super) struct Origin {
     /// The address of the client, or of its proxy.
     pub(super) address: SocketAddr,
-    /// The address is a proxy's, which names the client at each request.
+    /// The address is a proxy's, which has opened the connection and names the client at each
+    /// request.
     pub(super) is_proxy: bool,
 }
 
 /// Returns the origin of a connection that `peer` has opened. Takes the header of the PROXY protocol
-/// off the stream, where one is due, and not a byte more.
+/// off the stream, where one is due, and not a byte more. An address that the header announces is a
+/// client's, whichever it is: nobody else has checked what that client's own headers say.
 ///
 /// # Errors
 /// The connection does not begin with such a header, or not within the header timeout.
@@ -41,10 +44,15 @@ pub(super) async fn origin(
     } else {
         None
     };
-    let address = announced.unwrap_or(peer);
-    Ok(Origin {
-        address,
-        is_proxy: contain(&server.proxies, address.ip()),
+    Ok(match announced {
+        Some(address) => Origin {
+            address,
+            is_proxy: false,
+        },
+        None => Origin {
+            address: peer,
+            is_proxy,
+        },
     })
 }
 

@@ -160,27 +160,20 @@ fn the_client_is_the_one_that_a_proxy_announces() {
 }
 
 #[test]
-fn the_client_is_the_one_that_an_announced_proxy_forwards() {
+fn an_announced_client_forwards_for_nobody_even_with_a_proxys_address() {
     let gateway = announcing().start();
     let mut connection = announced(&gateway, &proxy_header("127.0.0.3:1"));
-    for (client, status) in [
-        ("198.51.100.7", 401),
-        ("198.51.100.8", 401),
-        ("198.51.100.7", 429),
-    ] {
+    for (client, status) in [("198.51.100.7", 401), ("198.51.100.8", 429)] {
         let request = wrong_login().header("X-Forwarded-For", client);
         connection.send(request.bytes()).answer().expect(status);
     }
     // The proxy's own connection, for its health checks.
     let mut own = announced(&gateway, &proxy_header_local());
     assert!(own.is_usable());
-    own.send(
-        wrong_login()
-            .header("X-Forwarded-For", "198.51.100.7")
-            .bytes(),
-    )
-    .answer()
-    .expect(429);
+    for (client, status) in [("198.51.100.7", 401), ("198.51.100.7", 429)] {
+        let request = wrong_login().header("X-Forwarded-For", client);
+        own.send(request.bytes()).answer().expect(status);
+    }
 }
 
 #[test]
@@ -271,6 +264,18 @@ fn ipv6_connections_are_counted_by_64_56_and_48_bits() {
         }
     }
     gateway.await_reached("connections_per_peer", 3);
+}
+
+#[test]
+fn an_announced_proxys_address_is_counted_like_any_other() {
+    let gateway = announcing()
+        .set("server.max_connections_per_peer", 1)
+        .start();
+    let mut first = announced(&gateway, &proxy_header("127.0.0.3:1"));
+    assert!(first.is_usable());
+    announced(&gateway, &proxy_header("127.0.0.3:2"))
+        .answer()
+        .expect(503);
 }
 
 #[test]
