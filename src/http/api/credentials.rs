@@ -27,12 +27,13 @@ pub(super) fn holder(
 ) -> Option<Result<Principal, TokenError>> {
     let principal = match access_token(request.headers()) {
         Some(token) => {
-            Some(identity.principal(token, &request.connection.last_token, request.received))
+            let last = &request.connection.last_token;
+            let holder = identity.principal(token, last, request.received);
+            Some(holder.inspect(|_| request.client.authenticate()))
         }
         None => certified(identity, request),
     };
     if let Some(Ok(principal)) = &principal {
-        request.client.authenticate();
         request.trail.set_user(&principal.user().email);
     }
     principal
