@@ -84,10 +84,8 @@ impl Inbound<'_> {
         // Nobody has shown credentials that a bound of their own could go by.
         let peer = Peer::from(self.client.address).widest().address();
         let memory = resources.strangers.held_by([resources.ledger.peer(peer)]);
-        let data = self
-            .body
-            .collect_plain(limit, &resources.server, &memory)
-            .await?;
+        let data = self.body.collect_plain(limit, &resources.server, &memory);
+        let data = self.client.without_credentials(data).await?;
         Ok(record::without_bom(data))
     }
 

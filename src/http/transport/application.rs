@@ -1,12 +1,15 @@
 //! The boundary between connections and the application that answers their requests.
 
-use std::cell::Cell;
+use std::future::Future;
 use std::net::IpAddr;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use tokio::time::Instant;
+
+use super::connection_budget::ConnectionPermit;
 
 /// A whole answer: no body is ever streamed.
 pub type Answer = Response<Full<Bytes>>;
@@ -26,20 +29,32 @@ impl From<Answer> for Reply {
 }
 
 /// The client that sends a request, as far as its connection knows it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Client<'a> {
     /// The address of the client itself where a configured proxy tells it.
     pub address: IpAddr,
     /// The email of the user that the client's certificate is mapped to.
     pub certified: Option<&'a str>,
-    pub(super) is_authenticated: &'a Cell<bool>,
+    pub(super) permit: &'a ConnectionPermit,
 }
 
 impl Client<'_> {
     /// Notes that a request on the connection has proved its user. Other connections make room
     /// first.
     pub fn authenticate(&self) {
-        self.is_authenticated.set(true);
+        self.permit.is_authenticated().set(true);
+    }
+
+    /// Waits for what a client without credentials sends. The connection is idle meanwhile, unless
+    /// it has proved its user before: it makes room for others although it has a request.
+    pub async fn without_credentials<T>(&self, reading: impl Future<Output = T>) -> T {
+        if self.permit.is_authenticated().get() {
+            return reading.await;
+        }
+        self.permit.idle(Instant::now());
+        let read = reading.await;
+        self.permit.busy();
+        read
     }
 }
 

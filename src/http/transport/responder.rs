@@ -59,7 +59,7 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
         let client = Client {
             address,
             certified: self.certified.as_deref(),
-            is_authenticated: self.permit.is_authenticated(),
+            permit: self.permit,
         };
         application.answer(request, client, &self.connection).await
     }
@@ -91,5 +91,9 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
 
     async fn told_to_leave(&self) {
         self.permit.told_to_leave().await;
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.permit.is_leaving()
     }
 }

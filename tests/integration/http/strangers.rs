@@ -4,13 +4,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use iem_test_support::frames::{GOAWAY, SETTINGS};
+use iem_test_support::frames::{Frame, GOAWAY, SETTINGS};
 use iem_test_support::{
     Authority, Connection, Curl, Frames, Gateway, Home, OpenLoop, client_hello, eventually, get,
     post, proxy_header,
 };
 
 const EVENTS: &str = "/publish/allevents/";
+const REFRESH: &str = "/api/v1/user/token/refresh";
 const HEALTHCHECK: &str = "/publish/healthcheck/";
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
 const SOON: Duration = Duration::from_secs(10);
@@ -23,16 +24,18 @@ const EACH: u16 = 50;
 /// credentials.
 fn hold(gateway: &Gateway) -> Vec<Connection> {
     let unknown = post(EVENTS, RECORD).bytes();
+    let refresh = post(REFRESH, r#"{"refresh_token":"x"}"#).bytes();
     let mut held = Vec::new();
     for address in 2..7 {
         for number in 0..EACH {
             let peer = IpAddr::from([127, 0, 0, address]);
             let mut connection = Connection::from_peer(gateway.address, peer);
-            let first: &[u8] = match number % 5 {
+            let first: &[u8] = match number % 6 {
                 0 => b"",
                 1 => b"POST /publish/allevents/ HTTP/1.1\r\nHost: gate",
                 2 => b"GET /publish/healthcheck/ HTTP/1.1\r\nHost: gateway\r\n\r\n",
                 3 => b"PRI * HTTP/2.0\r\n\r\n",
+                4 => &refresh[..refresh.len() - 1],
                 _ => &unknown,
             };
             // One that has made room already does not read it.
@@ -98,6 +101,38 @@ fn without_strangers_the_longest_idle_connections_make_room() {
     assert!(stranger.ends(SOON), "it has shown no credentials");
     assert!(first.is_quiet() && newcomer.is_quiet());
     gateway.await_reached("evicted", 3);
+}
+
+#[test]
+fn a_body_without_credentials_that_does_not_end_makes_room() {
+    let gateway = Home::new()
+        .set("server.max_connections", 2)
+        .set("server.body_timeout", "1m")
+        .set("server.body_rate", "0 B")
+        .start();
+    let request = post(REFRESH, r#"{"refresh_token":"x"}"#).bytes();
+    for _ in 0..3 {
+        let mut held = [gateway.connect(), gateway.connect()];
+        for connection in &mut held {
+            let _ = connection.try_send(&request[..request.len() - 1]);
+        }
+        assert!(gateway.connect().is_usable());
+    }
+    let mut stream = Frames::open(gateway.address, &[]);
+    let head = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", REFRESH),
+        (":authority", "gateway"),
+    ];
+    stream
+        .send(&Frame::headers(1, &head, false))
+        .expect("it is read");
+    stream.find(SETTINGS);
+    let _other = gateway.connect();
+    assert!(gateway.connect().is_usable());
+    stream.end();
+    assert_eq!(gateway.reached("connections"), 0);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
-use super::ending::told_to_close;
+use super::ending::{close, told_to_close};
 use super::responder::Responder;
 use super::socket::{Phase, Socket};
 use crate::http::transport::draining::Draining;
@@ -69,7 +69,11 @@ where
         Err(time) => {
             connection.as_mut().graceful_shutdown();
             deadlines.begin_closing(time);
-            deadlines.bound(connection.as_mut()).await
+            match close(deadlines.bound(connection.as_mut()), responder).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(ended)) => Ok(ended),
+                Err(late) => Err(late),
+            }
         }
     };
     ended?.map_err(|error| {

@@ -33,7 +33,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
-use super::ending::{CLOSING_TIME, told_to_close};
+use super::ending::{CLOSING_TIME, close, told_to_close};
 use super::linger::discard;
 use super::responder::Responder;
 use super::socket::{Phase, Socket};
@@ -104,10 +104,10 @@ where
     }
     connection.protocol.as_mut().graceful_shutdown();
     deadlines.begin_closing(time);
-    deadlines
-        .bound(connection)
-        .await?
-        .map_err(|error| failed(error, responder))
+    match close(deadlines.bound(connection), responder).await? {
+        Some(ended) => ended.map_err(|error| failed(error, responder)),
+        None => Ok(()),
+    }
 }
 
 /// Returns a builder of connections with the configured limits.
