@@ -33,6 +33,7 @@ use iem_gateway::encoding::{Decoder, Encoding};
 use iem_gateway::identity::authentication::access_token;
 use iem_gateway::identity::directory::{Directory, LiveDirectory, User};
 use iem_gateway::identity::password::{Cost, Password, PasswordHash};
+use iem_gateway::identity::sessions::Session;
 use iem_gateway::identity::token::{SigningKey, Tokens};
 use iem_gateway::identity::{Identity, LastToken, authorization};
 use iem_gateway::memory::{Buffer, MemoryBudget};
@@ -154,7 +155,7 @@ fn credentials(sent_before: bool) -> Credentials {
     let tokens = Tokens::new(&SigningKey::random(), &config.tokens);
     let now = SystemTime::now();
     let token = tokens
-        .issue(&directory.load().users()[0], now)
+        .issue(&directory.load().users()[0], &Session::begin(now), now)
         .expect("a token is issued")
         .access;
     let identity = Identity::new(directory, tokens, &config);

@@ -62,6 +62,9 @@ pub trait Source: Send + Sync + 'static {
 
     /// Logs that `value` is in use from now on.
     fn log_reload(&self, value: &Self::Value);
+
+    /// Does what has to be done before `new` replaces `old`.
+    fn before_replacing(&self, _old: &Self::Value, _new: &Self::Value) {}
 }
 
 /// A value read from files, and the result of the last reading.
@@ -141,6 +144,7 @@ impl<S: Source> Followed<S> {
         match value {
             Ok(value) => {
                 self.source.log_reload(&value);
+                self.source.before_replacing(&self.current.load(), &value);
                 self.current.store(Arc::new(value));
                 last.error = None;
                 Ok(())

@@ -6,7 +6,6 @@ mod state;
 mod topics;
 
 use std::future::Future;
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +17,7 @@ use crate::follow::Follower;
 use crate::http::api::{ParsePool, Resources, Service};
 use crate::http::transport::Server;
 use crate::identity::Identity;
-use crate::identity::directory::LiveDirectory;
+use crate::identity::directory::{DirectoryFollower, LiveDirectory};
 use crate::identity::quota::Quotas;
 use crate::identity::token::{SigningKey, Tokens};
 use crate::memory::MemoryBudget;
@@ -38,7 +37,7 @@ pub struct Gateway {
     admin_address: SocketAddr,
     directory: Arc<LiveDirectory>,
     tls: Option<Arc<LiveTls>>,
-    followers: Vec<Follower>,
+    followers: (DirectoryFollower, Option<Follower>),
     backends: Backends,
     checker: Checker,
     drain: Duration,
@@ -107,9 +106,10 @@ impl Gateway {
             admin: Admin::start(admin_listener, state)?,
             address,
             admin_address,
-            followers: std::iter::once(directory.follow())
-                .chain(tls.as_ref().map(|tls| tls.follow()))
-                .collect::<io::Result<_>>()?,
+            followers: (
+                directory.follow()?,
+                tls.as_ref().map(|tls| tls.follow()).transpose()?,
+            ),
             directory,
             tls,
             backends,

@@ -21,6 +21,7 @@ mod peer;
 mod principal;
 mod private_file;
 pub mod quota;
+pub mod sessions;
 pub mod token;
 
 use std::net::IpAddr;
@@ -33,6 +34,7 @@ use moka::sync::Cache;
 use authentication::Basic;
 use directory::LiveDirectory;
 use login::Logins;
+use sessions::{Rotations, Session, Turn};
 use token::{Claims, IssueError, TokenError, TokenPair, Tokens, Use};
 
 use crate::config::Config;
@@ -62,6 +64,7 @@ pub struct Identity {
     /// Random: digests of tokens mean nothing outside this process.
     key: [u8; 32],
     verified: Cache<[u8; 32], Arc<Claims>>,
+    rotations: Rotations,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -75,6 +78,7 @@ impl Identity {
             logins: Logins::new(config),
             key: rand::random(),
             verified: Cache::new(config.tokens.cache_entries as u64),
+            rotations: Rotations::new(config.tokens.cache_entries, config.tokens.refresh_lifetime),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
@@ -91,7 +95,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`TokenError::Invalid`] also if the user was removed, disabled or has another password
-    /// since.
+    /// since, or the session has ended.
     pub fn principal(
         &self,
         token: &[u8],
@@ -151,21 +155,57 @@ impl Identity {
         Ok(Principal(Arc::clone(user)))
     }
 
-    /// Issues a new pair of tokens.
-    pub fn issue(&self, principal: &Principal, now: SystemTime) -> Result<TokenPair, IssueError> {
-        self.tokens.issue(&principal.0, now)
+    /// Begins a session of a user who has logged in.
+    pub fn begin(&self, principal: &Principal, now: SystemTime) -> Session {
+        let user = principal.user();
+        let ended = self.directory.ended().load();
+        let mut session = Session::begin(now);
+        // It begins after all that have ended, also by the clock of whoever ended them.
+        if let Some(until_ms) = ended.until(&user.email, user.password_version) {
+            session.begun_ms = session.begun_ms.max(until_ms.saturating_add(1));
+        }
+        session
     }
 
-    /// Returns the user of a refresh token.
+    /// Issues a new pair of tokens of a session.
+    pub fn issue(
+        &self,
+        principal: &Principal,
+        session: &Session,
+        now: SystemTime,
+    ) -> Result<TokenPair, IssueError> {
+        self.tokens.issue(&principal.0, session, now)
+    }
+
+    /// Returns the user of a refresh token, and the session as it goes on. A token that was used
+    /// before ends its session.
     ///
     /// # Errors
-    /// As [`Identity::principal`].
+    /// As [`Identity::principal`], and [`TokenError::Invalid`] for a token that was used before.
     pub fn refresh(
         &self,
         token: impl AsRef<[u8]>,
         now: SystemTime,
-    ) -> Result<Principal, TokenError> {
-        self.find(&self.tokens.verify(token.as_ref(), Use::Refresh, now)?)
+    ) -> Result<(Principal, Session), TokenError> {
+        let claims = self.tokens.verify(token.as_ref(), Use::Refresh, now)?;
+        let principal = self.find(&claims)?;
+        let session = claims.session();
+        if self.tokens.has_ended(&session, now) {
+            return Err(TokenError::Expired);
+        }
+        if let Some(id) = session.id {
+            let user = principal.user();
+            let turn = self
+                .rotations
+                .turn(&user.email, id, session.generation, now);
+            if turn == Turn::Reused {
+                tracing::warn!(user = %user.email, "a refresh token was used again; its session has ended");
+                let ended = self.directory.ended();
+                ended.end_one(&user.email, user.password_version, &session, now);
+                return Err(TokenError::Invalid);
+            }
+        }
+        Ok((principal, session.refreshed()))
     }
 
     /// Returns the counters since the start, for metrics.
@@ -177,13 +217,14 @@ impl Identity {
         }
     }
 
+    /// Returns the user of a token, unless the user or the session has ended.
     fn find(&self, claims: &Claims) -> Result<Principal, TokenError> {
-        Principal::find(
-            &self.directory.load(),
-            &claims.email,
-            claims.password_version,
-        )
-        .ok_or(TokenError::Invalid)
+        let password = claims.password_version;
+        let ended = self.directory.ended().load();
+        if ended.contains(&claims.email, password, &claims.session()) {
+            return Err(TokenError::Invalid);
+        }
+        Principal::find(&self.directory.load(), &claims.email, password).ok_or(TokenError::Invalid)
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::config::{Config, Errors, Loaded, MemoryCeiling, Setting, Tls};
 use crate::identity::directory::Directory;
+use crate::identity::sessions::EndedSessions;
 use crate::identity::token::SigningKey;
 use crate::sinks;
 use crate::tls::Material;
@@ -179,6 +180,7 @@ fn check_directory(path: &Path, may_be_made: bool) -> Result<String, String> {
             Err("there is none: `customer add` and `user add` make it".to_owned())
         };
     }
+    EndedSessions::open(path).map_err(|error| error.to_string())?;
     let directory = Directory::read(path).map_err(|error| error.to_string())?;
     Ok(format!(
         "{} users, {} customers",

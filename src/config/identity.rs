@@ -8,6 +8,9 @@ use serde::Deserialize;
 
 use super::units;
 
+/// The longest lifetime of a refresh token that can be configured.
+pub const REFRESH_LIFETIME_MAX: Duration = Duration::from_hours(90 * 24);
+
 /// `[directory]`: users, customers, associations and integrations.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
@@ -28,6 +31,9 @@ pub struct Tokens {
     /// The lifetime of a refresh token.
     #[serde(deserialize_with = "units::duration")]
     pub refresh_lifetime: Duration,
+    /// The longest time from a log-in to the end of its last token.
+    #[serde(deserialize_with = "units::duration")]
+    pub session_lifetime: Duration,
     /// Verified tokens to remember, about 400 bytes each, and as many verified Basic credentials.
     pub cache_entries: usize,
 }

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod session_life;
+
 use std::fs;
 use std::num::NonZeroU32;
 use std::task::{Context, Waker};
@@ -12,7 +14,7 @@ use super::token::SigningKey;
 use super::*;
 
 struct Gateway {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     identity: Identity,
     /// The last token of the one connection that tests use.
     last: LastToken,
@@ -23,9 +25,10 @@ fn gateway_with(config: &Config) -> Gateway {
     let path = folder.path().join("directory.toml");
     fs::write(&path, &*example::TEXT).unwrap();
     let directory = Arc::new(LiveDirectory::open(&path).unwrap());
-    let tokens = Tokens::new(&SigningKey::random(), &config.tokens);
+    let key = SigningKey::open(&folder.path().join("token.key")).unwrap();
+    let tokens = Tokens::new(&key, &config.tokens);
     Gateway {
-        _folder: folder,
+        folder,
         identity: Identity::new(directory, tokens, config),
         last: LastToken::default(),
     }
@@ -61,7 +64,9 @@ impl Gateway {
 
     fn issue(&self, email: &str) -> TokenPair {
         let user = Arc::clone(self.identity.directory().load().user(email).unwrap());
-        self.identity.issue(&Principal(user), at(1000)).unwrap()
+        let principal = Principal(user);
+        let session = self.identity.begin(&principal, at(1000));
+        self.identity.issue(&principal, &session, at(1000)).unwrap()
     }
 
     fn access(&self, token: &str, now_s: u64) -> Result<String, TokenError> {
@@ -201,16 +206,6 @@ fn an_expired_token_of_a_user_who_is_gone_is_invalid() {
 }
 
 #[test]
-fn tokens_of_a_user_who_is_enabled_again_are_accepted() {
-    let gateway = gateway();
-    let token = gateway.issue(NIFI).access;
-    gateway.change(|document| document.set_user_enabled(NIFI, false));
-    assert_eq!(gateway.access(&token, 1000), Err(TokenError::Invalid));
-    gateway.change(|document| document.set_user_enabled(NIFI, true));
-    assert!(gateway.access(&token, 1000).is_ok());
-}
-
-#[test]
 fn a_revoked_association_shows_in_the_next_principal() {
     let gateway = gateway();
     let token = gateway.issue(NIFI).access;
@@ -231,23 +226,6 @@ fn a_revoked_association_shows_in_the_next_principal() {
     assert_eq!(may(), Err(authorization::Denied::NotAssociated));
     gateway.change(|document| document.set_customer_active("acme", false));
     assert_eq!(may(), Err(authorization::Denied::InactiveCustomer));
-}
-
-#[test]
-fn a_refresh_token_gives_a_new_pair() {
-    let gateway = gateway();
-    let TokenPair { access, refresh } = gateway.issue(NIFI);
-    let principal = gateway.identity.refresh(&refresh, at(50_000)).unwrap();
-    let next = gateway.identity.issue(&principal, at(50_000)).unwrap();
-    assert_eq!(gateway.access(&next.access, 50_000), Ok(NIFI.to_owned()));
-    assert_eq!(
-        gateway.identity.refresh(&access, at(1000)).unwrap_err(),
-        TokenError::Invalid
-    );
-    assert_eq!(
-        gateway.identity.refresh(&refresh, at(87_400)).unwrap_err(),
-        TokenError::Expired
-    );
 }
 
 #[tokio::test]

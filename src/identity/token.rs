@@ -7,7 +7,7 @@
 mod hs256;
 mod key;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use key::{KeyError, SigningKey};
 
 use super::directory::{PasswordVersion, User};
+use super::sessions::{Session, SessionId};
 use crate::config;
 
 /// The use of a token.
@@ -48,9 +49,28 @@ pub struct Claims {
     /// The version of the user's password at that time: another password ends the token.
     #[serde(rename = "stamp")]
     pub password_version: PasswordVersion,
+    /// The session. Tokens of earlier versions have none, and hold until they expire.
+    #[serde(rename = "sid", default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    /// The time of the log-in, in milliseconds of Unix time.
+    #[serde(rename = "log", default, skip_serializing_if = "Option::is_none")]
+    pub begun_ms: Option<u64>,
+    /// The number of refreshes since the log-in.
+    #[serde(rename = "gen", default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
 }
 
 impl Claims {
+    /// Returns the token's session. That of a token without one began when it was issued.
+    pub fn session(&self) -> Session {
+        let issued_ms = self.issued_at_s.saturating_mul(1000);
+        Session {
+            id: self.session,
+            begun_ms: self.begun_ms.unwrap_or(issued_ms),
+            generation: self.generation.unwrap_or_default(),
+        }
+    }
+
     /// Returns whether the token has expired. There is no leeway: at `exp` it has.
     pub fn has_expired(&self, now: SystemTime) -> bool {
         seconds(now) >= self.expires_at_s
@@ -93,12 +113,22 @@ impl Tokens {
         }
     }
 
-    /// Issues a new pair for `user`.
-    pub fn issue(&self, user: &User, now: SystemTime) -> Result<TokenPair, IssueError> {
+    /// Issues a new pair for a session of `user`. No token outlives the session.
+    pub fn issue(
+        &self,
+        user: &User,
+        session: &Session,
+        now: SystemTime,
+    ) -> Result<TokenPair, IssueError> {
         Ok(TokenPair {
-            access: self.sign(user, Use::Access, self.config.access_lifetime, now)?,
-            refresh: self.sign(user, Use::Refresh, self.config.refresh_lifetime, now)?,
+            access: self.sign(user, session, Use::Access, now)?,
+            refresh: self.sign(user, session, Use::Refresh, now)?,
         })
+    }
+
+    /// Returns whether the session's lifetime is over.
+    pub fn has_ended(&self, session: &Session, now: SystemTime) -> bool {
+        seconds(now) >= session.end_s(self.config.session_lifetime)
     }
 
     /// Returns the claims of `token`, if it is ours, is meant for `usage` and has not expired.
@@ -135,18 +165,27 @@ impl Tokens {
     fn sign(
         &self,
         user: &User,
+        session: &Session,
         usage: Use,
-        lifetime: Duration,
         now: SystemTime,
     ) -> Result<String, IssueError> {
+        let lifetime = match usage {
+            Use::Access => self.config.access_lifetime,
+            Use::Refresh => self.config.refresh_lifetime,
+        };
         let issued_at_s = seconds(now);
         let claims = Claims {
             email: user.email.to_string(),
             issued_at_s,
-            expires_at_s: issued_at_s.saturating_add(lifetime.as_secs()),
+            expires_at_s: issued_at_s
+                .saturating_add(lifetime.as_secs())
+                .min(session.end_s(self.config.session_lifetime)),
             id: format!("{:032x}", rand::random::<u128>()),
             usage,
             password_version: user.password_version,
+            session: session.id,
+            begun_ms: Some(session.begun_ms),
+            generation: (usage == Use::Refresh).then_some(session.generation),
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
             .map_err(|_| IssueError)

@@ -3,4 +3,5 @@
 mod client_certificates;
 mod quota;
 mod revocation;
+mod sessions;
 mod token;

@@ -91,7 +91,7 @@ fn another(key: &str, default: &Value) -> String {
             "linger" => "10ms",
             "header_timeout" | "body_timeout" | "write_timeout" | "deadline" | "drain" => "12s",
             "idle_timeout" | "access_lifetime" | "rotate_age" => "24h",
-            "refresh_lifetime" => "48h",
+            "refresh_lifetime" | "session_lifetime" => "48h",
             _ => "9 MiB",
         }
         .to_owned(),

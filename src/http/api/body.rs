@@ -54,12 +54,10 @@ impl Body {
     pub(super) fn admit(
         &self,
         headers: &HeaderMap,
-        server: &config::Server,
+        limit: usize,
     ) -> Result<Option<Encoding>, Rejection> {
-        if self.incoming.size_hint().lower() > server.max_body as u64 {
-            return Err(Rejection::BodyTooLarge {
-                limit: server.max_body,
-            });
+        if self.incoming.size_hint().lower() > limit as u64 {
+            return Err(Rejection::BodyTooLarge { limit });
         }
         encoding(headers)
     }
@@ -68,10 +66,10 @@ impl Body {
     pub(super) async fn collect(
         &mut self,
         encoding: Option<Encoding>,
+        limit: usize,
         server: &config::Server,
         memory: &Arc<MemoryBudget>,
     ) -> Result<Bytes, Rejection> {
-        let limit = server.max_body;
         let pace = Pace::new(server.body_timeout, server.body_rate);
         let collect = async {
             match encoding {

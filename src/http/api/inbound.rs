@@ -41,7 +41,7 @@ impl Inbound<'_> {
         topic: Option<Kind>,
     ) -> Result<Bytes, Rejection> {
         let server = &*resources.server;
-        let encoding = self.body.admit(&self.head.headers, server)?;
+        let encoding = self.body.admit(&self.head.headers, server.max_body)?;
         if let Some(kind) = topic
             && resources.topic(kind).pipeline.is_full()
         {
@@ -50,7 +50,26 @@ impl Inbound<'_> {
         }
         let data = self
             .body
-            .collect(encoding, server, &resources.memory)
+            .collect(encoding, server.max_body, server, &resources.memory)
+            .await?;
+        Ok(record::without_bom(data))
+    }
+
+    /// Returns the whole body, which may have no encoding and this many bytes at most.
+    pub(super) async fn collect_small(
+        &mut self,
+        resources: &Resources,
+        limit: usize,
+    ) -> Result<Bytes, Rejection> {
+        let limit = limit.min(resources.server.max_body);
+        match self.body.admit(&self.head.headers, limit) {
+            Ok(None) => {}
+            Ok(Some(_)) | Err(Rejection::EncodingNotServed) => return Err(Rejection::Encoded),
+            Err(rejection) => return Err(rejection),
+        }
+        let data = self
+            .body
+            .collect(None, limit, &resources.server, &resources.memory)
             .await?;
         Ok(record::without_bom(data))
     }

@@ -8,6 +8,9 @@ use super::resources::Resources;
 use super::token;
 use crate::http::transport::Answer;
 
+/// Several times a refresh token. The sender has shown nothing yet, so nothing more is held.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+
 #[derive(Deserialize)]
 struct RefreshRequest {
     refresh_token: String,
@@ -18,12 +21,12 @@ pub(super) async fn refresh(
     resources: &Resources,
     request: &mut Inbound<'_>,
 ) -> Result<Answer, Rejection> {
-    let data = request.collect(resources, None).await?;
+    let data = request.collect_small(resources, BODY_BYTES_MAX).await?;
     let RefreshRequest { refresh_token } =
         serde_json::from_slice(&data).map_err(|_| Rejection::NoRefreshToken)?;
-    let principal = resources
+    let (principal, session) = resources
         .identity
         .refresh(&refresh_token, request.received)
         .map_err(|_| Rejection::WrongRefreshToken)?;
-    token::issue(&resources.identity, &principal, request.received)
+    token::issue(&resources.identity, &principal, &session, request.received)
 }

@@ -87,9 +87,9 @@ pub fn edit_text<T>(
     Ok((done, after))
 }
 
-/// Waits for, and holds, the lock beside the directory file. The lock ends with the process that
+/// Waits for, and holds, the lock beside a file. The lock ends with the process that
 /// holds it; the empty lock file stays.
-fn lock(path: &Path) -> io::Result<File> {
+pub(in crate::identity) fn lock(path: &Path) -> io::Result<File> {
     let mut name = path
         .file_name()
         .map_or_else(OsString::new, ToOwned::to_owned);

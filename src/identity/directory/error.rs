@@ -16,7 +16,7 @@ pub struct DirectoryError {
 }
 
 impl DirectoryError {
-    pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
+    pub(in crate::identity) fn unreadable(path: &Path, error: &io::Error) -> Self {
         Self {
             path: path.to_owned(),
             line: None,

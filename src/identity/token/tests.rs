@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -19,8 +21,9 @@ fn at(seconds: u64) -> SystemTime {
 }
 
 fn issue(key: [u8; 32]) -> TokenPair {
+    let session = Session::begin(at(1000));
     tokens(key)
-        .issue(&example::user("nifi@example.com"), at(1000))
+        .issue(&example::user("nifi@example.com"), &session, at(1000))
         .unwrap()
 }
 

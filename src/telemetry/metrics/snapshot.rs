@@ -97,8 +97,10 @@ impl SnapshotMetrics {
                 .counter("token_cache_misses_total", "Tokens verified anew.")?,
             failed_logins: register
                 .counter("failed_logins_total", "Logins with wrong credentials.")?,
-            directory_ok: register
-                .gauge("directory_loaded", "1 while the directory file parses.")?,
+            directory_ok: register.gauge(
+                "directory_loaded",
+                "1 while the directory file and its ended sessions parse.",
+            )?,
             directory_users: register.gauge("directory_users", "Users in the directory.")?,
             directory_customers: register
                 .gauge("directory_customers", "Customers in the directory.")?,
