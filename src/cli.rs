@@ -7,6 +7,7 @@ mod certificate;
 mod check;
 mod directory;
 mod exit;
+mod keys;
 mod serve;
 
 use std::io;
@@ -19,6 +20,7 @@ use crate::config::{self, Loaded};
 use certificate::DevCertificate;
 use directory::{CommandError, CustomerCommand, IntegrationCommand, UserCommand};
 use exit::{CONFIGURATION, FAILED, fail};
+use keys::KeysCommand;
 
 /// An ingestion gateway for the IEM publish service and its ITSM integration API.
 ///
@@ -61,6 +63,9 @@ enum Command {
     /// Its integrations
     #[command(subcommand)]
     Integration(IntegrationCommand),
+    /// The keys that sign tokens
+    #[command(subcommand)]
+    Keys(KeysCommand),
 }
 
 /// Runs the command of the process's command line.
@@ -83,6 +88,12 @@ pub fn main() -> ExitCode {
         }
         (Command::Integration(command), Ok(Loaded { config, .. })) => {
             done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
+        }
+        (Command::Keys(command), Ok(Loaded { config, .. })) => {
+            match command.run(&config.tokens, cli.json, &mut io::stdout()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(FAILED, &error),
+            }
         }
     }
 }

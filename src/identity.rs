@@ -84,6 +84,11 @@ impl Identity {
         }
     }
 
+    /// Returns the tokens, which have the key ring.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
     /// Returns the directory, which has the current snapshot.
     pub fn directory(&self) -> &Arc<LiveDirectory> {
         &self.directory
@@ -217,8 +222,11 @@ impl Identity {
         }
     }
 
-    /// Returns the user of a token, unless the user or the session has ended.
+    /// Returns the user of a token, unless the key or the user is gone or the session has ended.
     fn find(&self, claims: &Claims) -> Result<Principal, TokenError> {
+        if !self.tokens.has_key(claims) {
+            return Err(TokenError::Invalid);
+        }
         let password = claims.password_version;
         let ended = self.directory.ended().load();
         if ended.contains(&claims.email, password, &claims.session()) {

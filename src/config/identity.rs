@@ -23,8 +23,13 @@ pub struct Directory {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Tokens {
-    /// The key that signs tokens; created if it is missing.
+    /// The folder of the keys that sign tokens; empty for the one of `key_file` alone.
+    pub keys: PathBuf,
+    /// A single key; without a folder it is created if it is missing.
     pub key_file: PathBuf,
+    /// The age at which a key of the folder signs.
+    #[serde(deserialize_with = "units::duration")]
+    pub key_delay: Duration,
     /// The lifetime of an access token.
     #[serde(deserialize_with = "units::duration")]
     pub access_lifetime: Duration,

@@ -7,6 +7,7 @@ mod server;
 mod topics;
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
@@ -44,6 +45,7 @@ fn tokens(tokens: &Tokens, faults: &mut Faults) {
         tokens.refresh_lifetime,
         tokens.access_lifetime..=REFRESH_LIFETIME_MAX,
     );
+    faults.duration("tokens.key_delay", tokens.key_delay, Duration::ZERO..=DAY);
     faults.duration(
         "tokens.session_lifetime",
         tokens.session_lifetime,

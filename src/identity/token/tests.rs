@@ -1,9 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
 use super::*;
@@ -13,7 +14,8 @@ use crate::identity::example;
 const KEY: [u8; 32] = [7; 32];
 
 fn tokens(key: [u8; 32]) -> Tokens {
-    Tokens::new(&SigningKey::from_bytes(&key), &Config::default().tokens)
+    let key = SigningKey::from_bytes(&key, UNIX_EPOCH);
+    Tokens::new(&key, &Config::default().tokens)
 }
 
 fn at(seconds: u64) -> SystemTime {
