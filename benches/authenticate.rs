@@ -55,7 +55,7 @@ fn identity(directory: &Arc<LiveDirectory>, key: &SigningKey) -> Identity {
 
 fn principal(identity: &Identity, token: &[u8], last: &LastToken, now: SystemTime) -> Principal {
     identity
-        .principal(token, last, now)
+        .principal(token, None, last, now)
         .expect("the token is valid")
 }
 

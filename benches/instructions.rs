@@ -163,7 +163,7 @@ fn credentials(sent_before: bool) -> Credentials {
     let other = LastToken::default();
     let sender = if sent_before { &last } else { &other };
     identity
-        .principal(token.as_bytes(), sender, now)
+        .principal(token.as_bytes(), None, sender, now)
         .expect("the token is valid");
     let header = format!("session=0123456789; access_token={token}");
     Credentials {
@@ -183,7 +183,7 @@ fn authenticate(credentials: Credentials) -> Credentials {
         .expect("the cookie has a token");
     let principal = credentials
         .identity
-        .principal(token, &credentials.last, credentials.now);
+        .principal(token, None, &credentials.last, credentials.now);
     black_box(principal).expect("the token is valid");
     credentials
 }

@@ -34,7 +34,7 @@ use moka::sync::Cache;
 use authentication::Basic;
 use directory::LiveDirectory;
 use login::Logins;
-use sessions::{Rotations, Session, Turn};
+use sessions::{Rotations, Session, Thumbprint, Turn};
 use token::{Claims, IssueError, TokenError, TokenPair, Tokens, Use};
 
 use crate::config::Config;
@@ -94,8 +94,8 @@ impl Identity {
         &self.directory
     }
 
-    /// Returns the user of an access token, on a connection whose last token was `last`. The hot
-    /// path: it compares the connection's last token, or computes a digest for a token that another
+    /// Returns the user of an access token, on a connection whose last token was `last` and whose
+    /// client has shown this certificate. The hot path: it compares the connection's last token, or computes a digest for a token that another
     /// connection sent before.
     ///
     /// # Errors
@@ -104,6 +104,7 @@ impl Identity {
     pub fn principal(
         &self,
         token: &[u8],
+        certificate: Option<Thumbprint>,
         last: &LastToken,
         now: SystemTime,
     ) -> Result<Principal, TokenError> {
@@ -116,7 +117,7 @@ impl Identity {
             claims
         };
         // The user comes first: the token of a user who is gone is invalid, however old.
-        let principal = self.find(&claims)?;
+        let principal = self.find(&claims, certificate)?;
         if claims.has_expired(now) {
             Err(TokenError::Expired)
         } else {
@@ -160,11 +161,20 @@ impl Identity {
         Ok(Principal(Arc::clone(user)))
     }
 
-    /// Begins a session of a user who has logged in.
-    pub fn begin(&self, principal: &Principal, now: SystemTime) -> Session {
+    /// Begins a session of a user who has logged in, with this client certificate if not by
+    /// password.
+    pub fn begin(
+        &self,
+        principal: &Principal,
+        certificate: Option<Thumbprint>,
+        now: SystemTime,
+    ) -> Session {
         let user = principal.user();
         let ended = self.directory.ended().load();
-        let mut session = Session::begin(now);
+        let mut session = Session {
+            certificate,
+            ..Session::begin(now)
+        };
         // It begins after all that have ended, also by the clock of whoever ended them.
         if let Some(until_ms) = ended.until(&user.email, user.password_version) {
             session.begun_ms = session.begun_ms.max(until_ms.saturating_add(1));
@@ -190,10 +200,11 @@ impl Identity {
     pub fn refresh(
         &self,
         token: impl AsRef<[u8]>,
+        certificate: Option<Thumbprint>,
         now: SystemTime,
     ) -> Result<(Principal, Session), TokenError> {
         let claims = self.tokens.verify(token.as_ref(), Use::Refresh, now)?;
-        let principal = self.find(&claims)?;
+        let principal = self.find(&claims, certificate)?;
         let session = claims.session();
         if self.tokens.has_ended(&session, now) {
             return Err(TokenError::Expired);
@@ -222,9 +233,15 @@ impl Identity {
         }
     }
 
-    /// Returns the user of a token, unless the key or the user is gone or the session has ended.
-    fn find(&self, claims: &Claims) -> Result<Principal, TokenError> {
-        if !self.tokens.has_key(claims) {
+    /// Returns the user of a token, unless the key or the user is gone, the session has ended, or
+    /// the token is bound to another certificate.
+    fn find(
+        &self,
+        claims: &Claims,
+        certificate: Option<Thumbprint>,
+    ) -> Result<Principal, TokenError> {
+        let is_bound = claims.certificate.is_some();
+        if !self.tokens.has_key(claims) || (is_bound && claims.certificate != certificate) {
             return Err(TokenError::Invalid);
         }
         let password = claims.password_version;

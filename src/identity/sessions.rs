@@ -5,12 +5,14 @@
 //! ended before their time are kept in a file beside the directory, which all gateways on that
 //! directory follow.
 
+mod certificate;
 mod ended;
 mod file;
 mod kept;
 mod rotations;
 mod session;
 
+pub use certificate::Thumbprint;
 pub use ended::Ended;
 pub use file::record;
 pub use kept::{EndedSessions, Keeper};

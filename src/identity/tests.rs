@@ -65,13 +65,13 @@ impl Gateway {
     fn issue(&self, email: &str) -> TokenPair {
         let user = Arc::clone(self.identity.directory().load().user(email).unwrap());
         let principal = Principal(user);
-        let session = self.identity.begin(&principal, at(1000));
+        let session = self.identity.begin(&principal, None, at(1000));
         self.identity.issue(&principal, &session, at(1000)).unwrap()
     }
 
     fn access(&self, token: &str, now_s: u64) -> Result<String, TokenError> {
         self.identity
-            .principal(token.as_bytes(), &self.last, at(now_s))
+            .principal(token.as_bytes(), None, &self.last, at(now_s))
             .map(|principal| principal.user().email.to_string())
     }
 
@@ -116,14 +116,14 @@ fn each_connection_may_send_any_token() {
         for last in &connections {
             let principal = gateway
                 .identity
-                .principal(token.as_bytes(), last, at(1000))
+                .principal(token.as_bytes(), None, last, at(1000))
                 .unwrap();
             assert_eq!(&*principal.user().email, email);
             let altered = [token.as_bytes(), b"x"].concat();
             assert_eq!(
                 gateway
                     .identity
-                    .principal(&altered, last, at(1000))
+                    .principal(&altered, None, last, at(1000))
                     .unwrap_err(),
                 TokenError::Invalid
             );
@@ -146,7 +146,7 @@ fn an_invalid_token_is_never_remembered() {
         assert_eq!(
             gateway
                 .identity
-                .principal(&[0xff, 0], &gateway.last, at(1000))
+                .principal(&[0xff, 0], None, &gateway.last, at(1000))
                 .unwrap_err(),
             TokenError::Invalid
         );
@@ -169,7 +169,10 @@ fn a_revocation_applies_at_once_to_tokens_already_issued() {
         gateway.change(change);
         assert_eq!(gateway.access(&access, 1000).map(|_| ()), expected);
         assert_eq!(
-            gateway.identity.refresh(&refresh, at(1000)).map(|_| ()),
+            gateway
+                .identity
+                .refresh(&refresh, None, at(1000))
+                .map(|_| ()),
             expected
         );
     };
@@ -212,7 +215,7 @@ fn a_revoked_association_shows_in_the_next_principal() {
     let may = || {
         let principal = gateway
             .identity
-            .principal(token.as_bytes(), &gateway.last, at(1000))
+            .principal(token.as_bytes(), None, &gateway.last, at(1000))
             .unwrap();
         authorization::customer(
             &gateway.identity.directory().load(),

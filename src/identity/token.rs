@@ -187,6 +187,7 @@ impl Tokens {
             session: session.id,
             begun_ms: Some(session.begun_ms),
             generation: (usage == Use::Refresh).then_some(session.generation),
+            certificate: session.certificate,
             key: KeyId::default(),
         };
         let ring = self.keys.load();

@@ -59,9 +59,7 @@ impl Secrets {
             tokens.issue(user, &session, now).expect("a signature")
         };
         let tokens = directory.users().iter();
-        let tokens = tokens.map(|user| {
-            (user.email.to_string(), issue(&ours, user, now))
-        });
+        let tokens = tokens.map(|user| (user.email.to_string(), issue(&ours, user, now)));
         let credentials = directory
             .users()
             .iter()

@@ -6,6 +6,7 @@ use hyper::header::{AUTHORIZATION, COOKIE, HeaderValue};
 use super::inbound::Inbound;
 use super::rejection::Rejection;
 use crate::identity::authentication::{self, Basic, BasicHeader};
+use crate::identity::sessions::Thumbprint;
 use crate::identity::token::TokenError;
 use crate::identity::{Identity, LoginError, Principal};
 
@@ -26,7 +27,12 @@ pub(super) fn holder(
     request: &Inbound<'_>,
 ) -> Option<Result<Principal, TokenError>> {
     match access_token(request.headers()) {
-        Some(token) => Some(identity.principal(token, request.last_token, request.received)),
+        Some(token) => Some(identity.principal(
+            token,
+            thumbprint(request),
+            request.last_token,
+            request.received,
+        )),
         None => certified(identity, request),
     }
 }
@@ -50,20 +56,28 @@ pub(super) async fn ticket_sender(
     Ok(holder(identity, request).ok_or(Rejection::AccessDenied)??)
 }
 
-/// Returns the user who asks for tokens: by Basic credentials, or else by a client certificate.
+/// Returns the user who asks for tokens: by Basic credentials, or else by a client certificate, to
+/// which the tokens are bound then.
 pub(super) async fn login_sender(
     identity: &Identity,
     request: &Inbound<'_>,
-) -> Result<Principal, Rejection> {
+) -> Result<(Principal, Option<Thumbprint>), Rejection> {
     match authentication::basic(authorization(request.headers())) {
         BasicHeader::Present(basic) => {
-            login(identity, &basic, request, Rejection::WrongLogin).await
+            let principal = login(identity, &basic, request, Rejection::WrongLogin).await?;
+            Ok((principal, None))
         }
         BasicHeader::Malformed => Err(Rejection::WrongLogin),
         BasicHeader::Absent => certified(identity, request)
             .and_then(Result::ok)
+            .map(|principal| (principal, thumbprint(request)))
             .ok_or(Rejection::WrongLogin),
     }
+}
+
+/// Returns the digest of the client's certificate.
+pub(super) fn thumbprint(request: &Inbound<'_>) -> Option<Thumbprint> {
+    request.client.thumbprint.copied().map(Thumbprint)
 }
 
 /// Returns the user that the client's certificate is mapped to.

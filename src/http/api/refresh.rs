@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::credentials;
 use super::inbound::Inbound;
 use super::rejection::Rejection;
 use super::resources::Resources;
@@ -26,7 +27,11 @@ pub(super) async fn refresh(
         serde_json::from_slice(&data).map_err(|_| Rejection::NoRefreshToken)?;
     let (principal, session) = resources
         .identity
-        .refresh(&refresh_token, request.received)
+        .refresh(
+            &refresh_token,
+            credentials::thumbprint(request),
+            request.received,
+        )
         .map_err(|_| Rejection::WrongRefreshToken)?;
     token::issue(&resources.identity, &principal, &session, request.received)
 }

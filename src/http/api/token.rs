@@ -12,8 +12,8 @@ use crate::identity::{Identity, Principal, authorization};
 
 /// Answers the request as `docs/contract.md#1-token` says.
 pub(super) async fn token(identity: &Identity, request: &Inbound<'_>) -> Result<Answer, Rejection> {
-    let principal = credentials::login_sender(identity, request).await?;
-    let session = identity.begin(&principal, request.received);
+    let (principal, certificate) = credentials::login_sender(identity, request).await?;
+    let session = identity.begin(&principal, certificate, request.received);
     issue(identity, &principal, &session, request.received)
 }
 

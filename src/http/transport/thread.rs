@@ -157,6 +157,7 @@ impl<A: Application> Thread<A> {
             stream,
             protocol,
             certified,
+            thumbprint,
         } = secured.inspect_err(|error| {
             metrics.handshake_failed();
             if error.kind() == io::ErrorKind::TimedOut {
@@ -169,6 +170,7 @@ impl<A: Application> Thread<A> {
         let http2 = http2.filter(|_| protocol == Protocol::Http2);
         let responder = ClientResponder {
             certified,
+            thumbprint,
             http2: Cell::new(http2),
             ..self.responder(address, is_proxy)
         };
@@ -197,6 +199,7 @@ impl<A: Application> Thread<A> {
             address,
             is_proxy,
             certified: None,
+            thumbprint: None,
             http2: Cell::new(None),
             connection: A::Connection::default(),
         }

@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::certificate::Thumbprint;
+
 /// The id of a session: random, and in each of its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -40,6 +42,9 @@ pub struct Session {
     pub begun_ms: u64,
     /// The number of refreshes since the log-in.
     pub generation: u64,
+    /// The client certificate of the log-in, without which its tokens are not accepted. `None` for
+    /// a log-in by password.
+    pub certificate: Option<Thumbprint>,
 }
 
 impl Session {
@@ -49,6 +54,7 @@ impl Session {
             id: Some(SessionId::random()),
             begun_ms: milliseconds(now),
             generation: 0,
+            certificate: None,
         }
     }
 

@@ -8,7 +8,7 @@ const DAY_S: u64 = 24 * HOUR_S;
 impl Gateway {
     fn refresh(&self, token: &str, now_s: u64) -> Result<TokenPair, TokenError> {
         let now = at(now_s);
-        let (principal, session) = self.identity.refresh(token, now)?;
+        let (principal, session) = self.identity.refresh(token, None, now)?;
         Ok(self.identity.issue(&principal, &session, now).unwrap())
     }
 
@@ -30,7 +30,7 @@ impl Gateway {
     fn issue_now(&self, email: &str) -> TokenPair {
         let user = Arc::clone(self.identity.directory().load().user(email).unwrap());
         let (principal, now) = (Principal(user), SystemTime::now());
-        let session = self.identity.begin(&principal, now);
+        let session = self.identity.begin(&principal, None, now);
         self.identity.issue(&principal, &session, now).unwrap()
     }
 
@@ -39,9 +39,9 @@ impl Gateway {
         let now = SystemTime::now();
         let access = self
             .identity
-            .principal(pair.access.as_bytes(), &self.last, now);
+            .principal(pair.access.as_bytes(), None, &self.last, now);
         assert_eq!(access.map(|_| ()), expected, "the access token");
-        let refresh = self.identity.refresh(&pair.refresh, now);
+        let refresh = self.identity.refresh(&pair.refresh, None, now);
         assert_eq!(refresh.map(|_| ()), expected, "the refresh token");
     }
 
@@ -145,6 +145,7 @@ fn a_token_without_a_session_holds_until_it_expires() {
         id: None,
         begun_ms: 1_000_000,
         generation: 0,
+        certificate: None,
     };
     let tokens = &gateway.identity.tokens;
     let version = gateway.identity.directory().load().user(NIFI).cloned();
@@ -269,4 +270,42 @@ fn a_file_of_users_that_is_empty_for_a_moment_ends_no_session() {
     fs::write(directory.path(), text).unwrap();
     directory.reload().unwrap();
     gateway.assert_now(&pair, Ok(()));
+}
+
+#[test]
+fn tokens_of_a_log_in_by_certificate_need_that_certificate() {
+    let gateway = gateway();
+    let user = Arc::clone(gateway.identity.directory().load().user(NIFI).unwrap());
+    let principal = Principal(user);
+    let (own, other) = (Some(Thumbprint([1; 32])), Some(Thumbprint([2; 32])));
+    let session = gateway.identity.begin(&principal, own, at(1_000));
+    let mut pair = gateway
+        .identity
+        .issue(&principal, &session, at(1_000))
+        .unwrap();
+    for now_s in [1_000, 2_000] {
+        let access = |certificate| {
+            let (token, last) = (pair.access.as_bytes(), &gateway.last);
+            let found = gateway
+                .identity
+                .principal(token, certificate, last, at(now_s));
+            found.map(|_| ())
+        };
+        // The connection has seen the token, but not with another certificate.
+        assert_eq!(access(own), Ok(()));
+        for wrong in [None, other] {
+            assert_eq!(access(wrong), Err(TokenError::Invalid));
+            let refreshed = gateway.identity.refresh(&pair.refresh, wrong, at(now_s));
+            assert_eq!(refreshed.map(|_| ()), Err(TokenError::Invalid));
+        }
+        let refreshed = gateway.identity.refresh(&pair.refresh, own, at(now_s));
+        let (principal, session) = refreshed.unwrap();
+        pair = gateway
+            .identity
+            .issue(&principal, &session, at(now_s))
+            .unwrap();
+    }
+    let free = gateway.issue(NIFI);
+    let refreshed = gateway.identity.refresh(&free.refresh, own, at(1_000));
+    assert!(refreshed.is_ok(), "a log-in by password binds to nothing");
 }

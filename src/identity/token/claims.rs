@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key_id::KeyId;
 use crate::identity::directory::PasswordVersion;
-use crate::identity::sessions::{Session, SessionId};
+use crate::identity::sessions::{Session, SessionId, Thumbprint};
 
 /// The use of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +48,9 @@ pub struct Claims {
     /// The number of refreshes since the log-in.
     #[serde(rename = "gen", default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
+    /// The client certificate that has to be shown with the token (RFC 8705, section 3).
+    #[serde(rename = "cnf", default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Thumbprint>,
     /// The key that signed the token, by which it ends when the key is removed.
     #[serde(skip)]
     pub key: KeyId,
@@ -61,6 +64,7 @@ impl Claims {
             id: self.session,
             begun_ms: self.begun_ms.unwrap_or(issued_ms),
             generation: self.generation.unwrap_or_default(),
+            certificate: self.certificate,
         }
     }
 
