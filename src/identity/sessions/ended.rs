@@ -136,9 +136,10 @@ impl OfUser {
     }
 
     fn end_one(&mut self, single: Single) {
-        let mut known = self.single.iter();
-        if !known.any(|known| known.session == single.session) {
-            self.single.push(single);
+        let mut known = self.single.iter_mut();
+        match known.find(|known| known.session == single.session) {
+            Some(known) => known.ended_ms = single.ended_ms.max(known.ended_ms),
+            None => self.single.push(single),
         }
     }
 

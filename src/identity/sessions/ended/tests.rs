@@ -94,6 +94,17 @@ fn a_merge_loses_nothing_and_tells_whether_it_adds() {
 }
 
 #[test]
+fn a_merge_of_a_session_that_ended_twice_has_nothing_left_to_add() {
+    let session = begun(5);
+    let [mut one, mut other] = [Ended::default(), Ended::default()];
+    one.end_one(&alice(), version(1), session.id.unwrap(), 10);
+    other.end_all(&alice(), version(1), 20);
+    other.end_one(&alice(), version(1), session.id.unwrap(), 30);
+    assert!(one.merge(&other));
+    assert!(!one.merge(&other));
+}
+
+#[test]
 fn an_entry_goes_once_every_token_of_its_sessions_has_expired() {
     let kept_ms = u64::try_from(REFRESH_LIFETIME_MAX.as_millis()).unwrap();
     let mut ended = Ended::default();
