@@ -16,6 +16,7 @@ use iem_gateway::config::Config;
 use iem_gateway::identity::authentication::{Basic, access_token};
 use iem_gateway::identity::directory::{Directory, LiveDirectory};
 use iem_gateway::identity::password::{Cost, Password, PasswordHash};
+use iem_gateway::identity::sessions::Session;
 use iem_gateway::identity::token::{SigningKey, Tokens};
 use iem_gateway::identity::{Identity, LastToken, Principal, authorization};
 
@@ -54,7 +55,7 @@ fn identity(directory: &Arc<LiveDirectory>, key: &SigningKey) -> Identity {
 
 fn principal(identity: &Identity, token: &[u8], last: &LastToken, now: SystemTime) -> Principal {
     identity
-        .principal(token, last, now)
+        .principal(token, None, last, now)
         .expect("the token is valid")
 }
 
@@ -89,7 +90,7 @@ fn authenticate(criterion: &mut Criterion, directory: &Arc<LiveDirectory>) -> Pr
     };
     let now = SystemTime::now();
     let token = known
-        .issue(&login(), now)
+        .issue(&login(), &Session::begin(now), now)
         .expect("a token is issued")
         .access;
     let header = format!("session=0123456789; access_token={token}");

@@ -33,6 +33,7 @@ use iem_gateway::encoding::{Decoder, Encoding};
 use iem_gateway::identity::authentication::access_token;
 use iem_gateway::identity::directory::{Directory, LiveDirectory, User};
 use iem_gateway::identity::password::{Cost, Password, PasswordHash};
+use iem_gateway::identity::sessions::Session;
 use iem_gateway::identity::token::{SigningKey, Tokens};
 use iem_gateway::identity::{Identity, LastToken, authorization};
 use iem_gateway::memory::{Buffer, MemoryBudget};
@@ -154,7 +155,7 @@ fn credentials(sent_before: bool) -> Credentials {
     let tokens = Tokens::new(&SigningKey::random(), &config.tokens);
     let now = SystemTime::now();
     let token = tokens
-        .issue(&directory.load().users()[0], now)
+        .issue(&directory.load().users()[0], &Session::begin(now), now)
         .expect("a token is issued")
         .access;
     let identity = Identity::new(directory, tokens, &config);
@@ -162,7 +163,7 @@ fn credentials(sent_before: bool) -> Credentials {
     let other = LastToken::default();
     let sender = if sent_before { &last } else { &other };
     identity
-        .principal(token.as_bytes(), sender, now)
+        .principal(token.as_bytes(), None, sender, now)
         .expect("the token is valid");
     let header = format!("session=0123456789; access_token={token}");
     Credentials {
@@ -182,7 +183,7 @@ fn authenticate(credentials: Credentials) -> Credentials {
         .expect("the cookie has a token");
     let principal = credentials
         .identity
-        .principal(token, &credentials.last, credentials.now);
+        .principal(token, None, &credentials.last, credentials.now);
     black_box(principal).expect("the token is valid");
     credentials
 }

@@ -7,10 +7,11 @@ mod certificate;
 mod check;
 mod directory;
 mod exit;
+mod keys;
 mod serve;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -20,6 +21,7 @@ use crate::telemetry::logging;
 use certificate::DevCertificate;
 use directory::{CommandError, CustomerCommand, IntegrationCommand, UserCommand};
 use exit::{CONFIGURATION, FAILED, fail};
+use keys::KeysCommand;
 
 /// An ingestion gateway for the IEM publish service and its ITSM integration API.
 ///
@@ -62,6 +64,9 @@ enum Command {
     /// Its integrations
     #[command(subcommand)]
     Integration(IntegrationCommand),
+    /// The keys that sign tokens
+    #[command(subcommand)]
+    Keys(KeysCommand),
 }
 
 /// Runs the command of the process's command line.
@@ -76,22 +81,28 @@ pub fn main() -> ExitCode {
         },
         (_, Err(errors)) => fail(CONFIGURATION, &errors),
         (Command::Serve, Ok(Loaded { config, .. })) => serve::serve(&config),
-        (Command::Customer(command), Ok(Loaded { config, .. })) => audited(&config, |path| {
-            command.run(path, cli.json, &mut io::stdout())
+        (Command::Customer(command), Ok(Loaded { config, .. })) => audited(&config, || {
+            done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
         }),
-        (Command::User(command), Ok(Loaded { config, .. })) => audited(&config, |path| {
-            command.run(path, cli.json, &mut io::stdout())
+        (Command::User(command), Ok(Loaded { config, .. })) => audited(&config, || {
+            done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
         }),
-        (Command::Integration(command), Ok(Loaded { config, .. })) => audited(&config, |path| {
-            command.run(path, cli.json, &mut io::stdout())
+        (Command::Integration(command), Ok(Loaded { config, .. })) => audited(&config, || {
+            done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
+        }),
+        (Command::Keys(command), Ok(Loaded { config, .. })) => audited(&config, || {
+            match command.run(&config.tokens, cli.json, &mut io::stdout()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(FAILED, &error),
+            }
         }),
     }
 }
 
-/// Runs a command on the directory file, whose changes go to the audit log.
-fn audited(config: &Config, command: impl FnOnce(&Path) -> Result<(), CommandError>) -> ExitCode {
+/// Runs a command whose changes go to the audit log.
+fn audited(config: &Config, command: impl FnOnce() -> ExitCode) -> ExitCode {
     match logging::init_audit(&config.audit) {
-        Ok(_log) => done(command(&config.directory.path)),
+        Ok(_log) => command(),
         Err(error) => fail(FAILED, &error),
     }
 }

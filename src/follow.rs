@@ -63,6 +63,9 @@ pub trait Source: Send + Sync + 'static {
 
     /// Logs that `after` is in use from now on, in place of `before`.
     fn log_reload(&self, before: &Self::Value, after: &Self::Value);
+
+    /// Does what has to be done before `new` replaces `old`.
+    fn before_replacing(&self, _old: &Self::Value, _new: &Self::Value) {}
 }
 
 /// A value read from files, and the result of the last reading.
@@ -141,7 +144,9 @@ impl<S: Source> Followed<S> {
         let mut last = self.last.lock();
         match value {
             Ok(value) => {
-                self.source.log_reload(&self.current.load(), &value);
+                let before = self.current.load();
+                self.source.log_reload(&before, &value);
+                self.source.before_replacing(&before, &value);
                 self.current.store(Arc::new(value));
                 last.error = None;
                 Ok(())

@@ -6,7 +6,6 @@ mod state;
 mod topics;
 
 use std::future::Future;
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,9 +17,9 @@ use crate::follow::Follower;
 use crate::http::api::{ParsePool, Resources, Service};
 use crate::http::transport::Server;
 use crate::identity::Identity;
-use crate::identity::directory::LiveDirectory;
+use crate::identity::directory::{DirectoryFollower, LiveDirectory};
 use crate::identity::quota::Quotas;
-use crate::identity::token::{SigningKey, Tokens};
+use crate::identity::token::Tokens;
 use crate::memory::MemoryBudget;
 use crate::pipeline::Vitals;
 use crate::record::Kind;
@@ -38,9 +37,9 @@ pub struct Gateway {
     admin: Admin,
     address: SocketAddr,
     admin_address: SocketAddr,
-    directory: Arc<LiveDirectory>,
+    identity: Arc<Identity>,
     tls: Option<Arc<LiveTls>>,
-    followers: Vec<Follower>,
+    followers: (DirectoryFollower, Option<Follower>, Option<Follower>),
     backends: Backends,
     checker: Checker,
     drain: Duration,
@@ -66,7 +65,7 @@ impl Gateway {
     pub fn open_with_sinks(config: &Config, backends: Backends) -> Result<Self, StartError> {
         let server = Arc::new(config.server.clone());
         let directory = Arc::new(LiveDirectory::open(&config.directory.path)?);
-        let tokens = Tokens::new(&SigningKey::open(&config.tokens.key_file)?, &config.tokens);
+        let tokens = Tokens::open(&config.tokens)?;
         let identity = Arc::new(Identity::new(Arc::clone(&directory), tokens, config));
         let tls = if server.tls.is_on() {
             Some(Arc::new(LiveTls::open(&server.tls, server.http2.enabled)?))
@@ -100,7 +99,7 @@ impl Gateway {
             draining: server.draining(),
             vitals,
             backends: backends.values().cloned().collect(),
-            identity,
+            identity: Arc::clone(&identity),
             tls: tls.clone(),
             memory,
             metrics,
@@ -111,10 +110,12 @@ impl Gateway {
             admin: Admin::start(admin_listener, state)?,
             address,
             admin_address,
-            followers: std::iter::once(directory.follow())
-                .chain(tls.as_ref().map(|tls| tls.follow()))
-                .collect::<io::Result<_>>()?,
-            directory,
+            followers: (
+                directory.follow()?,
+                identity.tokens().follow()?,
+                tls.as_ref().map(|tls| tls.follow()).transpose()?,
+            ),
+            identity,
             tls,
             backends,
             checker,
@@ -132,13 +133,14 @@ impl Gateway {
         self.admin_address
     }
 
-    /// Returns a function that reads the directory and the certificate again. It blocks, and logs
-    /// errors.
+    /// Returns a function that reads the directory, the token keys and the certificate again. It
+    /// blocks, and logs errors.
     pub fn reloader(&self) -> impl Fn() + Clone + Send + 'static {
-        let directory = Arc::clone(&self.directory);
+        let identity = Arc::clone(&self.identity);
         let tls = self.tls.clone();
         move || {
-            let _ = directory.reload();
+            let _ = identity.directory().reload();
+            let _ = identity.tokens().reload();
             if let Some(tls) = &tls {
                 let _ = tls.reload();
             }

@@ -21,6 +21,7 @@ mod peer;
 mod principal;
 mod private_file;
 pub mod quota;
+pub mod sessions;
 pub mod token;
 
 use std::net::IpAddr;
@@ -33,9 +34,11 @@ use moka::sync::Cache;
 use authentication::Basic;
 use directory::LiveDirectory;
 use login::Logins;
+use sessions::{Rotations, Session, Thumbprint, Turn};
 use token::{Claims, IssueError, TokenError, TokenPair, Tokens, Use};
 
 use crate::config::Config;
+use crate::telemetry::audit;
 
 pub use hashing::Busy;
 pub use last_token::LastToken;
@@ -62,6 +65,7 @@ pub struct Identity {
     /// Random: digests of tokens mean nothing outside this process.
     key: [u8; 32],
     verified: Cache<[u8; 32], Arc<Claims>>,
+    rotations: Rotations,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -75,9 +79,15 @@ impl Identity {
             logins: Logins::new(config),
             key: rand::random(),
             verified: Cache::new(config.tokens.cache_entries as u64),
+            rotations: Rotations::new(config.tokens.cache_entries, config.tokens.refresh_lifetime),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
+    }
+
+    /// Returns the tokens, which have the key ring.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// Returns the directory, which has the current snapshot.
@@ -85,16 +95,17 @@ impl Identity {
         &self.directory
     }
 
-    /// Returns the user of an access token, on a connection whose last token was `last`. The hot
-    /// path: it compares the connection's last token, or computes a digest for a token that another
+    /// Returns the user of an access token, on a connection whose last token was `last` and whose
+    /// client has shown this certificate. The hot path: it compares the connection's last token, or computes a digest for a token that another
     /// connection sent before.
     ///
     /// # Errors
     /// [`TokenError::Invalid`] also if the user was removed, disabled or has another password
-    /// since.
+    /// since, or the session has ended.
     pub fn principal(
         &self,
         token: &[u8],
+        certificate: Option<Thumbprint>,
         last: &LastToken,
         now: SystemTime,
     ) -> Result<Principal, TokenError> {
@@ -107,7 +118,7 @@ impl Identity {
             claims
         };
         // The user comes first: the token of a user who is gone is invalid, however old.
-        let principal = self.find(&claims)?;
+        let principal = self.find(&claims, certificate)?;
         if claims.has_expired(now) {
             Err(TokenError::Expired)
         } else {
@@ -151,21 +162,68 @@ impl Identity {
         Ok(Principal(Arc::clone(user)))
     }
 
-    /// Issues a new pair of tokens.
-    pub fn issue(&self, principal: &Principal, now: SystemTime) -> Result<TokenPair, IssueError> {
-        self.tokens.issue(&principal.0, now)
+    /// Begins a session of a user who has logged in, with this client certificate if not by
+    /// password.
+    pub fn begin(
+        &self,
+        principal: &Principal,
+        certificate: Option<Thumbprint>,
+        now: SystemTime,
+    ) -> Session {
+        let user = principal.user();
+        let ended = self.directory.ended().load();
+        let mut session = Session {
+            certificate,
+            ..Session::begin(now)
+        };
+        // It begins after all that have ended, also by the clock of whoever ended them.
+        if let Some(until_ms) = ended.until(&user.email, user.password_version) {
+            session.begun_ms = session.begun_ms.max(until_ms.saturating_add(1));
+        }
+        session
     }
 
-    /// Returns the user of a refresh token.
+    /// Issues a new pair of tokens of a session.
+    pub fn issue(
+        &self,
+        principal: &Principal,
+        session: &Session,
+        now: SystemTime,
+    ) -> Result<TokenPair, IssueError> {
+        self.tokens.issue(&principal.0, session, now)
+    }
+
+    /// Returns the user of a refresh token, and the session as it goes on. A token that was used
+    /// before ends its session.
     ///
     /// # Errors
-    /// As [`Identity::principal`].
+    /// As [`Identity::principal`], and [`TokenError::Invalid`] for a token that was used before.
     pub fn refresh(
         &self,
         token: impl AsRef<[u8]>,
+        certificate: Option<Thumbprint>,
         now: SystemTime,
-    ) -> Result<Principal, TokenError> {
-        self.find(&self.tokens.verify(token.as_ref(), Use::Refresh, now)?)
+    ) -> Result<(Principal, Session), TokenError> {
+        let claims = self.tokens.verify(token.as_ref(), Use::Refresh, now)?;
+        let principal = self.find(&claims, certificate)?;
+        let session = claims.session();
+        if self.tokens.has_ended(&session, now) {
+            return Err(TokenError::Expired);
+        }
+        if let Some(id) = session.id {
+            let user = principal.user();
+            let turn = self
+                .rotations
+                .turn(&user.email, id, session.generation, now);
+            if turn == Turn::Reused {
+                tracing::warn!(user = %user.email, "a refresh token was used again; its session has ended");
+                audit::sessions_ended(&user.email, "one, whose refresh token was used again");
+                let ended = self.directory.ended();
+                ended.end_one(&user.email, user.password_version, &session, now);
+                return Err(TokenError::Invalid);
+            }
+        }
+        Ok((principal, session.refreshed()))
     }
 
     /// Returns the counters since the start, for metrics.
@@ -177,13 +235,23 @@ impl Identity {
         }
     }
 
-    fn find(&self, claims: &Claims) -> Result<Principal, TokenError> {
-        Principal::find(
-            &self.directory.load(),
-            &claims.email,
-            claims.password_version,
-        )
-        .ok_or(TokenError::Invalid)
+    /// Returns the user of a token, unless the key or the user is gone, the session has ended, or
+    /// the token is bound to another certificate.
+    fn find(
+        &self,
+        claims: &Claims,
+        certificate: Option<Thumbprint>,
+    ) -> Result<Principal, TokenError> {
+        let is_bound = claims.certificate.is_some();
+        if !self.tokens.has_key(claims) || (is_bound && claims.certificate != certificate) {
+            return Err(TokenError::Invalid);
+        }
+        let password = claims.password_version;
+        let ended = self.directory.ended().load();
+        if ended.contains(&claims.email, password, &claims.session()) {
+            return Err(TokenError::Invalid);
+        }
+        Principal::find(&self.directory.load(), &claims.email, password).ok_or(TokenError::Invalid)
     }
 }
 

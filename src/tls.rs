@@ -9,6 +9,7 @@ mod material;
 mod pem;
 mod validity;
 
+pub use client::thumbprint;
 pub use error::TlsError;
 pub use live::{LiveTls, Status};
 pub use material::Material;

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use iem_gateway::Gateway;
 use iem_gateway::config::{self, SinkKind};
 use iem_gateway::identity::directory::Directory;
+use iem_gateway::identity::sessions::Session;
 use iem_gateway::identity::token::{SigningKey, Tokens};
 use iem_gateway::pipeline::Backend;
 use iem_sink::testing::NullSink;
@@ -56,8 +57,9 @@ impl Connection {
         let users =
             Directory::parse(directory, "directory.toml".as_ref()).expect("the directory is valid");
         let tokens = Tokens::new(&key, &config.tokens);
+        let now = SystemTime::now();
         let token = tokens
-            .issue(&users.users()[0], SystemTime::now())
+            .issue(&users.users()[0], &Session::begin(now), now)
             .expect("a token is issued")
             .access;
         let request = format!(

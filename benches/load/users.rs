@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use iem_gateway::config::{self, Config};
 use iem_gateway::identity::directory::Directory;
 use iem_gateway::identity::password::{Cost, Password, PasswordHash};
+use iem_gateway::identity::sessions::Session;
 use iem_gateway::identity::token::{SigningKey, Tokens};
 use tempfile::TempDir;
 
@@ -93,6 +94,10 @@ fn tokens(directory: &Path, key: &Path) -> Vec<String> {
     directory
         .users()
         .iter()
-        .map(|user| tokens.issue(user, now).expect("a token is issued").access)
+        .map(|user| {
+            let session = Session::begin(now);
+            let pair = tokens.issue(user, &session, now);
+            pair.expect("a token is issued").access
+        })
         .collect()
 }

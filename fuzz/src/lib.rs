@@ -12,6 +12,8 @@ mod gateway;
 pub mod headers;
 pub mod http1;
 pub mod http2;
+pub mod keys;
+pub mod sessions;
 
 #[cfg(test)]
 mod tests;

@@ -36,5 +36,7 @@ seeds!(
     encoding,
     headers,
     http1,
-    http2
+    http2,
+    keys,
+    sessions
 );

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use iem_sink::{Finding, Level};
 use ipnet::IpNet;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::config::{Config, Errors, Loaded, MemoryCeiling, Setting, Tls};
 use crate::identity::directory::{LiveDirectory, Status};
-use crate::identity::token::SigningKey;
+use crate::identity::token::KeyFiles;
 use crate::sinks;
 use crate::tls::Material;
 
@@ -108,13 +108,16 @@ fn state(level: Level) -> &'static str {
 
 fn needs(config: &Config) -> Vec<Finding> {
     let directory = &config.directory.path;
-    let key = &config.tokens.key_file;
+    let keys = KeyFiles::new(&config.tokens);
     let mut needs = vec![
         Finding::new(
             format!("directory {}", directory.display()),
             check_directory(directory, config.without_file),
         ),
-        Finding::new(format!("token key {}", key.display()), check_token_key(key)),
+        Finding::new(
+            keys.name(),
+            check_token_keys(&keys, config.tokens.key_delay, SystemTime::now()),
+        ),
     ];
     let tls = &config.server.tls;
     if tls.is_on() {
@@ -204,13 +207,24 @@ fn check_directory(path: &Path, may_be_made: bool) -> Result<String, String> {
     Ok(format!("{users} users, {customers} customers"))
 }
 
-fn check_token_key(path: &Path) -> Result<String, String> {
-    if path.try_exists().is_ok_and(|exists| !exists) {
+/// Lists the keys by their ids.
+fn check_token_keys(files: &KeyFiles, delay: Duration, now: SystemTime) -> Result<String, String> {
+    if files.are_missing() {
         return Ok("made on first start".to_owned());
     }
-    SigningKey::open(path)
-        .map(|_| "holds".to_owned())
-        .map_err(|error| error.to_string())
+    let ring = files.ring().map_err(|error| error.to_string())?;
+    let signer = ring.signer(delay, now);
+    let keys = ring.keys().map(|(id, created)| {
+        if Some(id) == signer {
+            format!("{id} signs")
+        } else if created + delay > now {
+            let signs = humantime::format_rfc3339_seconds(created + delay);
+            format!("{id} signs from {signs} on")
+        } else {
+            format!("{id} verifies")
+        }
+    });
+    Ok(keys.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]

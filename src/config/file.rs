@@ -10,12 +10,13 @@ use toml::{Table, Value};
 use super::error::{Error, Origin};
 
 /// The keys whose values are paths, relative to the file that states them.
-const PATHS: [&str; 8] = [
+const PATHS: [&str; 9] = [
     "audit.path",
     "server.tls.certificate",
     "server.tls.key",
     "server.tls.client_ca",
     "directory.path",
+    "tokens.keys",
     "tokens.key_file",
     "sink.file.path",
     "sink.pubsub.credentials",

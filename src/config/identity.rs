@@ -8,6 +8,9 @@ use serde::Deserialize;
 
 use super::units;
 
+/// The longest lifetime of a refresh token that can be configured.
+pub const REFRESH_LIFETIME_MAX: Duration = Duration::from_hours(90 * 24);
+
 /// `[directory]`: users, customers, associations and integrations.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
@@ -20,14 +23,22 @@ pub struct Directory {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Tokens {
-    /// The key that signs tokens; created if it is missing.
+    /// The folder of the keys that sign tokens; empty for the one of `key_file` alone.
+    pub keys: PathBuf,
+    /// A single key; without a folder it is created if it is missing.
     pub key_file: PathBuf,
+    /// The age at which a key of the folder signs.
+    #[serde(deserialize_with = "units::duration")]
+    pub key_delay: Duration,
     /// The lifetime of an access token.
     #[serde(deserialize_with = "units::duration")]
     pub access_lifetime: Duration,
     /// The lifetime of a refresh token.
     #[serde(deserialize_with = "units::duration")]
     pub refresh_lifetime: Duration,
+    /// The longest time from a log-in to the end of its last token.
+    #[serde(deserialize_with = "units::duration")]
+    pub session_lifetime: Duration,
     /// Verified tokens to remember, about 400 bytes each, and as many verified Basic credentials.
     pub cache_entries: usize,
 }

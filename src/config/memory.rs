@@ -109,8 +109,8 @@ impl Config {
                 server.threads * encoding::STATE_BYTES_MAX,
             ),
             (
-                "token and credential caches",
-                2 * self.tokens.cache_entries * CACHE_ENTRY_BYTES,
+                "token, credential and session caches",
+                3 * self.tokens.cache_entries * CACHE_ENTRY_BYTES,
             ),
             ("memory of logins", LOGIN_BYTES),
             (

@@ -7,11 +7,12 @@ mod server;
 mod topics;
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::units::FAILURES_MAX;
-use super::{Config, FileSink, Logging, Login, Tokens};
+use super::{Config, FileSink, Logging, Login, REFRESH_LIFETIME_MAX, Tokens};
 use bounds::{DAY, KIB, SECOND, TIB};
 use faults::Faults;
 
@@ -42,7 +43,13 @@ fn tokens(tokens: &Tokens, faults: &mut Faults) {
     faults.duration(
         "tokens.refresh_lifetime",
         tokens.refresh_lifetime,
-        tokens.access_lifetime..=90 * DAY,
+        tokens.access_lifetime..=REFRESH_LIFETIME_MAX,
+    );
+    faults.duration("tokens.key_delay", tokens.key_delay, Duration::ZERO..=DAY);
+    faults.duration(
+        "tokens.session_lifetime",
+        tokens.session_lifetime,
+        tokens.access_lifetime..=365 * DAY,
     );
     faults.count("tokens.cache_entries", tokens.cache_entries, 1..=1_000_000);
 }

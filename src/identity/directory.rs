@@ -20,7 +20,7 @@ pub use customer::Customer;
 pub use customer_quota::CustomerQuota;
 pub use error::DirectoryError;
 pub use integration::Integration;
-pub use live::{LiveDirectory, Status};
+pub use live::{DirectoryFollower, LiveDirectory, Status};
 pub use password_version::PasswordVersion;
 pub use snapshot::Directory;
 pub use user::User;

@@ -1,61 +1,33 @@
-//! Access and refresh tokens: JWTs (RFC 7519) signed with HMAC-SHA-256 and a local key.
+//! Access and refresh tokens: JWTs (RFC 7519) signed with HMAC-SHA-256 and a key of a local ring.
 //!
-//! All gateways with the same key file issue and accept the same tokens, so gateways behind a
-//! balancer share nothing else. A token names the user, never the user's rights: those are looked
+//! All gateways with the same keys issue and accept the same tokens, so gateways behind a balancer
+//! share nothing else. A token names the user, never the user's rights: those are looked
 //! up at each request. Only HS256 is accepted, and no token of one use is accepted for the other.
 
+mod claims;
 mod hs256;
 mod key;
+mod key_files;
+mod key_id;
+mod ring;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::io;
+use std::sync::Arc;
+use std::time::SystemTime;
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
+use arc_swap::Guard;
 
+pub use claims::{Claims, Use};
 pub use key::{KeyError, SigningKey};
+pub use key_files::KeyFiles;
+pub use key_id::KeyId;
+pub use ring::Ring;
 
-use super::directory::{PasswordVersion, User};
+use super::directory::User;
+use super::sessions::Session;
 use crate::config;
-
-/// The use of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Use {
-    /// Calling the APIs.
-    Access,
-    /// Getting a new pair.
-    Refresh,
-}
-
-/// The claims of a token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claims {
-    /// The user's email.
-    #[serde(rename = "sub")]
-    pub email: String,
-    /// The time of issue, in seconds of Unix time.
-    #[serde(rename = "iat")]
-    pub issued_at_s: u64,
-    /// The time from which it is no longer accepted, in seconds of Unix time.
-    #[serde(rename = "exp")]
-    pub expires_at_s: u64,
-    /// Makes each token different from every other.
-    #[serde(rename = "jti")]
-    pub id: String,
-    /// The token's use.
-    #[serde(rename = "use")]
-    pub usage: Use,
-    /// The version of the user's password at that time: another password ends the token.
-    #[serde(rename = "stamp")]
-    pub password_version: PasswordVersion,
-}
-
-impl Claims {
-    /// Returns whether the token has expired. There is no leeway: at `exp` it has.
-    pub fn has_expired(&self, now: SystemTime) -> bool {
-        seconds(now) >= self.expires_at_s
-    }
-}
+use crate::follow::{Followed, Follower};
+use claims::seconds;
 
 /// An access token and the refresh token that goes with it. Secrets: neither is ever printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -68,37 +40,97 @@ pub struct TokenPair {
 
 /// Issues and verifies tokens.
 pub struct Tokens {
-    signing: EncodingKey,
-    verifying: DecodingKey,
-    validation: Validation,
+    keys: Keys,
     config: config::Tokens,
+}
+
+/// The origin of the key ring.
+enum Keys {
+    /// No file is followed.
+    Fixed(Arc<Ring>),
+    Followed(Arc<Followed<KeyFiles>>),
+}
+
+impl Keys {
+    fn load(&self) -> Guard<Arc<Ring>> {
+        match self {
+            Self::Fixed(ring) => Guard::from_inner(Arc::clone(ring)),
+            Self::Followed(files) => files.load(),
+        }
+    }
 }
 
 /// Longer than any token of ours: an email has at most 254 bytes, the other claims are short.
 const TOKEN_BYTES_MAX: usize = 4096;
 
 impl Tokens {
-    /// Signs with `key`.
+    /// Signs and verifies with `key` alone.
     pub fn new(key: &SigningKey, config: &config::Tokens) -> Self {
-        hs256::install();
-        let mut validation = Validation::new(Algorithm::HS256);
-        // Expiry is checked here, against the time that is given, and after everything else.
-        validation.validate_exp = false;
-        validation.required_spec_claims.clear();
         Self {
-            signing: EncodingKey::from_secret(key.as_bytes()),
-            verifying: DecodingKey::from_secret(key.as_bytes()),
-            validation,
+            keys: Keys::Fixed(Arc::new(Ring::new([key]))),
             config: config.clone(),
         }
     }
 
-    /// Issues a new pair for `user`.
-    pub fn issue(&self, user: &User, now: SystemTime) -> Result<TokenPair, IssueError> {
-        Ok(TokenPair {
-            access: self.sign(user, Use::Access, self.config.access_lifetime, now)?,
-            refresh: self.sign(user, Use::Refresh, self.config.refresh_lifetime, now)?,
+    /// Signs and verifies with the configured keys, of which the first is created if there is none.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// A key cannot be read or created, or others may read it.
+    pub fn open(config: &config::Tokens) -> Result<Self, KeyError> {
+        let files = KeyFiles::new(config);
+        files.create_first(SystemTime::now())?;
+        Ok(Self {
+            keys: Keys::Followed(Arc::new(Followed::open(files)?)),
+            config: config.clone(),
         })
+    }
+
+    /// Starts the thread that keeps the keys up to date until the `Follower` is dropped; `None` if
+    /// there is no file to follow.
+    ///
+    /// # Errors
+    /// The operating system cannot start a thread.
+    pub fn follow(&self) -> io::Result<Option<Follower>> {
+        match &self.keys {
+            Keys::Fixed(_) => Ok(None),
+            Keys::Followed(files) => Follower::start(Arc::clone(files)).map(Some),
+        }
+    }
+
+    /// Reads the keys again. Blocks.
+    ///
+    /// # Errors
+    /// The keys are not valid. This is logged once and returned each time; those in use stay.
+    pub fn reload(&self) -> Result<(), KeyError> {
+        match &self.keys {
+            Keys::Fixed(_) => Ok(()),
+            Keys::Followed(files) => files.reload(),
+        }
+    }
+
+    /// Returns whether the key that signed these claims is still there. It never blocks and never
+    /// allocates.
+    pub fn has_key(&self, claims: &Claims) -> bool {
+        self.keys.load().contains(claims.key)
+    }
+
+    /// Issues a new pair for a session of `user`. No token outlives the session.
+    pub fn issue(
+        &self,
+        user: &User,
+        session: &Session,
+        now: SystemTime,
+    ) -> Result<TokenPair, IssueError> {
+        Ok(TokenPair {
+            access: self.sign(user, session, Use::Access, now)?,
+            refresh: self.sign(user, session, Use::Refresh, now)?,
+        })
+    }
+
+    /// Returns whether the session's lifetime is over.
+    pub fn has_ended(&self, session: &Session, now: SystemTime) -> bool {
+        seconds(now) >= session.end_s(self.config.session_lifetime)
     }
 
     /// Returns the claims of `token`, if it is ours, is meant for `usage` and has not expired.
@@ -123,8 +155,7 @@ impl Tokens {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::Invalid);
         }
-        let decoded = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation);
-        let claims = decoded.map_err(|_| TokenError::Invalid)?.claims;
+        let claims = self.keys.load().verify(token).ok_or(TokenError::Invalid)?;
         if claims.usage == usage {
             Ok(claims)
         } else {
@@ -135,28 +166,34 @@ impl Tokens {
     fn sign(
         &self,
         user: &User,
+        session: &Session,
         usage: Use,
-        lifetime: Duration,
         now: SystemTime,
     ) -> Result<String, IssueError> {
+        let lifetime = match usage {
+            Use::Access => self.config.access_lifetime,
+            Use::Refresh => self.config.refresh_lifetime,
+        };
         let issued_at_s = seconds(now);
         let claims = Claims {
             email: user.email.to_string(),
             issued_at_s,
-            expires_at_s: issued_at_s.saturating_add(lifetime.as_secs()),
+            expires_at_s: issued_at_s
+                .saturating_add(lifetime.as_secs())
+                .min(session.end_s(self.config.session_lifetime)),
             id: format!("{:032x}", rand::random::<u128>()),
             usage,
             password_version: user.password_version,
+            session: session.id,
+            begun_ms: Some(session.begun_ms),
+            generation: (usage == Use::Refresh).then_some(session.generation),
+            certificate: session.certificate,
+            key: KeyId::default(),
         };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
-            .map_err(|_| IssueError)
+        let ring = self.keys.load();
+        ring.sign(&claims, self.config.key_delay, now)
+            .ok_or(IssueError)
     }
-}
-
-/// Returns whole seconds of Unix time; a clock before 1970 counts as 1970.
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
 
 /// The reason why a token is not accepted.

@@ -92,9 +92,23 @@ pub fn refused(request: Request<'_>, endpoint: Endpoint, reason: &str) {
     }
 }
 
+/// Writes that sessions of a user have ended before their time, and by what.
+pub fn sessions_ended(user: &str, which: &str) {
+    tracing::info!(target: TARGET, event = "sessions_ended", user, which);
+}
+
 /// Writes that this process has changed the directory file: by the operating system's user that runs
 /// it, and by the one that logged in to the machine, where the kernel knows that.
 pub fn directory_changed(path: &Path, changes: &[String]) {
+    changed("directory_changed", path, changes);
+}
+
+/// Writes the same of the keys that sign tokens.
+pub fn keys_changed(path: &Path, changes: &[String]) {
+    changed("keys_changed", path, changes);
+}
+
+fn changed(event: &'static str, path: &Path, changes: &[String]) {
     let uid = std::fs::metadata("/proc/self").ok().map(|own| own.uid());
     let login_uid = std::fs::read_to_string("/proc/self/loginuid").ok();
     let login_uid = login_uid
@@ -102,7 +116,7 @@ pub fn directory_changed(path: &Path, changes: &[String]) {
         .filter(|uid| *uid != u32::MAX);
     tracing::info!(
         target: TARGET,
-        event = "directory_changed",
+        event,
         path = %path.display(),
         uid,
         login_uid,

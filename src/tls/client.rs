@@ -22,7 +22,12 @@ pub(super) fn user_of<'u>(der: &[u8], users: &'u BTreeMap<ClientName, String>) -
 }
 
 fn fingerprint(der: &[u8]) -> ClientName {
-    ClientName::Fingerprint(Sha256::digest(der).into())
+    ClientName::Fingerprint(thumbprint(der))
+}
+
+/// Returns the SHA-256 digest of a certificate in DER: `x5t#S256` of RFC 7515, section 4.1.8.
+pub fn thumbprint(der: &[u8]) -> [u8; 32] {
+    Sha256::digest(der).into()
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<ClientName> {

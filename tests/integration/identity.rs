@@ -1,7 +1,9 @@
 //! Users and customers: tokens, client certificates, changes of the directory, quotas.
 
 mod client_certificates;
+mod keys;
 mod guessing;
 mod quota;
 mod revocation;
+mod sessions;
 mod token;

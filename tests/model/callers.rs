@@ -5,15 +5,20 @@ use std::collections::BTreeMap;
 
 use super::body::auth_lines;
 use super::change::password_text;
-use super::contract::{Contract, Held};
+use super::contract::{Began, Contract, Held};
 use super::words::{Auth, Authorization, Call, Password, Request, Token, USERS, User};
 use iem_test_support::issued_tokens as cases;
-use iem_test_support::{Answer, Gateway, email};
+use iem_test_support::{Answer, Gateway, email, post};
 
 pub(crate) struct Callers {
     held: Held,
     /// The newest access and refresh token of each user.
     tokens: BTreeMap<User, (String, String)>,
+    /// The newest access token of each user's session that was refreshed twice, and its first
+    /// refresh token.
+    used: BTreeMap<User, (String, String)>,
+    /// An access token of each user's session that has ended by that refresh token.
+    ended: BTreeMap<User, String>,
 }
 
 impl Callers {
@@ -27,7 +32,14 @@ impl Callers {
                     (user, (access, cases::issued("token-refresh", user)))
                 })
                 .collect(),
+            used: BTreeMap::new(),
+            ended: BTreeMap::new(),
         }
+    }
+
+    /// Forgets which sessions ended: a gateway that is killed may not have written it down yet.
+    pub(crate) fn forget_ended(&mut self) {
+        self.ended.clear();
     }
 
     pub(crate) fn held(&self) -> &Held {
@@ -50,21 +62,39 @@ impl Callers {
             _ => None,
         };
         let cookie = request.auth.cookie.map(|(token, _)| token);
+        if let Some(Token::Used(user)) = refresh {
+            self.used.remove(user);
+            if let Some(began) = contract.may_log_in(user) {
+                self.use_twice(user, began, gateway)?;
+            }
+        }
         for token in [cookie, bearer, refresh].into_iter().flatten() {
             let (Token::Newest(user) | Token::Refresh(user)) = token else {
                 continue;
             };
-            let Some(password) = contract.may_log_in(user) else {
+            let Some(began) = contract.may_log_in(user) else {
                 continue;
             };
-            if self.held.get(user).copied().unwrap_or_default() != password {
-                let answer = gateway.log_in(email(user), &password_text(user, password));
-                if answer.status != 200 {
-                    return Err(format!("{user} cannot log in: {answer:?}"));
-                }
-                self.keep_pair(user, &answer, password);
+            if self.held.get(user).copied().unwrap_or_default() != began {
+                self.keep_pair(user, &log_in(user, began, gateway)?, began);
             }
         }
+        Ok(())
+    }
+
+    /// Begins a session and refreshes it twice, so that its first refresh token is one that nobody
+    /// may send again.
+    fn use_twice(&mut self, user: User, began: Began, gateway: &Gateway) -> Result<(), String> {
+        let mut answer = log_in(user, began, gateway)?;
+        let first = answer.refresh_token();
+        for _ in 0..2 {
+            let body = serde_json::json!({ "refresh_token": answer.refresh_token() });
+            answer = gateway.send(&post("/api/v1/user/token/refresh", body.to_string()));
+            if answer.status != 200 {
+                return Err(format!("{user} cannot refresh: {answer:?}"));
+            }
+        }
+        self.used.insert(user, (answer.access_token(), first));
         Ok(())
     }
 
@@ -73,14 +103,19 @@ impl Callers {
         if let Call::LogIn(user, _) | Call::Refresh(Token::Refresh(user)) = call
             && answer.status == 200
         {
-            self.keep_pair(user, answer, contract.last_password(user));
+            self.keep_pair(user, answer, contract.last_began(user));
+        }
+        if let Call::Refresh(Token::Used(user)) = call
+            && let Some((access, _)) = self.used.get(user)
+        {
+            self.ended.insert(user, access.clone());
         }
     }
 
-    fn keep_pair(&mut self, user: User, answer: &Answer, password: usize) {
+    fn keep_pair(&mut self, user: User, answer: &Answer, began: Began) {
         self.tokens
             .insert(user, (answer.access_token(), answer.refresh_token()));
-        self.held.insert(user, password);
+        self.held.insert(user, began);
     }
 
     fn token(&self, token: Token) -> String {
@@ -89,6 +124,14 @@ impl Callers {
             Token::Refresh(user) => self.tokens[user].1.clone(),
             Token::First(user) => cases::issued("token", user),
             Token::Expired(user) => cases::issued("expired", user),
+            Token::Ended(user) => {
+                let ended = self.ended.get(user).cloned();
+                ended.unwrap_or_else(|| cases::issued("cut", user))
+            }
+            Token::Used(user) => {
+                let refresh = self.used.get(user).map(|(_, refresh)| refresh.clone());
+                refresh.unwrap_or_else(|| cases::issued("cut", user))
+            }
             Token::Foreign => cases::issued("foreign", "alice"),
             Token::Cut(user) => cases::issued("cut", user),
             Token::Junk => "a.b.c".to_owned(),
@@ -125,5 +168,14 @@ impl Callers {
             Call::Publish(_) | Call::Ticket(_) => *auth,
         };
         auth_lines(&auth, |token| self.token(token), credentials)
+    }
+}
+
+fn log_in(user: User, began: Began, gateway: &Gateway) -> Result<Answer, String> {
+    let answer = gateway.log_in(email(user), &password_text(user, began.password));
+    if answer.status == 200 {
+        Ok(answer)
+    } else {
+        Err(format!("{user} cannot log in: {answer:?}"))
     }
 }

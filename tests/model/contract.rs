@@ -102,19 +102,28 @@ pub(crate) struct Contract {
     integrations: BTreeMap<(Customer, Integration), BTreeMap<i64, &'static str>>,
     /// How many passwords each user has had, removed users too.
     passwords: BTreeMap<User, usize>,
+    /// How often all sessions of each user have ended.
+    ends: BTreeMap<User, usize>,
+}
+
+/// How many passwords a user had had when a session began, and how often all sessions had ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Began {
+    pub(crate) password: usize,
+    pub(crate) ends: usize,
 }
 
 /// A token as a gateway could judge it by its signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signed {
     Not,
-    /// Made when this password of the user held.
-    By(User, usize),
+    /// Of a session that began then.
+    By(User, Began),
     Expired(User),
 }
 
-/// Which password of a user the newest token was issued under.
-pub(crate) type Held = BTreeMap<User, usize>;
+/// The beginning of the session that each user's newest token is of.
+pub(crate) type Held = BTreeMap<User, Began>;
 
 impl Contract {
     pub(crate) fn judge(&self, auth: &Auth, call: &Call, held: &Held) -> Judged {
@@ -222,16 +231,21 @@ impl Contract {
     fn holder(&self, token: Token, held: &Held) -> Result<User, Verdict> {
         let invalid = Verdict::message(401, INVALID);
         let signed = match token {
-            Token::Junk | Token::Foreign | Token::Cut(_) | Token::Refresh(_) => Signed::Not,
-            Token::First(user) => Signed::By(user, 0),
+            Token::Junk
+            | Token::Foreign
+            | Token::Cut(_)
+            | Token::Refresh(_)
+            | Token::Ended(_)
+            | Token::Used(_) => Signed::Not,
+            Token::First(user) => Signed::By(user, Began::default()),
             Token::Newest(user) => Signed::By(user, held.get(user).copied().unwrap_or_default()),
             Token::Expired(user) => Signed::Expired(user),
         };
         let user = match signed {
-            Signed::Expired(user) if self.holds(user, 0) => {
+            Signed::Expired(user) if self.holds(user, Began::default()) => {
                 return Err(Verdict::message(401, EXPIRED));
             }
-            Signed::By(user, password) if self.holds(user, password) => user,
+            Signed::By(user, began) if self.holds(user, began) => user,
             Signed::Not | Signed::By(..) | Signed::Expired(_) => return Err(invalid),
         };
         if is_organization(user) {
@@ -267,7 +281,7 @@ impl Contract {
             _ => None,
         };
         match holder {
-            Some((user, password)) if self.holds(user, password) => pair(user),
+            Some((user, began)) if self.holds(user, began) => pair(user),
             _ => Verdict::of(401, Says::Detail("Invalid refresh token.")),
         }
     }

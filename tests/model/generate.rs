@@ -57,7 +57,7 @@ fn request() -> impl Strategy<Value = Request> {
         24 => publish().prop_map(Call::Publish),
         5 => ticket().prop_map(Call::Ticket),
         1 => (user(), password()).prop_map(|(user, password)| Call::LogIn(user, password)),
-        1 => prop_oneof![user().prop_map(Token::Refresh), token()].prop_map(Call::Refresh),
+        2 => refresh_token().prop_map(Call::Refresh),
         1 => Just(Call::Running),
     ];
     let via = select(vec![
@@ -81,11 +81,6 @@ fn request() -> impl Strategy<Value = Request> {
 }
 
 fn auth(is_ticket: bool) -> BoxedStrategy<Auth> {
-    let caller = || {
-        select(vec![
-            "alice", "bob", "carol", "carol", "root", "root", "root", "root",
-        ])
-    };
     let style = select(vec![
         CookieStyle::Plain,
         CookieStyle::Quoted,
@@ -116,8 +111,24 @@ fn auth(is_ticket: bool) -> BoxedStrategy<Auth> {
     prop_oneof![14 => cookie, 5 => bearer, u32::from(is_ticket) * 10 + 1 => basic, 4 => any].boxed()
 }
 
+fn refresh_token() -> impl Strategy<Value = Token> {
+    prop_oneof![
+        user().prop_map(Token::Refresh),
+        caller().prop_map(Token::Used),
+        token()
+    ]
+}
+
+/// Users who may call from the start, the one who is associated with all customers most often.
+fn caller() -> impl Strategy<Value = User> {
+    select(vec![
+        "alice", "bob", "carol", "carol", "root", "root", "root", "root",
+    ])
+}
+
 fn token() -> impl Strategy<Value = Token> {
     prop_oneof![
+        2 => caller().prop_map(Token::Ended),
         4 => user().prop_map(Token::Newest),
         4 => user().prop_map(Token::First),
         2 => select(vec!["alice", "org"]).prop_map(Token::Expired),

@@ -161,6 +161,10 @@ pub(crate) enum Token {
     Expired(User),
     /// A refresh token from before the sequence; at the refresh endpoint, the newest.
     Refresh(User),
+    /// An access token of a session that ended when a used refresh token came.
+    Ended(User),
+    /// A refresh token that was used before; it is of a session of its own.
+    Used(User),
     /// Signed with another key.
     Foreign,
     /// The signature cut short.

@@ -1,13 +1,15 @@
 //! The directory of the contract's tests, with the tokens and credentials of its users.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use iem_gateway::config::{self, Config};
-use iem_gateway::identity::directory::Directory;
+use iem_gateway::identity::directory::{Directory, User};
 use iem_gateway::identity::password::{Cost, Password, PasswordHash};
+use iem_gateway::identity::sessions::Session;
 use iem_gateway::identity::token::{SigningKey, TokenPair, Tokens};
 use iem_test_support::directory::{DIRECTORY, with_hashes};
 
@@ -20,6 +22,8 @@ pub struct Secrets {
     pub expired: String,
     pub foreign: String,
     tokens: Vec<(String, TokenPair)>,
+    ours: Tokens,
+    users: Vec<Arc<User>>,
 }
 
 impl Secrets {
@@ -41,6 +45,7 @@ impl Secrets {
         let config = config::Tokens {
             access_lifetime: lifetime,
             refresh_lifetime: lifetime,
+            session_lifetime: lifetime,
             ..Config::default().tokens
         };
         let (ours, others) = (
@@ -49,14 +54,12 @@ impl Secrets {
         );
         let (now, long_ago) = (SystemTime::now(), SystemTime::UNIX_EPOCH);
         let user = &directory.users()[0];
-        let access = |pair: Result<TokenPair, _>| pair.expect("a signature").access;
+        let issue = |tokens: &Tokens, user: &User, now| {
+            let session = Session::begin(now);
+            tokens.issue(user, &session, now).expect("a signature")
+        };
         let tokens = directory.users().iter();
-        let tokens = tokens.map(|user| {
-            (
-                user.email.to_string(),
-                ours.issue(user, now).expect("a signature"),
-            )
-        });
+        let tokens = tokens.map(|user| (user.email.to_string(), issue(&ours, user, now)));
         let credentials = directory
             .users()
             .iter()
@@ -74,9 +77,11 @@ impl Secrets {
             });
         let secrets = Self {
             credentials: credentials.collect(),
-            expired: access(ours.issue(user, long_ago)),
-            foreign: access(others.issue(user, now)),
+            expired: issue(&ours, user, long_ago).access,
+            foreign: issue(&others, user, now).access,
             tokens: tokens.collect(),
+            users: directory.users().to_vec(),
+            ours,
         };
         (secrets, directory)
     }
@@ -92,8 +97,13 @@ impl Secrets {
         self.pair(user).map(|(_, pair)| pair.access.clone())
     }
 
+    /// A refresh token that nobody has used: the gateway ends the session of one that was.
     pub fn refresh_token(&self, user: &str) -> Option<String> {
-        self.pair(user).map(|(_, pair)| pair.refresh.clone())
+        let (email, _) = self.pair(user)?;
+        let user = self.users.iter().find(|user| *user.email == **email)?;
+        let now = SystemTime::now();
+        let pair = self.ours.issue(user, &Session::begin(now), now);
+        Some(pair.expect("a signature").refresh)
     }
 
     /// Every token that a user has.

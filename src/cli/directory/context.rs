@@ -2,11 +2,13 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::error::CommandError;
 use super::table;
-use crate::identity::directory::Directory;
 use crate::identity::directory::edit::{Document, Missing, Refusal, edit};
+use crate::identity::directory::{Directory, PasswordVersion};
+use crate::identity::sessions;
 
 /// The directory file of a command, and the form of its output.
 pub(super) struct Context<'a> {
@@ -35,6 +37,24 @@ impl Context<'_> {
         change: impl FnOnce(&mut Document) -> Result<T, Refusal>,
     ) -> Result<T, CommandError> {
         Ok(edit(self.path, Missing::Create, change)?)
+    }
+
+    /// Ends all sessions of a user that have begun with this password until now.
+    pub(super) fn end_sessions(
+        &self,
+        email: &str,
+        password: PasswordVersion,
+    ) -> Result<(), CommandError> {
+        sessions::record(self.path, email, password, SystemTime::now())
+            .map_err(CommandError::Directory)
+    }
+
+    /// Returns the version of a user's password.
+    pub(super) fn password_version(&self, email: &str) -> Result<PasswordVersion, CommandError> {
+        self.change(|document| document.check_user(email))?;
+        let directory = self.read()?;
+        let user = directory.user(email).map(|user| user.password_version);
+        user.ok_or_else(|| Refusal(format!("no user {email:?}")).into())
     }
 
     /// Prints a message.

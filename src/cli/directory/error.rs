@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::identity::directory::DirectoryError;
-use crate::identity::directory::edit::EditError;
+use crate::identity::directory::edit::{EditError, Refusal};
 use crate::identity::password::HashError;
 
 /// The reason why a command did not do its work.
@@ -31,6 +31,12 @@ impl CommandError {
     /// (1).
     pub fn is_configuration(&self) -> bool {
         matches!(self, Self::Directory(_))
+    }
+}
+
+impl From<Refusal> for CommandError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Edit(refusal.into())
     }
 }
 

@@ -21,7 +21,7 @@ pub enum UserCommand {
     Add(AddUser),
     /// List all users
     List,
-    /// Set another password; it is asked for, and ends all tokens of the user
+    /// Set another password; it is asked for, and ends all sessions of the user
     Passwd {
         /// The user's email
         email: String,
@@ -29,12 +29,17 @@ pub enum UserCommand {
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Refuse a user's logins and tokens
+    /// Refuse a user's logins, and end all sessions of the user
     Disable {
         /// The user's email
         email: String,
     },
-    /// Accept a user's logins and tokens again
+    /// End all sessions of a user, who may log in again
+    Logout {
+        /// The user's email
+        email: String,
+    },
+    /// Accept a user's logins again
     Enable {
         /// The user's email
         email: String,
@@ -110,17 +115,16 @@ impl UserCommand {
                 email,
                 password_stdin,
             } => {
-                context.change(|document| document.check_user(&email))?;
+                let before = context.password_version(&email)?;
                 let password = PasswordHash::new(&ask(password_stdin)?, cost)?;
                 context.change(|document| document.set_password(&email, &password))?;
+                context.end_sessions(&email, before)?;
                 context.say(&format!(
-                    "Set another password for {email}; tokens issued before have ended."
+                    "Set another password for {email}; all sessions have ended."
                 ))
             }
-            Self::Disable { email } => {
-                context.change(|document| document.set_user_enabled(&email, false))?;
-                context.say(&format!("User {email} is disabled."))
-            }
+            Self::Disable { email } => disable(context, &email),
+            Self::Logout { email } => log_out(context, &email),
             Self::Enable { email } => {
                 context.change(|document| document.set_user_enabled(&email, true))?;
                 context.say(&format!("User {email} is enabled."))
@@ -145,6 +149,20 @@ impl UserCommand {
             }
         }
     }
+}
+
+/// The sessions end after the user is disabled: until then the user may begin another.
+fn disable(context: &mut Context<'_>, email: &str) -> Result<(), CommandError> {
+    let password = context.password_version(email)?;
+    context.change(|document| document.set_user_enabled(email, false))?;
+    context.end_sessions(email, password)?;
+    context.say(&format!("User {email} is disabled."))
+}
+
+fn log_out(context: &mut Context<'_>, email: &str) -> Result<(), CommandError> {
+    let password = context.password_version(email)?;
+    context.end_sessions(email, password)?;
+    context.say(&format!("All sessions of {email} have ended."))
 }
 
 fn add(

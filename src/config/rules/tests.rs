@@ -248,6 +248,14 @@ fn tokens_logins_and_metrics() {
             "tokens.refresh_lifetime: must be 1h to 90d, is 1m",
         ),
         (
+            "tokens.key_delay = '25h'",
+            "tokens.key_delay: must be 0s to 1d, is 1day 1h",
+        ),
+        (
+            "tokens.session_lifetime = '59m'",
+            "tokens.session_lifetime: must be 1h to 365d, is 59m",
+        ),
+        (
             "tokens.cache_entries = 0",
             "tokens.cache_entries: must be 1 to 1000000, is 0",
         ),

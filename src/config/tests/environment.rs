@@ -90,8 +90,9 @@ fn another(key: &str, default: &Value) -> String {
             "queue_bytes" => "65 MiB",
             "linger" => "10ms",
             "header_timeout" | "body_timeout" | "write_timeout" | "deadline" | "drain" => "12s",
+            "key_delay" => "5m",
             "idle_timeout" | "max_connection_age" | "access_lifetime" | "rotate_age" => "24h",
-            "refresh_lifetime" => "48h",
+            "refresh_lifetime" | "session_lifetime" => "48h",
             _ => "9 MiB",
         }
         .to_owned(),

@@ -6,6 +6,7 @@ use hyper::header::{AUTHORIZATION, COOKIE, HeaderValue};
 use super::inbound::Inbound;
 use super::rejection::Rejection;
 use crate::identity::authentication::{self, Basic, BasicHeader};
+use crate::identity::sessions::Thumbprint;
 use crate::identity::token::TokenError;
 use crate::identity::{Identity, LoginError, Principal};
 
@@ -28,7 +29,7 @@ pub(super) fn holder(
     let principal = match access_token(request.headers()) {
         Some(token) => {
             let last = &request.connection.last_token;
-            let holder = identity.principal(token, last, request.received);
+            let holder = identity.principal(token, thumbprint(request), last, request.received);
             Some(holder.inspect(|_| request.client.authenticate()))
         }
         None => certified(identity, request),
@@ -58,14 +59,16 @@ pub(super) async fn ticket_sender(
     Ok(holder(identity, request).ok_or(Rejection::AccessDenied)??)
 }
 
-/// Returns the user who asks for tokens: by Basic credentials, or else by a client certificate.
+/// Returns the user who asks for tokens: by Basic credentials, or else by a client certificate, to
+/// which the tokens are bound then.
 pub(super) async fn login_sender(
     identity: &Identity,
     request: &Inbound<'_>,
-) -> Result<Principal, Rejection> {
+) -> Result<(Principal, Option<Thumbprint>), Rejection> {
     match authentication::basic(authorization(request.headers())) {
         BasicHeader::Present(basic) => {
-            login(identity, &basic, request, Rejection::WrongLogin).await
+            let principal = login(identity, &basic, request, Rejection::WrongLogin).await?;
+            Ok((principal, None))
         }
         BasicHeader::Malformed => Err(Rejection::WrongLogin),
         BasicHeader::Absent => {
@@ -74,9 +77,14 @@ pub(super) async fn login_sender(
                 .and_then(Result::ok)
                 .ok_or(Rejection::WrongLogin)?;
             request.trail.set_user(&principal.user().email);
-            Ok(principal)
+            Ok((principal, thumbprint(request)))
         }
     }
+}
+
+/// Returns the digest of the client's certificate.
+pub(super) fn thumbprint(request: &Inbound<'_>) -> Option<Thumbprint> {
+    request.client.thumbprint.copied().map(Thumbprint)
 }
 
 /// Returns the user that the client's certificate is mapped to.

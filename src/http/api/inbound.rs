@@ -78,8 +78,11 @@ impl Inbound<'_> {
         resources: &Resources,
         limit: usize,
     ) -> Result<Bytes, Rejection> {
-        if self.body.admit(&self.head.headers, limit)?.is_some() {
-            return Err(Rejection::EncodingNotServed);
+        let limit = limit.min(resources.server.max_body);
+        match self.body.admit(&self.head.headers, limit) {
+            Ok(None) => {}
+            Ok(Some(_)) | Err(Rejection::EncodingNotServed) => return Err(Rejection::Encoded),
+            Err(rejection) => return Err(rejection),
         }
         // Nobody has shown credentials that a bound of their own could go by.
         let peer = Peer::from(self.client.address).widest().address();

@@ -2,14 +2,15 @@
 
 use serde::Deserialize;
 
+use super::credentials;
 use super::inbound::Inbound;
 use super::rejection::Rejection;
 use super::resources::Resources;
 use super::token;
 use crate::http::transport::Answer;
 
-/// Bytes of a body, which holds one token.
-const BYTES_MAX: usize = 16 << 10;
+/// Several times a refresh token. The sender has shown nothing yet, so nothing more is held.
+const BODY_BYTES_MAX: usize = 16 * 1024;
 
 #[derive(Deserialize)]
 struct RefreshRequest {
@@ -22,15 +23,19 @@ pub(super) async fn refresh(
     request: &mut Inbound<'_>,
 ) -> Result<Answer, Rejection> {
     let data = request
-        .collect_without_credentials(resources, BYTES_MAX)
+        .collect_without_credentials(resources, BODY_BYTES_MAX)
         .await?;
     let RefreshRequest { refresh_token } =
         serde_json::from_slice(&data).map_err(|_| Rejection::NoRefreshToken)?;
-    let principal = resources
+    let (principal, session) = resources
         .identity
-        .refresh(&refresh_token, request.received)
+        .refresh(
+            &refresh_token,
+            credentials::thumbprint(request),
+            request.received,
+        )
         .inspect(|_| request.client.authenticate())
         .map_err(|_| Rejection::WrongRefreshToken)?;
     request.trail.set_user(&principal.user().email);
-    token::issue(&resources.identity, &principal, request.received)
+    token::issue(&resources.identity, &principal, &session, request.received)
 }

@@ -73,6 +73,8 @@ pub enum Rejection {
     },
     /// The body has an encoding that is not served, or several.
     EncodingNotServed,
+    /// The body has an encoding at a call that takes none.
+    Encoded,
     /// The body, or enough of it, did not come in time.
     BodyLate(Limit),
     /// The body broke off, or its framing is wrong.

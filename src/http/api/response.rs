@@ -195,7 +195,7 @@ impl Rejection {
             }
             Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::TooManyHeaders { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::EncodingNotServed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::EncodingNotServed | Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyAttempts { .. } | Self::OverQuota { .. } | Self::OverBurst => {
                 StatusCode::TOO_MANY_REQUESTS
             }
@@ -243,6 +243,7 @@ impl Rejection {
                 "The body's Content-Encoding is not served: \
                  gzip, deflate, zstd or identity is, and one alone"
             }
+            Self::Encoded => "The body of this call must have no Content-Encoding",
             Self::BodyLate(_) => "The body did not arrive in time, try again",
             Self::BodyBroken => "The body broke off or is not framed as HTTP/1.1 requires",
             Self::Undecodable(error) => return Cow::Owned(error.to_string()),

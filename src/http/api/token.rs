@@ -7,23 +7,26 @@ use super::inbound::Inbound;
 use super::rejection::Rejection;
 use super::response::Success;
 use crate::http::transport::Answer;
+use crate::identity::sessions::Session;
 use crate::identity::{Identity, Principal, authorization};
 
 /// Answers the request as `docs/contract.md#1-token` says.
 pub(super) async fn token(identity: &Identity, request: &Inbound<'_>) -> Result<Answer, Rejection> {
-    let principal = credentials::login_sender(identity, request).await?;
-    issue(identity, &principal, request.received)
+    let (principal, certificate) = credentials::login_sender(identity, request).await?;
+    let session = identity.begin(&principal, certificate, request.received);
+    issue(identity, &principal, &session, request.received)
 }
 
-/// Returns the answer with a new pair of tokens, if the user may have one.
+/// Returns the answer with a new pair of tokens of a session, if the user may have one.
 pub(super) fn issue(
     identity: &Identity,
     principal: &Principal,
+    session: &Session,
     now: SystemTime,
 ) -> Result<Answer, Rejection> {
     let user = principal.user();
     authorization::may_call(user)?;
-    let pair = identity.issue(principal, now).map_err(|error| {
+    let pair = identity.issue(principal, session, now).map_err(|error| {
         tracing::error!(%error, "cannot sign a token");
         Rejection::Internal
     })?;

@@ -35,6 +35,8 @@ pub struct Client<'a> {
     pub address: IpAddr,
     /// The email of the user that the client's certificate is mapped to.
     pub certified: Option<&'a str>,
+    /// The SHA-256 digest of the client's certificate, mapped or not.
+    pub thumbprint: Option<&'a [u8; 32]>,
     pub(super) permit: &'a ConnectionPermit,
 }
 

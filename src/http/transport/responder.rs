@@ -26,6 +26,8 @@ pub(super) struct ClientResponder<'a, A: Application> {
     pub(super) is_proxy: bool,
     /// The email of the user that the client's certificate is mapped to.
     pub(super) certified: Option<Arc<str>>,
+    /// The SHA-256 digest of the client's certificate.
+    pub(super) thumbprint: Option<[u8; 32]>,
     /// The permit of a connection over HTTP/2.
     pub(super) http2: Cell<Option<SemaphorePermit<'a>>>,
     pub(super) connection: A::Connection,
@@ -59,6 +61,7 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
         let client = Client {
             address,
             certified: self.certified.as_deref(),
+            thumbprint: self.thumbprint.as_ref(),
             permit: self.permit,
         };
         application.answer(request, client, &self.connection).await

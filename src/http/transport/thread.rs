@@ -175,6 +175,7 @@ impl<A: Application> Thread<A> {
             stream,
             protocol,
             certified,
+            thumbprint,
         } = secured.inspect_err(|error| {
             metrics.handshake_failed();
             if error.kind() == io::ErrorKind::TimedOut {
@@ -187,6 +188,7 @@ impl<A: Application> Thread<A> {
         let http2 = http2.filter(|_| protocol == Protocol::Http2);
         let responder = ClientResponder {
             certified,
+            thumbprint,
             http2: Cell::new(http2),
             ..self.responder(origin, permit)
         };
@@ -245,6 +247,7 @@ impl<A: Application> Thread<A> {
             address: origin.address.ip(),
             is_proxy: origin.is_proxy,
             certified: None,
+            thumbprint: None,
             http2: Cell::new(None),
             connection: A::Connection::default(),
         }

@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::connection::Protocol;
-use crate::tls::LiveTls;
+use crate::tls::{LiveTls, thumbprint};
 
 /// Bytes of answers that wait to be encrypted, or for the client to take them.
 const SEND_BUFFER: usize = 16 * 1024;
@@ -21,6 +21,8 @@ pub(super) struct Secured {
     pub(super) protocol: Protocol,
     /// The email of the user that the client's certificate is mapped to.
     pub(super) certified: Option<Arc<str>>,
+    /// The SHA-256 digest of the client's certificate.
+    pub(super) thumbprint: Option<[u8; 32]>,
 }
 
 /// Does the handshake within `time`. Offers HTTP/2 if `http2` is set.
@@ -47,9 +49,11 @@ pub(super) async fn accept(
     };
     let certificate = session.peer_certificates().and_then(|chain| chain.first());
     let certified = certificate.and_then(|certificate| tls.user_of(certificate));
+    let thumbprint = certificate.map(|certificate| thumbprint(certificate));
     Ok(Secured {
         stream,
         protocol,
         certified,
+        thumbprint,
     })
 }

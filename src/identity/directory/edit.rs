@@ -54,7 +54,7 @@ pub fn edit<T>(
     }
     // A symbolic link stays one: the file it leads to is replaced.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let _lock = lock::acquire(&path, LOCK_WAIT)?;
+    let _lock = lock(&path)?;
     let old = match private_file::read(&path) {
         Ok(contents) => Some(contents),
         Err(error) if error.is_not_found() && missing == Missing::Create => None,
@@ -101,6 +101,14 @@ pub fn edit_text<T>(
     let after = document.to_string();
     Directory::parse(&after, path).map_err(|error| Refusal(error.message))?;
     Ok((done, after))
+}
+
+/// Waits for, and holds, the lock beside a file. The lock ends with the file that is returned.
+///
+/// # Errors
+/// See [`LockError`].
+pub(in crate::identity) fn lock(path: &Path) -> Result<File, LockError> {
+    lock::acquire(path, LOCK_WAIT)
 }
 
 /// The reason why a change was not made. The file is as it was.

@@ -16,7 +16,7 @@ pub struct DirectoryError {
 
 impl DirectoryError {
     /// Returns a fault of the file as a whole.
-    pub(super) fn of_file(path: &Path, fault: &impl Display) -> Self {
+    pub(in crate::identity) fn of_file(path: &Path, fault: &impl Display) -> Self {
         Self {
             path: path.to_owned(),
             line: None,

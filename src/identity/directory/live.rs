@@ -1,17 +1,19 @@
-//! The directory in use, which follows its file.
+//! The directory in use, which follows its file, and the sessions of its users that have ended.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::Guard;
 
 use super::error::DirectoryError;
 use super::file;
+use super::password_version::PasswordVersion;
 use super::snapshot::Directory;
 use crate::follow::{Followed, Follower, Source};
 use crate::identity::private_file;
+use crate::identity::sessions::{EndedSessions, Keeper};
 use crate::telemetry::audit;
 
 /// The current snapshot of the directory. A file that is not valid never replaces it.
@@ -30,15 +32,36 @@ pub struct Status {
 }
 
 impl LiveDirectory {
-    /// Reads the file for the first time. Blocks.
+    /// Reads the file, and that of ended sessions, for the first time. Blocks.
+    ///
+    /// A user who is disabled now may have been disabled while no gateway ran: the user's sessions
+    /// have ended.
     ///
     /// # Errors
-    /// The file cannot be read or is not valid: there is no earlier snapshot to keep.
+    /// A file cannot be read or is not valid: there is no earlier snapshot to keep.
     pub fn open(path: &Path) -> Result<Self, DirectoryError> {
         let file = DirectoryFile {
             path: path.to_owned(),
+            ended: EndedSessions::open(path)?,
         };
-        Followed::open(file).map(Arc::new).map(Self)
+        let followed = Followed::open(file)?;
+        let disabled: Vec<_> = followed
+            .load()
+            .users()
+            .iter()
+            .filter(|user| !user.enabled)
+            .map(|user| (Arc::clone(&user.email), user.password_version))
+            .collect();
+        followed
+            .source()
+            .ended
+            .end_all(&disabled, SystemTime::now());
+        Ok(Self(Arc::new(followed)))
+    }
+
+    /// Returns the sessions of its users that ended before their time.
+    pub fn ended(&self) -> &EndedSessions {
+        &self.0.source().ended
     }
 
     /// Returns the current snapshot. Cheap; hold it for one decision, not across waits.
@@ -46,19 +69,24 @@ impl LiveDirectory {
         self.0.load()
     }
 
-    /// Starts the thread that keeps the snapshot up to date until the `Follower` is dropped.
+    /// Starts the threads that keep the snapshot and the ended sessions up to date until the
+    /// `DirectoryFollower` is dropped.
     ///
     /// # Errors
     /// The operating system cannot start a thread.
-    pub fn follow(&self) -> io::Result<Follower> {
-        Follower::start(Arc::clone(&self.0))
+    pub fn follow(&self) -> io::Result<DirectoryFollower> {
+        Ok(DirectoryFollower {
+            _directory: Follower::start(Arc::clone(&self.0))?,
+            _ended: self.ended().keep()?,
+        })
     }
 
-    /// Reads the file again, and replaces the snapshot if the file changed and is valid. Blocks.
+    /// Reads the files again, and replaces the snapshot if the file changed and is valid. Blocks.
     ///
     /// # Errors
-    /// The file is not valid. This is logged once and returned each time; the snapshot stays.
+    /// A file is not valid. This is logged once and returned each time; the snapshot stays.
     pub fn reload(&self) -> Result<(), DirectoryError> {
+        self.ended().reload()?;
         self.0.reload()
     }
 
@@ -66,7 +94,7 @@ impl LiveDirectory {
     pub fn status(&self) -> Status {
         let directory = self.load();
         Status {
-            error: self.0.error(),
+            error: self.0.error().or_else(|| self.ended().error()),
             users: directory.users().len(),
             customers: directory.customers().len(),
         }
@@ -78,9 +106,17 @@ impl LiveDirectory {
     }
 }
 
+/// The threads that follow the files of a directory. They end when it is dropped.
+#[derive(Debug)]
+pub struct DirectoryFollower {
+    _directory: Follower,
+    _ended: Keeper,
+}
+
 #[derive(Debug)]
 struct DirectoryFile {
     path: PathBuf,
+    ended: EndedSessions,
 }
 
 impl Source for DirectoryFile {
@@ -113,6 +149,28 @@ impl Source for DirectoryFile {
         tracing::info!(path = %self.path.display(), users, customers, "directory reloaded");
         audit::reloaded(Self::NAME, &before.changes(directory));
     }
+
+    /// The file may have been changed by hand, so that nobody else ends these sessions.
+    fn before_replacing(&self, old: &Directory, new: &Directory) {
+        self.ended.end_all(&locked_out(old, new), SystemTime::now());
+        // On the disk before anybody sees the change. What fails is tried again, and then logged.
+        let _ = self.ended.save();
+    }
+}
+
+/// Returns the users who were disabled or got another password, with their old one. A user who is
+/// gone is none of them: the user may be back in a moment, when the file has been written in two
+/// steps.
+fn locked_out(old: &Directory, new: &Directory) -> Vec<(Arc<str>, PasswordVersion)> {
+    let users = old.users().iter().filter(|user| {
+        new.user(&user.email).is_some_and(|now| {
+            let has_other_password = now.password_version != user.password_version;
+            has_other_password || (user.enabled && !now.enabled)
+        })
+    });
+    users
+        .map(|user| (Arc::clone(&user.email), user.password_version))
+        .collect()
 }
 
 #[cfg(test)]

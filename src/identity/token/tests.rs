@@ -1,7 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
 use super::*;
@@ -11,7 +14,8 @@ use crate::identity::example;
 const KEY: [u8; 32] = [7; 32];
 
 fn tokens(key: [u8; 32]) -> Tokens {
-    Tokens::new(&SigningKey::from_bytes(&key), &Config::default().tokens)
+    let key = SigningKey::from_bytes(&key, UNIX_EPOCH);
+    Tokens::new(&key, &Config::default().tokens)
 }
 
 fn at(seconds: u64) -> SystemTime {
@@ -19,8 +23,9 @@ fn at(seconds: u64) -> SystemTime {
 }
 
 fn issue(key: [u8; 32]) -> TokenPair {
+    let session = Session::begin(at(1000));
     tokens(key)
-        .issue(&example::user("nifi@example.com"), at(1000))
+        .issue(&example::user("nifi@example.com"), &session, at(1000))
         .unwrap()
 }
 

@@ -103,8 +103,10 @@ impl SnapshotMetrics {
                 "audit_left_out_total",
                 "Entries that the audit log left out because too many came at once.",
             )?,
-            directory_ok: register
-                .gauge("directory_loaded", "1 while the directory file parses.")?,
+            directory_ok: register.gauge(
+                "directory_loaded",
+                "1 while the directory file and its ended sessions parse.",
+            )?,
             directory_users: register.gauge("directory_users", "Users in the directory.")?,
             directory_customers: register
                 .gauge("directory_customers", "Customers in the directory.")?,

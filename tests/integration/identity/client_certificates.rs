@@ -241,3 +241,43 @@ fn a_required_certificate_is_needed_to_connect() {
             >= 4.0
     );
 }
+
+#[test]
+fn tokens_issued_by_a_certificate_are_bound_to_it() {
+    let scene = Scene::new("optional");
+    let answer = scene.try_send("alice", TOKEN, "", &[]).expect("an answer");
+    let first = answer.expect(200);
+    let refresh = |identity: &str, token: &str| {
+        let body = format!(r#"{{"refresh_token":"{token}"}}"#);
+        let path = "/api/v1/user/token/refresh";
+        scene
+            .try_send(identity, path, &body, &[])
+            .expect("an answer")
+    };
+    let second = refresh("alice", &first.refresh_token()).expect(200);
+    for answer in [&first, &second] {
+        let cookie = format!("Cookie: access_token={}", answer.access_token());
+        let bearer = format!("Authorization: Bearer {}", answer.access_token());
+        for header in [&cookie, &bearer] {
+            let header = ["-H", header];
+            scene.check("alice", EVENTS, &header, 200, "Data published");
+            scene.check("alice", TICKET, &header, 200, "Success");
+            for identity in ["", "org", "unknown"] {
+                scene.check(identity, EVENTS, &header, 401, "Invalid access token");
+                scene.check(identity, TICKET, &header, 401, "Invalid access token");
+            }
+        }
+    }
+    for identity in ["", "org", "unknown"] {
+        refresh(identity, &second.refresh_token()).expect(401);
+    }
+    // The attempts of others have used nothing up.
+    refresh("alice", &second.refresh_token()).expect(200);
+
+    let credentials = ["-u", "alice@acme.example:alice-password"];
+    let by_password = scene.try_send("alice", TOKEN, "", &credentials);
+    let by_password = by_password.expect("an answer").expect(200);
+    let cookie = format!("Cookie: access_token={}", by_password.access_token());
+    scene.check("", EVENTS, &["-H", &cookie], 200, "Data published");
+    refresh("", &by_password.refresh_token()).expect(200);
+}

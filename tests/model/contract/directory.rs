@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Contract, is_organization, is_superadmin};
+use super::{Began, Contract, is_organization, is_superadmin};
 use crate::words::{Change, Customer, Integration, Password, User};
 
 /// The states of an integration that is added without any.
@@ -45,6 +45,8 @@ impl Contract {
                 (("globex", "globex-only"), BTreeMap::from([(6, "resolved")])),
             ]),
             passwords: BTreeMap::new(),
+            // A user who is disabled at the start has no session.
+            ends: BTreeMap::from([("off", 1)]),
         }
     }
 
@@ -52,7 +54,10 @@ impl Contract {
     pub(crate) fn change(&mut self, change: &Change) -> Result<(), ()> {
         match change {
             Change::Enable(user) => self.user(user)?.enabled = true,
-            Change::Disable(user) => self.user(user)?.enabled = false,
+            Change::Disable(user) => {
+                self.user(user)?.enabled = false;
+                *self.ends.entry(user).or_default() += 1;
+            }
             Change::Passwd(user) => {
                 self.user(user)?;
                 let password = self.next_password(user);
@@ -142,10 +147,22 @@ impl Contract {
         *count
     }
 
-    /// Which of its passwords holds for a user that may log in.
-    pub(crate) fn may_log_in(&self, user: User) -> Option<usize> {
+    /// How a session of the user would begin now; `None` for a user that may not log in.
+    pub(crate) fn may_log_in(&self, user: User) -> Option<Began> {
         let account = self.users.get(user).filter(|account| account.enabled)?;
-        (!is_organization(user)).then_some(account.password)
+        (!is_organization(user)).then_some(self.began(user, account.password))
+    }
+
+    /// How a session of the user that was answered last began.
+    pub(crate) fn last_began(&self, user: User) -> Began {
+        self.began(user, self.last_password(user))
+    }
+
+    fn began(&self, user: User, password: usize) -> Began {
+        Began {
+            password,
+            ends: self.ends.get(user).copied().unwrap_or_default(),
+        }
     }
 
     /// Which of its passwords a user was given last; the one that holds, while there is the user.
@@ -171,11 +188,11 @@ impl Contract {
         .collect()
     }
 
-    /// Whether a token that was made when this password of the user held is still one of ours.
-    pub(super) fn holds(&self, user: User, password: usize) -> bool {
+    /// Whether a session of the user that began then goes on.
+    pub(super) fn holds(&self, user: User, began: Began) -> bool {
         self.users
             .get(user)
-            .is_some_and(|account| account.enabled && account.password == password)
+            .is_some_and(|account| account.enabled && self.began(user, account.password) == began)
     }
 
     pub(super) fn is_right(&self, user: User, password: Password) -> bool {

@@ -77,6 +77,9 @@ impl World {
 
     pub(super) fn restart(&mut self, end: End, requests: &[Request]) -> Result<(), String> {
         self.send_together(requests, Some(end))?;
+        if end == End::Kill {
+            self.callers.forget_ended();
+        }
         (self.kept, self.http2) = (None, None);
         let mut gateway = self.gateway.take().expect("a gateway runs");
         match (&self.sink, end) {

@@ -12,7 +12,7 @@ struct Fixture {
     _folder: tempfile::TempDir,
     path: PathBuf,
     directory: Arc<LiveDirectory>,
-    _follower: Follower,
+    _follower: DirectoryFollower,
 }
 
 fn fixture() -> Fixture {

@@ -1,0 +1,98 @@
+//! The file of ended sessions, beside the directory file. Gateways and commands change it one at a
+//! time; each adds to what is there, so that nobody's end is lost.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::ended::Ended;
+use super::session::milliseconds;
+use crate::identity::directory::edit::lock;
+use crate::identity::directory::{DirectoryError, PasswordVersion};
+use crate::identity::private_file;
+use crate::telemetry::audit;
+
+/// More than the ended sessions of any directory need.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// Returns the path of the file of ended sessions, beside this directory file.
+pub(super) fn path_beside(directory: &Path) -> PathBuf {
+    let mut name = directory
+        .file_name()
+        .map_or_else(OsString::new, ToOwned::to_owned);
+    name.push(".ended");
+    directory.with_file_name(name)
+}
+
+/// Ends all sessions of a user with this password that have begun until now, in the file beside
+/// this directory file. Blocks, also while another process changes it. A running gateway follows
+/// within a second.
+///
+/// # Errors
+/// The file is faulty, or cannot be written.
+pub fn record(
+    directory: &Path,
+    email: &str,
+    password: PasswordVersion,
+    now: SystemTime,
+) -> Result<(), DirectoryError> {
+    let end = |all: &mut Ended| all.end_all(&email.into(), password, milliseconds(now));
+    change(&path_beside(directory), now, end)?;
+    audit::sessions_ended(email, "all, by a command");
+    Ok(())
+}
+
+/// Changes the file, and leaves out what no token can belong to any longer.
+pub(super) fn change(
+    path: &Path,
+    now: SystemTime,
+    change: impl FnOnce(&mut Ended),
+) -> Result<(), DirectoryError> {
+    let unwritable = |error: &dyn Display| DirectoryError {
+        path: path.to_owned(),
+        line: None,
+        message: format!("ended sessions cannot be written: {error}"),
+    };
+    let _lock = lock(path).map_err(|error| unwritable(&error))?;
+    let before = read(path)?;
+    let mut all = parse(&before, path)?;
+    change(&mut all);
+    all.prune(milliseconds(now));
+    let after = all.to_text().into_bytes();
+    if after == before {
+        return Ok(());
+    }
+    let is_new = private_file::create(path, &after).map_err(|error| unwritable(&error))?;
+    if !is_new {
+        private_file::replace(path, &after).map_err(|error| unwritable(&error))?;
+    }
+    Ok(())
+}
+
+/// Reads the file; one that is missing is empty. Blocks.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, DirectoryError> {
+    let file = match private_file::open(path) {
+        Ok(file) => file,
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        Err(error) => return Err(DirectoryError::of_file(path, &error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| DirectoryError::of_file(path, &error))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(DirectoryError::of_file(path, &"is larger than 64 MiB"));
+    }
+    Ok(bytes)
+}
+
+pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Ended, DirectoryError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| DirectoryError {
+        path: path.to_owned(),
+        line: None,
+        message: "not UTF-8 text".to_owned(),
+    })?;
+    Ended::parse(text, path)
+}

@@ -1,0 +1,245 @@
+//! The ended sessions in use: what this gateway ended, and what the file says that others ended.
+//!
+//! An end holds in this gateway at once. A background thread writes it to the file, and another
+//! reads what others wrote. Nothing that has ended here goes on because the file says less.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use arc_swap::{ArcSwap, Guard};
+use parking_lot::Mutex;
+
+use super::ended::Ended;
+use super::file;
+use super::session::{Session, milliseconds};
+use crate::background::{Background, Signals};
+use crate::follow::{Followed, Follower, Source};
+use crate::identity::directory::{DirectoryError, PasswordVersion};
+
+/// The interval between two attempts to write a file that could not be written.
+const RETRY: Duration = Duration::from_secs(5);
+/// The pause after a file was written, so that many ends are written together.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The longest wait for the writing thread's end.
+const END_MAX: Duration = Duration::from_secs(2);
+
+/// The sessions that ended before their time, of one directory.
+#[derive(Debug)]
+pub struct EndedSessions(Arc<Followed<EndedFile>>);
+
+impl EndedSessions {
+    /// Reads the file beside a directory file for the first time. Blocks.
+    ///
+    /// # Errors
+    /// The file is there, and cannot be read or is not valid: sessions that it names would go on.
+    pub fn open(directory: &Path) -> Result<Self, DirectoryError> {
+        let file = EndedFile {
+            path: file::path_beside(directory),
+            current: ArcSwap::default(),
+            writing: Mutex::default(),
+        };
+        Followed::open(file).map(Arc::new).map(Self)
+    }
+
+    /// Returns the ended sessions. Cheap; hold them for one decision.
+    pub fn load(&self) -> Guard<Arc<Ended>> {
+        self.0.source().current.load()
+    }
+
+    /// Ends all sessions that these users have begun with these passwords until now.
+    pub fn end_all(&self, users: &[(Arc<str>, PasswordVersion)], now: SystemTime) {
+        if users.is_empty() {
+            return;
+        }
+        self.0.source().end(|ended| {
+            for (email, password) in users {
+                ended.end_all(email, *password, milliseconds(now));
+            }
+        });
+    }
+
+    /// Ends one session. Without an id there is none to end.
+    pub fn end_one(
+        &self,
+        email: &Arc<str>,
+        password: PasswordVersion,
+        session: &Session,
+        now: SystemTime,
+    ) {
+        let ended_ms = milliseconds(now).max(session.begun_ms);
+        let Some(id) = session.id else { return };
+        self.0
+            .source()
+            .end(|ended| ended.end_one(email, password, id, ended_ms));
+    }
+
+    /// Writes to the file what ended here since the last time. Blocks.
+    ///
+    /// # Errors
+    /// The file is faulty or cannot be written. The ends hold in this gateway all the same.
+    pub fn save(&self) -> Result<(), DirectoryError> {
+        save(&self.0)
+    }
+
+    /// Reads the file again. Blocks.
+    ///
+    /// # Errors
+    /// The file is not valid. This is logged once and returned each time.
+    pub fn reload(&self) -> Result<(), DirectoryError> {
+        self.0.reload()
+    }
+
+    /// Returns why the file as it is now is not in use; `None` if it is.
+    pub fn error(&self) -> Option<DirectoryError> {
+        self.0.error()
+    }
+
+    /// Starts the threads that read and write the file until the `Keeper` is dropped.
+    ///
+    /// # Errors
+    /// The operating system cannot start a thread.
+    pub fn keep(&self) -> io::Result<Keeper> {
+        let followed = Arc::clone(&self.0);
+        let writer = Background::start("ended", move |signals| write(&followed, signals))?;
+        let wake = writer.waker();
+        // What ended at the start is not written yet.
+        wake();
+        self.0.source().writing.lock().wake = Some(Wake(Box::new(wake)));
+        Ok(Keeper {
+            writer,
+            _reader: Follower::start(Arc::clone(&self.0))?,
+        })
+    }
+}
+
+/// The threads that keep the file and its value alike, until this is dropped.
+#[derive(Debug)]
+pub struct Keeper {
+    writer: Background,
+    _reader: Follower,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.writer.stop(Instant::now() + END_MAX);
+    }
+}
+
+#[derive(Debug)]
+struct EndedFile {
+    path: PathBuf,
+    current: ArcSwap<Ended>,
+    /// Held while `current` is replaced, never during file I/O.
+    writing: Mutex<Writing>,
+}
+
+#[derive(Debug, Default)]
+struct Writing {
+    /// What ended here is not in the file yet.
+    unsaved: bool,
+    /// Wakes the thread that writes, once there is one.
+    wake: Option<Wake>,
+}
+
+struct Wake(Box<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for Wake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wake")
+    }
+}
+
+impl EndedFile {
+    fn end(&self, end: impl FnOnce(&mut Ended)) {
+        let mut writing = self.writing.lock();
+        let mut ended = Ended::clone(&self.current.load());
+        end(&mut ended);
+        self.current.store(Arc::new(ended));
+        writing.unsaved = true;
+        if let Some(Wake(wake)) = &writing.wake {
+            wake();
+        }
+    }
+}
+
+impl Source for EndedFile {
+    type Contents = Vec<u8>;
+    /// The value in use is beside the file's: it also has what is not written yet.
+    type Value = ();
+    type Error = DirectoryError;
+
+    const NAME: &'static str = "ended sessions";
+    /// The file is renamed into place, never half written.
+    const STILL: Duration = Duration::from_millis(5);
+
+    fn paths(&self) -> Vec<&Path> {
+        vec![&self.path]
+    }
+
+    fn read(&self) -> Result<Vec<u8>, DirectoryError> {
+        file::read(&self.path)
+    }
+
+    fn digest(contents: &Vec<u8>) -> blake3::Hash {
+        blake3::hash(contents)
+    }
+
+    fn parse(&self, contents: &Vec<u8>) -> Result<(), DirectoryError> {
+        let read = file::parse(contents, &self.path)?;
+        let _writing = self.writing.lock();
+        let mut ended = Ended::clone(&self.current.load());
+        if ended.merge(&read) {
+            self.current.store(Arc::new(ended));
+        }
+        Ok(())
+    }
+
+    fn log_reload(&self, (): &(), (): &()) {
+        tracing::debug!(path = %self.path.display(), "ended sessions reloaded");
+    }
+}
+
+fn save(followed: &Followed<EndedFile>) -> Result<(), DirectoryError> {
+    let file = followed.source();
+    let unsaved = std::mem::take(&mut file.writing.lock().unsaved);
+    if !unsaved {
+        return Ok(());
+    }
+    let ended = Arc::clone(&file.current.load());
+    let now = SystemTime::now();
+    let saved = file::change(&file.path, now, |all| {
+        all.merge(&ended);
+    });
+    let mut writing = file.writing.lock();
+    match saved {
+        Ok(()) => {
+            let mut pruned = Ended::clone(&file.current.load());
+            pruned.prune(milliseconds(now));
+            file.current.store(Arc::new(pruned));
+            Ok(())
+        }
+        Err(error) => {
+            writing.unsaved = true;
+            Err(error)
+        }
+    }
+}
+
+/// Writes whenever something ended, and once more at the end.
+fn write(followed: &Followed<EndedFile>, signals: &Signals) {
+    let mut last = None;
+    loop {
+        let goes_on = signals.wait(RETRY);
+        let error = save(followed).err();
+        if let Some(error) = error.as_ref().filter(|error| last.as_ref() != Some(*error)) {
+            tracing::error!(%error, "ended sessions stay so only until this gateway ends");
+        }
+        last = error;
+        if !goes_on {
+            return;
+        }
+        signals.sleep(PAUSE);
+    }
+}
