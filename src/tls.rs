@@ -1,16 +1,17 @@
-//! TLS 1.2 and 1.3: the certificate in use, which follows its files, and the users that client
-//! certificates are mapped to. Nothing here listens or speaks HTTP, and no key is ever logged or
-//! printed.
+//! TLS 1.2 and 1.3: the certificate in use, which follows its files, the users that client
+//! certificates are mapped to, and the client certificates that are revoked. Nothing here listens or
+//! speaks HTTP, and no key is ever logged or printed.
 
 mod client;
 mod error;
 mod live;
 mod material;
 mod pem;
+mod revocation;
 mod validity;
 
-pub use client::thumbprint;
 pub use error::TlsError;
-pub use live::{LiveTls, Status};
-pub use material::Material;
+pub use live::{ClientCertificate, LiveTls, Status};
+pub use material::{Checked, Material};
+pub use revocation::RevocationLists;
 pub use validity::Validity;

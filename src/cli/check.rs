@@ -16,7 +16,7 @@ use crate::config::{Config, Errors, Loaded, MemoryCeiling, Setting, Tls};
 use crate::identity::directory::{LiveDirectory, Status};
 use crate::identity::token::KeyFiles;
 use crate::sinks;
-use crate::tls::Material;
+use crate::tls::{Checked, Material};
 
 /// The result of `check`.
 pub(super) struct Report(Result<Holds, Errors>);
@@ -122,7 +122,7 @@ fn needs(config: &Config) -> Vec<Finding> {
     let tls = &config.server.tls;
     if tls.is_on() {
         let http2 = config.server.http2.enabled;
-        needs.push(check_certificate(tls, http2, SystemTime::now()));
+        needs.extend(check_certificate(tls, http2, SystemTime::now()));
         needs.push(check_certificate_key(&tls.key));
     }
     needs.extend(config.server.proxies.iter().filter_map(check_proxies));
@@ -147,25 +147,42 @@ fn check_proxies(network: &IpNet) -> Option<Finding> {
 }
 
 /// Checks that the files of TLS hold, each alone and together.
-fn check_certificate(tls: &Tls, http2: bool, now: SystemTime) -> Finding {
+fn check_certificate(tls: &Tls, http2: bool, now: SystemTime) -> Vec<Finding> {
     let what = format!("certificate {}", tls.certificate.display());
-    match Material::read(tls).and_then(|material| material.check(tls, http2)) {
-        Err(error) => Finding {
+    let checked = match Material::read(tls).and_then(|material| material.check(tls, http2)) {
+        Ok(checked) => checked,
+        Err(error) => {
+            return vec![Finding {
+                what,
+                level: Level::Bad,
+                text: error.to_string(),
+            }];
+        }
+    };
+    let Checked {
+        validity,
+        revocations,
+        ..
+    } = checked;
+    let mut findings = vec![unless_weak(what, validity.weakness(now), &validity)];
+    if let Some(lists) = revocations {
+        let what = format!("revoked certificates {}", tls.client_crl.display());
+        findings.push(unless_weak(what, lists.weakness(now), &lists));
+    }
+    findings
+}
+
+fn unless_weak(what: String, weakness: Option<String>, good: &impl ToString) -> Finding {
+    match weakness {
+        Some(text) => Finding {
             what,
-            level: Level::Bad,
-            text: error.to_string(),
+            level: Level::Weak,
+            text,
         },
-        Ok((_, validity)) => match validity.weakness(now) {
-            Some(text) => Finding {
-                what,
-                level: Level::Weak,
-                text,
-            },
-            None => Finding {
-                what,
-                level: Level::Good,
-                text: validity.to_string(),
-            },
+        None => Finding {
+            what,
+            level: Level::Good,
+            text: good.to_string(),
         },
     }
 }

@@ -10,11 +10,12 @@ use toml::{Table, Value};
 use super::error::{Error, Origin};
 
 /// The keys whose values are paths, relative to the file that states them.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
     "audit.path",
     "server.tls.certificate",
     "server.tls.key",
     "server.tls.client_ca",
+    "server.tls.client_crl",
     "directory.path",
     "tokens.keys",
     "tokens.key_file",

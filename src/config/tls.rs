@@ -17,6 +17,8 @@ pub struct Tls {
     pub key: PathBuf,
     /// The roots of client certificates, PEM; empty: no client certificate is requested.
     pub client_ca: PathBuf,
+    /// The lists of revoked client certificates, PEM; empty: none is revoked.
+    pub client_crl: PathBuf,
     /// The choice whether clients need a certificate.
     pub client_certificates: ClientCertificates,
     /// The emails of the users that client certificates are mapped to.
@@ -42,5 +44,10 @@ impl Tls {
     /// Returns whether clients are asked for a certificate.
     pub fn requests_certificates(&self) -> bool {
         !self.client_ca.as_os_str().is_empty()
+    }
+
+    /// Returns whether clients' certificates may be revoked.
+    pub fn has_revocations(&self) -> bool {
+        !self.client_crl.as_os_str().is_empty()
     }
 }

@@ -26,7 +26,7 @@ fn fingerprint(der: &[u8]) -> ClientName {
 }
 
 /// Returns the SHA-256 digest of a certificate in DER: `x5t#S256` of RFC 7515, section 4.1.8.
-pub fn thumbprint(der: &[u8]) -> [u8; 32] {
+pub(super) fn thumbprint(der: &[u8]) -> [u8; 32] {
     Sha256::digest(der).into()
 }
 

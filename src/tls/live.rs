@@ -1,15 +1,19 @@
 //! The certificate in use, which follows its files.
 
+use std::cell::RefCell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
 
-use super::client::user_of;
+use super::client::{thumbprint, user_of};
 use super::error::TlsError;
-use super::material::Material;
+use super::material::{Checked, Material};
+use super::revocation::RevocationLists;
 use super::validity::Validity;
 use crate::config::Tls;
 use crate::follow::{Followed, Follower, Source};
@@ -29,6 +33,18 @@ pub struct Status {
     pub error: Option<TlsError>,
 }
 
+/// The certificate of one connection's client, verified in its handshake.
+#[derive(Debug)]
+pub struct ClientCertificate {
+    chain: Vec<CertificateDer<'static>>,
+    /// The email of the user that it is mapped to.
+    pub user: Option<Arc<str>>,
+    /// Its SHA-256 digest.
+    pub thumbprint: [u8; 32],
+    /// The configuration that it was verified with last.
+    verified_with: RefCell<Arc<ServerConfig>>,
+}
+
 impl LiveTls {
     /// Reads the files that `config` names for the first time; HTTP/2 is offered if `http2`.
     /// Blocks.
@@ -41,7 +57,7 @@ impl LiveTls {
             http2,
         };
         let followed = Followed::open(files)?;
-        warn_if_weak(followed.load().validity);
+        warn_if_weak(&followed.load());
         Ok(Self(Arc::new(followed)))
     }
 
@@ -56,9 +72,45 @@ impl LiveTls {
         })
     }
 
-    /// Returns the email of the user that a client's verified certificate is mapped to.
-    pub fn user_of(&self, certificate: &[u8]) -> Option<Arc<str>> {
-        user_of(certificate, &self.0.source().config.users).map(Arc::from)
+    /// Returns the certificate of a client whose handshake with this configuration has verified the
+    /// chain; `None` for an empty chain.
+    pub fn client(
+        &self,
+        chain: &[CertificateDer<'static>],
+        config: Arc<ServerConfig>,
+    ) -> Option<ClientCertificate> {
+        let users = &self.0.source().config.users;
+        let certificate = chain.first()?;
+        Some(ClientCertificate {
+            user: user_of(certificate, users).map(Arc::from),
+            thumbprint: thumbprint(certificate),
+            chain: chain.to_vec(),
+            verified_with: RefCell::new(config),
+        })
+    }
+
+    /// Whether a client's certificate is still accepted. It is verified again only after the files
+    /// have changed.
+    pub fn accepts(&self, client: &ClientCertificate) -> bool {
+        let current = self.0.load();
+        let mut verified_with = client.verified_with.borrow_mut();
+        let is_current = [&current.http1, &current.http2]
+            .into_iter()
+            .any(|config| Arc::ptr_eq(config, &verified_with));
+        if is_current {
+            return true;
+        }
+        let (Some(verifier), Some((certificate, rest))) =
+            (&current.verifier, client.chain.split_first())
+        else {
+            return false;
+        };
+        let now = UnixTime::now();
+        let is_accepted = verifier.verify_client_cert(certificate, rest, now).is_ok();
+        if is_accepted {
+            *verified_with = Arc::clone(&current.http1);
+        }
+        is_accepted
     }
 
     /// Returns the result of the last reading, for the metrics.
@@ -92,6 +144,8 @@ struct Certificate {
     http2: Arc<ServerConfig>,
     http1: Arc<ServerConfig>,
     validity: Validity,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+    revocations: Option<RevocationLists>,
 }
 
 #[derive(Debug)]
@@ -114,6 +168,9 @@ impl Source for CertificateFiles {
         if self.config.requests_certificates() {
             paths.push(&self.config.client_ca);
         }
+        if self.config.has_revocations() {
+            paths.push(&self.config.client_crl);
+        }
         paths
     }
 
@@ -126,13 +183,20 @@ impl Source for CertificateFiles {
     }
 
     fn parse(&self, contents: &Material) -> Result<Certificate, TlsError> {
-        let (config, validity) = contents.check(&self.config, self.http2)?;
+        let Checked {
+            config,
+            validity,
+            revocations,
+            verifier,
+        } = contents.check(&self.config, self.http2)?;
         let mut http1 = config.clone();
         http1.alpn_protocols.retain(|protocol| protocol != b"h2");
         Ok(Certificate {
             http2: Arc::new(config),
             http1: Arc::new(http1),
             validity,
+            verifier,
+            revocations,
         })
     }
 
@@ -141,12 +205,17 @@ impl Source for CertificateFiles {
         let validity = certificate.validity;
         tracing::info!(%path, "certificate reloaded, {validity}");
         audit::reloaded(Self::NAME, &[validity.to_string()]);
-        warn_if_weak(validity);
+        warn_if_weak(certificate);
     }
 }
 
-fn warn_if_weak(validity: Validity) {
-    if let Some(weakness) = validity.weakness(SystemTime::now()) {
+fn warn_if_weak(certificate: &Certificate) {
+    let now = SystemTime::now();
+    if let Some(weakness) = certificate.validity.weakness(now) {
         tracing::warn!("the certificate {weakness}");
+    }
+    let revocations = certificate.revocations.as_ref();
+    if let Some(weakness) = revocations.and_then(|lists| lists.weakness(now)) {
+        tracing::warn!("the list of revoked certificates {weakness}");
     }
 }

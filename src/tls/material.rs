@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{Error, RootCertStore, ServerConfig};
 use zeroize::Zeroizing;
 
 use super::error::TlsError;
 use super::pem::{certificates, private_key};
+use super::revocation::RevocationLists;
 use super::validity::Validity;
 use crate::config::{ClientCertificates, Tls};
 
@@ -25,6 +26,19 @@ pub struct Material {
     certificate: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
     client_ca: Vec<u8>,
+    client_crl: Vec<u8>,
+}
+
+/// The result of a check that found no fault.
+pub struct Checked {
+    /// The configuration that connections are accepted with.
+    pub config: ServerConfig,
+    /// The validity of the certificate.
+    pub validity: Validity,
+    /// The lists of revoked client certificates, if a file of them is named.
+    pub revocations: Option<RevocationLists>,
+    /// The verifier of client certificates, if they are asked for.
+    pub(super) verifier: Option<Arc<dyn ClientCertVerifier>>,
 }
 
 impl Material {
@@ -41,24 +55,33 @@ impl Material {
             } else {
                 Vec::new()
             },
+            client_crl: if config.has_revocations() {
+                read(&config.client_crl)?
+            } else {
+                Vec::new()
+            },
         })
     }
 
     /// Returns a digest that differs when any file differs.
     pub(super) fn digest(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
-        for file in [&self.certificate, &*self.key, &self.client_ca] {
+        for file in [
+            &self.certificate,
+            &*self.key,
+            &self.client_ca,
+            &self.client_crl,
+        ] {
             hasher.update(blake3::hash(file).as_bytes());
         }
         hasher.finalize()
     }
 
-    /// Builds the configuration that connections are accepted with, which offers HTTP/2 if `http2`,
-    /// and returns it with the certificate's validity.
+    /// Checks the files, alone and together. The configuration offers HTTP/2 if `http2`.
     ///
     /// # Errors
     /// The first file that is not valid, or the key if it is not the certificate's.
-    pub fn check(&self, config: &Tls, http2: bool) -> Result<(ServerConfig, Validity), TlsError> {
+    pub fn check(&self, config: &Tls, http2: bool) -> Result<Checked, TlsError> {
         let chain = certificates(&config.certificate, &self.certificate)?;
         let validity = Validity::of(&config.certificate, &chain[0])?;
         let key = private_key(&config.key, &self.key)?;
@@ -66,10 +89,23 @@ impl Material {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError::new(&config.certificate, error.to_string()))?;
-        let builder = if config.requests_certificates() {
-            builder.with_client_cert_verifier(verifier(config, &self.client_ca, provider)?)
+        let revocations = if config.has_revocations() {
+            Some(RevocationLists::parse(
+                &config.client_crl,
+                &self.client_crl,
+            )?)
         } else {
-            builder.with_no_client_auth()
+            None
+        };
+        let verifier = if config.requests_certificates() {
+            let roots = &self.client_ca;
+            Some(verifier(config, roots, revocations.as_ref(), provider)?)
+        } else {
+            None
+        };
+        let builder = match &verifier {
+            Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
+            None => builder.with_no_client_auth(),
         };
         let mut server = builder
             .with_single_cert(chain, key)
@@ -85,7 +121,12 @@ impl Material {
             server.session_storage = Arc::new(NoServerSessionStorage {});
             server.send_tls13_tickets = 0;
         }
-        Ok((server, validity))
+        Ok(Checked {
+            config: server,
+            validity,
+            revocations,
+            verifier,
+        })
     }
 }
 
@@ -104,9 +145,12 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Returns the verifier of client certificates. With lists of revoked ones, each certificate of a
+/// chain must be in the scope of one, and a list stays in force when it should have been replaced.
 fn verifier(
     config: &Tls,
     pem: &[u8],
+    revocations: Option<&RevocationLists>,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let path = &config.client_ca;
@@ -116,14 +160,19 @@ fn verifier(
             .add(certificate)
             .map_err(|error| TlsError::new(path, format!("is no root: {error}")))?;
     }
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .with_crls(revocations.map_or(Vec::new(), |revocations| revocations.lists.clone()));
     let builder = match config.client_certificates {
         ClientCertificates::Required => builder,
         ClientCertificates::Optional => builder.allow_unauthenticated(),
     };
-    builder
-        .build()
-        .map_err(|error| TlsError::new(path, error.to_string()))
+    builder.build().map_err(|error| match error {
+        VerifierBuilderError::InvalidCrl(fault) => TlsError::new(
+            &config.client_crl,
+            format!("holds a list that cannot be used: {fault:?}"),
+        ),
+        error => TlsError::new(path, error.to_string()),
+    })
 }
 
 /// Returns the fault of a certificate and a key that are valid, but do not fit each other.
@@ -145,6 +194,7 @@ fn mismatch(config: &Tls, error: &Error) -> TlsError {
 mod tests {
     use std::collections::BTreeMap;
     use std::fs;
+    use std::path::PathBuf;
 
     use rcgen::{CertificateParams, KeyPair};
 
@@ -178,6 +228,7 @@ mod tests {
             certificate: path("certificate.pem"),
             key: path("key.pem"),
             client_ca: client_ca.map(|_| path("ca.pem")).unwrap_or_default(),
+            client_crl: PathBuf::new(),
             client_certificates: ClientCertificates::Required,
             users: BTreeMap::new(),
         };
@@ -272,6 +323,7 @@ mod tests {
                 certificate: certificate.to_vec(),
                 key: Zeroizing::new(key.to_vec()),
                 client_ca: Vec::new(),
+                client_crl: Vec::new(),
             };
             material.digest()
         };

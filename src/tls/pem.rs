@@ -42,7 +42,7 @@ pub(super) fn private_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'stat
     })
 }
 
-fn not_pem(path: &Path, error: &pem::Error) -> TlsError {
+pub(super) fn not_pem(path: &Path, error: &pem::Error) -> TlsError {
     // The error's own message may quote the file.
     let message = match error {
         pem::Error::MissingSectionEnd { .. } => "is cut off: a PEM section has no end",
@@ -53,7 +53,7 @@ fn not_pem(path: &Path, error: &pem::Error) -> TlsError {
 }
 
 /// Returns a hint for a file of the wrong kind.
-fn what_instead(pem: &[u8]) -> &'static str {
+pub(super) fn what_instead(pem: &[u8]) -> &'static str {
     if contains(pem, b"PRIVATE KEY-----") {
         return ", but a private key";
     }

@@ -61,11 +61,11 @@ impl fmt::Display for Validity {
 }
 
 /// Formats a time for people and programs.
-fn date(time: SystemTime) -> impl fmt::Display {
+pub(super) fn date(time: SystemTime) -> impl fmt::Display {
     humantime::format_rfc3339_seconds(time)
 }
 
-fn time(seconds: i64) -> SystemTime {
+pub(super) fn time(seconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds.try_into().unwrap_or_default())
 }
 

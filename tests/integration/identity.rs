@@ -5,5 +5,6 @@ mod keys;
 mod guessing;
 mod quota;
 mod revocation;
+mod revoked_certificates;
 mod sessions;
 mod token;

@@ -130,6 +130,11 @@ fn tls(tls: &Tls, faults: &mut Faults) {
         "server.tls.client_ca",
         "needs server.tls.certificate",
     );
+    faults.require(
+        client_ca || !tls.has_revocations(),
+        "server.tls.client_crl",
+        "needs server.tls.client_ca",
+    );
     let required = tls.client_certificates == ClientCertificates::Required;
     faults.require(
         client_ca || !required,

@@ -182,6 +182,10 @@ fn tls() {
             "server.tls.client_ca: needs server.tls.certificate",
         ),
         (
+            "server.tls = { certificate = 'c', key = 'k', client_crl = 'crl' }",
+            "server.tls.client_crl: needs server.tls.client_ca",
+        ),
+        (
             "server.tls = { certificate = 'c', key = 'k', client_certificates = 'required' }",
             "server.tls.client_certificates: needs server.tls.client_ca",
         ),
@@ -197,7 +201,7 @@ fn tls() {
     ]);
     hold(&[
         "server.tls = { certificate = 'c', key = 'k', client_ca = 'ca', \
-         users = { 'cn:a' = 'a@b' } }",
+         client_crl = 'crl', users = { 'cn:a' = 'a@b' } }",
     ]);
 }
 

@@ -32,8 +32,13 @@ fn every_default_can_be_set_by_the_environment() {
         let proxies = proxies
             .into_iter()
             .filter(|_| key == "server.proxy_protocol");
+        let client_ca = [("IEM_GATEWAY__SERVER__TLS__CLIENT_CA", "ca")];
+        let client_ca = client_ca
+            .into_iter()
+            .filter(|_| key == "server.tls.client_crl");
         let variables: Vec<_> = others
             .chain(proxies)
+            .chain(client_ca)
             .chain([(&*variable, &*value)])
             .collect();
         let settings = load(None, environment(&variables))

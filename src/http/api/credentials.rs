@@ -87,11 +87,16 @@ pub(super) fn thumbprint(request: &Inbound<'_>) -> Option<Thumbprint> {
     request.client.thumbprint.copied().map(Thumbprint)
 }
 
-/// Returns the user that the client's certificate is mapped to.
+/// Returns the user that the client's certificate is mapped to. A connection without one any more
+/// ends.
 fn certified(identity: &Identity, request: &Inbound<'_>) -> Option<Result<Principal, TokenError>> {
     let email = request.client.certified?;
     let user = identity.certified(email);
-    Some(user.inspect(|_| request.client.authenticate()))
+    match &user {
+        Ok(_) => request.client.authenticate(),
+        Err(_) => request.is_last.set(true),
+    }
+    Some(user)
 }
 
 async fn login(

@@ -1,5 +1,6 @@
 //! A request while it is being answered: its head, its body and its client.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -32,6 +33,8 @@ pub(super) struct Inbound<'c> {
     pub(super) client: Client<'c>,
     pub(super) connection: &'c Connection,
     pub(super) received: SystemTime,
+    /// The connection ends after the answer.
+    pub(super) is_last: Cell<bool>,
     /// What the audit log is told of it.
     pub(super) trail: Trail,
 }

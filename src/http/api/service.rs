@@ -1,6 +1,7 @@
 //! The dispatch of requests: finds the route, checks the head, calls the endpoint, turns a
 //! rejection into an answer, and counts. It decides nothing that an endpoint decides.
 
+use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 use std::time::{Instant, SystemTime};
 
@@ -53,6 +54,7 @@ impl Application for Service {
             client,
             connection,
             received: SystemTime::now(),
+            is_last: Cell::new(false),
             trail: Trail::default(),
         };
         // The path outlives the borrow of the request, whose body the endpoint reads.
@@ -82,12 +84,17 @@ impl Application for Service {
         identify(&mut answer, endpoint, &request, &entries);
         Reply {
             answer,
+            is_last: request.is_last.get(),
             rest: request.body.into_rest(),
         }
     }
 
     fn too_many_requests(&self) -> Answer {
         Rejection::TooManyRequests.into_answer(Endpoint::Other)
+    }
+
+    fn revoked(&self) -> Answer {
+        Rejection::InvalidToken.into_answer(Endpoint::Other)
     }
 }
 

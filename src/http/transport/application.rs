@@ -20,11 +20,17 @@ pub struct Reply {
     pub answer: Answer,
     /// A body of which more may come.
     pub rest: Option<Incoming>,
+    /// The connection ends after this answer.
+    pub is_last: bool,
 }
 
 impl From<Answer> for Reply {
     fn from(answer: Answer) -> Self {
-        Self { answer, rest: None }
+        Self {
+            answer,
+            rest: None,
+            is_last: false,
+        }
     }
 }
 
@@ -79,4 +85,8 @@ pub trait Application: Send + Sync + 'static {
 
     /// Returns the answer to a request over the bound on requests in HTTP/2.
     fn too_many_requests(&self) -> Answer;
+
+    /// Returns the answer to a request whose client has a certificate that was revoked since its
+    /// handshake.
+    fn revoked(&self) -> Answer;
 }

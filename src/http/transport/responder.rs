@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Request, Version};
@@ -16,6 +15,7 @@ use super::connection_budget::ConnectionPermit;
 use super::proxies;
 use super::shared::Shared;
 use crate::telemetry::Limit;
+use crate::tls::ClientCertificate;
 
 /// The responder of one client's connection.
 pub(super) struct ClientResponder<'a, A: Application> {
@@ -24,13 +24,26 @@ pub(super) struct ClientResponder<'a, A: Application> {
     pub(super) address: IpAddr,
     /// The address is a proxy's, which tells the client's at each request.
     pub(super) is_proxy: bool,
-    /// The email of the user that the client's certificate is mapped to.
-    pub(super) certified: Option<Arc<str>>,
-    /// The SHA-256 digest of the client's certificate.
-    pub(super) thumbprint: Option<[u8; 32]>,
+    /// The client's certificate, if it has one.
+    pub(super) certificate: Option<ClientCertificate>,
     /// The permit of a connection over HTTP/2.
     pub(super) http2: Cell<Option<SemaphorePermit<'a>>>,
     pub(super) connection: A::Connection,
+}
+
+impl<A: Application> ClientResponder<'_, A> {
+    /// Returns the email of the user that the client's certificate is mapped to.
+    fn certified(&self) -> Option<&str> {
+        self.certificate.as_ref()?.user.as_deref()
+    }
+
+    /// Whether the client has no certificate, or one that is still accepted.
+    fn has_valid_certificate(&self) -> bool {
+        match (&self.certificate, &self.shared.tls) {
+            (Some(certificate), Some(tls)) => tls.accepts(certificate),
+            (None, _) | (_, None) => true,
+        }
+    }
 }
 
 impl<A: Application> Responder for ClientResponder<'_, A> {
@@ -47,12 +60,21 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
                 return Reply {
                     answer: application.too_many_requests(),
                     rest: Some(request.into_body()),
+                    is_last: false,
                 };
             };
             Some(permit)
         } else {
             None
         };
+        if !self.has_valid_certificate() {
+            tracing::info!(peer = %self.address, "the client's certificate is no longer accepted");
+            return Reply {
+                answer: application.revoked(),
+                rest: Some(request.into_body()),
+                is_last: true,
+            };
+        }
         let address = if self.is_proxy {
             proxies::client_of_request(&server.proxies, self.address, request.headers())
         } else {
@@ -60,8 +82,8 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
         };
         let client = Client {
             address,
-            certified: self.certified.as_deref(),
-            thumbprint: self.thumbprint.as_ref(),
+            certified: self.certified(),
+            thumbprint: self.certificate.as_ref().map(|certificate| &certificate.thumbprint),
             permit: self.permit,
         };
         application.answer(request, client, &self.connection).await

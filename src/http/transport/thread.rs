@@ -174,8 +174,7 @@ impl<A: Application> Thread<A> {
         let Secured {
             stream,
             protocol,
-            certified,
-            thumbprint,
+            certificate,
         } = secured.inspect_err(|error| {
             metrics.handshake_failed();
             if error.kind() == io::ErrorKind::TimedOut {
@@ -187,8 +186,7 @@ impl<A: Application> Thread<A> {
         }
         let http2 = http2.filter(|_| protocol == Protocol::Http2);
         let responder = ClientResponder {
-            certified,
-            thumbprint,
+            certificate,
             http2: Cell::new(http2),
             ..self.responder(origin, permit)
         };
@@ -246,8 +244,7 @@ impl<A: Application> Thread<A> {
             permit,
             address: origin.address.ip(),
             is_proxy: origin.is_proxy,
-            certified: None,
-            thumbprint: None,
+            certificate: None,
             http2: Cell::new(None),
             connection: A::Connection::default(),
         }

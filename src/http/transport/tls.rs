@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::connection::Protocol;
-use crate::tls::{LiveTls, thumbprint};
+use crate::tls::{ClientCertificate, LiveTls};
 
 /// Bytes of answers that wait to be encrypted, or for the client to take them.
 const SEND_BUFFER: usize = 16 * 1024;
@@ -19,10 +19,8 @@ pub(super) struct Secured {
     pub(super) stream: TlsStream<TcpStream>,
     /// The protocol agreed on by ALPN; HTTP/1.1 with a client that offers none.
     pub(super) protocol: Protocol,
-    /// The email of the user that the client's certificate is mapped to.
-    pub(super) certified: Option<Arc<str>>,
-    /// The SHA-256 digest of the client's certificate.
-    pub(super) thumbprint: Option<[u8; 32]>,
+    /// The client's certificate, if it has one.
+    pub(super) certificate: Option<ClientCertificate>,
 }
 
 /// Does the handshake within `time`. Offers HTTP/2 if `http2` is set.
@@ -36,7 +34,8 @@ pub(super) async fn accept(
     http2: bool,
     time: Duration,
 ) -> io::Result<Secured> {
-    let acceptor = TlsAcceptor::from(tls.config(http2));
+    let config = tls.config(http2);
+    let acceptor = TlsAcceptor::from(Arc::clone(&config));
     let handshake = acceptor.accept_with(stream, |session| {
         session.set_buffer_limit(Some(SEND_BUFFER));
     });
@@ -47,13 +46,11 @@ pub(super) async fn accept(
     } else {
         Protocol::Http1
     };
-    let certificate = session.peer_certificates().and_then(|chain| chain.first());
-    let certified = certificate.and_then(|certificate| tls.user_of(certificate));
-    let thumbprint = certificate.map(|certificate| thumbprint(certificate));
+    let chain = session.peer_certificates();
+    let certificate = chain.and_then(|chain| tls.client(chain, config));
     Ok(Secured {
         stream,
         protocol,
-        certified,
-        thumbprint,
+        certificate,
     })
 }

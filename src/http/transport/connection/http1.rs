@@ -15,6 +15,7 @@ use super::deadlines::Deadlines;
 use super::ending::{close, told_to_close};
 use super::responder::Responder;
 use super::socket::{Phase, Socket};
+use crate::http::transport::application::Reply;
 use crate::http::transport::draining::Draining;
 use crate::telemetry::Limit;
 
@@ -37,9 +38,13 @@ where
     let service = service_fn(async |request| {
         socket.begin_answer();
         responder.busy();
-        let mut answer = responder.answer(request).await.answer;
+        let Reply {
+            mut answer,
+            is_last,
+            ..
+        } = responder.answer(request).await;
         let now = Instant::now();
-        if last_request.is_some_and(|last_request| last_request <= now) {
+        if is_last || last_request.is_some_and(|last_request| last_request <= now) {
             answer
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));

@@ -67,7 +67,8 @@ where
     let has_last_request = Cell::new(false);
     // Unbounded, but it never holds more than the streams that may be open.
     let (sender, arriving) = mpsc::unbounded_channel();
-    let service = service_fn(|request| Box::pin(answer(responder, request, &rests)));
+    let service =
+        service_fn(|request| Box::pin(answer(responder, request, &rests, &has_last_request)));
     let streams = Streams {
         sender,
         time: limits.request_timeout,
@@ -163,10 +164,18 @@ async fn answer(
     responder: &impl Responder,
     request: Request<Incoming>,
     rests: &RefCell<Vec<Incoming>>,
+    has_last_request: &Cell<bool>,
 ) -> Result<Answer, Infallible> {
     let is_head = request.method() == Method::HEAD;
-    let Reply { mut answer, rest } = responder.answer(request).await;
+    let Reply {
+        mut answer,
+        rest,
+        is_last,
+    } = responder.answer(request).await;
     rests.borrow_mut().extend(rest);
+    if is_last {
+        has_last_request.set(true);
+    }
     if is_head && let Some(length) = answer.body().size_hint().exact() {
         answer
             .headers_mut()

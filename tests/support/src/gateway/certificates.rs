@@ -1,6 +1,11 @@
 //! Certificates of the tests' own authorities.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SanType, SerialNumber,
+};
 use std::time::{Duration, SystemTime};
 
 /// An authority that signs certificates of gateways and of clients.
@@ -15,6 +20,7 @@ pub struct Identity {
     pub key: String,
     /// The certificate, in DER.
     pub der: Vec<u8>,
+    serial: u64,
 }
 
 impl Authority {
@@ -36,7 +42,7 @@ impl Authority {
 
     /// Signs a certificate of a gateway at 127.0.0.1.
     pub fn gateway(&self) -> Identity {
-        self.sign(&CertificateParams::new(["127.0.0.1".to_owned()]).expect("an address"))
+        self.sign(CertificateParams::new(["127.0.0.1".to_owned()]).expect("an address"))
     }
 
     /// Signs a certificate of a gateway at 127.0.0.1, which has expired.
@@ -44,7 +50,7 @@ impl Authority {
         let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).expect("an address");
         params.not_before = (SystemTime::now() - Duration::from_hours(48)).into();
         params.not_after = (SystemTime::now() - Duration::from_hours(24)).into();
-        self.sign(&params)
+        self.sign(params)
     }
 
     /// Signs a certificate of a client with this common name, and with this email among its
@@ -55,16 +61,45 @@ impl Authority {
         params
             .subject_alt_names
             .push(SanType::Rfc822Name(email.try_into().expect("ASCII")));
-        self.sign(&params)
+        self.sign(params)
     }
 
-    fn sign(&self, params: &CertificateParams) -> Identity {
+    /// Signs a list of revoked certificates in PEM, which is to be replaced `days` from now; earlier
+    /// than now if they are negative.
+    pub fn revoke(&self, identities: &[&Identity], days: i64) -> String {
+        let now = SystemTime::now();
+        let day = Duration::from_hours(24);
+        let time = day * u32::try_from(days.unsigned_abs()).expect("few days");
+        let next_update = if days < 0 { now - time } else { now + time };
+        let revoked = |identity: &&Identity| RevokedCertParams {
+            serial_number: SerialNumber::from(identity.serial),
+            revocation_time: now.into(),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: (now - day * 30).into(),
+            next_update: next_update.into(),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: identities.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&self.0).expect("a list");
+        list.pem().expect("PEM")
+    }
+
+    fn sign(&self, mut params: CertificateParams) -> Identity {
+        static SERIAL: AtomicU64 = AtomicU64::new(1);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        params.serial_number = Some(SerialNumber::from(serial));
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         Identity {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
             der: certificate.der().to_vec(),
+            serial,
         }
     }
 }
