@@ -1,8 +1,8 @@
 //! Users and customers: tokens, client certificates, changes of the directory, quotas.
 
 mod client_certificates;
-mod keys;
 mod guessing;
+mod keys;
 mod quota;
 mod revocation;
 mod revoked_certificates;

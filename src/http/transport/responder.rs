@@ -83,7 +83,10 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
         let client = Client {
             address,
             certified: self.certified(),
-            thumbprint: self.certificate.as_ref().map(|certificate| &certificate.thumbprint),
+            thumbprint: self
+                .certificate
+                .as_ref()
+                .map(|certificate| &certificate.thumbprint),
             permit: self.permit,
         };
         application.answer(request, client, &self.connection).await

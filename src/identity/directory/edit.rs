@@ -7,7 +7,7 @@ mod document;
 mod lock;
 mod refusal;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
