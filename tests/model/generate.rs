@@ -57,7 +57,7 @@ fn request() -> impl Strategy<Value = Request> {
         24 => publish().prop_map(Call::Publish),
         5 => ticket().prop_map(Call::Ticket),
         1 => (user(), password()).prop_map(|(user, password)| Call::LogIn(user, password)),
-        2 => refresh_token().prop_map(Call::Refresh),
+        3 => refresh_token().prop_map(Call::Refresh),
         1 => Just(Call::Running),
     ];
     let via = select(vec![
@@ -108,14 +108,22 @@ fn auth(is_ticket: bool) -> BoxedStrategy<Auth> {
             cookie,
             authorization,
         });
-    prop_oneof![14 => cookie, 5 => bearer, u32::from(is_ticket) * 10 + 1 => basic, 4 => any].boxed()
+    let over = prop_oneof![
+        2 => caller().prop_map(Token::Ended),
+        1 => caller().prop_map(Token::First),
+    ]
+    .prop_map(|token| Auth {
+        cookie: Some((token, CookieStyle::Plain)),
+        authorization: None,
+    });
+    prop_oneof![14 => cookie, 5 => bearer, 2 => over, u32::from(is_ticket) * 10 + 1 => basic, 4 => any].boxed()
 }
 
 fn refresh_token() -> impl Strategy<Value = Token> {
     prop_oneof![
-        user().prop_map(Token::Refresh),
-        caller().prop_map(Token::Used),
-        token()
+        1 => user().prop_map(Token::Refresh),
+        2 => caller().prop_map(Token::Used),
+        1 => token()
     ]
 }
 
@@ -128,7 +136,6 @@ fn caller() -> impl Strategy<Value = User> {
 
 fn token() -> impl Strategy<Value = Token> {
     prop_oneof![
-        2 => caller().prop_map(Token::Ended),
         4 => user().prop_map(Token::Newest),
         4 => user().prop_map(Token::First),
         2 => select(vec!["alice", "org"]).prop_map(Token::Expired),

@@ -156,6 +156,12 @@ fn every_command_does_what_it_says() {
     terminal.run("user enable nifi@example.com");
     assert!(user("nifi@example.com").enabled);
     assert_eq!(user("nifi@example.com").password_version, version);
+    assert_eq!(
+        terminal.run("user logout nifi@example.com"),
+        "All sessions of nifi@example.com have ended.\n"
+    );
+    let ended = std::fs::read_to_string(terminal.path.with_extension("toml.ended")).unwrap();
+    assert!(ended.contains("nifi@example.com"), "{ended}");
     terminal.run("user passwd nifi@example.com");
     assert_ne!(user("nifi@example.com").password_version, version);
     assert!(
@@ -212,6 +218,7 @@ fn faults_of_the_file_differ_from_refusals() {
         "user add nifi@example.com --name NiFi",
         "user add new@example.com --name New --customer nobody",
         "user passwd nobody@example.com",
+        "user logout nobody@example.com",
         "integration add nobody jira",
     ] {
         let error = terminal.fail(line);

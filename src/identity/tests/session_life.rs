@@ -214,7 +214,7 @@ fn a_user_disabled_while_no_gateway_ran_has_no_session_left() {
     started.save();
     started.change(|document| document.set_user_enabled(NIFI, true));
     started.assert_now(&pair, Err(TokenError::Invalid));
-    started
+    gateway
         .another()
         .assert_now(&pair, Err(TokenError::Invalid));
 }
@@ -308,4 +308,17 @@ fn tokens_of_a_log_in_by_certificate_need_that_certificate() {
     let free = gateway.issue(NIFI);
     let refreshed = gateway.identity.refresh(&free.refresh, own, at(1_000));
     assert!(refreshed.is_ok(), "a log-in by password binds to nothing");
+}
+
+#[test]
+fn a_session_begins_after_an_end_by_a_clock_that_is_ahead() {
+    let gateway = gateway();
+    let directory = gateway.identity.directory();
+    let user = Arc::clone(directory.load().user(NIFI).unwrap());
+    let before = gateway.issue_now(NIFI);
+    let ahead = SystemTime::now() + Duration::from_hours(1);
+    let ended = [(Arc::clone(&user.email), user.password_version)];
+    directory.ended().end_all(&ended, ahead);
+    gateway.assert_now(&before, Err(TokenError::Invalid));
+    gateway.assert_now(&gateway.issue_now(NIFI), Ok(()));
 }

@@ -4,7 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use iem_test_support::{Answer, Gateway, Home, eventually, get, post};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 
 const REFRESH: &str = "/api/v1/user/token/refresh";
 const PUBLISHED: &str = r#"{"message":"Data published successfully"}"#;
@@ -57,6 +60,15 @@ fn assert_ended(gateway: &Gateway, pair: &Pair) {
     refresh(gateway, &pair.refresh)
         .expect(401)
         .body_is(WRONG_REFRESH);
+}
+
+/// Starts another gateway on the same directory and keys, beside the first or after it.
+fn another(home: &Home) -> Gateway {
+    let folder = tempfile::tempdir_in(home.path(""))
+        .expect("a folder")
+        .keep();
+    let path = folder.to_str().expect("a path in UTF-8");
+    home.clone().set("sink.file.path", path).start()
 }
 
 #[track_caller]
@@ -150,7 +162,7 @@ fn a_session_ends_so_long_after_its_log_in_however_often_it_is_refreshed() {
 fn a_logout_ends_all_sessions_of_the_user_at_every_gateway_and_for_good() {
     let home = Home::new();
     let gateway = home.start();
-    let other = home.clone().set("sink.file.path", "other").start();
+    let other = another(&home);
     let sessions = [log_in(&gateway), log_in(&other)];
     let root = gateway.token("root");
     for pair in &sessions {
@@ -170,7 +182,7 @@ fn a_logout_ends_all_sessions_of_the_user_at_every_gateway_and_for_good() {
         assert_eq!(text_of(gateway, &root), PUBLISHED);
     }
     drop((gateway, other));
-    let started = home.start();
+    let started = another(&home);
     for pair in &sessions {
         assert_ended(&started, pair);
     }
@@ -184,14 +196,15 @@ fn sessions_stay_ended_when_a_user_is_enabled_again() {
     let gateway = home.start();
     let before = log_in(&gateway);
     command(&home, &["user", "disable", "alice@acme.example"], "");
-    eventually(SOON, "the user is disabled", || {
-        text_of(&gateway, &before.access) == INVALID
-    });
-    command(&home, &["user", "enable", "alice@acme.example"], "");
-    eventually(SOON, "the user is enabled", || {
+    // The sessions may end a moment before the gateway sees that the user is disabled.
+    let may_log_in = || {
         let answer = gateway.log_in("alice@acme.example", "alice-password");
         answer.status == 200
-    });
+    };
+    eventually(SOON, "the user is disabled", || !may_log_in());
+    assert_ended(&gateway, &before);
+    command(&home, &["user", "enable", "alice@acme.example"], "");
+    eventually(SOON, "the user is enabled", may_log_in);
     assert_ended(&gateway, &before);
     assert_goes_on(&gateway, &log_in(&gateway));
 }
@@ -203,7 +216,7 @@ fn sessions_ended_while_no_gateway_ran_stay_so() {
     for state in ["disable", "enable"] {
         command(&home, &["user", state, "alice@acme.example"], "");
     }
-    let gateway = home.start();
+    let gateway = another(&home);
     assert_ended(&gateway, &before);
     assert_goes_on(&gateway, &log_in(&gateway));
 }
@@ -230,7 +243,7 @@ fn a_user_disabled_by_an_editor_has_no_session_left_after_a_restart() {
     assert_eq!(mode & 0o777, 0o600, "{mode:o}");
     drop(gateway);
     home.write("directory.toml", text);
-    let gateway = home.start();
+    let gateway = another(&home);
     assert_ended(&gateway, &before);
     assert_goes_on(&gateway, &log_in(&gateway));
 }
@@ -267,6 +280,48 @@ fn faulty_ended_sessions_refuse_a_start_and_are_told_while_running() {
     assert_eq!(check.status.code(), Some(78));
     let mut refused = home.spawn_without_waiting();
     assert_eq!(refused.wait().code(), Some(78));
+}
+
+/// Signs a token's claims anew, as a version without sessions and key rings did.
+fn as_before(home: &Home, token: &str) -> String {
+    let claims = token.split('.').nth(1).expect("claims");
+    let claims = URL_SAFE_NO_PAD.decode(claims).expect("base64");
+    let mut claims: serde_json::Value = serde_json::from_slice(&claims).expect("JSON");
+    let members = claims.as_object_mut().expect("an object");
+    members.retain(|name, _| ["sub", "iat", "exp", "jti", "use", "stamp"].contains(&&**name));
+    let key = std::fs::read_to_string(home.path("token.key")).expect("the key");
+    let digits: Vec<char> = key.trim().chars().collect();
+    let bytes = digits.chunks(2).map(|pair| {
+        let text = String::from_iter(pair);
+        u8::from_str_radix(&text, 16).expect("hexadecimal")
+    });
+    let key = EncodingKey::from_secret(&bytes.collect::<Vec<u8>>());
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).expect("a token")
+}
+
+#[test]
+fn a_token_of_an_earlier_version_holds_until_it_expires_or_its_user_is_logged_out() {
+    let home = Home::new();
+    let gateway = home.start();
+    let now = log_in(&gateway);
+    let before = Pair {
+        access: as_before(&home, &now.access),
+        refresh: as_before(&home, &now.refresh),
+    };
+    for _ in 0..2 {
+        assert_goes_on(&gateway, &before);
+    }
+    let next = pair(&refresh(&gateway, &before.refresh).expect(200));
+    assert_goes_on(&gateway, &next);
+    // An `iat` is in whole seconds.
+    thread::sleep(Duration::from_millis(1_100));
+    command(&home, &["user", "logout", "alice@acme.example"], "");
+    eventually(SOON, "the logout", || {
+        text_of(&gateway, &before.access) == INVALID
+    });
+    for pair in [&now, &before, &next] {
+        assert_ended(&gateway, pair);
+    }
 }
 
 #[test]
