@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use iem_test_support::frames::{Frame, GOAWAY, SETTINGS};
+use iem_test_support::frames::{Frame, GOAWAY, PING, SETTINGS};
 use iem_test_support::{
     Authority, Connection, Curl, Frames, Gateway, Home, OpenLoop, client_hello, eventually, get,
     post, proxy_header,
@@ -125,10 +125,14 @@ fn a_body_without_credentials_that_does_not_end_makes_room() {
         (":path", REFRESH),
         (":authority", "gateway"),
     ];
-    stream
-        .send(&Frame::headers(1, &head, false))
-        .expect("it is read");
-    stream.find(SETTINGS);
+    for frame in [
+        Frame::headers(1, &head, false),
+        Frame::new(PING, 0, 0, [0; 8]),
+    ] {
+        stream.send(&frame).expect("it is read");
+    }
+    // The gateway waits for the body by then.
+    stream.find(PING);
     let _other = gateway.connect();
     assert!(gateway.connect().is_usable());
     stream.end();
