@@ -118,6 +118,9 @@ fn a_body_without_credentials_that_does_not_end_makes_room() {
         }
         assert!(gateway.connect().is_usable());
     }
+    eventually(SOON, "no connection is open", || {
+        gateway.metric("iem_gateway_connections", &[]) < 0.5
+    });
     let mut stream = Frames::open(gateway.address, &[]);
     let head = [
         (":method", "POST"),
