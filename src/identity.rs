@@ -16,6 +16,7 @@ mod hashing;
 mod last_token;
 mod limits;
 mod login;
+mod ownership;
 pub mod password;
 mod peer;
 mod principal;
@@ -96,12 +97,13 @@ impl Identity {
     }
 
     /// Returns the user of an access token, on a connection whose last token was `last` and whose
-    /// client has shown this certificate. The hot path: it compares the connection's last token, or computes a digest for a token that another
-    /// connection sent before.
+    /// client has shown this certificate. The hot path: it compares the connection's last token, or
+    /// computes a digest for a token that another connection sent before.
     ///
     /// # Errors
     /// [`TokenError::Invalid`] also if the user was removed, disabled or has another password
-    /// since, or the session has ended.
+    /// since, if the session has ended, if the key was removed, or if the token is bound to another
+    /// certificate.
     pub fn principal(
         &self,
         token: &[u8],
@@ -216,8 +218,8 @@ impl Identity {
                 .rotations
                 .turn(&user.email, id, session.generation, now);
             if turn == Turn::Reused {
-                tracing::warn!(user = %user.email, "a refresh token was used again; its session has ended");
-                audit::sessions_ended(&user.email, "one, whose refresh token was used again");
+                tracing::warn!(user = %user.email, "a refresh token came again: its session ends");
+                audit::sessions_ended(&user.email, "one, whose refresh token came again");
                 let ended = self.directory.ended();
                 ended.end_one(&user.email, user.password_version, &session, now);
                 return Err(TokenError::Invalid);

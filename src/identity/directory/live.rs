@@ -86,8 +86,8 @@ impl LiveDirectory {
     /// # Errors
     /// A file is not valid. This is logged once and returned each time; the snapshot stays.
     pub fn reload(&self) -> Result<(), DirectoryError> {
-        self.ended().reload()?;
-        self.0.reload()
+        let ended = self.ended().reload();
+        self.0.reload().and(ended)
     }
 
     /// Returns the result of the last reading, for the metrics.
@@ -150,11 +150,10 @@ impl Source for DirectoryFile {
         audit::reloaded(Self::NAME, &before.changes(directory));
     }
 
-    /// The file may have been changed by hand, so that nobody else ends these sessions.
+    /// The file may have been changed by hand, so that nobody else ends these sessions. They are
+    /// written by another thread: whoever holds the lock of the file must not hold up the change.
     fn before_replacing(&self, old: &Directory, new: &Directory) {
         self.ended.end_all(&locked_out(old, new), SystemTime::now());
-        // On the disk before anybody sees the change. What fails is tried again, and then logged.
-        let _ = self.ended.save();
     }
 }
 

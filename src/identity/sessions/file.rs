@@ -3,7 +3,8 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::Read;
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,6 +12,7 @@ use super::ended::Ended;
 use super::session::milliseconds;
 use crate::identity::directory::edit::lock;
 use crate::identity::directory::{DirectoryError, PasswordVersion};
+use crate::identity::ownership::give_to_owner_of;
 use crate::identity::private_file;
 use crate::telemetry::audit;
 
@@ -44,18 +46,16 @@ pub fn record(
     Ok(())
 }
 
-/// Changes the file, and leaves out what no token can belong to any longer.
+/// Changes the file, and leaves out what no token can belong to any longer. Nobody edits the
+/// directory meanwhile.
 pub(super) fn change(
     path: &Path,
     now: SystemTime,
     change: impl FnOnce(&mut Ended),
 ) -> Result<(), DirectoryError> {
-    let unwritable = |error: &dyn Display| DirectoryError {
-        path: path.to_owned(),
-        line: None,
-        message: format!("ended sessions cannot be written: {error}"),
-    };
-    let _lock = lock(path).map_err(|error| unwritable(&error))?;
+    let directory = path.with_extension("");
+    let locked = fs::canonicalize(&directory).unwrap_or_else(|_| directory.clone());
+    let _lock = lock(&locked).map_err(|error| unwritable(path, &error))?;
     let before = read(path)?;
     let mut all = parse(&before, path)?;
     change(&mut all);
@@ -64,11 +64,24 @@ pub(super) fn change(
     if after == before {
         return Ok(());
     }
-    let is_new = private_file::create(path, &after).map_err(|error| unwritable(&error))?;
-    if !is_new {
-        private_file::replace(path, &after).map_err(|error| unwritable(&error))?;
+    write(path, &directory, &after).map_err(|error| unwritable(path, &error))
+}
+
+/// Replaces the file, or creates it for the owner of the directory file.
+fn write(path: &Path, directory: &Path, contents: &[u8]) -> io::Result<()> {
+    if private_file::create(path, contents)? {
+        give_to_owner_of(directory, path)
+    } else {
+        private_file::replace(path, contents)
     }
-    Ok(())
+}
+
+fn unwritable(path: &Path, error: &impl Display) -> DirectoryError {
+    DirectoryError {
+        path: path.to_owned(),
+        line: None,
+        message: format!("ended sessions cannot be written: {error}"),
+    }
 }
 
 /// Reads the file; one that is missing is empty. Blocks.

@@ -2,9 +2,9 @@
 //!
 //! A key file in the folder is added or removed as a whole, and never changed.
 
-use std::fs::{self, DirBuilder, Metadata};
+use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -13,6 +13,7 @@ use super::key_id::KeyId;
 use super::ring::Ring;
 use crate::config;
 use crate::follow::Source;
+use crate::identity::ownership::give_to_owner_of;
 use crate::telemetry::audit;
 
 /// The most keys of a ring.
@@ -104,7 +105,8 @@ impl KeyFiles {
         let key = SigningKey::random_at(now);
         let path = folder.path.join(format!("{}.{EXTENSION}", key.id()));
         key.write(&path)?;
-        folder.give_to_owner(&path)?;
+        give_to_owner_of(&folder.path, &path)
+            .map_err(|error| KeyError::new(&path, Problem::Create(error.to_string())))?;
         audit::keys_changed(&folder.path, &[format!("key {} added", key.id())]);
         Ok(key.id())
     }
@@ -171,7 +173,7 @@ impl Folder {
     fn files(&self) -> Result<Vec<PathBuf>, KeyError> {
         let unreadable =
             |error: io::Error| KeyError::new(&self.path, Problem::Read(error.to_string()));
-        let mode = self.metadata()?.mode() & 0o7777;
+        let mode = fs::metadata(&self.path).map_err(unreadable)?.mode() & 0o7777;
         // In a sticky folder, as Kubernetes mounts secrets, a file of another is not taken: only
         // its owner may read it.
         let is_open = mode & 0o022 != 0 && mode & 0o1000 == 0;
@@ -198,27 +200,6 @@ impl Folder {
         }
         paths.sort();
         Ok(paths)
-    }
-
-    /// Gives a new file to the folder's owner: an administrator who adds a key must not keep it
-    /// from the gateway.
-    fn give_to_owner(&self, path: &Path) -> Result<(), KeyError> {
-        let owner = self.metadata()?;
-        let failed = |error: io::Error| KeyError::new(path, Problem::Create(error.to_string()));
-        let file = fs::metadata(path).map_err(failed)?;
-        if file.uid() == owner.uid() {
-            return Ok(());
-        }
-        chown(path, Some(owner.uid()), Some(owner.gid())).map_err(|error| {
-            // Nobody could read it.
-            let _ = fs::remove_file(path);
-            failed(error)
-        })
-    }
-
-    fn metadata(&self) -> Result<Metadata, KeyError> {
-        fs::metadata(&self.path)
-            .map_err(|error| KeyError::new(&self.path, Problem::Read(error.to_string())))
     }
 }
 

@@ -12,7 +12,7 @@ use super::key_id::KeyId;
 
 /// The keys of a gateway, one at least.
 pub struct Ring {
-    /// Sorted, the newest last. Keys of one time are sorted by their ids, so that all gateways agree.
+    /// The newest last. Keys of one time are sorted by their ids, so that all gateways agree.
     keys: Vec<RingKey>,
     validation: Validation,
 }
