@@ -1,6 +1,6 @@
 //! The key ring: keys are added and removed while gateways run.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -183,4 +183,27 @@ fn commands_on_keys_refuse_what_would_leave_none_and_print_no_key() {
     assert_eq!(without.status.code(), Some(1));
     let said = String::from_utf8_lossy(&without.stderr).into_owned();
     assert!(said.contains("set tokens.keys"), "{said}");
+}
+
+#[test]
+fn a_group_may_read_key_files_of_root_as_kubernetes_mounts_them() {
+    let home = home();
+    let token = home.start().token("alice");
+    let first = home.path("keys/first.key");
+    let set_mode = |mode| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&first, permissions).expect("a mode");
+    };
+    let owner = std::fs::metadata(&first).expect("the key").uid();
+    set_mode(0o440);
+    let check = home.run(&["check"]);
+    assert_eq!(check.status.success(), owner == 0, "{check:?}");
+    for open in [0o444, 0o460, 0o442] {
+        set_mode(open);
+        let check = home.run(&["check"]);
+        assert_eq!(check.status.code(), Some(78), "{open:o}: {check:?}");
+    }
+    set_mode(if owner == 0 { 0o440 } else { 0o400 });
+    let gateway = home.set("sink.file.path", "other").start();
+    assert_eq!(text_of(&gateway, &token), PUBLISHED);
 }
