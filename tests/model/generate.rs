@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::record::{
-    CustomerField, EXTRAS, Fault, KEYS, KeyField, NO_CUSTOMERS, NO_KEYS, NO_MEMBERS, NO_OBJECTS,
-    NUMBERS, Space, Spec, Way,
+    CustomerField, EXTRAS, Fault, KEYS, KeyField, LOOK_ALIKES, NO_CUSTOMERS, NO_KEYS, NO_MEMBERS,
+    NO_OBJECTS, NUMBERS, Space, Spec, Way,
 };
 use super::words::{
     Act, Auth, Authorization, Body, CUSTOMERS, Call, Change, Coding, CookieStyle, Customer, End,
@@ -224,6 +224,7 @@ fn spec() -> impl Strategy<Value = Spec> {
             3 => (0..NO_CUSTOMERS.len()).prop_map(CustomerField::Wrong),
             1 => customer().prop_map(CustomerField::Twice),
             1 => Just(CustomerField::Contradicted),
+            1 => (customer(), 0..LOOK_ALIKES.len()).prop_map(|(customer, index)| CustomerField::LookAlike(customer, index)),
         ],
     ];
     let text = || 0..KEYS.len();

@@ -50,6 +50,8 @@ pub(crate) enum CustomerField {
     Wrong(usize),
     Twice(Customer),
     Contradicted,
+    /// Beside a name that looks like the field's; an index into [`LOOK_ALIKES`].
+    LookAlike(Customer, usize),
 }
 
 /// How the customer is written.
@@ -125,6 +127,14 @@ pub(crate) const NO_CUSTOMERS: [&str; 11] = [
     r#""\ud800""#,
 ];
 
+/// Names that readers without regard for case take for the customer's.
+pub(crate) const LOOK_ALIKES: [&str; 4] = [
+    "EnvCustomerId",
+    "ENVCUSTOMER_ID",
+    "envcu\u{17f}tomerid",
+    r"env\u0043ustomerid",
+];
+
 pub(crate) const NO_OBJECTS: [&str; 4] = ["5", "null", "true", r#""acme""#];
 
 pub(crate) const NO_MEMBERS: [&[u8]; 7] = [
@@ -146,7 +156,7 @@ pub(crate) const EXTRAS: [&str; 10] = [
     r#""o":{"envcustomerid":"globex","envcustomer_id":[1,2,{"b":null}]}"#,
     r#""x":1,"x":2,"":0"#,
     r#""d":[[[[[[[[{}]]]]]]]]"#,
-    r#""Envcustomerid":"globex","envcustomerid ":"globex""#,
+    r#""envcustomerids":"globex","envcustomerid ":"globex""#,
     r#""x":" a  b \\ ""#,
 ];
 
@@ -180,7 +190,8 @@ impl Spec {
             CustomerField::Missing
             | CustomerField::Wrong(_)
             | CustomerField::Twice(_)
-            | CustomerField::Contradicted => Found::NoRecord,
+            | CustomerField::Contradicted
+            | CustomerField::LookAlike(..) => Found::NoRecord,
         }
     }
 
@@ -251,6 +262,12 @@ impl Spec {
                 vec![
                     member(own, customer, Way::Text),
                     member(own, customer, Way::Escaped),
+                ]
+            }
+            CustomerField::LookAlike(customer, index) => {
+                vec![
+                    member(own, customer, Way::Text),
+                    member(LOOK_ALIKES[index], customer, Way::Text),
                 ]
             }
             CustomerField::Contradicted => {
