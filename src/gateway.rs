@@ -14,7 +14,7 @@ use crate::admin::Admin;
 use crate::checker::Checker;
 use crate::config::{Config, STRANGERS_BYTES};
 use crate::follow::Follower;
-use crate::http::api::{ParsePool, Resources, Service};
+use crate::http::api::{ParsePool, Resources, Service, Strangers};
 use crate::http::transport::Server;
 use crate::identity::Identity;
 use crate::identity::directory::{DirectoryFollower, LiveDirectory};
@@ -85,7 +85,10 @@ impl Gateway {
             source: server.name.as_str().into(),
             identity: Arc::clone(&identity),
             memory: Arc::clone(&memory),
-            strangers: MemoryBudget::new(STRANGERS_BYTES),
+            strangers: Strangers {
+                memory: MemoryBudget::new(STRANGERS_BYTES),
+                peers: Ledger::new(0, 1),
+            },
             ledger: Ledger::new(Kind::COUNT, server.threads),
             parse_pool: ParsePool::new(server.parse_threads(), server.parse_wait())?,
             topics,

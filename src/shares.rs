@@ -39,7 +39,7 @@ const PEER: Multiples = Multiples {
     queue: 12,
 };
 
-/// Returns the size of a queue of which one customer alone may fill `bound`.
+/// Returns the number of records of a queue of which one customer alone may have `bound`.
 pub fn queue_size(bound: usize) -> usize {
     bound.saturating_add(bound.div_ceil(CUSTOMER.queue))
 }
@@ -235,11 +235,13 @@ impl Claims {
     /// Returns whether all parties may hold what they hold now, while so many records and bytes are
     /// left free.
     pub fn are_within(&self, free_records: usize, free_bytes: usize) -> bool {
-        self.claims.iter().all(|Claim { account, .. }| {
-            let held = &account.queues[self.queue];
-            let multiple = account.multiples.queue;
+        self.claims.iter().all(|claim| {
+            let held = &claim.account.queues[self.queue];
+            let multiple = claim.account.multiples.queue;
+            let held_bytes = held.bytes.amount();
             held.records.amount() <= free_records.saturating_mul(multiple)
-                && held.bytes.amount() <= free_bytes.saturating_mul(multiple)
+                // A queue takes the largest body, though it may have room for no more.
+                && (held_bytes == claim.bytes || held_bytes <= free_bytes.saturating_mul(multiple))
         })
     }
 }

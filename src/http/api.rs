@@ -32,7 +32,7 @@ pub use credentials::access_token;
 pub use ingest::form;
 pub use parse_pool::ParsePool;
 pub use rejection::Rejection;
-pub use resources::{Resources, Topic};
+pub use resources::{Resources, Strangers, Topic};
 pub use response::json;
 #[cfg(feature = "testing")]
 pub use route::{Route, query_value};

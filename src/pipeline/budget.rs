@@ -23,21 +23,20 @@ pub(super) struct Budget {
     records: AtomicUsize,
     bytes: AtomicUsize,
     request_records_max: usize,
-    request_bytes_max: usize,
     records_max: usize,
     bytes_max: usize,
 }
 
 impl Budget {
-    /// Creates a budget of which one customer alone, and one request, may hold so much.
-    pub(super) fn new(customer_records_max: usize, customer_bytes_max: usize) -> Arc<Self> {
+    /// Creates a budget of which one customer alone may hold so many records, and a request so many
+    /// bytes.
+    pub(super) fn new(customer_records_max: usize, bytes_max: usize) -> Arc<Self> {
         Arc::new(Self {
             records: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             request_records_max: customer_records_max,
-            request_bytes_max: customer_bytes_max,
             records_max: queue_size(customer_records_max),
-            bytes_max: queue_size(customer_bytes_max),
+            bytes_max,
         })
     }
 
@@ -70,7 +69,7 @@ impl Budget {
         bytes: usize,
         claims: Claims,
     ) -> Result<Reservation, SubmitError> {
-        if records > self.request_records_max || bytes > self.request_bytes_max {
+        if records > self.request_records_max || bytes > self.bytes_max {
             return Err(SubmitError::TooLarge);
         }
         // The reservation counts first and looks then, so that two requests never both get the last

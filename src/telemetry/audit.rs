@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, OnceLock};
 
 use governor::clock::MonotonicClock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
+use tracing_appender::non_blocking::ErrorCounter;
 
 use super::Endpoint;
 
@@ -31,12 +32,22 @@ static ACCEPTED_LOG_INS: LazyLock<Pace> = LazyLock::new(Pace::new);
 static REFUSED_LOG_INS: LazyLock<Pace> = LazyLock::new(Pace::new);
 static TOKENS: LazyLock<Pace> = LazyLock::new(Pace::new);
 static REFUSALS: LazyLock<Pace> = LazyLock::new(Pace::new);
+static SESSIONS: LazyLock<Pace> = LazyLock::new(Pace::new);
 
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
+/// The lines that the log's thread was too slow for.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+
 /// Returns the number of entries that were left out since the start, because too many came at once.
 pub fn left_out() -> u64 {
-    LEFT_OUT.load(Ordering::Relaxed)
+    let dropped = DROPPED.get().map_or(0, ErrorCounter::dropped_lines);
+    LEFT_OUT.load(Ordering::Relaxed) + dropped as u64
+}
+
+/// Has the lines counted that the log's thread was too slow for.
+pub(super) fn count_dropped(lines: ErrorCounter) {
+    let _ = DROPPED.set(lines);
 }
 
 /// The request that an entry is about.
@@ -94,7 +105,9 @@ pub fn refused(request: Request<'_>, endpoint: Endpoint, reason: &str) {
 
 /// Writes that sessions of a user have ended before their time, and by what.
 pub fn sessions_ended(user: &str, which: &str) {
-    tracing::info!(target: TARGET, event = "sessions_ended", user, which);
+    if let Some(left_out) = SESSIONS.pass() {
+        tracing::info!(target: TARGET, event = "sessions_ended", user, which, left_out);
+    }
 }
 
 /// Writes that this process has changed the directory file: by the operating system's user that runs

@@ -45,6 +45,7 @@ pub fn init(logging: &Logging, audit: &Audit) -> Result<Guard, InitError> {
     let audit = match audit_writer(audit)? {
         Some((writer, worker)) => {
             workers.push(worker);
+            audit::count_dropped(writer.error_counter());
             Some(audit_layer(writer))
         }
         None => None,

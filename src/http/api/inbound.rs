@@ -12,7 +12,7 @@ use iem_sink::Context;
 use super::audit::Trail;
 use super::body::Body;
 use super::rejection::Rejection;
-use super::resources::Resources;
+use super::resources::{Resources, Strangers};
 use super::sender::{LastSender, Sender};
 use crate::http::transport::Client;
 use crate::identity::{LastToken, Peer, Principal};
@@ -89,9 +89,11 @@ impl Inbound<'_> {
         }
         // Nobody has shown credentials that a bound of their own could go by.
         let peer = Peer::from(self.client.address).widest().address();
-        let memory = resources.strangers.held_by([resources.ledger.peer(peer)]);
+        let Strangers { memory, peers } = &resources.strangers;
+        let memory = memory.held_by([peers.peer(peer)]);
         let data = self.body.collect_plain(limit, &resources.server, &memory);
-        let data = self.client.without_credentials(data).await?;
+        let data = self.client.without_credentials(data).await;
+        let data = data.ok_or(Rejection::TooManyRequests)??;
         Ok(record::without_bom(data))
     }
 

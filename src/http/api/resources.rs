@@ -20,6 +20,14 @@ pub struct Topic {
     pub key_fields: KeyFields,
 }
 
+/// The budget for bodies of requests without credentials, of which anybody may send many.
+pub struct Strangers {
+    /// The memory for all of them.
+    pub memory: Arc<MemoryBudget>,
+    /// What each peer holds of it, apart from what users there hold of the rest.
+    pub peers: Arc<Ledger>,
+}
+
 /// The resources that all endpoints share, on all threads.
 pub struct Resources {
     /// The configured name of the gateway: `source` of every record.
@@ -30,8 +38,8 @@ pub struct Resources {
     pub identity: Arc<Identity>,
     /// The budget for all bodies.
     pub memory: Arc<MemoryBudget>,
-    /// The budget for bodies of requests without credentials, of which anybody may send many.
-    pub strangers: Arc<MemoryBudget>,
+    /// What is there for requests without credentials.
+    pub strangers: Strangers,
     /// The accounts of what customers, users and peers hold.
     pub ledger: Arc<Ledger>,
     /// The threads that parse large bodies.

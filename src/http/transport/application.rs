@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
-use tokio::time::Instant;
 
 use super::connection_budget::ConnectionPermit;
 
@@ -50,19 +49,15 @@ impl Client<'_> {
     /// Notes that a request on the connection has proved its user. Other connections make room
     /// first.
     pub fn authenticate(&self) {
-        self.permit.is_authenticated().set(true);
+        self.permit.authenticate();
     }
 
     /// Waits for what a client without credentials sends. The connection is idle meanwhile, unless
-    /// it has proved its user before: it makes room for others although it has a request.
-    pub async fn without_credentials<T>(&self, reading: impl Future<Output = T>) -> T {
-        if self.permit.is_authenticated().get() {
-            return reading.await;
-        }
-        self.permit.idle(Instant::now());
-        let read = reading.await;
-        self.permit.busy();
-        read
+    /// it has proved its user or another request is being answered: it makes room for others although
+    /// it has a request. Returns `None` at once if too many requests of the connection wait so.
+    pub async fn without_credentials<T>(&self, reading: impl Future<Output = T>) -> Option<T> {
+        let _waiting = self.permit.begin_waiting()?;
+        Some(reading.await)
     }
 }
 

@@ -30,6 +30,10 @@ const SPARE_SHARE: usize = 64;
 /// looks at all of them.
 const CHOICE_SHARE: usize = 8;
 
+/// The most requests of one connection that may wait at once for what a client without credentials
+/// sends: over HTTP/2 each takes a place that others need.
+const WAITING_MAX: usize = 2;
+
 /// The state of a permit that nobody has.
 const FREE: u64 = 0;
 /// The state while a request is being answered.
@@ -105,6 +109,9 @@ impl ConnectionBudget {
             budget: Arc::clone(self),
             index,
             is_authenticated: Cell::new(false),
+            is_registered: Cell::new(false),
+            answering: Cell::new(0),
+            waiting: Cell::new(0),
         };
         permit.idle(Instant::now());
         Some(permit)
@@ -160,6 +167,12 @@ pub(super) struct ConnectionPermit {
     budget: Arc<ConnectionBudget>,
     index: usize,
     is_authenticated: Cell<bool>,
+    /// Whether the connection's task is woken once it is told to leave.
+    is_registered: Cell<bool>,
+    /// Requests that are being answered.
+    answering: Cell<usize>,
+    /// Those of them that wait for what a client without credentials sends.
+    waiting: Cell<usize>,
 }
 
 impl ConnectionPermit {
@@ -167,19 +180,55 @@ impl ConnectionPermit {
         &self.budget.slots[self.index]
     }
 
-    /// Returns the note that a request of the connection has proved its user.
-    pub(super) fn is_authenticated(&self) -> &Cell<bool> {
-        &self.is_authenticated
+    /// Notes that a request of the connection has proved its user.
+    pub(super) fn authenticate(&self) {
+        if !self.is_authenticated.replace(true) && self.waiting.get() > 0 {
+            self.busy();
+        }
+    }
+
+    /// Notes that one more request is being answered, until the guard is dropped.
+    pub(super) fn begin_answer(&self) -> Answering<'_> {
+        self.answering.set(self.answering.get() + 1);
+        self.consider_waiting();
+        Answering(self)
+    }
+
+    /// Notes that a request that is being answered waits for what a client without credentials
+    /// sends, until the guard is dropped. Returns `None` if too many of the connection do.
+    pub(super) fn begin_waiting(&self) -> Option<WaitingWithoutCredentials<'_>> {
+        if self.waiting.get() >= WAITING_MAX {
+            return None;
+        }
+        self.waiting.set(self.waiting.get() + 1);
+        self.consider_waiting();
+        Some(WaitingWithoutCredentials(self))
+    }
+
+    /// A connection that has proved nobody is idle while all its requests wait.
+    fn consider_waiting(&self) {
+        let (answering, waiting) = (self.answering.get(), self.waiting.get());
+        if waiting == 0 {
+            return;
+        }
+        if waiting == answering && !self.is_authenticated.get() {
+            self.idle(Instant::now());
+        } else {
+            self.busy();
+        }
     }
 
     /// Notes that a request is being answered. A connection that was told to leave stays.
     pub(super) fn busy(&self) {
         if self.slot().state.swap(BUSY, Ordering::Relaxed) == LEAVING {
+            // Who told it has taken the waker.
+            self.is_registered.set(false);
             self.budget.one_stays();
         }
     }
 
-    /// Notes that no request has been answered since this time. Called after [`busy`](Self::busy).
+    /// Notes that no request has been answered since this time. A connection that was told to leave
+    /// still has to.
     pub(super) fn idle(&self, since: Instant) {
         let idle = since.saturating_duration_since(self.budget.started);
         // It takes half a million years to reach the other bit.
@@ -187,7 +236,10 @@ impl ConnectionPermit {
         if self.is_authenticated.get() {
             state |= AUTHENTICATED;
         }
-        self.slot().state.store(state, Ordering::Relaxed);
+        let slot = &self.slot().state;
+        let _ = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| {
+            (before != LEAVING).then_some(state)
+        });
     }
 
     /// Whether the connection was told to leave.
@@ -195,13 +247,11 @@ impl ConnectionPermit {
         self.slot().state.load(Ordering::Relaxed) == LEAVING
     }
 
-    /// Waits until the connection is told to leave. Only one task may poll the future: polls after
-    /// the first one leave its waker in place.
+    /// Waits until the connection is told to leave. Only its own task may poll the future: a waker
+    /// that is in place stays there.
     pub(super) async fn told_to_leave(&self) {
-        let mut is_registered = false;
         poll_fn(|context| {
-            if !is_registered {
-                is_registered = true;
+            if !self.is_registered.replace(true) {
                 self.slot().told.register(context.waker());
             }
             if self.is_leaving() {
@@ -211,6 +261,30 @@ impl ConnectionPermit {
             }
         })
         .await;
+    }
+}
+
+/// A request that is being answered.
+pub(super) struct Answering<'a>(&'a ConnectionPermit);
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.0.answering.set(self.0.answering.get() - 1);
+        self.0.consider_waiting();
+    }
+}
+
+/// A request that waits for what a client without credentials sends.
+pub(super) struct WaitingWithoutCredentials<'a>(&'a ConnectionPermit);
+
+impl Drop for WaitingWithoutCredentials<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.set(self.0.waiting.get() - 1);
+        if self.0.waiting.get() == 0 {
+            self.0.busy();
+        } else {
+            self.0.consider_waiting();
+        }
     }
 }
 

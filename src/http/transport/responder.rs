@@ -80,6 +80,7 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
         } else {
             self.address
         };
+        let _answering = self.permit.begin_answer();
         let client = Client {
             address,
             certified: self.certified(),

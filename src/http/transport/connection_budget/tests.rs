@@ -12,7 +12,7 @@ fn taken(count: u64, authenticated: &[u64]) -> Vec<ConnectionPermit> {
         let permit = budget.try_acquire().expect("one is left");
         permit.busy();
         if authenticated.contains(&index) {
-            permit.is_authenticated().set(true);
+            permit.authenticate();
         }
         permit.idle(budget.started + Duration::from_secs(index));
         permit
