@@ -40,8 +40,8 @@ pub enum Protocol {
     Either,
 }
 
-/// Serves one connection until it ends, or, once it is `draining` or has to leave, until the requests
-/// under way are answered.
+/// Serves one connection until it ends, or, once it is `draining` or has to leave, until the
+/// requests under way are answered.
 ///
 /// # Errors
 /// The connection broke off, was late with a request or with reading an answer, or did not speak

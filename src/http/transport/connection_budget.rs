@@ -21,7 +21,7 @@ use crate::telemetry::{Limit, Metrics};
 
 /// The longest wait for connections that were told to leave. They need as long as their threads
 /// need to come to them.
-const LEAVING_TIME: Duration = Duration::from_millis(100);
+const LEAVING_TIME: Duration = Duration::from_secs(1);
 /// The most permits that are kept free.
 const SPARE_MAX: usize = 256;
 /// The share of all permits that is kept free.

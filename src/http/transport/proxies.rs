@@ -1,8 +1,8 @@
 //! The client's address behind configured proxies.
 //!
 //! Only a configured proxy can name its client: by a header of the PROXY protocol at the beginning
-//! of a connection, or by `X-Forwarded-For` in each request. Both are ignored from any other peer, and
-//! the latter also from a client that the former has named.
+//! of a connection, or by `X-Forwarded-For` in each request. Both are ignored from any other peer,
+//! and the latter also from a client that the former has named.
 
 mod forwarded;
 mod header;
@@ -27,9 +27,9 @@ pub(super) struct Origin {
     pub(super) is_proxy: bool,
 }
 
-/// Returns the origin of a connection that `peer` has opened. Takes the header of the PROXY protocol
-/// off the stream, where one is due, and not a byte more. An address that the header announces is a
-/// client's, whichever it is: nobody else has checked what that client's own headers say.
+/// Returns the origin of a connection that `peer` has opened. Takes the header of the PROXY
+/// protocol off the stream, where one is due, and not a byte more. An address that the header
+/// announces is a client's, whichever it is: nobody has checked what that client's own headers say.
 ///
 /// # Errors
 /// The connection does not begin with such a header, or not within the header timeout.

@@ -121,8 +121,4 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
     async fn told_to_leave(&self) {
         self.permit.told_to_leave().await;
     }
-
-    fn is_leaving(&self) -> bool {
-        self.permit.is_leaving()
-    }
 }

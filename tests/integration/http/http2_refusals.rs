@@ -1,5 +1,5 @@
-//! Refusals over HTTP/2 while the body is on its way. The client may read nothing before it has sent
-//! everything: it has to see the answer, and not a reset.
+//! Refusals over HTTP/2 while the body is on its way. The client may read nothing before it has
+//! sent everything: it has to see the answer, and not a reset.
 
 use iem_sink::testing::{Behaviour, ScriptedSink};
 use iem_test_support::{Home, OkHttp, get, post};

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use iem_test_support::frames::{Frame, GOAWAY, PING, SETTINGS};
+use iem_test_support::frames::{Frame, GOAWAY, HEADERS, PING, SETTINGS};
 use iem_test_support::{
     Authority, Connection, Curl, Frames, Gateway, Home, OpenLoop, client_hello, eventually, get,
     post, proxy_header,
@@ -14,6 +14,7 @@ const EVENTS: &str = "/publish/allevents/";
 const REFRESH: &str = "/api/v1/user/token/refresh";
 const HEALTHCHECK: &str = "/publish/healthcheck/";
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
+const INITIAL_WINDOW_SIZE: u16 = 4;
 const SOON: Duration = Duration::from_secs(10);
 /// All connections that the gateway of [`strangers_who_hold_all_connections_keep_nobody_out`] has.
 const CONNECTIONS: u16 = 200;
@@ -187,6 +188,39 @@ fn an_idle_connection_over_http2_is_told_to_go() {
     assert_eq!(idle.find(GOAWAY).error_code(), 0);
     idle.end();
     gateway.await_reached("evicted", 1);
+}
+
+/// Opens a connection over HTTP/2 with these settings, and sends the head of a request.
+fn request(gateway: &Gateway, settings: &[(u16, u32)], method: &str, ends: bool) -> Frames {
+    let mut frames = Frames::open(gateway.address, settings);
+    let path = if ends { HEALTHCHECK } else { EVENTS };
+    let head = [(":method", method), (":scheme", "http"), (":path", path)];
+    frames
+        .send(&Frame::headers(1, &head, ends))
+        .expect("the gateway reads");
+    frames.find(HEADERS);
+    frames
+}
+
+#[test]
+fn an_answer_that_is_not_taken_over_http2_keeps_nobody_out() {
+    let gateway = Home::new().set("server.max_connections", 1).start();
+    for _ in 0..3 {
+        // Without a window no body of an answer is sent.
+        let _stalled = request(&gateway, &[(INITIAL_WINDOW_SIZE, 0)], "GET", true);
+        assert!(gateway.connect().is_usable());
+    }
+    assert!(gateway.reached("evicted") >= 3);
+}
+
+#[test]
+fn a_refused_body_that_is_slow_to_come_over_http2_keeps_nobody_out() {
+    let gateway = Home::new().set("server.max_connections", 1).start();
+    for _ in 0..3 {
+        let _slow = request(&gateway, &[], "POST", false);
+        assert!(gateway.connect().is_usable());
+    }
+    assert!(gateway.reached("evicted") >= 3);
 }
 
 #[test]

@@ -50,8 +50,8 @@ impl<'a, S, R: Responder> Deadlines<'a, S, R> {
         }
     }
 
-    /// Shortens the deadlines: from now on the client has `time` to read its last answer, or to send
-    /// the rest of a request's head.
+    /// Shortens the deadlines: from now on the client has `time` to read its last answer, or to
+    /// send the rest of a request's head.
     pub(super) fn begin_closing(&mut self, time: Duration) {
         self.closing = Some((Instant::now(), time));
     }

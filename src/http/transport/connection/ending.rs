@@ -13,23 +13,10 @@ pub(super) const CLOSING_TIME: Duration = Duration::from_secs(2);
 /// The same for a connection that makes room for another one, which waits for it.
 const LEAVING_TIME: Duration = Duration::from_millis(10);
 
-/// Serves a closing connection to its end, or until it has not made room although it was told to.
-pub(super) async fn close<T>(
-    serving: impl Future<Output = io::Result<T>>,
-    responder: &impl Responder,
-) -> io::Result<Option<T>> {
-    let overdue = async {
-        tokio::time::sleep(LEAVING_TIME).await;
-        if !responder.is_leaving() {
-            // It is answering a request, or was not told.
-            future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        biased;
-        ended = serving => ended.map(Some),
-        () = overdue => Ok(None),
-    }
+/// Waits until a connection that is closing has had time to say so, and has to leave.
+pub(super) async fn cut_off(responder: &impl Responder) {
+    tokio::time::sleep(LEAVING_TIME).await;
+    responder.told_to_leave().await;
 }
 
 /// Waits until the connection has to close, and returns the time that its client has from then on.

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
-use super::ending::{close, told_to_close};
+use super::ending::{cut_off, told_to_close};
 use super::responder::Responder;
 use super::socket::{Phase, Socket};
 use crate::http::transport::application::Reply;
@@ -74,10 +74,10 @@ where
         Err(time) => {
             connection.as_mut().graceful_shutdown();
             deadlines.begin_closing(time);
-            match close(deadlines.bound(connection.as_mut()), responder).await {
-                Ok(None) => return Ok(()),
-                Ok(Some(ended)) => Ok(ended),
-                Err(late) => Err(late),
+            tokio::select! {
+                biased;
+                ended = deadlines.bound(connection.as_mut()) => ended,
+                () = cut_off(responder) => return Ok(()),
             }
         }
     };

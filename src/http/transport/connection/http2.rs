@@ -8,8 +8,8 @@
 //! while the client does not read acknowledgements. The time of a stream is bounded here; frames
 //! while no request is open are bounded by the deadlines.
 
-use std::cell::{Cell, RefCell};
-use std::convert::Infallible;
+mod requests;
+
 use std::error::Error;
 use std::future::{self, Future};
 use std::io;
@@ -17,30 +17,25 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use http_body_util::Full;
-use hyper::body::{Body, Incoming};
-use hyper::header::{CONTENT_LENGTH, HeaderValue};
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
-use super::ending::{CLOSING_TIME, close, told_to_close};
+use super::ending::{CLOSING_TIME, cut_off, told_to_close};
 use super::linger::discard;
 use super::responder::Responder;
 use super::socket::{Phase, Socket};
 use crate::config;
-use crate::http::transport::application::{Answer, Reply};
 use crate::http::transport::draining::Draining;
 use crate::telemetry::Limit;
+use requests::Requests;
 
 /// A preface of the server (SETTINGS with nothing in it), and GOAWAY with the error
 /// `HTTP_1_1_REQUIRED` (RFC 9113, section 7).
@@ -63,12 +58,10 @@ where
     let responder = deadlines.responder;
     let opened = socket.notes().request;
     socket.enter(Phase::Silent(opened));
-    let rests = RefCell::default();
-    let has_last_request = Cell::new(false);
+    let requests = Requests::new(responder);
     // Unbounded, but it never holds more than the streams that may be open.
     let (sender, arriving) = mpsc::unbounded_channel();
-    let service =
-        service_fn(|request| Box::pin(answer(responder, request, &rests, &has_last_request)));
+    let service = service_fn(|request| Box::pin(requests.answer(request)));
     let streams = Streams {
         sender,
         time: limits.request_timeout,
@@ -78,21 +71,19 @@ where
     let protocol = pin!(builder.serve_connection(TokioIo::new(socket.clone()), service));
     let mut connection = pin!(Connection {
         socket,
-        responder,
         protocol,
         arriving,
         open: FuturesUnordered::new(),
-        rests: &rests,
         discarded: FuturesUnordered::new(),
+        requests: &requests,
         last_request: deadlines.last_request,
-        has_last_request: &has_last_request,
     });
     let ended = tokio::select! {
         biased;
         ended = deadlines.bound(connection.as_mut()) => Ok(ended),
         time = told_to_close(draining, responder) => Err(time),
         // Looked at whenever the connection has been polled.
-        () = future::poll_fn(|_| ready_if(has_last_request.get())) => Err(CLOSING_TIME),
+        () = future::poll_fn(|_| ready_if(requests.has_last.get())) => Err(CLOSING_TIME),
     };
     let mut time = CLOSING_TIME;
     match ended {
@@ -105,9 +96,11 @@ where
     }
     connection.protocol.as_mut().graceful_shutdown();
     deadlines.begin_closing(time);
-    match close(deadlines.bound(connection), responder).await? {
-        Some(ended) => ended.map_err(|error| failed(error, responder)),
-        None => Ok(()),
+    tokio::select! {
+        biased;
+        ended = deadlines.bound(connection) => ended?.map_err(|error| failed(error, responder)),
+        // Answers that the client does not take, and rests of bodies, are lost.
+        () = cut_off(responder) => Ok(()),
     }
 }
 
@@ -155,36 +148,6 @@ fn failed(error: hyper::Error, responder: &impl Responder) -> io::Error {
     io::Error::other(error)
 }
 
-/// Answers a request. Puts what has not been read of it into `rests`: dropped at once, it would reset
-/// the stream as soon as the answer has been sent.
-///
-/// hyper would send the body of an answer to HEAD over HTTP/2, which must have none (RFC 9110,
-/// section 9.3.2).
-async fn answer(
-    responder: &impl Responder,
-    request: Request<Incoming>,
-    rests: &RefCell<Vec<Incoming>>,
-    has_last_request: &Cell<bool>,
-) -> Result<Answer, Infallible> {
-    let is_head = request.method() == Method::HEAD;
-    let Reply {
-        mut answer,
-        rest,
-        is_last,
-    } = responder.answer(request).await;
-    rests.borrow_mut().extend(rest);
-    if is_last {
-        has_last_request.set(true);
-    }
-    if is_head && let Some(length) = answer.body().size_hint().exact() {
-        answer
-            .headers_mut()
-            .insert(CONTENT_LENGTH, HeaderValue::from(length));
-        *answer.body_mut() = Full::new(Bytes::new());
-    }
-    Ok(answer)
-}
-
 /// An executor that hands the streams of hyper's connection to that connection's own task.
 struct Streams<'a, R> {
     sender: mpsc::UnboundedSender<LocalBoxFuture<'a, ()>>,
@@ -218,50 +181,41 @@ impl<'a, R: Responder, F: Future<Output = ()> + 'a> Executor<F> for Streams<'a, 
 /// A future of hyper's connection and its streams.
 struct Connection<'a, S, R, C> {
     socket: &'a Socket<S>,
-    responder: &'a R,
     protocol: C,
     arriving: mpsc::UnboundedReceiver<LocalBoxFuture<'a, ()>>,
-    /// Requests that are being answered.
+    /// Requests that are being answered, and answers that the client has not taken.
     open: FuturesUnordered<LocalBoxFuture<'a, ()>>,
-    rests: &'a RefCell<Vec<Incoming>>,
     /// Rests of answered requests, which are read and dropped.
     discarded: FuturesUnordered<LocalBoxFuture<'a, ()>>,
+    requests: &'a Requests<'a, R>,
     /// The time from which on the next request is the last.
     last_request: Option<Instant>,
-    has_last_request: &'a Cell<bool>,
 }
 
-impl<S, R: Responder, C: Future + Unpin> Future for Connection<'_, S, R, C> {
+impl<S, R, C: Future + Unpin> Future for Connection<'_, S, R, C> {
     type Output = C::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
         let this = &mut *self;
-        let were_open = !this.open.is_empty();
+        let mut was_in_use = !this.open.is_empty() || !this.discarded.is_empty();
         let ended = Pin::new(&mut this.protocol).poll(context);
         let mut arrived = false;
         while let Ok(stream) = this.arriving.try_recv() {
             arrived = true;
             this.open.push(stream);
         }
-        if arrived && !were_open {
-            this.responder.busy();
-        }
+        was_in_use |= arrived;
         if arrived && this.last_request.is_some_and(|last| last <= Instant::now()) {
-            this.has_last_request.set(true);
+            this.requests.has_last.set(true);
         }
         while let Poll::Ready(Some(())) = this.open.poll_next_unpin(context) {}
-        let answered = (arrived || were_open) && this.open.is_empty();
-        if answered {
-            this.responder.idle(Instant::now());
-        }
-        let were_discarded = !this.discarded.is_empty();
-        for rest in this.rests.take() {
+        for rest in this.requests.rests.take() {
             this.discarded.push(Box::pin(discard(rest)));
         }
         while let Poll::Ready(Some(())) = this.discarded.poll_next_unpin(context) {}
         if !this.open.is_empty() || !this.discarded.is_empty() {
             this.socket.enter(Phase::Streams);
-        } else if answered || were_discarded {
+        } else if was_in_use {
             this.socket.enter(Phase::Quiet(Instant::now()));
         }
         ended

@@ -33,9 +33,4 @@ pub trait Responder {
     async fn told_to_leave(&self) {
         future::pending::<()>().await;
     }
-
-    /// Whether the connection has been told to make room, and no request has begun since.
-    fn is_leaving(&self) -> bool {
-        false
-    }
 }

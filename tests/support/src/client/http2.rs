@@ -80,9 +80,9 @@ impl Http2 {
             .collect()
     }
 
-    /// Sends the head of a POST without credentials and then `length` bytes of its body, as far as the
-    /// gateway takes them. Returns the number of bytes that it took, and its answer, which is read
-    /// only then.
+    /// Sends the head of a POST without credentials and then `length` bytes of its body, as far as
+    /// the gateway takes them. Returns the number of bytes that it took, and its answer, which is
+    /// read only then.
     pub fn upload(&self, path: &str, length: usize) -> (usize, Result<Answer, h2::Error>) {
         let request = Request::post(format!("http://gateway{path}")).body(());
         let request = request.expect("a head");

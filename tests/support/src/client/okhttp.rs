@@ -17,8 +17,8 @@ impl<'a> OkHttp<'a> {
         Self(home)
     }
 
-    /// Posts bodies of these lengths one after another to `url`, as the holder of `token`. Returns a
-    /// line for each: the protocol, the status and the answer's body, or the exception.
+    /// Posts bodies of these lengths one after another to `url`, as the holder of `token`. Returns
+    /// a line for each: the protocol, the status and the answer's body, or the exception.
     ///
     /// # Panics
     /// Where Java or Maven is missing, or the program does not end in order.

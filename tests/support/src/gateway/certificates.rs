@@ -64,8 +64,8 @@ impl Authority {
         self.sign(params)
     }
 
-    /// Signs a list of revoked certificates in PEM, which is to be replaced `days` from now; earlier
-    /// than now if they are negative.
+    /// Signs a list of revoked certificates in PEM, which is to be replaced `days` from now, or
+    /// was `-days` ago.
     pub fn revoke(&self, identities: &[&Identity], days: i64) -> String {
         let now = SystemTime::now();
         let day = Duration::from_hours(24);

@@ -10,10 +10,12 @@ import okhttp3.RequestBody;
 import okhttp3.Response;
 import okio.BufferedSink;
 
-/** Posts bodies one after another over HTTP/2, as NiFi's InvokeHTTP does. Arguments: URL, token, lengths. */
+/** Posts bodies over HTTP/2, as NiFi's InvokeHTTP does. Arguments: URL, token, lengths. */
 public class Post {
     public static void main(String[] arguments) {
-        OkHttpClient client = new OkHttpClient.Builder().protocols(List.of(Protocol.H2_PRIOR_KNOWLEDGE)).build();
+        OkHttpClient client = new OkHttpClient.Builder()
+                .protocols(List.of(Protocol.H2_PRIOR_KNOWLEDGE))
+                .build();
         for (String length : Arrays.asList(arguments).subList(2, arguments.length)) {
             Request request = new Request.Builder()
                     .url(arguments[0])
@@ -21,7 +23,8 @@ public class Post {
                     .post(new Zeros(Long.parseLong(length)))
                     .build();
             try (Response response = client.newCall(request).execute()) {
-                System.out.println(response.protocol() + " " + response.code() + " " + response.body().string());
+                String body = response.body().string();
+                System.out.println(response.protocol() + " " + response.code() + " " + body);
             } catch (IOException | IllegalStateException exception) {
                 System.out.println(exception);
             }
