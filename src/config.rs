@@ -29,7 +29,7 @@ use crate::record::Kind;
 
 pub use client_name::{ClientName, UnknownName};
 pub use error::{Error, Errors, Origin};
-pub use http2::Http2;
+pub use http2::{Http2, PEERS_PART};
 pub use identity::{Directory, Login, Quota, REFRESH_LIFETIME_MAX, Tokens};
 pub use layers::Setting;
 pub use load::{Loaded, load};

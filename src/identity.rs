@@ -16,7 +16,6 @@ mod hashing;
 mod last_token;
 mod limits;
 mod login;
-mod ownership;
 pub mod password;
 mod peer;
 mod principal;

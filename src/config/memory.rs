@@ -7,6 +7,7 @@
 use bytesize::ByteSize;
 use serde::Serialize;
 
+use super::http2::PEERS_PART;
 use super::server::{PARSE_IN_PLACE_MAX, Server};
 use super::topic::BATCHES_IN_FLIGHT;
 use super::{Compression, Config, Http2, SinkKind};
@@ -216,7 +217,8 @@ impl Server {
             + HTTP2_HEADS * self.max_header
             + max_streams * HTTP2_STREAM_BYTES;
         let connections = if enabled {
-            max_connections.min(self.max_connections)
+            let of_all_peers = max_connections + max_connections.div_ceil(PEERS_PART);
+            of_all_peers.min(self.max_connections)
         } else {
             0
         };
@@ -225,7 +227,7 @@ impl Server {
 
     fn http2_request_bytes(&self) -> usize {
         let requests = if self.http2.enabled {
-            self.http2.max_requests
+            self.http2.max_requests + self.http2.max_requests.div_ceil(PEERS_PART)
         } else {
             0
         };

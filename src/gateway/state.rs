@@ -34,13 +34,19 @@ impl State for GatewayState {
             ))
         });
         let directory = self.identity.directory().status().error;
+        let keys = self.identity.tokens().error();
+        let keys = keys.map(|error| error.to_string());
         let certificate = self.tls.as_ref().and_then(|tls| tls.status().error);
         let directory = directory.map(|error| format!("directory: {error}"));
         let certificate = certificate.map(|error| format!("certificate: {error}"));
         Readiness {
             draining: self.draining.has_begun(),
             sinks_down: down.collect(),
-            faulty_files: directory.into_iter().chain(certificate).collect(),
+            faulty_files: directory
+                .into_iter()
+                .chain(keys)
+                .chain(certificate)
+                .collect(),
         }
     }
 

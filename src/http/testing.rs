@@ -66,7 +66,7 @@ impl Front {
     /// parse pool that have nothing to do.
     pub fn permits(&self) -> (usize, usize) {
         (
-            self.0.shared.http2_requests.available_permits(),
+            self.0.shared.http2_requests.available(),
             self.resources().parse_pool.idle(),
         )
     }

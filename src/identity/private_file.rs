@@ -12,6 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
+use rustix::process::geteuid;
 use tempfile::NamedTempFile;
 
 /// The mode of folders that are created: their group may look into them, and nobody else.
@@ -22,8 +23,15 @@ const WORLD_WRITABLE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
 /// Creates `path` with mode 0600. Returns `false`, and changes nothing, if there is one already.
+///
+/// A file that root makes belongs to the owner of its folder: an administrator who makes it must not
+/// keep it from the gateway.
 pub(super) fn create(path: &Path, contents: &[u8]) -> io::Result<bool> {
-    match write_beside(path, contents)?.persist_noclobber(path) {
+    let new = write_beside(path, contents)?;
+    if geteuid().is_root() {
+        keep_owner(new.as_file(), &fs::metadata(folder(path))?)?;
+    }
+    match new.persist_noclobber(path) {
         Ok(_) => sync_folder(path).map(|()| true),
         Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(refused) => Err(refused.error),

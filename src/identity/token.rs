@@ -98,6 +98,14 @@ impl Tokens {
         }
     }
 
+    /// Returns why the keys as they are now are not in use; `None` if they are.
+    pub fn error(&self) -> Option<KeyError> {
+        match &self.keys {
+            Keys::Fixed(_) => None,
+            Keys::Followed(files) => files.error(),
+        }
+    }
+
     /// Reads the keys again. Blocks.
     ///
     /// # Errors

@@ -3,13 +3,18 @@
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
 
 /// An open file, and the path that it should stand at.
 pub(super) struct AppendedFile {
     path: PathBuf,
     file: File,
+    /// Why the file at the path is not the open one.
+    fault: Option<String>,
 }
 
 impl AppendedFile {
@@ -27,9 +32,11 @@ impl AppendedFile {
         Ok(Self {
             path: path.to_owned(),
             file,
+            fault: None,
         })
     }
 
+    /// Opens the file at the path anew, if it is another one by now.
     fn follow(&mut self) -> io::Result<()> {
         let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
         let own = identity(self.file.metadata()?);
@@ -40,18 +47,40 @@ impl AppendedFile {
     }
 }
 
+/// Opens the file, or makes one. A symbolic link is not followed: a command that root runs must not
+/// write elsewhere. What root makes belongs to the owner of its folder, who is the gateway.
 fn open(path: &Path) -> io::Result<File> {
-    File::options()
+    let mut options = File::options();
+    options
         .append(true)
-        .create(true)
         .mode(0o640)
-        .open(path)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    let file = options.create(true).open(path)?;
+    if geteuid().is_root() {
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let owner = fs::metadata(folder.unwrap_or(Path::new(".")))?;
+        fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(file)
 }
 
 impl Write for AppendedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // A line goes to the file that was moved away rather than nowhere.
-        let _ = self.follow();
+        let fault = self.follow().err().map(|error| error.to_string());
+        if fault != self.fault {
+            if let Some(error) = &fault {
+                let path = self.path.display();
+                tracing::error!(%path, error, "the audit log cannot be opened anew");
+            }
+            self.fault = fault;
+        }
         self.file.write(bytes)
     }
 
@@ -78,6 +107,15 @@ mod tests {
         assert_eq!(text("audit.log"), "two\n");
         let mode = fs::metadata(&path).expect("metadata").mode() & 0o777;
         assert_eq!(mode & !0o640, 0, "{mode:o}");
+    }
+
+    #[test]
+    fn a_symbolic_link_is_not_written_through() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [path, other] = ["audit.log", "other"].map(|name| folder.path().join(name));
+        std::os::unix::fs::symlink(&other, &path).expect("linked");
+        assert!(AppendedFile::open(&path).is_err());
+        assert!(!other.exists());
     }
 
     #[test]

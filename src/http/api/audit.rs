@@ -53,6 +53,8 @@ impl Entries {
         let wrong = rejection.and_then(Rejection::wrong_credentials);
         let log_in = match wrong {
             Some(reason) => Some(LogIn::Refused(reason)),
+            // Of a fault in the gateway itself nobody knows how far it came.
+            None if matches!(rejection, Some(Rejection::Internal)) => None,
             None => trail.has_logged_in.get().then_some(LogIn::Accepted),
         };
         Self {

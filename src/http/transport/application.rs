@@ -56,8 +56,10 @@ impl Client<'_> {
     /// it has proved its user or another request is being answered: it makes room for others although
     /// it has a request. Returns `None` at once if too many requests of the connection wait so.
     pub async fn without_credentials<T>(&self, reading: impl Future<Output = T>) -> Option<T> {
-        let _waiting = self.permit.begin_waiting()?;
-        Some(reading.await)
+        let waiting = self.permit.begin_waiting()?;
+        let read = reading.await;
+        waiting.end();
+        Some(read)
     }
 }
 

@@ -202,7 +202,10 @@ impl ConnectionPermit {
         }
         self.waiting.set(self.waiting.get() + 1);
         self.consider_waiting();
-        Some(WaitingWithoutCredentials(self))
+        Some(WaitingWithoutCredentials {
+            permit: self,
+            is_over: false,
+        })
     }
 
     /// A connection that has proved nobody is idle while all its requests wait.
@@ -275,16 +278,26 @@ impl Drop for Answering<'_> {
 }
 
 /// A request that waits for what a client without credentials sends.
-pub(super) struct WaitingWithoutCredentials<'a>(&'a ConnectionPermit);
+pub(super) struct WaitingWithoutCredentials<'a> {
+    permit: &'a ConnectionPermit,
+    is_over: bool,
+}
+
+impl WaitingWithoutCredentials<'_> {
+    /// Notes that the request goes on to be answered. Else it is dropped, with its connection or
+    /// alone.
+    pub(super) fn end(mut self) {
+        self.is_over = true;
+    }
+}
 
 impl Drop for WaitingWithoutCredentials<'_> {
     fn drop(&mut self) {
-        self.0.waiting.set(self.0.waiting.get() - 1);
-        if self.0.waiting.get() == 0 {
-            self.0.busy();
-        } else {
-            self.0.consider_waiting();
+        self.permit.waiting.set(self.permit.waiting.get() - 1);
+        if self.is_over {
+            self.permit.busy();
         }
+        self.permit.consider_waiting();
     }
 }
 

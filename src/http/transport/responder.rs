@@ -6,14 +6,15 @@ use std::net::IpAddr;
 
 use hyper::body::Incoming;
 use hyper::{Request, Version};
-use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::application::{Application, Client, Reply};
 use super::connection::Responder;
 use super::connection_budget::ConnectionPermit;
+use super::peer_permits::PeerPermit;
 use super::proxies;
 use super::shared::Shared;
+use crate::identity::Peer;
 use crate::telemetry::Limit;
 use crate::tls::ClientCertificate;
 
@@ -27,7 +28,7 @@ pub(super) struct ClientResponder<'a, A: Application> {
     /// The client's certificate, if it has one.
     pub(super) certificate: Option<ClientCertificate>,
     /// The permit of a connection over HTTP/2.
-    pub(super) http2: Cell<Option<SemaphorePermit<'a>>>,
+    pub(super) http2: Cell<Option<PeerPermit<'a>>>,
     pub(super) connection: A::Connection,
 }
 
@@ -35,6 +36,11 @@ impl<A: Application> ClientResponder<'_, A> {
     /// Returns the email of the user that the client's certificate is mapped to.
     fn certified(&self) -> Option<&str> {
         self.certificate.as_ref()?.user.as_deref()
+    }
+
+    /// Returns the peer whose connection it is; `None` for a proxy's.
+    fn peer(&self) -> Option<Peer> {
+        (!self.is_proxy).then(|| self.address.into())
     }
 
     /// Whether the client has no certificate, or one that is still accepted.
@@ -54,8 +60,13 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
             http2_requests,
             ..
         } = self.shared;
+        let address = if self.is_proxy {
+            proxies::client_of_request(&server.proxies, self.address, request.headers())
+        } else {
+            self.address
+        };
         let _permit = if request.version() == Version::HTTP_2 {
-            let Ok(permit) = http2_requests.try_acquire() else {
+            let Some(permit) = http2_requests.try_acquire(Some(address.into())) else {
                 self.reached(Limit::Http2Requests);
                 return Reply {
                     answer: application.too_many_requests(),
@@ -75,11 +86,6 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
                 is_last: true,
             };
         }
-        let address = if self.is_proxy {
-            proxies::client_of_request(&server.proxies, self.address, request.headers())
-        } else {
-            self.address
-        };
         let _answering = self.permit.begin_answer();
         let client = Client {
             address,
@@ -97,7 +103,7 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
         let permit = self
             .http2
             .take()
-            .or_else(|| self.shared.http2_connections.try_acquire().ok());
+            .or_else(|| self.shared.http2_connections.try_acquire(self.peer()));
         let takes = permit.is_some();
         self.http2.set(permit);
         if !takes {

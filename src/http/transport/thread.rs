@@ -164,7 +164,8 @@ impl<A: Application> Thread<A> {
             ..
         } = &*self.shared;
         // A client that is not offered HTTP/2 speaks HTTP/1.1 as well.
-        let http2 = http2_connections.try_acquire().ok();
+        let peer = (!origin.is_proxy).then(|| origin.address.ip().into());
+        let http2 = http2_connections.try_acquire(peer);
         let secured = tokio::select! {
             biased;
             secured = tls::accept(stream, tls, http2.is_some(), server.header_timeout) => secured,

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -12,7 +12,6 @@ use super::ended::Ended;
 use super::session::milliseconds;
 use crate::identity::directory::edit::lock;
 use crate::identity::directory::{DirectoryError, PasswordVersion};
-use crate::identity::ownership::give_to_owner_of;
 use crate::identity::private_file;
 use crate::telemetry::audit;
 
@@ -64,16 +63,11 @@ pub(super) fn change(
     if after == before {
         return Ok(());
     }
-    write(path, &directory, &after).map_err(|error| unwritable(path, &error))
-}
-
-/// Replaces the file, or creates it for the owner of the directory file.
-fn write(path: &Path, directory: &Path, contents: &[u8]) -> io::Result<()> {
-    if private_file::create(path, contents)? {
-        give_to_owner_of(directory, path)
-    } else {
-        private_file::replace(path, contents)
+    let is_new = private_file::create(path, &after).map_err(|error| unwritable(path, &error))?;
+    if !is_new {
+        private_file::replace(path, &after).map_err(|error| unwritable(path, &error))?;
     }
+    Ok(())
 }
 
 fn unwritable(path: &Path, error: &impl Display) -> DirectoryError {

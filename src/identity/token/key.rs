@@ -2,7 +2,7 @@
 //! creation.
 
 use std::fmt::{self, Write};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustix::process::geteuid;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -163,6 +164,7 @@ fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
         shared => Problem::Replaceable(shared.to_string()),
     })?;
     check_private(&file)?;
+    check_owner(&file, path)?;
     let mut text = Zeroizing::new(String::new());
     file.take(FILE_BYTES_MAX)
         .read_to_string(&mut text)
@@ -202,6 +204,19 @@ fn check_private(file: &File) -> Result<(), Problem> {
         Ok(())
     } else {
         Err(Problem::Shared(mode))
+    }
+}
+
+/// In a folder where everybody may put files, as Kubernetes mounts secrets, a key must not be a
+/// stranger's: it is root's, the gateway's, or that of the folder's owner.
+fn check_owner(file: &File, path: &Path) -> Result<(), Problem> {
+    let unreadable = |error: io::Error| Problem::Read(error.to_string());
+    let owner = file.metadata().map_err(unreadable)?.uid();
+    let folder = fs::metadata(private_file::folder(path)).map_err(unreadable)?;
+    if [0, geteuid().as_raw(), folder.uid()].contains(&owner) {
+        Ok(())
+    } else {
+        Err(Problem::Foreign(owner))
     }
 }
 
@@ -250,6 +265,8 @@ pub(super) enum Problem {
     Shared(u32),
     #[error("{0}")]
     Replaceable(String),
+    #[error("another user has made it (uid {0}); `chown` it to the gateway's user")]
+    Foreign(u32),
     #[error("others may put keys there (mode {0:04o}); `chmod 700` it")]
     OpenFolder(u32),
     #[error("holds more than {0} keys; `iem-gateway keys retire` removes one")]

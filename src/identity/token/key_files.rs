@@ -13,7 +13,6 @@ use super::key_id::KeyId;
 use super::ring::Ring;
 use crate::config;
 use crate::follow::Source;
-use crate::identity::ownership::give_to_owner_of;
 use crate::telemetry::audit;
 
 /// The most keys of a ring.
@@ -105,8 +104,6 @@ impl KeyFiles {
         let key = SigningKey::random_at(now);
         let path = folder.path.join(format!("{}.{EXTENSION}", key.id()));
         key.write(&path)?;
-        give_to_owner_of(&folder.path, &path)
-            .map_err(|error| KeyError::new(&path, Problem::Create(error.to_string())))?;
         audit::keys_changed(&folder.path, &[format!("key {} added", key.id())]);
         Ok(key.id())
     }

@@ -84,6 +84,26 @@ fn a_refresh_is_small_and_plain() {
     gateway.send(&plain).expect(401);
 }
 
+/// More than four times the memory for bodies without credentials.
+#[test]
+fn what_a_peers_users_hold_does_not_refuse_its_refreshes() {
+    let gateway = Home::new()
+        .set("server.body_timeout", "60s")
+        .set("server.body_rate", "0 B")
+        .spawn();
+    let bob = gateway.token("bob");
+    let login = gateway.log_in("alice@acme.example", "alice-password");
+    let refresh = login.expect(200).json()["data"]["refresh_token"].to_string();
+    let body = format!("{FLOOD}{}", " ".repeat(8_000_000));
+    let unfinished = begin(&gateway, &post(EVENTS, body).cookie(&bob), 10);
+    eventually(AMPLE, "the bodies are held", || {
+        memory_used(&gateway) >= 79_000_000.0
+    });
+    let body = format!(r#"{{"refresh_token":{refresh}}}"#);
+    gateway.send(&post(REFRESH, body)).expect(200);
+    drop(unfinished);
+}
+
 /// A frame of zstd announces a window of 8 MiB, and does not end.
 #[test]
 fn a_window_that_is_only_announced_is_not_counted() {

@@ -1,7 +1,5 @@
 //! The signals that end a connection before its client does.
 
-use std::future::{self, Future};
-use std::io;
 use std::time::Duration;
 
 use super::responder::Responder;

@@ -1,3 +1,7 @@
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Wake, Waker};
+
 use super::*;
 
 fn budget(max_connections: usize) -> Arc<ConnectionBudget> {
@@ -122,4 +126,71 @@ async fn room_is_made_before_the_last_permit_is_taken() {
             .map(|slot| slot.state.load(Ordering::Relaxed))
             .all(|state| state == FREE)
     );
+}
+
+#[test]
+fn a_connection_that_was_told_to_leave_still_has_to_when_it_is_idle_again() {
+    let permits = taken(1, &[]);
+    let budget = &permits[0].budget;
+    budget.tell_to_leave(1);
+    permits[0].idle(Instant::now());
+    assert_eq!(leaving(&permits), [0]);
+    permits[0].busy();
+    permits[0].idle(Instant::now());
+    assert!(leaving(&permits).is_empty());
+    assert_eq!(budget.leaving.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_connection_that_stayed_is_woken_when_it_is_told_again() {
+    let permits = taken(1, &[]);
+    let budget = &permits[0].budget;
+    let (waker, count) = counting_waker();
+    let mut context = Context::from_waker(&waker);
+    let mut told = pin!(permits[0].told_to_leave());
+    for round in 1..4 {
+        assert!(told.as_mut().poll(&mut context).is_pending());
+        budget.tell_to_leave(1);
+        assert_eq!(count.load(Ordering::Relaxed), round);
+        // A request's first bytes came before its task was polled.
+        permits[0].busy();
+        assert!(told.as_mut().poll(&mut context).is_pending());
+        permits[0].idle(Instant::now());
+    }
+    budget.tell_to_leave(1);
+    assert!(told.as_mut().poll(&mut context).is_ready());
+}
+
+/// Returns a waker, and how often it was woken.
+fn counting_waker() -> (Waker, Arc<AtomicUsize>) {
+    struct Count(Arc<AtomicUsize>);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let count = Arc::new(AtomicUsize::new(0));
+    (Waker::from(Arc::new(Count(Arc::clone(&count)))), count)
+}
+
+#[test]
+fn requests_that_wait_without_credentials_let_their_connection_leave() {
+    let permits = taken(1, &[]);
+    let permit = &permits[0];
+    let is_idle = || permit.slot().state.load(Ordering::Relaxed) >= IDLE;
+    permit.busy();
+    let first = permit.begin_answer();
+    let waiting = permit.begin_waiting().expect("it is the first");
+    assert!(is_idle());
+    let other = permit.begin_answer();
+    assert!(!is_idle(), "the other one is being answered");
+    let also_waiting = permit.begin_waiting().expect("it is the second");
+    assert!(is_idle() && permit.begin_waiting().is_none());
+    drop((also_waiting, other));
+    assert!(is_idle());
+    permit.authenticate();
+    assert!(!is_idle(), "it has proved its user");
+    waiting.end();
+    drop(first);
+    assert!(!is_idle());
 }
