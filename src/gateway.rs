@@ -85,10 +85,7 @@ impl Gateway {
             source: server.name.as_str().into(),
             identity: Arc::clone(&identity),
             memory: Arc::clone(&memory),
-            strangers: Strangers {
-                memory: MemoryBudget::new(STRANGERS_BYTES),
-                peers: Ledger::new(0, 1),
-            },
+            strangers: Strangers::new(STRANGERS_BYTES),
             ledger: Ledger::new(Kind::COUNT, server.threads),
             parse_pool: ParsePool::new(server.parse_threads(), server.parse_wait())?,
             topics,

@@ -15,7 +15,7 @@ use crate::http::transport::connection::Responder;
 use crate::http::transport::{Answer, Reply};
 use crate::telemetry::Endpoint;
 
-/// What readiness is judged by.
+/// The facts that readiness is judged by.
 #[derive(Debug, Default)]
 pub struct Readiness {
     /// Whether the gateway takes no more traffic because it is about to end.

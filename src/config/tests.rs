@@ -130,9 +130,12 @@ fn the_memory_ceiling_follows_the_configuration() {
     assert_eq!(named("connections"), 16384 * ((3 * 32 + 25 + 32) << 10));
     assert_eq!(
         named("more for connections over HTTP/2"),
-        1024 * ((256 + 64 + 128 + 200 - 153) << 10)
+        (1024 + 256) * ((256 + 64 + 128 + 200 - 153) << 10)
     );
-    assert_eq!(named("requests over HTTP/2"), 4096 * ((4 * 32 + 16) << 10));
+    assert_eq!(
+        named("requests over HTTP/2"),
+        (4096 + 1024) * ((4 * 32 + 16) << 10)
+    );
     assert_eq!(named("bodies being read and records waiting"), 512 << 20);
     assert_eq!(named("password hashes"), 64 << 20);
     let http1 = ceiling("server = { threads = 2, http2.enabled = false }");

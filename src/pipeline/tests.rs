@@ -180,7 +180,7 @@ fn full_and_too_large_differ_and_take_no_budget() {
     large.data = Bytes::from(vec![b' '; 20_000]);
     assert_eq!(
         rig.submit([large]).err(),
-        Some(SubmitError::OverShare),
+        Some(SubmitError::Full),
         "the byte bound counts what is being written"
     );
     let second = many(199).expect("exactly the room there is");

@@ -9,7 +9,7 @@ use super::rejection::Rejection;
 use crate::http::transport::Answer;
 use crate::telemetry::{Endpoint, audit};
 
-/// What is noted of a request while it is checked.
+/// The notes on a request while it is checked.
 #[derive(Default)]
 pub(super) struct Trail {
     user: RefCell<Option<Arc<str>>>,

@@ -35,7 +35,7 @@ pub(super) struct Inbound<'c> {
     pub(super) received: SystemTime,
     /// The connection ends after the answer.
     pub(super) is_last: Cell<bool>,
-    /// What the audit log is told of it.
+    /// The notes for the audit log.
     pub(super) trail: Trail,
 }
 

@@ -24,8 +24,18 @@ pub struct Topic {
 pub struct Strangers {
     /// The memory for all of them.
     pub memory: Arc<MemoryBudget>,
-    /// What each peer holds of it, apart from what users there hold of the rest.
+    /// The accounts of each peer's part of it, apart from what users there hold of the rest.
     pub peers: Arc<Ledger>,
+}
+
+impl Strangers {
+    /// Creates a budget of `bytes`.
+    pub fn new(bytes: usize) -> Self {
+        Self {
+            memory: MemoryBudget::new(bytes),
+            peers: Ledger::new(0, 1),
+        }
+    }
 }
 
 /// The resources that all endpoints share, on all threads.
@@ -38,7 +48,7 @@ pub struct Resources {
     pub identity: Arc<Identity>,
     /// The budget for all bodies.
     pub memory: Arc<MemoryBudget>,
-    /// What is there for requests without credentials.
+    /// The budget for requests without credentials.
     pub strangers: Strangers,
     /// The accounts of what customers, users and peers hold.
     pub ledger: Arc<Ledger>,

@@ -53,17 +53,8 @@ where
         responder.idle(now);
         Ok::<_, Infallible>(answer)
     });
-    let mut http1 = http1::Builder::new();
-    http1
-        .title_case_headers(true)
-        .max_buf_size(limits.max_header)
-        .header_read_timeout(None)
-        // A client may end its side once it has sent its request, and still reads the answer.
-        .half_close(true);
-    if limits.max_headers > HEADERS_IN_PLACE {
-        http1.max_headers(limits.max_headers);
-    }
-    let mut connection = pin!(http1.serve_connection(TokioIo::new(socket.clone()), service));
+    let builder = builder(limits.max_header, limits.max_headers);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket.clone()), service));
     let ended = tokio::select! {
         biased;
         ended = deadlines.bound(connection.as_mut()) => Ok(ended),
@@ -87,6 +78,21 @@ where
         }
         io::Error::other(error)
     })
+}
+
+/// Returns a builder of connections with the configured limits.
+fn builder(max_header: usize, max_headers: usize) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .title_case_headers(true)
+        .max_buf_size(max_header)
+        .header_read_timeout(None)
+        // A client may end its side once it has sent its request, and still reads the answer.
+        .half_close(true);
+    if max_headers > HEADERS_IN_PLACE {
+        builder.max_headers(max_headers);
+    }
+    builder
 }
 
 /// Returns the limit for which hyper has rejected a head.
