@@ -30,7 +30,7 @@ const HOMES: [(&str, &[&str]); 27] = [
     ("jsonwebtoken", &["identity"]),
     ("moka", &["identity"]),
     ("notify", &["follow"]),
-    ("rustix", &["identity"]),
+    ("rustix", &["identity", "telemetry"]),
     ("rustls", &["tls"]),
     ("serde_path_to_error", &["config"]),
     ("sha2", &["tls"]),
