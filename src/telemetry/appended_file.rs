@@ -1,9 +1,9 @@
 //! A file that lines are appended to. It is made anew where it was moved away, as programs that rotate
 //! logs do.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, DirBuilder, File, Metadata};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -59,12 +59,17 @@ fn open(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         opened => return opened,
     }
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o750)
+        .create(folder)?;
     let file = options.create(true).open(path)?;
     if geteuid().is_root() {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let owner = fs::metadata(folder.unwrap_or(Path::new(".")))?;
+        let owner = fs::metadata(folder)?;
         fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
     }
     Ok(file)
@@ -96,13 +101,15 @@ mod tests {
     #[test]
     fn a_file_that_is_moved_away_is_made_anew() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("audit.log");
+        let path = folder.path().join("new/audit.log");
+        drop(AppendedFile::open(&path).expect("the folder is made"));
         fs::write(&path, "before\n").expect("written");
         let mut log = AppendedFile::open(&path).expect("it opens");
         log.write_all(b"one\n").expect("written");
-        fs::rename(&path, folder.path().join("audit.log.1")).expect("moved");
+        fs::rename(&path, folder.path().join("new/audit.log.1")).expect("moved");
         log.write_all(b"two\n").expect("written");
-        let text = |name: &str| fs::read_to_string(folder.path().join(name)).expect("text");
+        let text =
+            |name: &str| fs::read_to_string(folder.path().join("new").join(name)).expect("text");
         assert_eq!(text("audit.log.1"), "before\none\n");
         assert_eq!(text("audit.log"), "two\n");
         let mode = fs::metadata(&path).expect("metadata").mode() & 0o777;
@@ -121,8 +128,9 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_opened_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("missing/audit.log");
+        fs::write(folder.path().join("file"), "").expect("written");
+        let path = folder.path().join("file/audit.log");
         let error = AppendedFile::open(&path).err().expect("no folder");
-        assert!(error.to_string().contains("missing/audit.log"), "{error}");
+        assert!(error.to_string().contains("file/audit.log"), "{error}");
     }
 }
