@@ -88,9 +88,9 @@ fn many(form: Form) -> (Bytes, Form) {
 }
 
 #[library_benchmark]
-#[bench::event(args = (Form::Json), setup = one, config = at_most(9_800))]
-#[bench::array_of_1000(args = (Form::Json), setup = many, config = at_most(8_900_000))]
-#[bench::lines_of_1000(args = (Form::Lines), setup = many, config = at_most(9_250_000))]
+#[bench::event(args = (Form::Json), setup = one, config = at_most(10_300))]
+#[bench::array_of_1000(args = (Form::Json), setup = many, config = at_most(9_300_000))]
+#[bench::lines_of_1000(args = (Form::Lines), setup = many, config = at_most(9_800_000))]
 fn read((body, form): (Bytes, Form)) -> usize {
     parse(&body, form)
 }
@@ -176,8 +176,8 @@ fn credentials(sent_before: bool) -> Credentials {
 }
 
 #[library_benchmark]
-#[bench::sent_before(args = (true), setup = credentials, config = at_most(1_640))]
-#[bench::sent_by_another_connection(args = (false), setup = credentials, config = at_most(4_930))]
+#[bench::sent_before(args = (true), setup = credentials, config = at_most(1_750))]
+#[bench::sent_by_another_connection(args = (false), setup = credentials, config = at_most(6_100))]
 fn authenticate(credentials: Credentials) -> Credentials {
     let token = access_token([black_box(credentials.header.as_bytes())], None)
         .expect("the cookie has a token");
@@ -280,7 +280,7 @@ fn connection(_: ()) -> Connection {
 }
 
 #[library_benchmark]
-#[bench::requests_100(args = (()), setup = connection, config = at_most(3_750_000))]
+#[bench::requests_100(args = (()), setup = connection, config = at_most(3_950_000))]
 fn serve(mut connection: Connection) -> Connection {
     connection.publish(100);
     connection

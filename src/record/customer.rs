@@ -17,7 +17,7 @@ pub(super) fn named<'f>(fields: &'f Fields<'_, '_>) -> Result<Option<&'f str>, M
     if fields.has_look_alike {
         return Err(Malformed::CustomerLookAlike);
     }
-    let [first, second] = &fields.customer;
+    let [first, second] = fields.customer();
     match (named_by(first, FIELDS[0])?, named_by(second, FIELDS[1])?) {
         (None, None) => Ok(None),
         (Some(customer), None) | (None, Some(customer)) => Ok(Some(customer)),

@@ -16,15 +16,16 @@ pub(super) struct Wanted<'n> {
     pub(super) key: &'n KeyFields,
 }
 
-/// The wanted fields that were found, in the order of [`Wanted`].
+/// The wanted fields that were found.
 pub(super) struct Fields<'n, 'v> {
-    pub(super) customer: [Field<'n, 'v>; 2],
-    pub(super) own: SmallVec<[Field<'n, 'v>; 2]>,
-    key: SmallVec<[Field<'n, 'v>; 2]>,
+    /// All of them, in the order of [`Wanted`].
+    all: SmallVec<[Field<'n, 'v>; 4]>,
+    /// The number of fields before those of the ordering key.
+    before_key: usize,
     /// A name looks like one of the customer's, without being it.
     pub(super) has_look_alike: bool,
-    /// The bits of all wanted names. Few unwanted names share a bit with one of them, so most need
-    /// no comparison.
+    /// The bits of all names that are compared: the wanted ones, and those that may look like the
+    /// customer's. Few other names share a bit with one of them, so most need no comparison.
     name_bits: u64,
 }
 
@@ -58,24 +59,29 @@ impl<'n, 'v> Fields<'n, 'v> {
             repeated: false,
         };
         let own = || wanted.own.iter().copied();
-        let names = wanted
-            .customer
-            .into_iter()
-            .chain(own())
-            .chain(wanted.key.names());
+        let names = own().chain(wanted.key.names());
+        let bits = names.map(|name| name_bit(name.as_bytes(), 0));
+        // A look-alike may have one letter of two bytes.
+        let alike = |name: &str| name_bit(name.as_bytes(), 0) | name_bit(name.as_bytes(), 1);
+        let bits = bits.chain(wanted.customer.map(alike));
         Self {
-            customer: wanted.customer.map(field),
-            own: own().map(field).collect(),
-            key: wanted.key.names().map(field).collect(),
+            all: wanted
+                .customer
+                .into_iter()
+                .chain(own())
+                .chain(wanted.key.names())
+                .map(field)
+                .collect(),
+            before_key: wanted.customer.len() + wanted.own.len(),
             has_look_alike: false,
-            name_bits: names.fold(0, |bits, name| bits | name_bit(name.as_bytes())),
+            name_bits: bits.fold(0, |all, bits| all | bits),
         }
     }
 
     /// Forgets all values, for the next object.
     pub(super) fn clear(&mut self) {
         self.has_look_alike = false;
-        for field in self.all_mut() {
+        for field in &mut self.all {
             field.value = None;
             field.repeated = false;
         }
@@ -85,30 +91,37 @@ impl<'n, 'v> Fields<'n, 'v> {
     /// their values read.
     #[inline]
     pub(super) fn meet(&mut self, name: &[u8]) -> bool {
-        let mut spellings = self.customer.iter();
-        self.has_look_alike |= spellings.any(|field| is_look_alike(name, field.name));
-        self.name_bits & name_bit(name) != 0
-            && self.all_mut().any(|field| field.name.as_bytes() == name)
+        self.name_bits & name_bit(name, 0) != 0 && self.compare(name)
+    }
+
+    fn compare(&mut self, name: &[u8]) -> bool {
+        let mut spellings = self.customer().iter();
+        let looks_alike = spellings.any(|field| is_look_alike(name, field.name));
+        self.has_look_alike |= looks_alike;
+        self.all.iter().any(|field| field.name.as_bytes() == name)
     }
 
     /// Stores the value of a wanted field.
     pub(super) fn put(&mut self, name: &[u8], value: &Value<'v>) {
-        let fields = self.all_mut();
+        let fields = self.all.iter_mut();
         for field in fields.filter(|field| field.name.as_bytes() == name) {
             field.repeated = field.value.replace(value.clone()).is_some();
         }
     }
 
-    fn all_mut(&mut self) -> impl Iterator<Item = &mut Field<'n, 'v>> {
-        self.customer
-            .iter_mut()
-            .chain(&mut self.own)
-            .chain(&mut self.key)
+    /// Returns the fields of both spellings of the customer.
+    pub(super) fn customer(&self) -> &[Field<'n, 'v>; 2] {
+        self.all.first_chunk().expect("both spellings are wanted")
+    }
+
+    /// Returns the other fields that the kind of record has.
+    pub(super) fn own(&self) -> &[Field<'n, 'v>] {
+        &self.all[self.customer().len()..self.before_key]
     }
 
     /// Returns the value of the first key field that has one: a non-empty string or a number.
     pub(super) fn key_value(&self) -> Option<&str> {
-        self.key
+        self.all[self.before_key..]
             .iter()
             .find_map(|field| match field.value.as_ref()? {
                 Value::String(text) | Value::Number(text) if !text.is_empty() => Some(&**text),
@@ -117,8 +130,9 @@ impl<'n, 'v> Fields<'n, 'v> {
     }
 }
 
-/// Returns one of 64 bits, chosen by the length and the first byte of a name.
-fn name_bit(name: &[u8]) -> u64 {
-    let first = name.first().copied().unwrap_or_default();
-    1 << ((name.len() ^ usize::from(first)) % 64)
+/// Returns one of 64 bits, chosen by the first letter of a name, small or capital, and by its length
+/// with so many bytes more.
+fn name_bit(name: &[u8], more: usize) -> u64 {
+    let first = name.first().copied().unwrap_or_default() | b' ';
+    1 << (((name.len() + more) ^ usize::from(first)) % 64)
 }

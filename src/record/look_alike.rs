@@ -6,13 +6,13 @@
 const LONG_S: &[u8] = "ſ".as_bytes();
 
 /// Returns whether `name` is not `target`, but becomes it by Unicode's simple case folding. The
-/// target is in small letters of ASCII without `k`.
+/// target is in small letters of ASCII without `k`, and has one `s`.
 pub(super) fn is_look_alike(name: &[u8], target: &str) -> bool {
-    // Most names differ in their first letter, and need no more than this.
-    name.first()
-        .is_some_and(|first| first.eq_ignore_ascii_case(&target.as_bytes()[0]))
-        && name != target.as_bytes()
-        && folds_to(name, target.as_bytes())
+    let target = target.as_bytes();
+    if name.len() == target.len() {
+        return name != target && name.eq_ignore_ascii_case(target);
+    }
+    name.len() == target.len() + 1 && folds_to(name, target)
 }
 
 fn folds_to(mut name: &[u8], target: &[u8]) -> bool {

@@ -57,7 +57,7 @@ fn update(fields: &Fields<'_, '_>, customer: &str) -> Result<TicketUpdate, Malfo
     if customer::named(fields)?.is_some_and(|named| named != customer) {
         return Err(Malformed::TicketCustomer);
     }
-    let [state, sysid] = &fields.own[..] else {
+    let [state, sysid] = fields.own() else {
         unreachable!("both fields are wanted");
     };
     Ok(TicketUpdate {
