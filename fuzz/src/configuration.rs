@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use toml::Value;
 use iem_test_support::find;
 
 use crate::expansion::split;
+use crate::folder;
 
 /// A secret that stands nowhere else in an input must not be shown.
 const SECRET: &str = "hunter2";
@@ -34,14 +35,7 @@ struct Home {
 
 impl Home {
     fn new() -> Self {
-        // In memory, where there is such a place.
-        let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() {
-            tempfile::tempdir_in(memory)
-        } else {
-            tempfile::tempdir()
-        };
-        let folder = folder.expect("a temporary folder");
+        let folder = folder::create();
         let (file, secret) = (
             folder.path().join("gateway.toml"),
             folder.path().join("secret"),

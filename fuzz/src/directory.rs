@@ -58,7 +58,7 @@ fn check_changes(changes: &str, mut text: String, path: &Path, directory: &Direc
         let changed = edit_text(&text, path, |document| change.make(document, &HASH));
         let expected = model.with(&change, &HASH);
         match changed {
-            Ok(((), after)) => {
+            Ok(((), after, _)) => {
                 let found = Model::of(&Directory::parse(&after, path).expect("it was looked at"));
                 assert_eq!(
                     Some(&found),

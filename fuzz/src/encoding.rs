@@ -30,9 +30,7 @@ pub fn check(input: &[u8]) {
         );
         let reference = match encoding {
             Encoding::Gzip => read(MultiGzDecoder::new(body)),
-            Encoding::Zstd => zstd::Decoder::new(body)
-                .ok()
-                .and_then(|decoder| read(decoder)),
+            Encoding::Zstd => zstd::Decoder::new(body).ok().and_then(read),
             Encoding::Deflate => None,
         };
         if let (Ok(found), Some(reference)) = (&found, reference) {

@@ -18,6 +18,7 @@ use iem_test_support::find;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::folder;
 use crate::gateway::hash;
 
 /// A secret that must not be shown.
@@ -34,13 +35,7 @@ struct Home {
 
 impl Home {
     fn new() -> Self {
-        let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() {
-            tempfile::tempdir_in(memory)
-        } else {
-            tempfile::tempdir()
-        };
-        let folder = folder.expect("a temporary folder");
+        let folder = folder::create();
         let keys = folder.path().join("keys");
         fs::create_dir(&keys).expect("a folder in the home");
         fs::set_permissions(&keys, Permissions::from_mode(0o700)).expect("a mode");

@@ -8,6 +8,7 @@ pub mod credentials;
 pub mod directory;
 pub mod encoding;
 mod expansion;
+mod folder;
 mod gateway;
 pub mod headers;
 pub mod http1;

@@ -7,7 +7,7 @@ mod application;
 pub mod connection;
 mod connection_budget;
 mod draining;
-mod peer_permits;
+mod fair_permits;
 mod peers;
 mod proxies;
 mod responder;

@@ -6,6 +6,7 @@
 //!
 //! Reading follows symbolic links, because Kubernetes mounts files as such. Writing never does.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, fchown};
@@ -134,6 +135,15 @@ pub(super) fn folder(path: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
+}
+
+/// Returns the path of a file in the same folder whose name has this suffix more.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path
+        .file_name()
+        .map_or_else(OsString::new, ToOwned::to_owned);
+    name.push(suffix);
+    path.with_file_name(name)
 }
 
 /// Gives `file` the owner of another file: an administrator who edits the gateway's file must not

@@ -117,7 +117,7 @@ pub(crate) struct Began {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signed {
     Not,
-    /// Of a session that began then.
+    /// A token of a session that began then.
     By(User, Began),
     Expired(User),
 }

@@ -1,62 +1,42 @@
 //! A budget of connections for each peer address, and for the networks that it is in.
 //!
-//! An IPv6 address counts in its /64, its /56 and its /48: providers give their customers networks
-//! of these sizes. A network is forgotten with its last connection, so there are never more than
-//! three entries for each connection.
+//! An IPv6 address counts in each of its peer's networks. A network is forgotten with its last
+//! connection, so there are never more than three entries for each connection.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipnet::IpNet;
 use parking_lot::Mutex;
-use smallvec::SmallVec;
 
 use crate::config;
+use crate::identity::Peer;
 
 /// Counts of connections for each network, and the bounds on them.
 pub(super) struct PeerBudget {
     bounds: Bounds,
-    connections: Mutex<HashMap<IpNet, usize>>,
+    connections: Mutex<HashMap<Peer, usize>>,
 }
 
-/// The most connections of one network.
+/// The most connections of each of a peer's networks, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Bounds {
-    /// An IPv4 address, or an IPv6 network of 64 bits.
-    address: usize,
-    /// An IPv6 network of 56 bits.
-    site: usize,
-    /// An IPv6 network of 48 bits.
-    organization: usize,
-}
+struct Bounds([usize; Peer::NETWORKS]);
 
 impl Bounds {
     /// Returns wider bounds for wider networks. None of them is all connections, unless the bound
     /// for one address is.
     fn new(max_connections: usize, max_connections_per_peer: usize) -> Self {
         let address = max_connections_per_peer;
-        Self {
+        Self([
             address,
-            site: (2 * address).min(max_connections / 2).max(address),
-            organization: (3 * address).min(max_connections / 4 * 3).max(address),
-        }
+            (2 * address).min(max_connections / 2).max(address),
+            (3 * address).min(max_connections / 4 * 3).max(address),
+        ])
     }
 
-    /// Returns the networks in which an address counts, each with its bound.
-    fn networks(self, address: IpAddr) -> SmallVec<[(IpNet, usize); 3]> {
-        let address = address.to_canonical();
-        let lengths: &[_] = match address {
-            IpAddr::V4(_) => &[(32, self.address)],
-            IpAddr::V6(_) => &[(64, self.address), (56, self.site), (48, self.organization)],
-        };
-        lengths
-            .iter()
-            .map(|(length, bound)| {
-                let network = IpNet::new(address, *length).unwrap_or(IpNet::from(address));
-                (network.trunc(), *bound)
-            })
-            .collect()
+    /// Returns the networks in which a peer counts, each with its bound.
+    fn of(self, peer: Peer) -> impl Iterator<Item = (Peer, usize)> {
+        peer.networks().zip(self.0)
     }
 }
 
@@ -71,20 +51,21 @@ impl PeerBudget {
     /// Returns a permit for one more connection of this address, or `None` if it or one of its
     /// networks has as many as it may have.
     pub(super) fn try_acquire(self: &Arc<Self>, address: IpAddr) -> Option<PeerPermit> {
-        let networks = self.bounds.networks(address);
+        let peer = Peer::from(address);
         let mut connections = self.connections.lock();
-        let has_room = networks
-            .iter()
-            .all(|(network, bound)| connections.get(network).copied().unwrap_or(0) < *bound);
+        let has_room = self
+            .bounds
+            .of(peer)
+            .all(|(network, bound)| connections.get(&network).copied().unwrap_or(0) < bound);
         if !has_room {
             return None;
         }
-        for (network, _) in networks {
+        for network in peer.networks() {
             *connections.entry(network).or_default() += 1;
         }
         Some(PeerPermit {
             budget: Arc::clone(self),
-            address,
+            peer,
         })
     }
 }
@@ -92,13 +73,13 @@ impl PeerBudget {
 /// A permit for one connection of a peer. Dropping it gives it back.
 pub(super) struct PeerPermit {
     budget: Arc<PeerBudget>,
-    address: IpAddr,
+    peer: Peer,
 }
 
 impl Drop for PeerPermit {
     fn drop(&mut self) {
         let mut connections = self.budget.connections.lock();
-        for (network, _) in self.budget.bounds.networks(self.address) {
+        for network in self.peer.networks() {
             match connections.get_mut(&network) {
                 Some(count) if *count > 1 => *count -= 1,
                 _ => {
@@ -159,11 +140,7 @@ mod tests {
     #[test]
     fn no_wider_network_is_bounded_below_one_address() {
         let check = |max, per_peer, site, organization| {
-            let expected = Bounds {
-                address: per_peer,
-                site,
-                organization,
-            };
+            let expected = Bounds([per_peer, site, organization]);
             assert_eq!(Bounds::new(max, per_peer), expected);
         };
         check(16_384, 4096, 8192, 12_288);

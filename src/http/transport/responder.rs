@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::application::{Application, Client, Reply};
 use super::connection::Responder;
 use super::connection_budget::ConnectionPermit;
-use super::peer_permits::PeerPermit;
+use super::fair_permits::FairPermit;
 use super::proxies;
 use super::shared::Shared;
 use crate::identity::Peer;
@@ -28,7 +28,7 @@ pub(super) struct ClientResponder<'a, A: Application> {
     /// The client's certificate, if it has one.
     pub(super) certificate: Option<ClientCertificate>,
     /// The permit of a connection over HTTP/2.
-    pub(super) http2: Cell<Option<PeerPermit<'a>>>,
+    pub(super) http2: Cell<Option<FairPermit<'a>>>,
     pub(super) connection: A::Connection,
 }
 

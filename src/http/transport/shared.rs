@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use super::application::Application;
 use super::connection;
 use super::connection_budget::ConnectionBudget;
-use super::peer_permits::PeerPermits;
+use super::fair_permits::FairPermits;
 use super::peers::PeerBudget;
 use crate::config;
 use crate::telemetry::Metrics;
@@ -30,9 +30,9 @@ pub struct Shared<A> {
     pub(super) connections: Arc<ConnectionBudget>,
     pub(super) peers: Arc<PeerBudget>,
     /// Permits for connections over HTTP/2, which cost more than others.
-    pub(super) http2_connections: PeerPermits,
+    pub(super) http2_connections: FairPermits,
     /// Permits for requests over HTTP/2, of which a connection has many.
-    pub(crate) http2_requests: PeerPermits,
+    pub(crate) http2_requests: FairPermits,
     /// Permits for answers to rejected connections.
     rejections: Semaphore,
 }
@@ -58,8 +58,8 @@ impl<A: Application> Shared<A> {
             metrics: Arc::clone(metrics),
             connections: ConnectionBudget::new(server.max_connections, metrics),
             peers: PeerBudget::new(server),
-            http2_connections: PeerPermits::new(if enabled { max_connections } else { 0 }),
-            http2_requests: PeerPermits::new(if enabled { max_requests } else { 0 }),
+            http2_connections: FairPermits::new(if enabled { max_connections } else { 0 }),
+            http2_requests: FairPermits::new(if enabled { max_requests } else { 0 }),
             rejections: Semaphore::new(REJECTIONS_MAX),
         }
     }

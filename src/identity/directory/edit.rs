@@ -64,7 +64,7 @@ pub fn edit<T>(
         Some(contents) => file::text(contents, &path).map_err(EditError::Faulty)?,
         None => HEADER,
     };
-    let (done, after) = edit_text(before, &path, change)?;
+    let (done, after, changes) = edit_text(before, &path, change)?;
     if after == before {
         return Ok(done);
     }
@@ -79,28 +79,23 @@ pub fn edit<T>(
         }),
     };
     written.map_err(|error| EditError::io(&path, error))?;
-    if let (Ok(before), Ok(after)) = (
-        Directory::parse(before, &path),
-        Directory::parse(&after, &path),
-    ) {
-        audit::directory_changed(&path, &before.changes(&after));
-    }
+    audit::directory_changed(&path, &changes);
     Ok(done)
 }
 
-/// Makes `change` to the `text` of a directory file, and returns the change's result and the new
-/// text; `path` is for the error alone.
+/// Makes `change` to the `text` of a directory file, and returns the change's result, the new text,
+/// and what is different in it for the audit log; `path` is for the error alone.
 pub fn edit_text<T>(
     text: &str,
     path: &Path,
     change: impl FnOnce(&mut Document) -> Result<T, Refusal>,
-) -> Result<(T, String), EditError> {
-    Directory::parse(text, path).map_err(EditError::Faulty)?;
+) -> Result<(T, String, Vec<String>), EditError> {
+    let before = Directory::parse(text, path).map_err(EditError::Faulty)?;
     let mut document = Document::parse(text, path).map_err(EditError::Faulty)?;
     let done = change(&mut document)?;
-    let after = document.to_string();
-    Directory::parse(&after, path).map_err(|error| Refusal(error.message))?;
-    Ok((done, after))
+    let new_text = document.to_string();
+    let after = Directory::parse(&new_text, path).map_err(|error| Refusal(error.message))?;
+    Ok((done, new_text, before.changes(&after)))
 }
 
 /// Waits for, and holds, the lock beside a file. The lock ends with the file that is returned.

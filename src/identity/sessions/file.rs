@@ -1,7 +1,6 @@
 //! The file of ended sessions, beside the directory file. Gateways and commands change it one at a
 //! time; each adds to what is there, so that nobody's end is lost.
 
-use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs;
 use std::io::Read;
@@ -20,11 +19,7 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// Returns the path of the file of ended sessions, beside this directory file.
 pub(super) fn path_beside(directory: &Path) -> PathBuf {
-    let mut name = directory
-        .file_name()
-        .map_or_else(OsString::new, ToOwned::to_owned);
-    name.push(".ended");
-    directory.with_file_name(name)
+    private_file::beside(directory, ".ended")
 }
 
 /// Ends all sessions of a user with this password that have begun until now, in the file beside
@@ -40,20 +35,20 @@ pub fn record(
     now: SystemTime,
 ) -> Result<(), DirectoryError> {
     let end = |all: &mut Ended| all.end_all(&email.into(), password, milliseconds(now));
-    change(&path_beside(directory), now, end)?;
+    change(directory, now, end)?;
     audit::sessions_ended(email, "all, by a command");
     Ok(())
 }
 
-/// Changes the file, and leaves out what no token can belong to any longer. Nobody edits the
-/// directory meanwhile.
+/// Changes the file beside this directory file, and leaves out what no token can belong to any
+/// longer. Nobody edits the directory meanwhile.
 pub(super) fn change(
-    path: &Path,
+    directory: &Path,
     now: SystemTime,
     change: impl FnOnce(&mut Ended),
 ) -> Result<(), DirectoryError> {
-    let directory = path.with_extension("");
-    let locked = fs::canonicalize(&directory).unwrap_or_else(|_| directory.clone());
+    let path = &path_beside(directory);
+    let locked = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
     let _lock = lock(&locked).map_err(|error| unwritable(path, &error))?;
     let before = read(path)?;
     let mut all = parse(&before, path)?;

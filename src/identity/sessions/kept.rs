@@ -36,6 +36,7 @@ impl EndedSessions {
     /// The file is there, and cannot be read or is not valid: sessions that it names would go on.
     pub fn open(directory: &Path) -> Result<Self, DirectoryError> {
         let file = EndedFile {
+            directory: directory.to_owned(),
             path: file::path_beside(directory),
             current: ArcSwap::default(),
             writing: Mutex::default(),
@@ -129,6 +130,8 @@ impl Drop for Keeper {
 
 #[derive(Debug)]
 struct EndedFile {
+    /// The directory file that it is beside.
+    directory: PathBuf,
     path: PathBuf,
     current: ArcSwap<Ended>,
     /// Held while `current` is replaced, never during file I/O.
@@ -137,7 +140,7 @@ struct EndedFile {
 
 #[derive(Debug, Default)]
 struct Writing {
-    /// What ended here is not in the file yet.
+    /// Whether something ended here that is not in the file yet.
     unsaved: bool,
     /// Wakes the thread that writes, once there is one.
     wake: Option<Wake>,
@@ -210,7 +213,7 @@ fn save(followed: &Followed<EndedFile>) -> Result<(), DirectoryError> {
     }
     let ended = Arc::clone(&file.current.load());
     let now = SystemTime::now();
-    let saved = file::change(&file.path, now, |all| {
+    let saved = file::change(&file.directory, now, |all| {
         all.merge(&ended);
     });
     let mut writing = file.writing.lock();

@@ -29,7 +29,7 @@ pub(crate) fn once(home: &str, name: &str, make: impl FnOnce(&Path)) -> PathBuf 
 /// Fetches artifacts, and all that they need, into the folder `libs`.
 ///
 /// # Panics
-/// Where Maven is missing, or cannot fetch.
+/// Panics where Maven is missing, or where it cannot fetch.
 pub(crate) fn fetch(artifacts: &[Artifact], libs: &Path) {
     need("mvn", "--version");
     let dependency = |(group, artifact, version): &Artifact| {

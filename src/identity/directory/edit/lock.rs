@@ -1,9 +1,8 @@
 //! The lock on the directory file: one process at a time edits it.
 //!
-//! What is locked is an empty file beside it, which only its owner can open: who can open it can
-//! keep everybody else from editing.
+//! The lock is on an empty file beside it. Only its owner can open that file, because who can open
+//! it can keep everybody else from editing.
 
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -47,7 +46,7 @@ pub enum LockError {
 /// Waits for the lock on the directory file at `path`, for at most `wait`. The lock ends with the
 /// file that is returned, or with the process; the empty file beside the directory stays.
 pub(super) fn acquire(path: &Path, wait: Duration) -> Result<File, LockError> {
-    let lock = beside(path);
+    let lock = lock_of(path);
     let fail = |error| LockError::Io {
         lock: lock.clone(),
         error,
@@ -66,12 +65,8 @@ pub(super) fn acquire(path: &Path, wait: Duration) -> Result<File, LockError> {
     }
 }
 
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path
-        .file_name()
-        .map_or_else(OsString::new, ToOwned::to_owned);
-    name.push(".lock");
-    path.with_file_name(name)
+fn lock_of(path: &Path) -> PathBuf {
+    private_file::beside(path, ".lock")
 }
 
 /// Opens the lock of the directory file at `path`, or creates it. A symbolic link is not followed:
@@ -150,7 +145,7 @@ mod tests {
     fn only_its_owner_can_open_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("directory.toml");
-        let lock = beside(&path);
+        let lock = lock_of(&path);
         drop(acquire(&path, LONG).unwrap());
         assert_eq!(mode(&lock), 0o600);
         fs::set_permissions(&lock, Permissions::from_mode(0o644)).unwrap();
@@ -163,15 +158,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("directory.toml");
         let elsewhere = folder.path().join("elsewhere");
-        symlink(&elsewhere, beside(&path)).unwrap();
+        symlink(&elsewhere, lock_of(&path)).unwrap();
         assert!(matches!(acquire(&path, LONG), Err(LockError::Io { .. })));
         assert!(!elsewhere.exists(), "nothing was made where the link leads");
         fs::write(&elsewhere, "").unwrap();
         assert!(matches!(acquire(&path, LONG), Err(LockError::Io { .. })));
 
-        fs::remove_file(beside(&path)).unwrap();
+        fs::remove_file(lock_of(&path)).unwrap();
         fs::set_permissions(&elsewhere, Permissions::from_mode(0o644)).unwrap();
-        fs::hard_link(&elsewhere, beside(&path)).unwrap();
+        fs::hard_link(&elsewhere, lock_of(&path)).unwrap();
         drop(acquire(&path, LONG).unwrap());
         assert_eq!(mode(&elsewhere), 0o644);
     }

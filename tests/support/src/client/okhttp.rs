@@ -21,7 +21,7 @@ impl<'a> OkHttp<'a> {
     /// a line for each: the protocol, the status and the answer's body, or the exception.
     ///
     /// # Panics
-    /// Where Java or Maven is missing, or the program does not end in order.
+    /// Panics where Java or Maven is missing, or where the program does not end in order.
     pub fn post(&self, url: &str, token: &str, lengths: &[usize]) -> String {
         need("javac", "-version");
         let libs = once(&format!("okhttp-{VERSION}"), "libs", |libs| {

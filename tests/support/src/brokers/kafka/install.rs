@@ -20,8 +20,8 @@ const ARTIFACTS: [Artifact; 3] = [
 /// The class path of Kafka's programs.
 ///
 /// # Panics
-/// Where Java or Maven is missing, with the command that installs them, or where Maven cannot
-/// fetch.
+/// Panics where Java or Maven is missing, with the command that installs them, or where Maven
+/// cannot fetch.
 pub fn class_path() -> &'static str {
     static CLASS_PATH: OnceLock<String> = OnceLock::new();
     CLASS_PATH.get_or_init(|| {

@@ -9,14 +9,14 @@ use crate::config::PEERS_PART;
 use crate::identity::Peer;
 
 /// Permits, and how many of them each peer holds.
-pub struct PeerPermits {
+pub struct FairPermits {
     total: usize,
     used: AtomicUsize,
     /// Never more entries than permits.
     peers: DashMap<Peer, usize>,
 }
 
-impl PeerPermits {
+impl FairPermits {
     /// Creates permits of which one peer alone may hold so many, and all together a quarter more.
     pub(super) fn new(for_one_peer: usize) -> Self {
         Self {
@@ -28,9 +28,9 @@ impl PeerPermits {
 
     /// Returns a permit for a peer, if there is one left and the peer does not hold too many.
     /// `None` as peer stands for a proxy, whose clients are not known yet.
-    pub(super) fn try_acquire(&self, peer: Option<Peer>) -> Option<PeerPermit<'_>> {
+    pub(super) fn try_acquire(&self, peer: Option<Peer>) -> Option<FairPermit<'_>> {
         let used = self.used.fetch_add(1, Ordering::Relaxed) + 1;
-        let permit = PeerPermit {
+        let permit = FairPermit {
             permits: self,
             peer,
         };
@@ -51,12 +51,12 @@ impl PeerPermits {
 }
 
 /// A permit of a peer. Dropping it gives it back.
-pub(super) struct PeerPermit<'a> {
-    permits: &'a PeerPermits,
+pub(super) struct FairPermit<'a> {
+    permits: &'a FairPermits,
     peer: Option<Peer>,
 }
 
-impl Drop for PeerPermit<'_> {
+impl Drop for FairPermit<'_> {
     fn drop(&mut self) {
         self.permits.used.fetch_sub(1, Ordering::Relaxed);
         if let Some(peer) = self.peer {
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn one_peer_alone_holds_just_its_part_and_the_next_finds_some() {
         for part in [1, 2, 3, 4, 5, 24, 1000] {
-            let permits = PeerPermits::new(part);
+            let permits = FairPermits::new(part);
             let held: Vec<_> = iter::from_fn(|| permits.try_acquire(Some(peer(1)))).collect();
             assert_eq!(held.len(), part);
             assert!(permits.try_acquire(Some(peer(2))).is_some());
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn proxies_are_bounded_by_all_alone() {
-        let permits = PeerPermits::new(4);
+        let permits = FairPermits::new(4);
         let held: Vec<_> = iter::from_fn(|| permits.try_acquire(None)).collect();
         assert_eq!(held.len(), 5);
         assert!(permits.try_acquire(Some(peer(1))).is_none());
@@ -101,6 +101,6 @@ mod tests {
 
     #[test]
     fn without_any_nobody_gets_one() {
-        assert!(PeerPermits::new(0).try_acquire(Some(peer(1))).is_none());
+        assert!(FairPermits::new(0).try_acquire(Some(peer(1))).is_none());
     }
 }
