@@ -176,7 +176,7 @@ fn credentials(sent_before: bool) -> Credentials {
 }
 
 #[library_benchmark]
-#[bench::sent_before(args = (true), setup = credentials, config = at_most(1_750))]
+#[bench::sent_before(args = (true), setup = credentials, config = at_most(1_820))]
 #[bench::sent_by_another_connection(args = (false), setup = credentials, config = at_most(6_100))]
 fn authenticate(credentials: Credentials) -> Credentials {
     let token = access_token([black_box(credentials.header.as_bytes())], None)
@@ -253,7 +253,7 @@ fn batch(requests: usize) -> Batch {
 }
 
 #[library_benchmark]
-#[bench::one_request(args = (1), setup = batch, config = at_most(1_030_000))]
+#[bench::one_request(args = (1), setup = batch, config = at_most(1_065_000))]
 #[bench::requests_1000(args = (MANY), setup = batch, config = at_most(1_893_000))]
 fn write(mut batch: Batch) -> Batch {
     let mut settled = Settled::default();
@@ -280,7 +280,7 @@ fn connection(_: ()) -> Connection {
 }
 
 #[library_benchmark]
-#[bench::requests_100(args = (()), setup = connection, config = at_most(3_950_000))]
+#[bench::requests_100(args = (()), setup = connection, config = at_most(3_900_000))]
 fn serve(mut connection: Connection) -> Connection {
     connection.publish(100);
     connection

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use iem_gateway::config::{SinkKind, Topic};
+use iem_gateway::config::{Durability, SinkKind, Topic};
 use iem_gateway::pipeline::{Backend, Observer, Pipeline, Receipt, Records};
 use iem_gateway::shares::Claims;
 use iem_sink::testing::NullSink;
@@ -21,7 +21,6 @@ struct Ignore;
 
 impl Observer for Ignore {
     fn wrote(&self, _records: usize, _elapsed: Duration) {}
-    fn settled(&self, _delivered: usize, _rejected: usize, _undelivered: usize) {}
 }
 
 fn start() -> Pipeline {
@@ -37,13 +36,15 @@ fn start() -> Pipeline {
         deadline: Duration::from_secs(10),
         workers: 1,
         ordering: false,
+        durability: Durability::Delivered,
+        dead_letter: false,
     };
     let observer: Arc<dyn Observer> = Arc::new(Ignore);
     let backend = Arc::new(Backend {
         name: "null",
         sink: Box::new(NullSink::default()),
     });
-    Pipeline::start("events", &topic, &backend, &observer).expect("there are threads")
+    Pipeline::start("events", &topic, &backend, &observer, None, None).expect("there are threads")
 }
 
 fn record() -> Record {
@@ -51,12 +52,13 @@ fn record() -> Record {
         id: uuid::Uuid::now_v7(),
         context: Arc::new(Context {
             source: "iem-gateway".into(),
-            kind: "iem.event",
+            kind: "iem.event".into(),
             time: SystemTime::now(),
             user: "nifi@example.com".into(),
             integration: None,
             actionable_state: None,
             traceparent: None,
+            rejection: None,
         }),
         customer: "acme".into(),
         key: "acme/web-01".into(),
@@ -71,6 +73,7 @@ fn submit(pipeline: &Pipeline, record: &Record) -> Receipt {
             records,
             record.data.len(),
             Claims::default(),
+            None,
             Instant::now(),
         )
         .expect("the channel has capacity")

@@ -7,8 +7,11 @@ mod certificate;
 mod check;
 mod directory;
 mod exit;
+mod journal;
 mod keys;
+mod prove;
 mod serve;
+mod stop;
 
 use std::io;
 use std::path::PathBuf;
@@ -21,7 +24,9 @@ use crate::telemetry::logging;
 use certificate::DevCertificate;
 use directory::{CommandError, CustomerCommand, IntegrationCommand, UserCommand};
 use exit::{CONFIGURATION, FAILED, fail};
+use journal::{JournalCommand, JournalError, Verdict};
 use keys::KeysCommand;
+use prove::ProveCommand;
 
 /// An ingestion gateway for the IEM publish service and its ITSM integration API.
 ///
@@ -67,6 +72,11 @@ enum Command {
     /// The keys that sign tokens
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// The journals of topics
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// Put load on a running gateway, and prove that no acknowledged record is lost
+    Prove(Box<ProveCommand>),
 }
 
 /// Runs the command of the process's command line.
@@ -79,8 +89,22 @@ pub fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(FAILED, &error),
         },
+        (Command::Journal(JournalCommand::Look(look)), loaded) => {
+            let configured = loaded.ok().map(|loaded| loaded.config.journal.path);
+            let look = look.or_in(configured);
+            judged(look.run(cli.json, &mut io::stdout(), &mut io::stderr()))
+        }
         (_, Err(errors)) => fail(CONFIGURATION, &errors),
+        (Command::Journal(JournalCommand::Transfer(transfer)), Ok(Loaded { config, .. })) => {
+            let _log = match logging::init_warnings(config.logging.format) {
+                Ok(guard) => guard,
+                Err(error) => return fail(FAILED, &error),
+            };
+            report_panics();
+            judged(transfer.run(&config, cli.json, &mut io::stdout(), &mut io::stderr()))
+        }
         (Command::Serve, Ok(Loaded { config, .. })) => serve::serve(&config),
+        (Command::Prove(command), Ok(Loaded { config, .. })) => command.run(&config, cli.json),
         (Command::Customer(command), Ok(Loaded { config, .. })) => audited(&config, || {
             done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
         }),
@@ -119,6 +143,24 @@ fn check(loaded: Result<Loaded, config::Errors>, json: bool) -> ExitCode {
         Ok(()) => ExitCode::from(CONFIGURATION),
         Err(error) => fail(FAILED, &format_args!("cannot write the answer: {error}")),
     }
+}
+
+fn judged(result: Result<Verdict, JournalError>) -> ExitCode {
+    match result {
+        Ok(Verdict::Sound) => ExitCode::SUCCESS,
+        Ok(Verdict::Damaged | Verdict::Unfinished) => ExitCode::from(FAILED),
+        Ok(Verdict::Refused) => ExitCode::from(CONFIGURATION),
+        Err(error) if error.is_configuration() => fail(CONFIGURATION, &error),
+        Err(error) => fail(FAILED, &error),
+    }
+}
+
+/// Logs a panic by its place alone: its message may quote a record or a credential.
+fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, thread = std::thread::current().name(), "panicked");
+    }));
 }
 
 fn done(result: Result<(), CommandError>) -> ExitCode {

@@ -7,10 +7,12 @@
 //! Nothing here opens the files that the configuration names; the modules that use them do.
 
 mod client_name;
+mod durability;
 mod error;
 mod file;
 mod http2;
 mod identity;
+mod journal;
 mod layers;
 mod load;
 mod memory;
@@ -28,9 +30,11 @@ use serde::Deserialize;
 use crate::record::Kind;
 
 pub use client_name::{ClientName, UnknownName};
+pub use durability::Durability;
 pub use error::{Error, Errors, Origin};
 pub use http2::{Http2, PEERS_PART};
 pub use identity::{Directory, Login, Quota, REFRESH_LIFETIME_MAX, Tokens};
+pub use journal::{Journal, OnDamage};
 pub use layers::Setting;
 pub use load::{Loaded, load};
 pub use memory::{MemoryCeiling, MemoryItem, PASSWORD_HASH_BYTES, STRANGERS_BYTES};
@@ -39,7 +43,7 @@ pub use server::{Admin, PARSE_IN_PLACE_MAX, Server};
 pub use sinks::{Compression, FileSink, KafkaSink, PubSubSink, SinkKind, Sinks};
 pub use telemetry::{Audit, LogFormat, Logging, Metrics};
 pub use tls::{ClientCertificates, Tls};
-pub use topic::{BATCHES_IN_FLIGHT, Topic};
+pub use topic::{BATCHES_IN_FLIGHT, REJECTED_RECORDS, Topic};
 
 /// The whole configuration. The units and limits of each value stand beside its key in
 /// `config/defaults.toml`. The default is the embedded one.
@@ -66,6 +70,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// The backends.
     pub sink: Sinks,
+    /// The journals of topics that have one.
+    pub journal: Journal,
     /// The topic of each kind of record, in the order of [`Kind::ALL`].
     #[serde(deserialize_with = "topic::topics")]
     pub topics: [Topic; Kind::COUNT],

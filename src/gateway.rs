@@ -1,14 +1,20 @@
 //! The gateway as a whole: opens all parts before the first port, runs them, and drains them in
 //! order. It answers nothing itself.
 
+mod backlogs;
 mod error;
+mod journals;
 mod state;
 mod topics;
 
 use std::future::Future;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use iem_sink::Sink;
+use socket2::{Domain, Socket, Type};
 
 use crate::admin::Admin;
 use crate::checker::Checker;
@@ -27,8 +33,15 @@ use crate::shares::Ledger;
 use crate::sinks::{self, Backends};
 use crate::telemetry::Metrics;
 use crate::tls::LiveTls;
+pub use backlogs::{Backlog, Backlogs};
 pub use error::{RunError, StartError};
+pub use journals::dead_letters;
 use state::GatewayState;
+use topics::Topics;
+
+/// Connections that may wait to be accepted. The kernel drops the first packet of further ones, and
+/// their clients try again after a second. `net.core.somaxconn` is the kernel's own bound.
+const BACKLOG: i32 = 4096;
 
 /// A gateway that has opened everything and listens, but serves nothing yet.
 pub struct Gateway {
@@ -42,6 +55,8 @@ pub struct Gateway {
     followers: (DirectoryFollower, Option<Follower>, Option<Follower>),
     backends: Backends,
     checker: Checker,
+    /// The files of dead letters, which are closed when they are idle.
+    dead_letters: Option<Box<dyn Sink>>,
     drain: Duration,
 }
 
@@ -74,7 +89,10 @@ impl Gateway {
         };
         let metrics = Metrics::new(config.metrics.customer_series)?;
         let memory = MemoryBudget::new(server.memory);
-        let topics = topics::start(config, &backends, &metrics)?;
+        let Topics {
+            topics,
+            dead_letters,
+        } = topics::start(config, &backends, &metrics)?;
         let vitals: Arc<[Vitals]> = topics.iter().map(|topic| topic.pipeline.vitals()).collect();
         let checker = Checker::start(&backends, &vitals)?;
         let listener = listen("server.listen", server.listen)?;
@@ -119,6 +137,7 @@ impl Gateway {
             tls,
             backends,
             checker,
+            dead_letters,
             drain: config.server.drain,
         })
     }
@@ -171,7 +190,11 @@ impl Gateway {
         // it is gone.
         match Arc::into_inner(self.service) {
             Some(service) => {
-                for topic in service.resources.topics {
+                let topics = service.resources.topics;
+                for topic in &topics {
+                    topic.pipeline.stop(deadline);
+                }
+                for topic in topics {
                     drained &= topic.pipeline.close(deadline);
                 }
             }
@@ -180,6 +203,7 @@ impl Gateway {
         drop(self.followers);
         self.checker.stop();
         self.admin.stop();
+        drop(self.dead_letters);
         if !drained {
             return Err(RunError::NotDrained(drain));
         }
@@ -196,9 +220,37 @@ impl Gateway {
 }
 
 fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).map_err(|error| StartError::Listen {
+    bind(address).map_err(|error| StartError::Listen {
         key,
         address,
         error,
     })
+}
+
+/// Binds a listener as [`TcpListener::bind`] does, with a longer backlog.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // A restart does not wait until the last connections' time is over (RFC 9293, 2 x MSL).
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn connections_that_come_at_once_are_not_turned_away() {
+        let listener = bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let waiting: Vec<_> = (0..512)
+            .map(|_| TcpStream::connect_timeout(&address, Duration::from_millis(900)))
+            .collect::<Result<_, _>>()
+            .expect("nobody has to try again");
+        assert_eq!(waiting.len(), 512);
+    }
 }

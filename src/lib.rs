@@ -33,6 +33,7 @@
 //! - [`record`]: bodies to records, customers and ordering keys.
 //! - [`pipeline`]: from an accepted record to its outcome.
 //! - [`sinks`]: the configuration to backends. `checker` asks these whether they can be reached.
+//! - `prove`: load on a running gateway, and the proof that no acknowledged record is lost.
 //! - [`config`], [`cli`], [`tls`], `telemetry`: the configuration, the commands, certificates, and
 //!   logs and metrics.
 //! - `follow`, `background`: files that are followed while they change, and background threads.
@@ -53,6 +54,7 @@ mod http;
 pub mod identity;
 pub mod memory;
 pub mod pipeline;
+mod prove;
 pub mod record;
 pub mod shares;
 pub mod sinks;

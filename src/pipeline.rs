@@ -7,50 +7,73 @@
 //! sink's own mark makes that `Delivered`.
 
 mod backend;
+mod books;
 mod budget;
 mod channel;
+mod dead_letters;
 mod delivery;
+mod feed;
+mod forwarded;
 mod health;
+mod journaled;
 mod queue;
 mod receipt;
 mod records;
+mod rejected;
+mod size_limit;
 mod submission;
 mod vitals;
 mod worker;
+mod workers;
 
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use iem_sink::SinkError;
 
-pub use backend::{Backend, Observer};
+pub use backend::{Backend, Observer, Unobserved};
+pub use books::Balance;
 pub use budget::SubmitError;
+pub use dead_letters::DeadLetterPlace;
+pub use feed::Feed;
 pub use health::{Caller, Health};
+pub use journaled::JournalParts;
 pub use receipt::Receipt;
 pub use records::{Outcomes, Records};
-pub use vitals::Vitals;
+pub use rejected::RejectedParts;
+pub use vitals::{JournalVitals, Vitals};
 
+use books::Books;
+use journaled::{Stage, forwarded};
 use queue::Queue;
-use worker::{Surroundings, Worker};
+use rejected::RejectedThread;
+use size_limit::SizeCheck;
+use worker::Reports;
+use workers::Workers;
 
-use crate::config::Topic;
+use crate::config::{Durability, Topic};
 use crate::shares::Claims;
-use crate::threads::all_ended;
+
+/// The time that the workers of a journaled topic have to end.
+const WORKER_END: Duration = Duration::from_millis(200);
 
 /// One topic's way from submission to acknowledgement.
 pub struct Pipeline {
     queue: Queue,
-    health: Arc<Health>,
-    workers: Vec<JoinHandle<()>>,
-    /// The results of the workers' first attempts to open the topic.
-    opened: crossbeam_channel::Receiver<Result<(), SinkError>>,
+    books: Arc<Books>,
+    /// The topic's journal, if it has one.
+    journal: Option<Stage>,
+    /// The check of records before they are journaled.
+    size_check: Option<SizeCheck>,
+    /// The thread that keeps what the sink of a topic without a journal refuses, if that is wanted.
+    rejected: Option<RejectedThread>,
+    workers: Workers,
 }
 
 impl Pipeline {
-    /// Starts a topic's workers, which open it at its sink. `name` is the topic's name in logs,
-    /// metrics and readiness.
+    /// Starts a topic's workers, which open it at its sink, and the threads of its journal, if it has
+    /// one. `name` is the topic's name in logs, metrics and readiness.
     ///
     /// # Errors
     /// The operating system gives no thread.
@@ -59,33 +82,44 @@ impl Pipeline {
         topic: &Topic,
         backend: &Arc<Backend>,
         observer: &Arc<dyn Observer>,
+        journal: Option<JournalParts<'_>>,
+        rejected: Option<RejectedParts>,
     ) -> io::Result<Self> {
-        let (queue, receivers) = Queue::new(topic);
-        let health = Arc::new(Health::new(name, backend.name, topic.workers));
-        let (sender, opened) = crossbeam_channel::unbounded();
-        let workers = receivers
-            .into_iter()
-            .enumerate()
-            .map(|(index, receiver)| {
-                let surroundings = Surroundings::default();
-                let worker = Worker::new(
-                    index,
-                    topic,
-                    receiver,
-                    backend,
-                    &health,
-                    observer,
-                    surroundings,
-                );
-                let sender = sender.clone();
-                worker.spawn(move |result| drop(sender.send(result)))
-            })
-            .collect::<io::Result<_>>()?;
+        // The workers of a journaled topic hold no more than is on its way from the journal.
+        let held = journal
+            .as_ref()
+            .map_or_else(|| topic.clone(), |parts| forwarded(topic, parts.config));
+        let progress = journal.as_ref().map(|parts| &parts.journal.progress);
+        let books = Arc::new(Books::new(progress));
+        let (queue, receivers, journal) = match journal {
+            None => {
+                let (queue, receivers) = Queue::new(topic, topic.workers, &books);
+                (queue, receivers, None)
+            }
+            Some(parts) => {
+                let (forward, receivers) = Queue::new(&held, topic.workers, &books);
+                let (queue, stage) = Stage::start(name, topic, parts, forward, &books)?;
+                (queue, receivers, Some(stage))
+            }
+        };
+        let size_check = journal.as_ref().map(|stage| SizeCheck {
+            limit: Arc::clone(stage.shared().limit()),
+            backend: Arc::clone(backend),
+            topic: held.for_sink(),
+        });
+        let mut reports = Reports::new(name, &held, backend, observer, &books);
+        reports.limit = size_check.as_ref().map(|check| Arc::clone(&check.limit));
+        let rejected = rejected.map(|parts| rejected::start(name, parts));
+        let (rejected_queue, rejected) = rejected.transpose()?.unzip();
+        reports.rejected = rejected_queue;
+        let workers = Workers::start(&held, receivers, backend, reports)?;
         Ok(Self {
             queue,
-            health,
+            books,
+            journal,
+            size_check,
+            rejected,
             workers,
-            opened,
         })
     }
 
@@ -95,9 +129,9 @@ impl Pipeline {
     /// # Errors
     /// The sink's error if it does not take the topic.
     pub fn opened(&self, deadline: Instant) -> Result<(), SinkError> {
-        for _ in &self.workers {
+        for _ in 0..self.workers.count() {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.opened.recv_timeout(left) {
+            match self.workers.opened.recv_timeout(left) {
                 Ok(result) => result?,
                 Err(_) => return Err(SinkError::transient("the sink does not answer yet")),
             }
@@ -106,25 +140,47 @@ impl Pipeline {
     }
 
     /// Takes all of a request's records or none, without waiting. `held_bytes` is what they pin in
-    /// memory, which may be more than their own bytes. `claims` are those who hold them.
+    /// memory, which may be more than their own bytes. `claims` are those who hold them. `asked` is
+    /// what the client wants to hold at least when it is answered.
     ///
     /// # Errors
     /// [`SubmitError::Full`] if the topic has no budget for them now, [`SubmitError::OverShare`] if
     /// somebody's share is used up, [`SubmitError::TooLarge`] if it never can have.
     pub fn submit(
         &self,
-        records: Records,
+        mut records: Records,
         held_bytes: usize,
         claims: Claims,
+        asked: Option<Durability>,
         now: Instant,
     ) -> Result<Receipt, SubmitError> {
-        self.queue.submit(records, held_bytes, claims, now)
+        let least = if self.journal.is_some() {
+            Durability::Journaled
+        } else {
+            Durability::Delivered
+        };
+        let durability = asked.map_or(least, |asked| asked.max(least));
+        let check = self.size_check.as_ref();
+        let Some(too_large) = check.and_then(|check| check.take_out(&mut records)) else {
+            return self
+                .queue
+                .submit(records, held_bytes, claims, durability, now);
+        };
+        let receipt = if records.is_empty() {
+            Receipt::new(0, durability, now)
+        } else {
+            self.queue
+                .submit(records, held_bytes, claims, durability, now)?
+        };
+        self.books.reject(too_large.records);
+        Ok(receipt.beside(too_large))
     }
 
     /// Returns whether the topic takes nothing now, so that a request can be rejected before its
     /// body is read.
     pub fn is_full(&self) -> bool {
-        self.queue.is_full()
+        let journal = self.journal.as_ref();
+        self.queue.is_full() || journal.is_some_and(|journal| journal.shared().is_full())
     }
 
     /// Returns the most records that one request may have.
@@ -136,15 +192,44 @@ impl Pipeline {
     pub fn vitals(&self) -> Vitals {
         Vitals {
             budget: self.queue.budget(),
-            health: Arc::clone(&self.health),
+            books: Arc::clone(&self.books),
+            health: Arc::clone(&self.workers.health),
+            journal: self
+                .journal
+                .as_ref()
+                .map(|journal| Arc::clone(journal.shared())),
+            rejected: self
+                .rejected
+                .as_ref()
+                .map(|thread| Arc::clone(thread.tally())),
+        }
+    }
+
+    /// Has a journal forward what it has, at most until `deadline`. To be called on all topics before
+    /// the first is closed.
+    pub fn stop(&self, deadline: Instant) {
+        if let Some(journal) = &self.journal {
+            journal.stop(deadline);
         }
     }
 
     /// Takes nothing more and waits until all records are settled or `deadline` passes. Returns
-    /// whether all workers have ended.
+    /// whether all threads have ended. What is left in a journal stays there.
     pub fn close(self, deadline: Instant) -> bool {
         drop(self.queue);
-        all_ended(&self.workers, deadline)
+        match self.journal {
+            None => {
+                let have_ended = self.workers.have_ended(deadline);
+                // Also beside a worker that hangs, so that what is not kept is told.
+                self.rejected.is_none_or(|thread| thread.end(deadline)) && have_ended
+            }
+            Some(journal) => {
+                let has_ended = journal.close(deadline);
+                // One may still wait for the sink; then it does not end in time.
+                self.workers.have_ended(Instant::now() + WORKER_END);
+                has_ended
+            }
+        }
     }
 }
 

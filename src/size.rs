@@ -8,3 +8,8 @@ pub fn parse(text: &str) -> Option<u64> {
     let size: ByteSize = text.parse().ok().filter(|_| has_unit)?;
     Some(size.as_u64())
 }
+
+/// Formats bytes as a size with its unit.
+pub fn text(bytes: u64) -> String {
+    ByteSize::b(bytes).display().iec().to_string()
+}

@@ -27,6 +27,7 @@ pub enum Group {
     Connections,
     Many,
     Rates,
+    Journal,
     Scale,
     Start,
 }
@@ -56,6 +57,8 @@ pub enum Task {
     Alone(Alone),
     /// The start of a server, until it is ready.
     Start(Serving),
+    /// The forwarding of [`BACKLOG`] records from a gateway's journal, once its broker is back.
+    Forward(Setup),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +70,8 @@ pub enum Serving {
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
     pub sink: Sink,
+    /// Whether the topic has a journal in front of the sink.
+    pub has_journal: bool,
     /// The users of the directory, as many as customers, each with a token in use.
     pub users: usize,
 }
@@ -88,12 +93,17 @@ pub enum Sink {
 /// The workers of a topic at [`Sink::KafkaFar`], and its partitions.
 pub const WORKERS_FAR: usize = 8;
 
+/// The records of a journal's backlog.
+pub const BACKLOG: usize = 300_000;
+
 /// The work of a client library without a gateway.
 #[derive(Clone, Copy, Debug)]
 pub enum Alone {
     Kafka,
     /// librdkafka with the broker of [`Sink::KafkaFar`].
     KafkaFar,
+    /// librdkafka with [`BACKLOG`] records in memory, all sent at once.
+    KafkaBacklog,
     PubSub,
     Decode(Body),
 }
@@ -118,10 +128,14 @@ pub enum Rate {
 pub enum Goal {
     /// CPU time a record at most, as a multiple of the base's.
     Cpu(f64),
+    /// CPU time a record at most, in microseconds beyond the base's.
+    MoreMicros(f64),
     /// CPU time a record at most, in microseconds.
     RecordMicros(f64),
     /// Records a second at least.
     RecordsPerSecond(f64),
+    /// Records a second at least, as a multiple of the base's.
+    Rate(f64),
     /// The 99th percentile of the waits at most, as a multiple of the base's.
     P99(f64),
     /// The median wait at most, in seconds. A start counts as a request.
@@ -136,6 +150,7 @@ impl fmt::Display for Group {
             Self::Connections => "Connections, to files without a sync",
             Self::Many => "Many records a request",
             Self::Rates => "Constant arrival rate, as a share of what saturates the gateway",
+            Self::Journal => "A journal in front of the sink",
             Self::Scale => "Many users, many connections",
             Self::Start => "Cold start, from the program's start to ready",
         })
@@ -145,7 +160,7 @@ impl fmt::Display for Group {
 impl fmt::Display for Alone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Kafka | Self::KafkaFar => "librdkafka alone",
+            Self::Kafka | Self::KafkaFar | Self::KafkaBacklog => "librdkafka alone",
             Self::PubSub => "Google's publisher alone",
             Self::Decode(Body {
                 coding: Coding::Plain,
@@ -172,6 +187,15 @@ impl fmt::Display for Serving {
             1 => f.write_str("gateway"),
             users => write!(f, "gateway, {users} users"),
         }
+    }
+}
+
+impl fmt::Display for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.has_journal {
+            f.write_str("journal, ")?;
+        }
+        self.sink.fmt(f)
     }
 }
 

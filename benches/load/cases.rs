@@ -1,7 +1,9 @@
 //! The table of cases.
 
 use super::body::{Body, Coding, EVENT_BYTES, Form};
-use super::case::{Alone, Case, Goal, Group, Load, Part, Rate, Serving, Setup, Side, Sink, Task};
+use super::case::{
+    Alone, BACKLOG, Case, Goal, Group, Load, Part, Rate, Serving, Setup, Side, Sink, Task,
+};
 
 /// Connections that saturate two cores with few requests waiting.
 const CONNECTIONS: usize = 64;
@@ -20,6 +22,7 @@ pub fn all() -> Vec<Case> {
         many(),
         decoded(),
         rates(),
+        journal(),
         scale(),
         start(),
     ]
@@ -153,6 +156,47 @@ fn rates() -> Vec<Case> {
     ]
 }
 
+/// Returns the cases with a journal in front of the sink. Each is compared with the same sink
+/// without one.
+fn journal() -> Vec<Case> {
+    let one = closed(Body::EVENT, CONNECTIONS);
+    let many = closed(Body::many(Form::Array(MANY)), CONNECTIONS_MANY);
+    let half = Load {
+        rate: Rate::Share(0.5),
+        ..one
+    };
+    let case = |sink, load| {
+        Case::about(Group::Journal, Task::Served(journaled(sink), load))
+            .base(Task::Served(gateway(sink, 1), load))
+    };
+    let hyper = |load| Task::Served(Serving::Hyper, load);
+    let synced = |load| Task::Served(gateway(Sink::FileSynced, 1), load);
+    let Serving::Gateway(kafka) = journaled(Sink::Kafka) else {
+        unreachable!("a gateway is served")
+    };
+    vec![
+        case(Sink::Null, one).beside(hyper(one)),
+        case(Sink::File, one)
+            .beside(synced(one))
+            .beside(hyper(one))
+            .goal(Goal::Cpu(1.4))
+            .quick(),
+        case(Sink::Kafka, one)
+            .beside(hyper(one))
+            .beside(Task::Alone(Alone::Kafka))
+            .goal(Goal::MoreMicros(6.0)),
+        case(Sink::File, many).beside(synced(many)),
+        case(Sink::Kafka, many).beside(Task::Alone(Alone::Kafka)),
+        case(Sink::File, half)
+            .beside(synced(half))
+            .beside(hyper(half)),
+        case(Sink::Kafka, half).beside(hyper(half)),
+        Case::about(Group::Journal, Task::Forward(kafka))
+            .base(Task::Alone(Alone::KafkaBacklog))
+            .goal(Goal::Rate(0.8)),
+    ]
+}
+
 /// Returns the cases with many users or connections. Each is compared with the gateway under few;
 /// bare hyper is measured beside it.
 fn scale() -> Vec<Case> {
@@ -161,7 +205,6 @@ fn scale() -> Vec<Case> {
         Case::about(
             Group::Scale,
             Task::Served(gateway(Sink::File, users), load(connections)),
-            Sink::File,
         )
         .base(Task::Served(gateway(Sink::File, 1), load(CONNECTIONS)))
         .beside(Task::Served(Serving::Hyper, load(connections)))
@@ -178,7 +221,7 @@ fn scale() -> Vec<Case> {
 fn start() -> Vec<Case> {
     let start = |users| Task::Start(gateway(Sink::File, users));
     vec![
-        Case::about(Group::Start, start(USERS), Sink::File)
+        Case::about(Group::Start, start(USERS))
             .base(start(1))
             .goal(Goal::Seconds(1.0))
             .quick(),
@@ -194,28 +237,49 @@ fn closed(body: Body, connections: usize) -> Load {
 }
 
 fn gateway(sink: Sink, users: usize) -> Serving {
-    Serving::Gateway(Setup { sink, users })
+    Serving::Gateway(Setup {
+        sink,
+        has_journal: false,
+        users,
+    })
+}
+
+fn journaled(sink: Sink) -> Serving {
+    Serving::Gateway(Setup {
+        sink,
+        has_journal: true,
+        users: 1,
+    })
 }
 
 impl Case {
     /// Returns a case of a gateway with one user under a load.
     fn new(group: Group, sink: Sink, load: Load) -> Self {
-        let mut case = Self::about(group, Task::Served(gateway(sink, 1), load), sink);
-        if let Rate::Share(share) = load.rate {
-            case.name = format!("{}, {} % of saturation", case.name, share * 100.0);
-        }
-        case
+        Self::about(group, Task::Served(gateway(sink, 1), load))
     }
 
-    fn about(group: Group, task: Task, sink: Sink) -> Self {
-        let name = match task {
-            Task::Served(Serving::Gateway(Setup { users, .. }), load) if users > 1 => {
-                format!("{sink}: {load}, {users} users")
+    fn about(group: Group, task: Task) -> Self {
+        let mut name = match task {
+            Task::Served(Serving::Gateway(setup), load) if setup.users > 1 => {
+                format!("{setup}: {load}, {} users", setup.users)
             }
-            Task::Served(_, load) => format!("{sink}: {load}"),
+            Task::Served(Serving::Gateway(setup), load) => format!("{setup}: {load}"),
             Task::Start(serving) => format!("start: {serving}"),
-            Task::Alone(_) => unreachable!("no case is about a worker"),
+            Task::Forward(setup) => format!("{setup}: a backlog of {BACKLOG} records"),
+            Task::Served(Serving::Hyper, _) | Task::Alone(_) => {
+                unreachable!("a case is about a gateway")
+            }
         };
+        if let Task::Served(
+            _,
+            Load {
+                rate: Rate::Share(share),
+                ..
+            },
+        ) = task
+        {
+            name = format!("{name}, {} % of saturation", share * 100.0);
+        }
         let sides = vec![Side {
             part: Part::Subject,
             task,

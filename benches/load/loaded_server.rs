@@ -9,7 +9,7 @@ use super::client::{Client, Pace, Tally, waits};
 use super::process::Resident;
 use super::profile::Sampler;
 use super::requests::Requests;
-use super::server::Server;
+use super::server::{Server, Writes};
 use super::site::Site;
 use super::window::Window;
 
@@ -93,7 +93,18 @@ impl LoadedServer {
         while answers < self.users as u64 {
             answers += self.run(Pace::Closed, time).answers;
         }
+        self.server.wait_until_forwarded();
         self.disconnect();
+    }
+
+    /// Sends so many requests, and waits for their answers.
+    pub fn send(&mut self, requests: usize) {
+        self.connect();
+        self.run(Pace::Count(requests / self.threads), Duration::ZERO);
+    }
+
+    pub fn server(&self) -> &Server {
+        &self.server
     }
 
     /// Sends for `time` and measures the server's process.
@@ -109,14 +120,20 @@ impl LoadedServer {
         }
         let sampler = is_sampled.then(|| Sampler::start(process, time));
         let writes = self.server.writes();
+        let commits = self.server.commits();
         let cpu_before = process.settled_cpu();
         let began = Instant::now();
         let tally = self.run(pace, time);
         let elapsed = began.elapsed();
+        // The work on a request ends when the sink has its records.
+        self.server.wait_until_forwarded();
         let cpu = process.settled_cpu().saturating_sub(cpu_before);
-        let batch = writes
-            .zip(self.server.writes())
-            .and_then(|(before, after)| before.mean_records_until(after));
+        let mean = |before: Option<Writes>, after: Option<Writes>| {
+            let (before, after) = before.zip(after)?;
+            before.mean_records_until(after)
+        };
+        let batch = mean(writes, self.server.writes());
+        let commit = mean(commits, self.server.commits());
         let profile = sampler.map(Sampler::end);
         self.server.remove_closed_files();
         self.disconnect();
@@ -127,6 +144,7 @@ impl LoadedServer {
             cpu,
             waits: Some(tally.waits),
             batch,
+            commit,
             profile,
         }
     }

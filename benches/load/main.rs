@@ -17,6 +17,7 @@
     reason = "the values are rounded and small"
 )]
 
+mod backlog;
 mod body;
 mod case;
 mod cases;

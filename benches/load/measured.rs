@@ -1,6 +1,6 @@
 //! The measurements of one side.
 
-use super::case::{Side, Task};
+use super::case::{Serving, Side, Task};
 use super::process::Resident;
 use super::window::Window;
 
@@ -23,12 +23,25 @@ impl Measured {
     /// Returns the side's name, with its load if that differs from the subject's.
     pub fn name(&self, subject: &Self) -> String {
         match (self.side.task, subject.side.task) {
-            (Task::Served(serving, load), Task::Served(_, same)) if load == same => {
-                serving.to_string()
+            (Task::Served(serving, load), Task::Served(subject, same)) if load == same => {
+                serving.beside(subject)
             }
             (Task::Served(serving, load), _) => format!("{serving}, {load}"),
             (Task::Start(serving), _) => serving.to_string(),
             (Task::Alone(alone), _) => alone.to_string(),
+            (Task::Forward(setup), _) => Serving::Gateway(setup).to_string(),
         }
+    }
+}
+
+impl Serving {
+    /// Returns the server's name, with its sink if that differs from the subject's.
+    fn beside(self, subject: Self) -> String {
+        if let (Self::Gateway(setup), Self::Gateway(subject)) = (self, subject)
+            && setup.to_string() != subject.to_string()
+        {
+            return format!("{self}, {setup}");
+        }
+        self.to_string()
     }
 }

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::case::{Alone, Serving, Setup, Side, Task};
+use super::backlog::Backlog;
+use super::case::{Alone, BACKLOG, Serving, Setup, Side, Task};
 use super::client::{Pace, waits};
 use super::loaded_server::LoadedServer;
 use super::measured::Measured;
@@ -43,6 +44,7 @@ enum State {
     },
     /// A server that is started anew for each window.
     Start(Serving),
+    Backlog(Box<Backlog>),
 }
 
 impl Running {
@@ -57,6 +59,7 @@ impl Running {
             ))),
             Task::Alone(alone) => start_worker(alone, shared),
             Task::Start(serving) => State::Start(serving),
+            Task::Forward(setup) => State::Backlog(Box::new(Backlog::start(setup, shared))),
         };
         Self {
             side,
@@ -73,7 +76,7 @@ impl Running {
             State::Worker { worker, records } => {
                 worker.run(records.unwrap_or(batch), time);
             }
-            State::Start(_) => {}
+            State::Start(_) | State::Backlog(_) => {}
         }
     }
 
@@ -98,6 +101,7 @@ impl Running {
                 worker.measure(records.unwrap_or(turn.batch), turn.time, turn.is_sampled)
             }
             State::Start(serving) => measure_start(*serving, site),
+            State::Backlog(backlog) => backlog.measure(site, turn.is_sampled),
         }
     }
 
@@ -122,6 +126,7 @@ impl Running {
                 measured.loaded = server.loaded();
             }
             State::Worker { worker, .. } => measured.loaded = worker.process().resident(),
+            State::Backlog(backlog) => measured.loaded = backlog.resident(),
             State::Start(_) => {}
         }
         measured
@@ -130,8 +135,9 @@ impl Running {
 
 fn start_worker(alone: Alone, site: &Site) -> State {
     match alone {
-        Alone::Kafka => start_kafka_worker(&site.kafka().bootstrap(), site),
-        Alone::KafkaFar => start_kafka_worker(&site.kafka().bootstrap_far(), site),
+        Alone::Kafka => start_kafka_worker(&site.kafka().bootstrap(), site, None),
+        Alone::KafkaFar => start_kafka_worker(&site.kafka().bootstrap_far(), site, None),
+        Alone::KafkaBacklog => start_kafka_worker(&site.kafka().bootstrap(), site, Some(BACKLOG)),
         Alone::PubSub => {
             let endpoint = site.pubsub().endpoint();
             let topic = site.pubsub_topic();
@@ -150,10 +156,10 @@ fn start_worker(alone: Alone, site: &Site) -> State {
     }
 }
 
-fn start_kafka_worker(bootstrap: &str, site: &Site) -> State {
+fn start_kafka_worker(bootstrap: &str, site: &Site, records: Option<usize>) -> State {
     State::Worker {
         worker: Worker::start(&["bare-kafka", bootstrap, &site.kafka_topic(1)]),
-        records: None,
+        records,
     }
 }
 
@@ -178,7 +184,6 @@ fn measure_start(serving: Serving, site: &Site) -> Window {
         elapsed,
         cpu: server.process().cpu(),
         waits: Some(waits),
-        batch: None,
-        profile: None,
+        ..Window::default()
     }
 }

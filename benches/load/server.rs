@@ -24,6 +24,10 @@ const START_MAX: Duration = Duration::from_mins(1);
 const TOUCHED_MIB: usize = 640;
 /// The time between two looks at whether a server has started.
 const STEP: Duration = Duration::from_millis(1);
+/// The longest time that a backlog may take.
+const FORWARD_MAX: Duration = Duration::from_mins(1);
+/// The time between two looks at a backlog, each of which takes the gateway's time.
+const FORWARD_STEP: Duration = Duration::from_millis(10);
 
 pub struct Server {
     folder: TempDir,
@@ -33,7 +37,7 @@ pub struct Server {
     admin: Option<SocketAddr>,
 }
 
-/// The gateway's writes of events so far.
+/// The gateway's writes of events so far, to the sink or to the journal.
 #[derive(Clone, Copy)]
 pub struct Writes {
     count: f64,
@@ -130,20 +134,40 @@ impl Server {
         }
     }
 
-    /// Returns the writes of events so far, or `None` if the server has no metrics.
+    /// Returns the writes of events to the sink so far, or `None` if the server has no metrics.
     pub fn writes(&self) -> Option<Writes> {
+        let [count, records] = self.samples(["batch_records_count", "batch_records_sum"])?;
+        Some(Writes { count, records })
+    }
+
+    /// Returns the commits of events to the journal so far, or `None` if there is no journal.
+    pub fn commits(&self) -> Option<Writes> {
+        let names = ["journal_commits_total", "journal_committed_records_total"];
+        let [count, records] = self.samples(names)?;
+        Some(Writes { count, records })
+    }
+
+    /// Waits until the sink has all records of the journal. Returns at once if there is none.
+    pub fn wait_until_forwarded(&self) {
+        let deadline = Instant::now() + FORWARD_MAX;
+        while let Some([records]) = self.samples(["journal_records"])
+            && records > 0.0
+        {
+            assert!(Instant::now() < deadline, "{records} records are left");
+            thread::sleep(FORWARD_STEP);
+        }
+    }
+
+    /// Returns the values of metrics of events, or `None` if one is missing.
+    fn samples<const N: usize>(&self, names: [&str; N]) -> Option<[f64; N]> {
         let text = self.admin("/metrics")?;
-        let sample = |name: &str| {
-            let series = format!("iem_gateway_batch_records_{name}{{topic=\"events\"}} ");
-            text.lines()
-                .find_map(|line| line.strip_prefix(&series))?
-                .parse::<f64>()
-                .ok()
-        };
-        Some(Writes {
-            count: sample("count")?,
-            records: sample("sum")?,
-        })
+        let mut values = [0.0; N];
+        for (value, name) in values.iter_mut().zip(names) {
+            let series = format!("iem_gateway_{name}{{topic=\"events\"}} ");
+            let sample = text.lines().find_map(|line| line.strip_prefix(&series))?;
+            *value = sample.parse().ok()?;
+        }
+        Some(values)
     }
 
     fn admin(&self, path: &str) -> Option<String> {
@@ -158,11 +182,15 @@ impl Server {
         Some(answer)
     }
 
-    /// Writes a file and removes it, if the server writes files, so that the system has free pages
+    /// Writes a file and removes it, if the server writes records, so that the system has free pages
     /// for the next window. A virtual machine receives a page at its first touch, which costs more
     /// than everything that is measured here.
     pub fn touch_memory(&self) {
-        if !self.folder.path().join("data/events").is_dir() {
+        let folders = ["data/events", "journal/events"];
+        if !folders
+            .iter()
+            .any(|folder| self.folder.path().join(folder).is_dir())
+        {
             return;
         }
         let path = self.folder.path().join("touched");
@@ -224,11 +252,17 @@ fn configuration(site: &Site, setup: Setup) -> String {
     let threads = site.threads;
     let cache = setup.users.max(65_536) * 2;
     let sink = sink(site, setup.sink);
+    let durability = if setup.has_journal {
+        "journaled"
+    } else {
+        "delivered"
+    };
     format!(
         "server = {{ listen = \"127.0.0.1:0\", threads = {threads} }}\n\
          admin.listen = \"127.0.0.1:0\"\n\
          directory.path = '{}'\ntokens = {{ key_file = '{}', cache_entries = {cache} }}\n\
-         sink.file.path = \"data\"\n{sink}",
+         sink.file.path = \"data\"\njournal.path = \"journal\"\n\
+         topics.events.durability = \"{durability}\"\n{sink}",
         users.directory().display(),
         users.key().display()
     )
@@ -244,7 +278,7 @@ fn sink(site: &Site, sink: Sink) -> String {
         Sink::KafkaFar => kafka(site, &site.kafka().bootstrap_far(), WORKERS_FAR),
         Sink::PubSub => format!(
             "sink.pubsub = {{ project = \"{PROJECT}\", endpoint = \"{}\" }}\n\
-             topics.events = {{ sink = \"pubsub\", name = \"{}\" }}\n",
+             topics.events.sink = \"pubsub\"\ntopics.events.name = \"{}\"\n",
             site.pubsub().endpoint(),
             site.pubsub_topic()
         ),
@@ -255,6 +289,7 @@ fn kafka(site: &Site, bootstrap: &str, workers: usize) -> String {
     let name = site.kafka_topic(workers);
     format!(
         "sink.kafka.bootstrap_servers = \"{bootstrap}\"\n\
-         topics.events = {{ sink = \"kafka\", name = \"{name}\", workers = {workers} }}\n"
+         topics.events.sink = \"kafka\"\ntopics.events.name = \"{name}\"\n\
+         topics.events.workers = {workers}\n"
     )
 }

@@ -21,6 +21,10 @@ pub struct Report {
     pub cpu: Option<Spread>,
     /// The subject's 99th percentile of the waits as a multiple of the bases', over the turns.
     pub p99: Option<Spread>,
+    /// The subject's records a second as a multiple of the bases', over the turns.
+    pub rate: Option<Spread>,
+    /// The subject's CPU time a record beyond the bases' sum, in microseconds, over the turns.
+    pub more_micros: Option<Spread>,
     pub verdicts: Vec<Verdict>,
 }
 
@@ -38,6 +42,7 @@ pub struct Statistics {
     /// The intended requests a second, if the arrival rate is constant.
     pub rate: Option<f64>,
     pub batch_records: Option<f64>,
+    pub commit_records: Option<f64>,
     pub connections: usize,
     pub idle: Resident,
     pub loaded: Resident,
@@ -84,25 +89,54 @@ impl Report {
             .iter()
             .map(|side| Statistics::new(side, subject))
             .collect();
-        let cpu = ratio(subject, &bases, |window| Some(window.record_micros()));
+        let micros = |window: &Window| Some(window.record_micros());
+        let cpu = ratio(subject, &bases, micros);
+        let more_micros = compare(subject, &bases, micros, |subject, sum| subject - sum);
+        let rate = ratio(subject, &bases, |window| Some(window.rate()));
         let served: Vec<_> = bases
             .into_iter()
             .filter(|base| base.windows[0].waits.is_some())
             .collect();
         let p99 = ratio(subject, &served, Window::p99);
-        let verdicts = case
-            .goals
-            .iter()
-            .map(|goal| Verdict::new(*goal, &sides[0], cpu, p99))
-            .collect();
-        Self {
+        let mut report = Self {
             group: case.group,
             name: case.name.clone(),
             at: case.at,
             sides,
             cpu,
             p99,
-            verdicts,
+            rate,
+            more_micros,
+            verdicts: Vec::new(),
+        };
+        report.verdicts = case.goals.iter().map(|goal| report.judge(*goal)).collect();
+        report
+    }
+
+    fn judge(&self, goal: Goal) -> Verdict {
+        let median = |spread: Option<Spread>| spread.map_or(f64::NAN, |spread| spread.median);
+        let at_most = |measured: f64, bound: f64| Verdict {
+            goal,
+            measured,
+            met: measured <= bound,
+        };
+        let at_least = |measured: f64, bound: f64| Verdict {
+            goal,
+            measured,
+            met: measured >= bound,
+        };
+        let subject = self.subject();
+        match goal {
+            Goal::Cpu(bound) => at_most(median(self.cpu), bound),
+            Goal::P99(bound) => at_most(median(self.p99), bound),
+            Goal::MoreMicros(bound) => at_most(median(self.more_micros), bound),
+            Goal::RecordMicros(bound) => at_most(subject.record_cpu_micros, bound),
+            Goal::Seconds(bound) => {
+                let waits = subject.waits.map_or(f64::NAN, |waits| waits.p50 / 1e6);
+                at_most(waits, bound)
+            }
+            Goal::RecordsPerSecond(bound) => at_least(subject.records_per_second, bound),
+            Goal::Rate(bound) => at_least(median(self.rate), bound),
         }
     }
 
@@ -119,30 +153,6 @@ impl Report {
     }
 }
 
-impl Verdict {
-    fn new(goal: Goal, subject: &Statistics, cpu: Option<Spread>, p99: Option<Spread>) -> Self {
-        let at_most = |measured: Option<f64>, bound: f64| {
-            let measured = measured.unwrap_or(f64::NAN);
-            Self {
-                goal,
-                measured,
-                met: measured <= bound,
-            }
-        };
-        match goal {
-            Goal::Cpu(bound) => at_most(cpu.map(|spread| spread.median), bound),
-            Goal::P99(bound) => at_most(p99.map(|spread| spread.median), bound),
-            Goal::RecordMicros(bound) => at_most(Some(subject.record_cpu_micros), bound),
-            Goal::Seconds(bound) => at_most(subject.waits.map(|waits| waits.p50 / 1e6), bound),
-            Goal::RecordsPerSecond(bound) => Self {
-                goal,
-                measured: subject.records_per_second,
-                met: subject.records_per_second >= bound,
-            },
-        }
-    }
-}
-
 /// Returns a statistic of the subject as a multiple of the bases' sum, turn by turn. It is `None`
 /// if there is no base, or a side lacks the statistic.
 fn ratio(
@@ -150,19 +160,30 @@ fn ratio(
     bases: &[&Measured],
     statistic: impl Fn(&Window) -> Option<f64>,
 ) -> Option<Spread> {
+    compare(subject, bases, statistic, |subject, sum| subject / sum)
+}
+
+/// Compares a statistic of the subject with the bases' sum, turn by turn. It is `None` if there is no
+/// base, or a side lacks the statistic.
+fn compare(
+    subject: &Measured,
+    bases: &[&Measured],
+    statistic: impl Fn(&Window) -> Option<f64>,
+    with: impl Fn(f64, f64) -> f64,
+) -> Option<Spread> {
     if bases.is_empty() {
         return None;
     }
-    let ratios: Option<Vec<f64>> = (0..subject.windows.len())
+    let turns: Option<Vec<f64>> = (0..subject.windows.len())
         .map(|turn| {
             let sum = bases
                 .iter()
                 .map(|base| statistic(&base.windows[turn]))
                 .sum::<Option<f64>>()?;
-            Some(statistic(&subject.windows[turn])? / sum)
+            Some(with(statistic(&subject.windows[turn])?, sum))
         })
         .collect();
-    ratios.map(Spread::of)
+    turns.map(Spread::of)
 }
 
 impl Spread {
@@ -189,7 +210,6 @@ impl Statistics {
             .map(|window| window.elapsed.as_secs_f64())
             .sum();
         let cpu: f64 = windows.iter().map(|window| micros(window.cpu)).sum();
-        let batches: Vec<f64> = windows.iter().filter_map(|window| window.batch).collect();
         let times = (measured.side.part != Part::Subject)
             .then(|| ratio(subject, &[measured], |window| Some(window.record_micros())))
             .flatten();
@@ -203,8 +223,8 @@ impl Statistics {
             record_cpu_micros: cpu / records as f64,
             waits: Waits::of(windows),
             rate: measured.rate,
-            batch_records: (!batches.is_empty())
-                .then(|| batches.iter().sum::<f64>() / batches.len() as f64),
+            batch_records: mean(windows, |window| window.batch),
+            commit_records: mean(windows, |window| window.commit),
             connections: measured.connections,
             idle: measured.idle,
             loaded: measured.loaded,
@@ -219,6 +239,12 @@ impl Statistics {
         let grown = self.loaded.now.saturating_sub(self.idle.now) as f64;
         (self.connections > 0).then(|| grown / self.connections as f64)
     }
+}
+
+/// Returns the mean of a statistic over the windows that have it.
+fn mean(windows: &[Window], statistic: impl Fn(&Window) -> Option<f64>) -> Option<f64> {
+    let values: Vec<f64> = windows.iter().filter_map(statistic).collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 impl Waits {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::case::{Goal, Group};
+use super::case::{Goal, Group, Part};
 use super::machine::Machine;
 use super::statistics::{Report, Spread, Statistics, Verdict, Waits};
 
@@ -111,13 +111,20 @@ pub fn notes(report: &Report) -> Option<String> {
             ));
         }
     }
-    let batch = report
-        .subject()
-        .batch_records
-        .map(|batch| format!("{batch:.1} records a write"));
-    notes.extend(batch);
-    let p99 = report.p99.filter(|_| report.group == Group::Rates);
-    notes.extend(p99.map(|p99| format!("p99 {} times that of bare hyper", spread(p99))));
+    let subject = report.subject();
+    let batch = subject.batch_records;
+    notes.extend(batch.map(|batch| format!("{batch:.1} records a write")));
+    let commit = subject.commit_records;
+    notes.extend(commit.map(|commit| format!("{commit:.1} records a commit")));
+    if report.group == Group::Journal {
+        let more = report.more_micros;
+        notes.extend(more.map(|more| format!("{} µs more CPU a record", spread(more))));
+        let rate = report.rate.filter(|_| subject.rate.is_none());
+        notes.extend(rate.map(|rate| format!("{} times the base's records/s", spread(rate))));
+    }
+    let base = report.sides.iter().find(|side| side.part == Part::Base);
+    let p99 = report.p99.zip(base).filter(|_| subject.rate.is_some());
+    notes.extend(p99.map(|(p99, base)| format!("p99 {} times that of {}", spread(p99), base.name)));
     (!notes.is_empty()).then(|| format!("{}: {}.", report.name, notes.join("; ")))
 }
 
@@ -216,6 +223,10 @@ fn goal_text(goal: Goal, measured: f64) -> (String, String) {
             format!("p99 at most {bound:.2} ×"),
             format!("{measured:.2} ×"),
         ),
+        Goal::MoreMicros(bound) => (
+            format!("at most {} more CPU a record", time(bound)),
+            time(measured),
+        ),
         Goal::RecordMicros(bound) => (
             format!("at most {} CPU a record", time(bound)),
             time(measured),
@@ -223,6 +234,10 @@ fn goal_text(goal: Goal, measured: f64) -> (String, String) {
         Goal::RecordsPerSecond(bound) => (
             format!("at least {} records/s", count(bound)),
             count(measured),
+        ),
+        Goal::Rate(bound) => (
+            format!("records/s at least {bound:.2} ×"),
+            format!("{measured:.2} ×"),
         ),
         Goal::Seconds(bound) => (format!("at most {bound} s"), time(measured * 1e6)),
     }

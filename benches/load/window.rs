@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::profile::Profile;
 
+#[derive(Default)]
 pub struct Window {
     pub requests: u64,
     pub records: u64,
@@ -16,6 +17,8 @@ pub struct Window {
     pub waits: Option<Histogram<u64>>,
     /// The mean number of records in one write of the gateway.
     pub batch: Option<f64>,
+    /// The mean number of records in one commit of the gateway's journal.
+    pub commit: Option<f64>,
     /// The samples that `perf` took, if it ran.
     pub profile: Option<Profile>,
 }
@@ -24,6 +27,11 @@ impl Window {
     /// Returns the CPU time of a record, in microseconds.
     pub fn record_micros(&self) -> f64 {
         micros(self.cpu) / self.records as f64
+    }
+
+    /// Returns the records a second.
+    pub fn rate(&self) -> f64 {
+        self.records as f64 / self.elapsed.as_secs_f64()
     }
 
     /// Returns where a request's CPU time went, in microseconds.

@@ -66,9 +66,8 @@ impl Worker {
             records: requests * records as u64,
             elapsed,
             cpu,
-            waits: None,
-            batch: None,
             profile: sampler.map(Sampler::end),
+            ..Window::default()
         }
     }
 }

@@ -13,6 +13,7 @@ mod gateway;
 pub mod headers;
 pub mod http1;
 pub mod http2;
+pub mod journal;
 pub mod keys;
 pub mod sessions;
 

@@ -37,6 +37,7 @@ seeds!(
     headers,
     http1,
     http2,
+    journal,
     keys,
     sessions
 );

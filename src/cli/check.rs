@@ -3,6 +3,8 @@
 //!
 //! Changes nothing, and prints neither a secret nor the content of a file.
 
+mod journals;
+
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -126,6 +128,7 @@ fn needs(config: &Config) -> Vec<Finding> {
         needs.push(check_certificate_key(&tls.key));
     }
     needs.extend(config.server.proxies.iter().filter_map(check_proxies));
+    needs.extend(journals::check(config));
     needs.extend(sinks::inspect(config));
     needs
 }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 /// The command failed.
 pub(super) const FAILED: u8 = 1;
+/// The command line is wrong.
+pub(super) const WRONG_USE: u8 = 2;
 /// The configuration, or a file that it names, is at fault (`EX_CONFIG` of sysexits.h).
 pub(super) const CONFIGURATION: u8 = 78;
 

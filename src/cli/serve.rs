@@ -31,7 +31,7 @@ pub(super) fn serve(config: &Config) -> ExitCode {
         Ok(guard) => guard,
         Err(error) => return fail(FAILED, &error),
     };
-    report_panics();
+    super::report_panics();
     raise_descriptors(config);
     // Only a gateway without a configuration creates its own users.
     let first = if config.without_file {
@@ -109,14 +109,6 @@ impl Signals {
             }
         }
     }
-}
-
-/// Logs a panic by its place alone: its message may quote a record or a credential.
-fn report_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string);
-        tracing::error!(place, thread = std::thread::current().name(), "panicked");
-    }));
 }
 
 /// Raises the soft limit on file descriptors, which is often far below `max_connections`.

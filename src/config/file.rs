@@ -10,7 +10,7 @@ use toml::{Table, Value};
 use super::error::{Error, Origin};
 
 /// The keys whose values are paths, relative to the file that states them.
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 11] = [
     "audit.path",
     "server.tls.certificate",
     "server.tls.key",
@@ -20,6 +20,7 @@ const PATHS: [&str; 10] = [
     "tokens.keys",
     "tokens.key_file",
     "sink.file.path",
+    "journal.path",
     "sink.pubsub.credentials",
 ];
 

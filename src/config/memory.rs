@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::http2::PEERS_PART;
 use super::server::{PARSE_IN_PLACE_MAX, Server};
-use super::topic::BATCHES_IN_FLIGHT;
-use super::{Compression, Config, Http2, SinkKind};
+use super::topic::{BATCHES_IN_FLIGHT, REJECTED_BYTES, REJECTED_RECORDS};
+use super::{Compression, Config, Http2, SinkKind, Topic};
 use crate::encoding;
 use crate::record::{KEY_VALUE_BYTES_MAX, TAPE_BYTES_PER_BODY_BYTE, TAPE_KEPT_BYTES_MAX};
 use crate::shares::queue_size;
@@ -64,6 +64,16 @@ const STACK_BYTES: usize = 2 << 20;
 /// The program itself, the directory, the log lines waiting and the allocator's slack.
 const BASE_BYTES: usize = 64 << 20;
 
+/// Threads of a journal: writer, forwarder, and the one that makes spare files.
+const JOURNAL_THREADS: usize = 3;
+/// Buffers of a journal that each have a commit: encoded requests, payload and commit of the writer,
+/// the commit that was read, and its records.
+const JOURNAL_BUFFERS: usize = 6;
+/// The records of one commit, if no request alone has more.
+const COMMIT_BYTES: usize = 1 << 20;
+/// The records of a journal that are held back, and its settled ranges.
+const PARKED_BYTES: usize = 16 << 20;
+
 /// The memory for the bodies of requests without credentials, of which each is at most 16 KiB.
 pub const STRANGERS_BYTES: usize = 16 << 20;
 
@@ -104,6 +114,8 @@ impl Config {
             ("bodies without credentials", STRANGERS_BYTES),
             ("slots of queues and batches", self.slot_bytes()),
             ("write buffers", self.write_buffer_bytes()),
+            ("journals", self.journal_bytes()),
+            ("rejected records to be kept", self.rejected_bytes()),
             ("parsing", self.parsing_bytes()),
             (
                 "decoders before they are counted",
@@ -144,6 +156,36 @@ impl Config {
                 records * (RECORD_BYTES + KEY_VALUE_BYTES_MAX) + channels * CHANNEL_SLOT_BYTES
             })
             .sum()
+    }
+
+    /// Returns the bytes that journals hold: two windows on their way to the sink, what is held back,
+    /// and the buffers of a writer and a reader, each of a commit of the largest body.
+    fn journal_bytes(&self) -> usize {
+        let journal = &self.journal;
+        let records = queue_size(2 * journal.window_records);
+        let slots = records * (RECORD_BYTES + KEY_VALUE_BYTES_MAX + CHANNEL_SLOT_BYTES);
+        let buffers = JOURNAL_BUFFERS * (self.server.max_body + COMMIT_BYTES);
+        let each = 2 * journal.window_bytes + slots + buffers + PARKED_BYTES;
+        self.count_topics(Topic::is_journaled) * each
+    }
+
+    /// Returns the bytes of records that wait to be kept among the dead letters, and of the lines
+    /// that are written of some of them.
+    fn rejected_bytes(&self) -> usize {
+        let slots = queue_size(REJECTED_RECORDS) * (RECORD_BYTES + KEY_VALUE_BYTES_MAX);
+        let lines = 2 * self.rejected_queue_bytes();
+        let each = self.rejected_queue_bytes() + slots + lines;
+        self.count_topics(Topic::has_rejected_queue) * each
+    }
+
+    /// Returns the most bytes of one topic's records that its sink has refused and that wait to be
+    /// kept.
+    pub fn rejected_queue_bytes(&self) -> usize {
+        REJECTED_BYTES.max(self.server.max_body)
+    }
+
+    fn count_topics(&self, wanted: fn(&Topic) -> bool) -> usize {
+        self.topics.iter().filter(|topic| wanted(topic)).count()
     }
 
     /// Returns the bytes that the sinks copy of what is in flight.
@@ -187,8 +229,10 @@ impl Config {
     fn stack_bytes(&self) -> usize {
         let server = &self.server;
         let workers: usize = self.topics.iter().map(|topic| topic.workers).sum();
-        let threads = server.threads + server.parse_threads() + server.password_permits() + workers;
-        threads * STACK_BYTES
+        let journals = JOURNAL_THREADS * self.count_topics(Topic::is_journaled);
+        let rejected = self.count_topics(Topic::has_rejected_queue);
+        let http = server.threads + server.parse_threads() + server.password_permits();
+        (http + workers + journals + rejected) * STACK_BYTES
     }
 }
 

@@ -11,10 +11,34 @@ use std::time::Duration;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
+use super::error::{Error, Errors, Origin};
 use super::units::FAILURES_MAX;
-use super::{Config, FileSink, Logging, Login, REFRESH_LIFETIME_MAX, Tokens};
+use super::{Config, FileSink, Logging, Login, REFRESH_LIFETIME_MAX, SinkKind, Tokens};
 use bounds::{DAY, KIB, SECOND, TIB};
 use faults::Faults;
+
+impl Config {
+    /// Returns the configuration with all topics at this sink.
+    ///
+    /// # Errors
+    /// The sink has no address.
+    pub fn at_sink(&self, sink: SinkKind) -> Result<Self, Errors> {
+        let mut config = self.clone();
+        for topic in &mut config.topics {
+            topic.sink = sink;
+        }
+        let mut faults = Faults::default();
+        topics::sinks(&config, &mut faults);
+        match faults.0.pop() {
+            None => Ok(config),
+            Some((key, message)) => Err(Errors::from(Error {
+                origin: Origin::Default,
+                key: Some(key),
+                message,
+            })),
+        }
+    }
+}
 
 /// Returns every rule that `config` breaks, as key and message.
 pub(super) fn broken(config: &Config) -> Vec<(String, String)> {
@@ -92,6 +116,7 @@ fn paths(config: &Config, faults: &mut Faults) {
         ("directory.path", &config.directory.path),
         ("tokens.key_file", &config.tokens.key_file),
         ("sink.file.path", &config.sink.file.path),
+        ("journal.path", &config.journal.path),
     ];
     for (key, path) in paths {
         faults.require(!path.as_os_str().is_empty(), key, "must not be empty");

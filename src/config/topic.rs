@@ -7,12 +7,19 @@ use iem_sink::TopicConfig;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::durability::Durability;
 use super::sinks::SinkKind;
 use super::units;
 use crate::record::Kind;
 
 /// The batches of a worker that may be in flight at once.
 pub const BATCHES_IN_FLIGHT: usize = 4;
+
+/// The most records of a topic that its sink has refused and that wait to be kept, less a quarter.
+pub const REJECTED_RECORDS: usize = 7500;
+
+/// The most bytes of these records, unless one body is larger.
+pub const REJECTED_BYTES: usize = 16 << 20;
 
 /// The names of the tables, in the order of [`Kind::ALL`].
 const NAMES: [&str; Kind::COUNT] = {
@@ -51,6 +58,10 @@ pub struct Topic {
     /// The time from a record's acceptance to its confirmation.
     #[serde(deserialize_with = "units::duration")]
     pub deadline: Duration,
+    /// The meaning of an answer of 200, unless the request asks for more.
+    pub durability: Durability,
+    /// Keeps records that the sink refuses for good. A topic with a journal does so in any case.
+    pub dead_letter: bool,
     /// Workers, each with batches of its own in flight.
     pub workers: usize,
     /// At Pub/Sub, the ordering key is sent as Pub/Sub's own.
@@ -66,7 +77,24 @@ impl Topic {
             batch_records: self.batch_records,
             batch_bytes: self.batch_bytes,
             deadline: self.deadline,
+            is_persistent: self.is_journaled(),
         }
+    }
+
+    /// Returns whether a journal is in front of the sink.
+    pub fn is_journaled(&self) -> bool {
+        self.durability == Durability::Journaled
+    }
+
+    /// Returns whether records that the sink refuses for good are kept.
+    pub fn keeps_dead_letters(&self) -> bool {
+        self.dead_letter || self.is_journaled()
+    }
+
+    /// Returns whether records that the sink refuses wait in a queue to be kept. A journal has them
+    /// until they are.
+    pub fn has_rejected_queue(&self) -> bool {
+        self.dead_letter && !self.is_journaled()
     }
 }
 

@@ -4,10 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use iem_journal::OpenError;
 use iem_sink::{SinkError, SinkErrorKind};
 
 use crate::identity::directory::DirectoryError;
 use crate::identity::token::KeyError;
+use crate::record::Kind;
 use crate::tls::TlsError;
 
 /// The reason why the gateway did not start.
@@ -30,6 +32,14 @@ pub enum StartError {
         /// The sink's error.
         error: SinkError,
     },
+    /// A journal cannot be used.
+    #[error("{key}: {error}")]
+    Journal {
+        /// The configuration's key.
+        key: String,
+        /// The reason.
+        error: OpenError,
+    },
     /// An address cannot be listened on.
     #[error("cannot listen on {address} ({key}): {error}")]
     Listen {
@@ -49,12 +59,21 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Returns the error of a topic's sink.
+    pub(super) fn of_topic(kind: Kind, error: SinkError) -> Self {
+        Self::Sink {
+            sink: format!("topics.{}", kind.topic()),
+            error,
+        }
+    }
+
     /// Whether the configuration, or a file that it names, has to change before another start can
     /// succeed.
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Directory(_) | Self::Key(_) | Self::Tls(_) => true,
             Self::Sink { error, .. } => error.kind == SinkErrorKind::Permanent,
+            Self::Journal { error, .. } => !matches!(error, OpenError::Disk(_)),
             Self::Listen { .. } | Self::System(_) | Self::Metrics(_) => false,
         }
     }
@@ -70,6 +89,11 @@ pub enum RunError {
     /// given for them.
     #[error("not all was finished within {0:?}; what was not finished has not been acknowledged")]
     NotDrained(Duration),
+    /// The cursor of a topic's journal was not written.
+    #[error(
+        "topics.{0}: the cursor of the journal could not be written: records that the sink has are sent again"
+    )]
+    CursorNotWritten(&'static str),
     /// A sink did not close.
     #[error("{sink}: {error}")]
     Sink {

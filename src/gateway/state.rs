@@ -1,7 +1,7 @@
 //! The state of the gateway, as the admin listener shows it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::admin::{Readiness, State};
 use crate::http::transport::Draining;
@@ -27,7 +27,16 @@ impl State for GatewayState {
         let now = Instant::now();
         let down = self.vitals.iter().filter_map(|vitals| {
             let health = vitals.health();
-            let reason = health.down(now)?;
+            let reason = match vitals.journal(SystemTime::now()) {
+                None => health.down(now)?,
+                // A sink that is away costs nobody an answer before the journal is full.
+                Some(journal) if !journal.is_full => return None,
+                Some(_) => {
+                    let reason = health.down(now);
+                    let reason = reason.unwrap_or_else(|| "it takes its backlog".to_owned());
+                    format!("the journal takes no records; {reason}")
+                }
+            };
             Some(format!(
                 "topic {} at sink {}: {reason}",
                 health.topic, health.sink
@@ -79,7 +88,11 @@ fn topic(vitals: &Vitals) -> TopicSnapshot {
         sink: vitals.health().sink,
         records: vitals.records(),
         bytes: vitals.bytes(),
+        balance: vitals.balance(),
         up: vitals.health().down(Instant::now()).is_none(),
+        dead_lettered: vitals.dead_lettered(),
+        dead_letters_lost: vitals.dead_letters_lost(),
+        journal: vitals.journal(SystemTime::now()),
     }
 }
 

@@ -17,7 +17,11 @@ pub trait Observer: Send + Sync {
     /// Reports that all outcomes of `records` records, which were handed over together, have come
     /// `elapsed` after that.
     fn wrote(&self, records: usize, elapsed: Duration);
+}
 
-    /// Reports how many records were delivered, rejected by the sink, or given up.
-    fn settled(&self, delivered: usize, rejected: usize, undelivered: usize);
+/// An observer that nobody asks.
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn wrote(&self, _records: usize, _elapsed: Duration) {}
 }

@@ -62,6 +62,24 @@ impl Budget {
         self.records() >= self.records_max || self.bytes() >= self.bytes_max
     }
 
+    /// Returns whether there is room for one more record. A single one always has it.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        let records = self.records();
+        records == 0 || records < self.records_max && self.bytes() + bytes <= self.bytes_max
+    }
+
+    /// Reserves one record for which there [is room](Self::has_room): nobody else reserves here.
+    pub(super) fn reserve_one(self: &Arc<Self>, bytes: usize) -> Reservation {
+        self.records.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Reservation {
+            budget: Arc::clone(self),
+            records: 1,
+            bytes,
+            claims: Arc::default(),
+        }
+    }
+
     /// Reserves what a whole request needs, or nothing.
     pub(super) fn reserve(
         self: &Arc<Self>,

@@ -123,6 +123,7 @@ mod tests {
 
     use super::super::budget::Budget;
     use super::*;
+    use crate::config::Durability;
     use crate::shares::Claims;
 
     #[test]
@@ -132,7 +133,12 @@ mod tests {
             let reservation = budget
                 .reserve(1, 2, Claims::default())
                 .expect("the budget is free");
-            Submission::new(smallvec![record("acme", "{}")], reservation, Instant::now())
+            Submission::new(
+                smallvec![record("acme", "{}")],
+                reservation,
+                Instant::now(),
+                Durability::Delivered,
+            )
         };
         let (sender, receiver) = channel(10);
         let (queued, mut reply) = submission();

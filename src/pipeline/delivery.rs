@@ -9,10 +9,12 @@
 mod entries;
 mod hand_over;
 mod load;
+mod refusal;
 mod requests;
 mod round_trip;
 mod unit;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use iem_sink::{Outcome, Record, Settled};
@@ -25,6 +27,8 @@ use requests::Requests;
 use round_trip::RoundTrip;
 use unit::Unit;
 
+use super::books::Tally;
+use super::rejected::RejectedQueue;
 use super::submission::Submission;
 
 /// The limits of one worker.
@@ -38,6 +42,8 @@ pub(super) struct Limits {
     pub(super) deadline: Duration,
     /// The time that a batch waits for more records.
     pub(super) linger: Duration,
+    /// Records come from a journal: none is given up.
+    pub(super) is_persistent: bool,
 }
 
 /// The terms of a writer for the next batch.
@@ -45,14 +51,6 @@ pub(super) struct Limits {
 pub(super) struct Terms {
     pub(super) time_needed: Duration,
     pub(super) epoch: u64,
-}
-
-/// The number of records by how they ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) delivered: usize,
-    pub(super) rejected: usize,
-    pub(super) undelivered: usize,
 }
 
 /// The records of one worker.
@@ -68,6 +66,8 @@ pub(super) struct Delivery {
     /// The unit at which the next batch begins.
     turn: usize,
     tally: Tally,
+    /// The queue of records that the sink refuses, if they are kept.
+    rejected: Option<Arc<RejectedQueue>>,
     /// The records of each flight that has ended, and the time that it took.
     ended: Vec<(usize, Duration)>,
     /// The shortest time of a flight that ended in this pass with a delivery.
@@ -77,7 +77,11 @@ pub(super) struct Delivery {
 
 impl Delivery {
     /// `jitter` returns a random number between 0 and 1.
-    pub(super) fn new(limits: Limits, jitter: Box<dyn FnMut() -> f64 + Send>) -> Self {
+    pub(super) fn new(
+        limits: Limits,
+        rejected: Option<Arc<RejectedQueue>>,
+        jitter: Box<dyn FnMut() -> f64 + Send>,
+    ) -> Self {
         Self {
             limits,
             entries: Entries::default(),
@@ -88,6 +92,7 @@ impl Delivery {
             batch: Vec::new(),
             turn: 0,
             tally: Tally::default(),
+            rejected,
             ended: Vec::new(),
             shortest: None,
             jitter,
@@ -102,8 +107,9 @@ impl Delivery {
         now: Instant,
         unit_of: impl Fn(&Record) -> usize,
     ) {
-        if self.is_beyond_half(&submission, now, &unit_of) {
+        if self.is_refused(&submission, now, &unit_of) {
             let Submission { records, reply, .. } = submission;
+            self.tally.taken += records.len();
             self.tally.undelivered += records.len();
             reply.end(smallvec::smallvec![Outcome::default(); records.len()]);
             return;
@@ -112,8 +118,11 @@ impl Delivery {
         let Submission {
             records,
             deadline,
-            reply,
+            mut reply,
+            ..
         } = submission;
+        reply.taken();
+        self.tally.taken += records.len();
         let request = self.requests.add(records.len(), deadline, reply);
         let mut keys = SmallVec::<[usize; 1]>::with_capacity(records.len());
         for (index, record) in records.into_iter().enumerate() {
@@ -142,32 +151,6 @@ impl Delivery {
         }
     }
 
-    /// Returns whether a submission has a record for a unit that settles nothing, and would take
-    /// such units beyond half of this worker's share of the topic.
-    fn is_beyond_half(
-        &self,
-        submission: &Submission,
-        now: Instant,
-        unit_of: &impl Fn(&Record) -> usize,
-    ) -> bool {
-        let load = Load::new(submission.records.len(), submission.bytes());
-        let limit = self.limits.stalled;
-        if self.units.len() == 1 || self.requests.held().fits(load, limit) {
-            return false;
-        }
-        let before = self.stalled_before(now);
-        let stalled = self.sum_of_stalled(before, |unit| {
-            Load::new(unit.held.records, unit.pinned_bytes)
-        });
-        let is_stalled = |record| {
-            let unit = self.units.get(unit_of(record));
-            unit.is_some_and(|unit| unit.is_stalled(before))
-        };
-        !stalled.is_zero()
-            && !stalled.fits(load, limit)
-            && submission.records.iter().any(is_stalled)
-    }
-
     /// Takes what a writer tells, at `now`.
     pub(super) fn settle(&mut self, settled: &Settled, keeps_order: bool, now: Instant) {
         for (token, outcome) in settled.outcomes() {
@@ -184,6 +167,7 @@ impl Delivery {
 
     /// Takes back everything in flight after the writer is gone.
     pub(super) fn lose_writer(&mut self, now: Instant) {
+        self.level_rounds();
         for key in self.entries.all_in_flight() {
             self.arrive(key, Outcome::Retryable, true, now);
         }
@@ -195,6 +179,10 @@ impl Delivery {
         let entry = self.entries.get_mut(key);
         let Some(place) = entry.flight.take() else {
             return;
+        };
+        let outcome = match outcome {
+            Outcome::Undeliverable if self.limits.is_persistent => Outcome::Retryable,
+            outcome => outcome,
         };
         let load = entry.load();
         let number = entry.number;
@@ -255,6 +243,7 @@ impl Delivery {
     /// Assigns the records that wait to the units of a new writer. Nothing is in flight.
     pub(super) fn assign(&mut self, units: usize, unit_of: impl Fn(&Record) -> usize) {
         self.unit_mut(units.saturating_sub(1));
+        self.level_rounds();
         let mut waiting: Vec<usize> = Vec::new();
         for unit in &mut self.units {
             waiting.extend(unit.waiting.drain(..));
@@ -273,8 +262,11 @@ impl Delivery {
         }
     }
 
-    /// Gives up all records that wait.
+    /// Gives up all records that wait, unless they are a journal's.
     pub(super) fn give_up(&mut self) {
+        if self.limits.is_persistent {
+            return;
+        }
         for index in 0..self.units.len() {
             while let Some(key) = self.units[index].waiting.pop_front() {
                 self.finish(key, Outcome::Undeliverable);
@@ -295,12 +287,16 @@ impl Delivery {
         let unit = &mut self.units[entry.unit];
         unit.held -= entry.load();
         unit.pinned_bytes -= entry.pinned_bytes;
-        if !self.requests.is_answered(entry.request) {
-            match outcome {
-                Outcome::Delivered => self.tally.delivered += 1,
-                Outcome::Rejected(_) => self.tally.rejected += 1,
-                Outcome::Retryable | Outcome::Undeliverable => self.tally.undelivered += 1,
-            }
+        if let (Outcome::Rejected(reason), Some(queue)) = (outcome, &self.rejected) {
+            queue.put(&entry.record, reason);
+        }
+        let is_answered = self.requests.is_answered(entry.request);
+        match outcome {
+            Outcome::Delivered if is_answered => self.tally.late += 1,
+            _ if is_answered => {}
+            Outcome::Delivered => self.tally.delivered += 1,
+            Outcome::Rejected(_) => self.tally.rejected += 1,
+            Outcome::Retryable | Outcome::Undeliverable => self.tally.undelivered += 1,
         }
         self.requests.settle(entry.request, entry.index, outcome);
     }
@@ -369,9 +365,14 @@ impl Delivery {
         self.ended.drain(..)
     }
 
-    /// Returns how records have ended since the last call.
+    /// Returns the records that were taken, and the ends of records, since the last call.
     pub(super) fn take_tally(&mut self) -> Tally {
         std::mem::take(&mut self.tally)
+    }
+
+    /// Returns the number of records that are held, and whose requests have no answer.
+    pub(super) fn waited_for(&self) -> usize {
+        self.requests.waited_for()
     }
 }
 

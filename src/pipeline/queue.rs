@@ -4,33 +4,36 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use iem_sink::Record;
 use smallvec::SmallVec;
 
+use super::books::Books;
 use super::budget::{Budget, SubmitError};
 use super::channel::{NotSent, Receiver, Sender, WakeGuard, channel};
+use super::forwarded::Forwarded;
 use super::receipt::{Part, Receipt};
 use super::records::Records;
 use super::submission::Submission;
-use crate::config::Topic;
+use crate::config::{Durability, Topic};
 use crate::shares::Claims;
 
 /// The queue of one topic.
 pub(super) struct Queue {
     budget: Arc<Budget>,
+    books: Arc<Books>,
     deadline: Duration,
     senders: Vec<Sender>,
 }
 
 impl Queue {
     /// Creates a topic's queue and the receiving end for each of its workers.
-    pub(super) fn new(topic: &Topic) -> (Self, Vec<Receiver>) {
+    pub(super) fn new(topic: &Topic, workers: usize, books: &Arc<Books>) -> (Self, Vec<Receiver>) {
         let budget = Budget::new(topic.queue_records, topic.queue_bytes);
         // No submission is without a record, so a channel is never fuller than the budget.
-        let (senders, receivers) = (0..topic.workers)
-            .map(|_| channel(budget.records_max()))
-            .unzip();
+        let (senders, receivers) = (0..workers).map(|_| channel(budget.records_max())).unzip();
         let queue = Self {
             budget,
+            books: Arc::clone(books),
             deadline: topic.deadline,
             senders,
         };
@@ -43,6 +46,7 @@ impl Queue {
         records: Records,
         held_bytes: usize,
         claims: Claims,
+        durability: Durability,
         now: Instant,
     ) -> Result<Receipt, SubmitError> {
         let mut beyond = held_bytes.saturating_sub(bytes(&records));
@@ -50,11 +54,11 @@ impl Queue {
             self.budget
                 .reserve(records.len(), bytes(&records) + beyond, claims)?;
         let deadline = now + self.deadline;
-        let mut receipt = Receipt::new(records.len(), deadline);
+        let mut receipt = Receipt::new(records.len(), durability, deadline);
         if let [sender] = &self.senders[..] {
-            let (submission, reply) = Submission::new(records, reservation, deadline);
+            let (submission, reply) = Submission::new(records, reservation, deadline, durability);
             let indexes = None;
-            receipt.push(Part { reply, indexes }, send(sender, submission)?);
+            receipt.push(Part { reply, indexes }, self.send(sender, submission)?);
             return Ok(receipt);
         }
         for (sender, (indexes, records)) in self.senders.iter().zip(self.split(records)) {
@@ -64,11 +68,48 @@ impl Queue {
             // The first share counts what the request pins beyond its records.
             let held_bytes = bytes(&records) + std::mem::take(&mut beyond);
             let reservation = reservation.split(records.len(), held_bytes);
-            let (submission, reply) = Submission::new(records, reservation, deadline);
+            let (submission, reply) = Submission::new(records, reservation, deadline, durability);
             let indexes = Some(indexes);
-            receipt.push(Part { reply, indexes }, send(sender, submission)?);
+            receipt.push(Part { reply, indexes }, self.send(sender, submission)?);
         }
         Ok(receipt)
+    }
+
+    /// Returns whether a worker may be sent one more record of a journal.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.budget.has_room(bytes)
+    }
+
+    /// Sends one record of a journal, for which there [is room](Self::has_room), to its worker. The
+    /// worker tells its outcome to the forwarder. Returns a wake guard if the worker is parked.
+    pub(super) fn forward(
+        &self,
+        record: Record,
+        round: u64,
+        way: Forwarded,
+        now: Instant,
+    ) -> Option<WakeGuard> {
+        let reservation = self.budget.reserve_one(record.data.len());
+        let sender = &self.senders[record.key_hash() as usize % self.senders.len()];
+        let submission = Submission::forwarded(record, reservation, now, round, way);
+        // A worker lives as long as the queue. If it has ended all the same, the way back tells so.
+        sender.send(submission).ok().flatten()
+    }
+
+    /// Sends a worker its share of a request. The budget keeps every channel below its capacity, and
+    /// a worker lives as long as the queue. If one has ended all the same, the request is answered as
+    /// by a full topic.
+    fn send(
+        &self,
+        sender: &Sender,
+        submission: Submission,
+    ) -> Result<Option<WakeGuard>, SubmitError> {
+        let records = submission.records.len();
+        self.books.accept(records);
+        sender.send(submission).map_err(|NotSent| {
+            self.books.take_back(records);
+            SubmitError::Full
+        })
     }
 
     /// Splits records by worker, with their indexes in the request. One key always goes to the same
@@ -94,13 +135,6 @@ impl Queue {
     pub(super) fn budget(&self) -> Arc<Budget> {
         Arc::clone(&self.budget)
     }
-}
-
-/// Sends a worker its share of a request. The budget keeps every channel below its capacity, and a
-/// worker lives as long as the queue. If one has ended all the same, the request is answered as by a
-/// full topic.
-fn send(sender: &Sender, submission: Submission) -> Result<Option<WakeGuard>, SubmitError> {
-    sender.send(submission).map_err(|NotSent| SubmitError::Full)
 }
 
 fn bytes(records: &Records) -> usize {

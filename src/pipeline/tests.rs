@@ -2,33 +2,20 @@
 //! again.
 
 mod faults;
+mod rejected;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use iem_sink::testing::{Behaviour, ScriptedSink, record};
 use iem_sink::{Outcome, Reason, Record, SinkErrorKind};
-use parking_lot::Mutex;
 
 use super::*;
 use crate::config::SinkKind;
 use crate::shares::Ledger;
 
-#[derive(Default)]
-struct Observed(Mutex<(usize, usize, usize)>);
-
-impl Observer for Observed {
-    fn wrote(&self, _records: usize, _elapsed: Duration) {}
-
-    fn settled(&self, delivered: usize, rejected: usize, undelivered: usize) {
-        let mut sums = self.0.lock();
-        *sums = (sums.0 + delivered, sums.1 + rejected, sums.2 + undelivered);
-    }
-}
-
 struct Rig {
     sink: ScriptedSink,
-    observed: Arc<Observed>,
     pipeline: Pipeline,
     ledger: Arc<Ledger>,
 }
@@ -46,23 +33,27 @@ fn settings() -> Topic {
         deadline: Duration::from_secs(10),
         workers: 1,
         ordering: false,
+        durability: Durability::Delivered,
+        dead_letter: false,
     }
 }
 
 fn rig(settings: &Topic) -> Rig {
+    rig_that_keeps(settings, None)
+}
+
+fn rig_that_keeps(settings: &Topic, rejected: Option<RejectedParts>) -> Rig {
     let sink = ScriptedSink::new();
-    let observed = Arc::new(Observed::default());
     let backend = Arc::new(Backend {
         name: "scripted",
         sink: Box::new(sink.clone()),
     });
-    let as_observer: Arc<dyn Observer> = Arc::clone(&observed) as _;
-    let pipeline =
-        Pipeline::start("events", settings, &backend, &as_observer).expect("there are threads");
+    let observer: Arc<dyn Observer> = Arc::new(Unobserved);
+    let pipeline = Pipeline::start("events", settings, &backend, &observer, None, rejected)
+        .expect("there are threads");
     assert_eq!(pipeline.opened(soon()), Ok(()));
     Rig {
         sink,
-        observed,
         pipeline,
         ledger: Ledger::new(1, 1),
     }
@@ -76,14 +67,17 @@ impl Rig {
         let customer = self.ledger.customer(&"acme".into());
         claims.add(customer, records.len(), bytes);
         self.pipeline
-            .submit(records, bytes, claims, Instant::now())
+            .submit(records, bytes, claims, None, Instant::now())
             .map(Receipt::wake)
     }
 
-    /// Closes the pipeline and returns the sums that the worker has reported.
-    fn settled(self) -> (usize, usize, usize) {
+    /// Closes the pipeline and returns how many records were delivered, rejected and not delivered.
+    fn settled(self) -> (u64, u64, u64) {
+        let vitals = self.pipeline.vitals();
         assert!(self.pipeline.close(soon()));
-        *self.observed.0.lock()
+        let balance = vitals.balance();
+        assert_eq!((balance.unaccounted(), balance.in_flight), (0, 0));
+        (balance.delivered, balance.rejected, balance.undelivered)
     }
 
     /// Occupies the worker with a write that waits for a release.
@@ -262,9 +256,9 @@ fn a_topic_that_the_sink_refuses_does_not_open() {
         name: "scripted",
         sink: Box::new(sink),
     });
-    let observer: Arc<dyn Observer> = Arc::new(Observed::default());
-    let pipeline =
-        Pipeline::start("events", &settings(), &backend, &observer).expect("there are threads");
+    let observer: Arc<dyn Observer> = Arc::new(Unobserved);
+    let pipeline = Pipeline::start("events", &settings(), &backend, &observer, None, None)
+        .expect("there are threads");
     let error = pipeline.opened(soon()).expect_err("it is refused");
     assert_eq!(
         (error.kind, error.message.as_str()),

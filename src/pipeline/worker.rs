@@ -10,15 +10,21 @@ use std::time::{Duration, Instant};
 use iem_sink::{Settled, SinkError, SinkErrorKind, TopicConfig, Writer};
 
 use super::backend::{Backend, Observer};
+use super::books::{Books, Tally};
 use super::channel::Receiver;
-use super::delivery::{Delivery, Limits, Load, Tally, Terms};
+use super::delivery::{Delivery, Limits, Load, Terms};
 use super::health::{Caller, Health};
+use super::receipt::GRACE;
+use super::rejected::RejectedQueue;
+use super::size_limit::SizeLimit;
 use crate::config::Topic;
 
 /// The wait between two attempts to open a writer.
 const REOPEN_WAIT: Duration = Duration::from_millis(500);
 /// The wait before a writer that panicked is opened anew.
 const REOPEN_AFTER_PANIC: Duration = Duration::from_millis(10);
+/// The time between two looks at a writer's limit.
+const LIMIT_EVERY: Duration = Duration::from_secs(5);
 /// The time after which records in flight make the topic unready.
 const OVERDUE: Duration = Duration::from_secs(1);
 
@@ -38,6 +44,37 @@ impl Default for Surroundings {
     }
 }
 
+/// The parts of a topic that its workers report to.
+#[derive(Clone)]
+pub(super) struct Reports {
+    pub(super) health: Arc<Health>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) books: Arc<Books>,
+    /// The place where a writer's limit is noted, if somebody needs it.
+    pub(super) limit: Option<Arc<SizeLimit>>,
+    /// The queue of what the sink refuses, if that is kept.
+    pub(super) rejected: Option<Arc<RejectedQueue>>,
+}
+
+impl Reports {
+    /// Returns the reports of a topic's workers. `name` is the topic's name in logs.
+    pub(super) fn new(
+        name: &'static str,
+        topic: &Topic,
+        backend: &Backend,
+        observer: &Arc<dyn Observer>,
+        books: &Arc<Books>,
+    ) -> Self {
+        Self {
+            health: Arc::new(Health::new(name, backend.name, topic.workers)),
+            observer: Arc::clone(observer),
+            books: Arc::clone(books),
+            limit: None,
+            rejected: None,
+        }
+    }
+}
+
 /// A topic's worker, and what it needs on its thread.
 pub(super) struct Worker {
     index: usize,
@@ -48,9 +85,14 @@ pub(super) struct Worker {
     reopen_at: Instant,
     /// The sink will not open the topic until an operator changes something.
     is_refused: bool,
+    /// The place where the writer's limit is noted, and the time of the next note.
+    limit: Option<(Arc<SizeLimit>, Instant)>,
     backend: Arc<Backend>,
     health: Arc<Health>,
     observer: Arc<dyn Observer>,
+    books: Arc<Books>,
+    /// The records that the books know as held here.
+    held: usize,
     delivery: Delivery,
     settled: Settled,
     now: Box<dyn Fn() -> Instant + Send>,
@@ -73,29 +115,40 @@ impl Worker {
         topic: &Topic,
         receiver: Receiver,
         backend: &Arc<Backend>,
-        health: &Arc<Health>,
-        observer: &Arc<dyn Observer>,
+        reports: Reports,
         surroundings: Surroundings,
     ) -> Self {
         let Surroundings { now, jitter } = surroundings;
+        let Reports {
+            health,
+            observer,
+            books,
+            limit,
+            rejected,
+        } = reports;
+        let for_sink = topic.for_sink();
         let half = |limit: usize| limit / topic.workers / 2;
         let limits = Limits {
             batch: Load::new(topic.batch_records, topic.batch_bytes),
             stalled: Load::new(half(topic.queue_records), half(topic.queue_bytes)),
             deadline: topic.deadline,
             linger: topic.linger,
+            is_persistent: for_sink.is_persistent,
         };
         Self {
             index,
-            topic: topic.for_sink(),
+            topic: for_sink,
             receiver,
             writer: None,
             reopen_at: now(),
             is_refused: false,
+            limit: limit.map(|limit| (limit, now())),
             backend: Arc::clone(backend),
-            health: Arc::clone(health),
-            observer: Arc::clone(observer),
-            delivery: Delivery::new(limits, jitter),
+            health,
+            observer,
+            books,
+            held: 0,
+            delivery: Delivery::new(limits, rejected, jitter),
             settled: Settled::default(),
             now,
         }
@@ -131,6 +184,7 @@ impl Worker {
             let _ = self.open();
         }
         let now = (self.now)();
+        let limit_at = self.note_limit(now);
         self.take(now);
         self.settle(now);
         self.delivery.expire(now);
@@ -141,9 +195,22 @@ impl Worker {
         self.report();
         match next {
             Ok(()) => Next::Step,
+            // What a journal has is sent again after the next start.
+            Err(_) if is_closed && self.topic.is_persistent => Next::End,
             Err(_) if is_closed && self.delivery.next_deadline().is_none() => Next::End,
-            Err(until) => Next::Wait(until),
+            Err(until) => Next::Wait(until.into_iter().chain(limit_at).min()),
         }
+    }
+
+    /// Notes the writer's limit, if it is time for it. Returns the time of the next note.
+    fn note_limit(&mut self, now: Instant) -> Option<Instant> {
+        let writer = self.writer.as_ref()?;
+        let (limit, at) = self.limit.as_mut()?;
+        if *at <= now {
+            limit.note(writer.limit());
+            *at = now + LIMIT_EVERY;
+        }
+        Some(*at)
     }
 
     /// Opens the topic's writer at the sink.
@@ -159,6 +226,9 @@ impl Worker {
             Ok(writer) => {
                 self.delivery
                     .assign(writer.units(), |record| writer.unit(record));
+                if let Some((limit, _)) = &self.limit {
+                    limit.note(writer.limit());
+                }
                 self.writer = Some(writer);
                 self.health.opened(Caller::Worker(self.index));
                 Ok(())
@@ -203,6 +273,7 @@ impl Worker {
             return Err(due.into_iter().chain([self.reopen_at]).min());
         };
         let deadline = self.delivery.next_batch(terms, now)?;
+        let deadline = deadline.min(now + self.topic.deadline);
         self.health.calls(Caller::Worker(self.index), deadline);
         let batch = self.delivery.batch();
         let settled = &mut self.settled;
@@ -243,6 +314,10 @@ impl Worker {
             .writer
             .as_ref()
             .is_none_or(|writer| writer.keeps_order());
+        // Nobody waits any more for these: they have ended with 503.
+        if let Some(gone) = now.checked_sub(GRACE) {
+            self.delivery.expire(gone);
+        }
         self.delivery.settle(&self.settled, keeps_order, now);
         let caller = Caller::Worker(self.index);
         if let Some(error) = self.settled.take_error() {
@@ -266,15 +341,16 @@ impl Worker {
         (now.saturating_duration_since(since) > OVERDUE).then_some(since)
     }
 
-    /// Reports how records have ended since the last report.
+    /// Reports the ends of records since the last report. Those of a journal's are in its own books.
     fn report(&mut self) {
         for (records, time) in self.delivery.take_ended() {
             self.observer.wrote(records, time);
         }
         let tally = self.delivery.take_tally();
-        if tally != Tally::default() {
-            self.observer
-                .settled(tally.delivered, tally.rejected, tally.undelivered);
+        if tally != Tally::default() && !self.topic.is_persistent {
+            let held = self.delivery.waited_for();
+            self.books.tell(tally, self.held, held);
+            self.held = held;
         }
     }
 }

@@ -202,6 +202,32 @@ mod tests {
         assert!(left_out() >= told);
     }
 
+    /// No other unit test sets the global counter of lines.
+    #[test]
+    fn lines_that_the_thread_was_too_slow_for_are_left_out_too() {
+        struct Stuck;
+        impl std::io::Write for Stuck {
+            fn write(&mut self, _line: &[u8]) -> std::io::Result<usize> {
+                std::thread::park();
+                Ok(0)
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let builder = tracing_appender::non_blocking::NonBlockingBuilder::default();
+        let (mut writer, guard) = builder.buffered_lines_limit(1).finish(Stuck);
+        // Dropping it would wait for the writer.
+        std::mem::forget(guard);
+        count_dropped(writer.error_counter());
+        let before = left_out();
+        for _ in 0..10 {
+            std::io::Write::write_all(&mut writer, b"line\n").expect("it never blocks");
+        }
+        // One is with the writer, and one waits.
+        assert!(left_out() >= before + 8);
+    }
+
     #[test]
     fn a_long_list_of_changes_ends_with_their_number() {
         let changes: Vec<String> = (0..CHANGES_MAX + 5).map(|n| format!("user {n}")).collect();

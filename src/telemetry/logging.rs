@@ -4,7 +4,7 @@
 //! A thread of its own writes the lines of each, which it receives over a bounded queue. If standard
 //! error is not read, lines are lost and counted; a caller that logs never waits.
 
-use std::io;
+use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
 
 use tracing::Subscriber;
@@ -54,6 +54,27 @@ pub fn init(logging: &Logging, audit: &Audit) -> Result<Guard, InitError> {
     Ok(Guard { _workers: workers })
 }
 
+/// Starts the log of a command: warnings and errors, on standard error. On a terminal each clears the
+/// line that it begins in, which may be one of progress.
+///
+/// # Errors
+/// The process already has a log.
+pub fn init_warnings(format: LogFormat) -> Result<Guard, InitError> {
+    let (writer, worker) = if io::stderr().is_terminal() {
+        writer_to(ClearedLines(io::stderr()))
+    } else {
+        writer_to(io::stderr())
+    };
+    let levels = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target(audit::TARGET, LevelFilter::OFF);
+    let log = layer(format, writer).with_filter(levels);
+    Registry::default().with(log).try_init()?;
+    Ok(Guard {
+        _workers: vec![worker],
+    })
+}
+
 /// Starts the audit log alone, for a command that changes what the gateway reads. On standard error
 /// it would be among the command's own messages, so only a file is written to.
 ///
@@ -70,6 +91,21 @@ pub fn init_audit(audit: &Audit) -> Result<Option<Guard>, InitError> {
     Ok(Some(Guard {
         _workers: vec![worker],
     }))
+}
+
+/// A terminal whose line is cleared before each write, which is one of whole lines.
+struct ClearedLines<W>(W);
+
+impl<W: Write> Write for ClearedLines<W> {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        self.0.write_all(b"\r\x1b[K")?;
+        self.0.write_all(lines)?;
+        Ok(lines.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 fn audit_writer(audit: &Audit) -> io::Result<Option<(NonBlocking, WorkerGuard)>> {
@@ -116,7 +152,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::time::Duration;
 

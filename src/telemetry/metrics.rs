@@ -4,10 +4,12 @@
 //! Format: Prometheus text exposition format 0.0.4. `docs/metrics.md` lists every metric; a test
 //! holds the two together.
 
+mod journal;
 mod register;
 mod sinks;
 mod snapshot;
 mod topics;
+mod totals;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,6 +154,9 @@ impl Metrics {
     /// Returns all metrics as text, with `snapshot` copied in. Called by one scrape at a time.
     pub fn render(&self, snapshot: &Snapshot) -> String {
         self.snapshot.set(snapshot, &self.customers);
+        for (metrics, topic) in self.topics.iter().zip(&snapshot.topics) {
+            metrics.set(&topic.balance);
+        }
         let mut families = self.register.gather();
         for (sink, statistics) in &snapshot.sinks {
             families.extend(sinks::families(sink, statistics));

@@ -130,7 +130,7 @@ impl Material {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     read_bounded(path).map_err(|error| TlsError::new(path, format!("cannot be read: {error}")))
 }
 

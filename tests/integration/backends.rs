@@ -2,8 +2,8 @@
 
 mod distant_backends;
 mod distant_weather;
-mod kafka;
+pub(crate) mod kafka;
 mod pubsub;
 mod several_sinks;
 mod sink_swap;
-mod weather;
+pub(crate) mod weather;

@@ -10,6 +10,7 @@ mod http2_smuggling;
 mod idle_connections;
 mod limits;
 mod many_records;
+mod nifi;
 mod proxies;
 mod real_clients;
 pub(crate) mod record_bytes;

@@ -10,4 +10,6 @@ mod delivery;
 mod documents;
 mod http;
 mod identity;
+mod journal;
 mod operations;
+mod prove;

@@ -7,3 +7,4 @@ mod command_line;
 mod first_start;
 mod metrics;
 mod permissions;
+mod upgrade;

@@ -345,8 +345,8 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// With several workers nobody knows which of them meets what happens once, so that is then the
-/// same for all.
+/// With several workers nobody knows which of them meets what happens once, nor which of several
+/// batches of a request, as those of entities may be: then it is the same for all.
 fn plan(setup: Setup) -> BoxedStrategy<Step> {
     let passing = vec![Act::Transient, Act::Panic];
     let once = vec![
@@ -371,7 +371,7 @@ fn plan(setup: Setup) -> BoxedStrategy<Step> {
     };
     select(Kind::ALL.to_vec())
         .prop_flat_map(move |kind| {
-            let shared = kind == Kind::Metric && setup.workers > 1;
+            let shared = kind == Kind::Entity || kind == Kind::Metric && setup.workers > 1;
             let once = vec(
                 select(if shared {
                     passing.clone()

@@ -212,6 +212,7 @@ impl Client<'_> {
     fn run(&self, stop: &AtomicBool) -> Account {
         let mut account = Account::default();
         let mut connection = Connection::open(self.address);
+        let mut is_new = true;
         let mut due = Instant::now();
         for number in 0.. {
             if stop.load(Ordering::Relaxed) {
@@ -225,13 +226,20 @@ impl Client<'_> {
             let request = post(self.path, (self.body)(&ids)).cookie(&self.token);
             // Some are answered, and their connections closed, before all of them has been sent.
             let _ = connection.try_send(request.bytes());
-            let answer = connection.answer();
+            let Ok(Some(answer)) = connection.try_answer() else {
+                // Until its first request has come, it was one of strangers, which may have to make room.
+                assert!(is_new, "{}: an answer, not the end", self.label);
+                connection = Connection::open(self.address);
+                continue;
+            };
+            is_new = false;
             *account.answers.entry(answer.status).or_default() += 1;
             if answer.status == 200 {
                 account.published.extend(ids);
             }
             if answer.header("connection").is_some() {
                 connection = Connection::open(self.address);
+                is_new = true;
             }
         }
         account
@@ -266,6 +274,11 @@ fn tell_kinds(accounts: &Accounts) {
 }
 
 fn tell(label: &str, calls: &Calls) {
+    let mut statuses = BTreeMap::<u16, usize>::new();
+    for call in &calls.0 {
+        *statuses.entry(call.status).or_default() += 1;
+    }
+    eprintln!("{label}: by status (0: no answer) {statuses:?}");
     eprintln!(
         "{label}: {} calls, {:.3} % 200, 99 % within {:?}",
         calls.0.len(),

@@ -9,7 +9,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::disk::own_file;
+use iem_disk::own_file;
+
 use crate::name;
 
 /// The checkpoint's file name. It begins with a dot, so that no reader's pattern matches it.

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use iem_disk::Disk;
+
 use crate::data_directory::DataDirectory;
-use crate::disk::Disk;
 use crate::name::{ARCHIVE, LINES, TEMPORARY};
 
 /// The pause after a failure. A full disk usually stays full for a while.

@@ -5,9 +5,9 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use iem_disk::{Disk, DiskError, FolderLock, LockError, own_file};
+
 use crate::config::FileConfig;
-use crate::disk::{Disk, DiskError, own_file};
-use crate::folder_lock::{self, FolderLock, LockError};
 
 /// A file that is written and removed to test whether the directory is writable.
 const PROBE_FILE: &str = ".probe";
@@ -73,7 +73,7 @@ pub(crate) fn inspect(path: &Path) -> Result<String, DiskError> {
     if !exists {
         return Ok("made on first start".to_owned());
     }
-    if let Some(holder) = folder_lock::holder(path) {
+    if let Some(holder) = iem_disk::holder(path) {
         return Ok(holder);
     }
     let probe = path.join(PROBE_FILE);

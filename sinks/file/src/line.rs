@@ -7,6 +7,7 @@
 //!
 //! Source: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 /// A buffer of lines. The text that a record shares with the previous one is not formatted again.
 #[derive(Default)]
-pub(crate) struct Lines {
+pub struct Lines {
     bytes: Vec<u8>,
     envelope: Envelope,
     /// The last record's time, and its text.
@@ -24,7 +25,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// Appends the record's line, including its `\n`.
-    pub(crate) fn append(&mut self, record: &Record) {
+    pub fn append(&mut self, record: &Record) {
         let Self {
             bytes,
             envelope,
@@ -52,12 +53,13 @@ impl Lines {
         bytes.extend_from_slice(b"}\n");
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// Returns the lines.
+    pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Removes all lines, and frees the buffer's capacity beyond `kept_bytes`.
-    pub(crate) fn clear(&mut self, kept_bytes: usize) {
+    pub fn clear(&mut self, kept_bytes: usize) {
         self.bytes.clear();
         self.bytes.shrink_to(kept_bytes);
     }
@@ -89,7 +91,7 @@ struct Envelope {
 /// address, and kept alive here so that no other string can get the same address.
 struct Common {
     source: Arc<str>,
-    kind: &'static str,
+    kind: Cow<'static, str>,
     user: Arc<str>,
     customer: Arc<str>,
 }
@@ -104,10 +106,11 @@ impl Envelope {
             integration,
             actionable_state,
             traceparent,
+            rejection,
             time: _,
         } = &*record.context;
-        let has_optional =
-            integration.is_some() || actionable_state.is_some() || traceparent.is_some();
+        let optional = [integration, actionable_state, traceparent, rejection];
+        let has_optional = optional.iter().any(|value| value.is_some());
         !has_optional
             && self.common.as_ref().is_some_and(|common| {
                 Arc::ptr_eq(&common.source, source)
@@ -132,7 +135,10 @@ impl Envelope {
                 "id" | "time" | "subject" => part += 1,
                 _ => append_string(text, value),
             }
-            has_optional |= matches!(name, "integrationid" | "actionablestate" | "traceparent");
+            has_optional |= matches!(
+                name,
+                "integrationid" | "actionablestate" | "traceparent" | "rejectionreason"
+            );
             separator = b',';
         };
         record.for_each_attribute(&mut append);
@@ -140,7 +146,7 @@ impl Envelope {
         self.parts[3].extend_from_slice(b",\"data\":");
         self.common = (!has_optional).then(|| Common {
             source: record.context.source.clone(),
-            kind: record.context.kind,
+            kind: record.context.kind.clone(),
             user: record.context.user.clone(),
             customer: record.customer.clone(),
         });

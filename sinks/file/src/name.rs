@@ -28,6 +28,17 @@ pub(crate) enum Form {
     Temporary,
 }
 
+impl Form {
+    /// Returns the ending of such a file's name.
+    pub(crate) fn ending(self) -> &'static str {
+        match self {
+            Self::Lines => LINES,
+            Self::Archive => ARCHIVE,
+            Self::Temporary => TEMPORARY,
+        }
+    }
+}
+
 /// Splits a file's name into its stem and its form. Returns `None` for a file that is not the
 /// sink's own.
 pub(crate) fn parse(name: &str) -> Option<(&str, Form)> {

@@ -22,8 +22,9 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use iem_disk::{Disk, DiskError};
+
 use crate::checkpoint;
-use crate::disk::{Disk, DiskError};
 use crate::name::{self, ARCHIVE, Form, LINES, Names, TEMPORARY};
 
 /// The state of a topic's folder after its recovery.
@@ -153,7 +154,7 @@ fn remove(disk: &Disk, path: &Path, reason: &str) -> Result<(), DiskError> {
 
 /// Returns the uncompressed size of an archive, or 0 if its end or checksum shows that it is
 /// incomplete.
-fn archived_bytes(archive: &Path) -> io::Result<u64> {
+pub(crate) fn archived_bytes(archive: &Path) -> io::Result<u64> {
     let mut decoder = zstd::Decoder::new(File::open(archive)?)?;
     match io::copy(&mut decoder, &mut io::sink()) {
         // An error of the decoder. One of the operating system says nothing about the content.

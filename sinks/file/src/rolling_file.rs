@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use crate::disk::DiskError;
+use iem_disk::DiskError;
+
 use crate::open_file::OpenFile;
 use crate::topic::Topic;
 

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::config::FileConfig;
 use crate::data_directory::{self, DataDirectory};
+use crate::error;
 use crate::maintenance::MaintenanceThread;
 use crate::topic::Topic;
 use crate::writer::FileWriter;
@@ -32,7 +33,7 @@ impl FileSink {
     /// Permanent if another process owns the directory (the message says which), or if the
     /// directory cannot be created or written.
     pub fn open(config: FileConfig) -> Result<Self, SinkError> {
-        let directory = Arc::new(DataDirectory::open(config)?);
+        let directory = Arc::new(DataDirectory::open(config).map_err(error::from_lock)?);
         let maintenance = MaintenanceThread::start(directory.clone())?;
         Ok(Self {
             directory,
@@ -48,7 +49,7 @@ impl FileSink {
     /// # Errors
     /// The directory is not writable.
     pub fn inspect(path: &Path) -> Result<String, SinkError> {
-        Ok(data_directory::inspect(path)?)
+        data_directory::inspect(path).map_err(error::from_disk)
     }
 
     /// Returns the topic of this name. Opens it, and recovers its files, on first use.
@@ -82,7 +83,7 @@ impl Sink for FileSink {
             ));
         }
         let _one_at_a_time = self.probe.lock();
-        Ok(self.directory.probe()?)
+        self.directory.probe().map_err(error::from_disk)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "totals stay far below 2^52")]

@@ -9,6 +9,8 @@ mod failed_sync;
 mod failure;
 mod fixture;
 mod model;
+mod reader;
+mod record_files;
 mod recovery;
 mod rotation;
 mod writer;

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Instant, SystemTime};
 
+use iem_disk::DiskError;
 use iem_sink::SinkError;
 use parking_lot::Mutex;
 
 use crate::checkpoint;
 use crate::config::Compression;
 use crate::data_directory::DataDirectory;
-use crate::disk::DiskError;
+use crate::error;
 use crate::name::{LINES, Names};
 use crate::open_file::OpenFile;
 use crate::recovery;
@@ -49,6 +50,14 @@ impl Topic {
                  '.', '_' and '-', and may not begin with '.'"
             )));
         }
+        Self::open_folder(directory, name, maintenance).map_err(error::from_disk)
+    }
+
+    fn open_folder(
+        directory: Arc<DataDirectory>,
+        name: &str,
+        maintenance: Sender<Task>,
+    ) -> Result<Self, DiskError> {
         let path = &directory.config.path;
         let disk = &directory.disk;
         let sync = directory.config.sync;

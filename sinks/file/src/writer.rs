@@ -6,6 +6,7 @@ use std::time::Instant;
 use iem_sink::{Sending, Settled, SinkError, Writer};
 use parking_lot::Mutex;
 
+use crate::error;
 use crate::line::Lines;
 use crate::rolling_file::RollingFile;
 use crate::topic::Topic;
@@ -52,7 +53,7 @@ impl FileWriter {
             .lock()
             .append(self.lines.bytes(), time, now);
         self.lines.clear(self.buffer_bytes_kept);
-        Ok(appended?)
+        appended.map_err(error::from_disk)
     }
 
     #[cfg(test)]

@@ -189,7 +189,7 @@ fn write(criterion: &mut Criterion) {
         bootstrap_servers: kafka.bootstrap(),
         properties: std::collections::BTreeMap::new(),
         client_id: "bench".to_owned(),
-        deadline: DEADLINE,
+        deadline: Some(DEADLINE),
         workers: 1,
     })
     .expect("the sink opens");

@@ -14,8 +14,8 @@ pub struct KafkaConfig {
     pub properties: BTreeMap<String, String>,
     /// The gateway's name in the brokers' logs and quotas.
     pub client_id: String,
-    /// The longest deadline of the topics.
-    pub deadline: Duration,
+    /// The longest deadline of the topics; `None`: records do not time out.
+    pub deadline: Option<Duration>,
     /// The most writers that one topic may have, at least one: as many producers share the work.
     pub workers: usize,
 }

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::statistics::Statistics;
+use rdkafka::{ClientContext, Message as _};
 
-use crate::failure::{Kind, code};
+use crate::failure::{Kind, UNCONFIRMED, code};
 use crate::in_flight::InFlight;
 use crate::statistics::ProducerStatistics;
 use crate::token;
@@ -129,7 +129,11 @@ impl ProducerContext for Events {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
-        let failure = result.as_ref().err().map(|(error, _)| code(error));
+        let failure = match result {
+            Ok(message) if message.offset() < 0 => Some(UNCONFIRMED),
+            Ok(_) => None,
+            Err((error, _)) => Some(code(error)),
+        };
         if let Some(code) = failure {
             self.statistics.count_error(Kind::of(code));
         }

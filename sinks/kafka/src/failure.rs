@@ -6,6 +6,15 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 /// The replicas that survive the loss of one broker while another restarts.
 const REPLICAS: usize = 3;
 
+/// The code of a record that librdkafka reports as stored without the offset that a broker gives it.
+///
+/// When a request is stored, librdkafka takes earlier ones of the partition that have failed for
+/// stored, too: a broker refuses a request whose sequence number leaves a gap
+/// (`rd_kafka_dr_implicit_ack` in `rdkafka_broker.c`). It does not, if it knows nothing of the
+/// producer yet: of a new producer's first requests, one that meets a leader's election may fail, and
+/// the next one is stored (<https://github.com/confluentinc/confluent-kafka-go/issues/921>).
+pub(crate) const UNCONFIRMED: Code = Code::NoOffset;
+
 /// The kind of a failed record, as metrics count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -130,6 +139,9 @@ pub(crate) fn explain(servers: &str, topic: &str, code: Code) -> String {
         ),
         Kind::TimedOut => format!("topic {topic} has not acknowledged in time"),
         Kind::Fatal => format!("topic {topic}: the producer had to be replaced"),
+        Kind::Other if code == UNCONFIRMED => {
+            format!("topic {topic}: no broker has confirmed a record before one that it has stored")
+        }
         _ => format!("topic {topic}: {code}"),
     }
 }

@@ -80,6 +80,11 @@ impl KafkaSink {
                 let (level, text) = may_write.unwrap_or_else(|error| (Level::Weak, error.message));
                 add(level, text);
             }
+            None if self.producers[0].token_file().is_some() => add(
+                Level::Weak,
+                "with OAUTHBEARER the topic's configuration cannot be read, so its limits are not known"
+                    .to_owned(),
+            ),
             None => add(
                 Level::Weak,
                 format!(

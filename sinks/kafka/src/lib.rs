@@ -18,8 +18,9 @@
 //! librdkafka's queue has no bound of its own: the pipeline bounds the records in flight.
 //!
 //! The gateway never creates a topic: one that is missing is refused by name. A topic's
-//! `max.message.bytes` is read when it is opened: a limit that is raised later takes effect at the
-//! next start, one that is lowered at once.
+//! `max.message.bytes` is read when it is opened, and again by checks: a limit that is raised later
+//! takes effect within half a minute, one that is lowered at once. With compression the limit bounds
+//! bytes that only a broker sees: a large record is then sent, alone, to learn whether it fits.
 //!
 //! TLS, SASL PLAIN and SCRAM are librdkafka's own properties. With SASL OAUTHBEARER the token is
 //! read from the file that `sasl.oauthbearer.token.endpoint.url` names as `file:///…`.
@@ -32,6 +33,7 @@ mod inspect;
 mod message;
 mod producer;
 mod properties;
+mod reader;
 mod sink;
 mod statistics;
 mod token;
@@ -39,4 +41,6 @@ mod topic;
 mod writer;
 
 pub use config::KafkaConfig;
+pub use properties::codecs;
+pub use reader::KafkaReader;
 pub use sink::KafkaSink;

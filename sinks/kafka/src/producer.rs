@@ -19,12 +19,15 @@ use crate::config::KafkaConfig;
 use crate::events::Events;
 use crate::in_flight::InFlight;
 use crate::properties::{
-    BATCH_BYTES, client_config, config_error, partitions_by_key_hash, token_file,
+    BATCH_BYTES, client_config, compresses, config_error, partitions_by_key_hash, token_file,
 };
 use crate::statistics::ProducerStatistics;
 
 /// The time between a producer's creation and its replacement, if it dies at once.
 const REVIVAL_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The time that a replaced producer has for records that do not time out.
+const PATIENT_RETIREMENT: Duration = Duration::from_secs(30);
 
 /// How long after the records' own timeout a replaced producer may take to report on them.
 const REPORT_SLACK: Duration = Duration::from_secs(5);
@@ -95,6 +98,11 @@ impl Producers {
     /// Tells whether a record's partition is the remainder of its key's hash.
     pub(crate) fn partitions_by_key_hash(&self) -> bool {
         partitions_by_key_hash(&self.config)
+    }
+
+    /// Tells whether batches are compressed.
+    pub(crate) fn compress(&self) -> bool {
+        compresses(&self.config)
     }
 
     /// Returns the statistics of the producer and of those it replaced.
@@ -186,8 +194,15 @@ impl Producers {
             *self.died.lock() = Some((old.number, cause));
         }
         let old = self.current.swap(Arc::new(new));
-        retire(old, self.config.deadline + REPORT_SLACK);
+        let timeout = self.config.deadline.unwrap_or(PATIENT_RETIREMENT);
+        retire(old, timeout + REPORT_SLACK);
         Ok(())
+    }
+
+    /// Gives up all records in flight, whether a broker has them or not.
+    pub(crate) fn give_up(&self) {
+        let everything = PurgeConfig::default().queue().inflight();
+        self.current().native.purge(everything);
     }
 
     /// Waits until the producer has no record in flight.

@@ -1,6 +1,9 @@
 //! Properties of librdkafka: the defaults, then the operator's, then those that the guarantee
 //! needs. A property that would break the guarantee is refused.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use iem_sink::SinkError;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
@@ -40,7 +43,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (
         &["max.in.flight", "max.in.flight.requests.per.connection"],
         "an idempotent producer has at most 5 requests in flight for a partition, and librdkafka \
-         keeps to that",
+         keeps to that; that of a journaled topic has one, for the order",
     ),
     (
         &["queue.buffering.max.messages", "queue.buffering.max.kbytes"],
@@ -139,9 +142,12 @@ pub(crate) fn client_config(
     Ok(client)
 }
 
+/// The time of one request for records that do not time out.
+const PATIENT_REQUEST: Duration = Duration::from_secs(10);
+
 /// Returns the properties that an operator may set otherwise.
 fn defaults(config: &KafkaConfig) -> ClientConfig {
-    let deadline = config.deadline.as_millis();
+    let deadline = config.deadline.unwrap_or(PATIENT_REQUEST).as_millis();
     let socket_timeout = deadline.clamp(1000, 60_000).to_string();
     let setup_timeout = deadline.clamp(1000, 5000).to_string();
     let mut client = ClientConfig::new();
@@ -165,14 +171,16 @@ fn defaults(config: &KafkaConfig) -> ClientConfig {
 
 /// Sets the properties that the guarantee needs.
 fn set_guarantees(client: &mut ClientConfig, config: &KafkaConfig) {
-    let deadline = config.deadline.as_millis();
+    // 0 stands for no timeout.
+    let message_timeout = config.deadline.unwrap_or_default().as_millis();
+    let deadline = config.deadline.unwrap_or(PATIENT_REQUEST).as_millis();
     client
         .set("bootstrap.servers", &config.bootstrap_servers)
         .set("acks", "all")
         .set("enable.idempotence", "true")
         // It counts from the hand-over: a record that times out has passed its deadline, and is not
         // sent again. Its request, which may still be on its way, can break no order.
-        .set("message.timeout.ms", deadline.to_string())
+        .set("message.timeout.ms", message_timeout.to_string())
         .set("request.timeout.ms", deadline.clamp(1, 900_000).to_string())
         // The writer and the broker apply the topics' own limits; this one must not interfere.
         .set("message.max.bytes", "1000000000")
@@ -180,6 +188,11 @@ fn set_guarantees(client: &mut ClientConfig, config: &KafkaConfig) {
         .set("queue.buffering.max.kbytes", "2147483647")
         .set("allow.auto.create.topics", "false")
         .set("statistics.interval.ms", "5000");
+    if config.deadline.is_none() {
+        // Nobody answers 503 for a record that later ones of its key have overtaken, as `UNCONFIRMED`
+        // ones may be: a request waits until the one before it is stored.
+        client.set("max.in.flight", "1");
+    }
 }
 
 /// Explains why a client could not be created, without any value that may be secret.
@@ -205,6 +218,18 @@ pub(crate) fn partitions_by_key_hash(config: &KafkaConfig) -> bool {
     partitioner.is_none_or(|name| matches!(name.as_str(), "murmur2" | "murmur2_random"))
 }
 
+/// Tells whether the client compresses batches. A topic's `max.message.bytes` then bounds bytes that
+/// nobody knows beforehand.
+pub(crate) fn compresses(config: &KafkaConfig) -> bool {
+    codecs(&config.properties).any(|codec| codec != "none")
+}
+
+/// Returns the codecs that librdkafka's properties name, each of which may be `none`.
+pub fn codecs(properties: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
+    let codecs = COMPRESSION.into_iter();
+    codecs.filter_map(|name| Some(properties.get(name)?.as_str()))
+}
+
 /// Returns the file that access tokens come from, with SASL's OAUTHBEARER mechanism.
 pub(crate) fn token_file(config: &KafkaConfig) -> Option<&str> {
     config
@@ -214,6 +239,9 @@ pub(crate) fn token_file(config: &KafkaConfig) -> Option<&str> {
 }
 
 const PARTITIONER: &str = "partitioner";
+
+/// The names of the property that chooses a codec.
+const COMPRESSION: [&str; 2] = ["compression.codec", "compression.type"];
 
 const TOKEN_ENDPOINT: &str = "sasl.oauthbearer.token.endpoint.url";
 
@@ -255,7 +283,7 @@ mod tests {
                 .map(|(name, value)| ((*name).into(), (*value).into()))
                 .collect(),
             client_id: "iem-gateway".to_owned(),
-            deadline: Duration::from_secs(10),
+            deadline: Some(Duration::from_secs(10)),
             workers: 1,
         }
     }
@@ -322,6 +350,14 @@ mod tests {
             let config = config(&[(PARTITIONER, partitioner)]);
             assert_eq!(partitions_by_key_hash(&config), is_known, "{partitioner}");
         }
+    }
+
+    #[test]
+    fn a_client_compresses_with_a_codec_only() {
+        assert!(!compresses(&config(&[])));
+        assert!(!compresses(&config(&[("compression.codec", "none")])));
+        assert!(compresses(&config(&[("compression.codec", "gzip")])));
+        assert!(compresses(&config(&[("compression.type", "zstd")])));
     }
 
     #[test]

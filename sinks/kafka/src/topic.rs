@@ -1,13 +1,12 @@
 //! A topic as the cluster describes it: whether it exists, its replicas and its limits. Nothing
 //! here writes to it or creates it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use iem_sink::SinkError;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::{Metadata, MetadataBroker, MetadataPartition, MetadataTopic};
 
@@ -17,6 +16,9 @@ use crate::producer::Producer;
 /// The time that one broker has to answer a request for metadata. The next attempt asks another.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// A client that reads the configuration of topics.
+pub(crate) type Admin = AdminClient<DefaultClientContext>;
+
 /// A topic with its limits, which stay unknown where the user may not read the configuration.
 #[derive(Debug, Default)]
 pub(crate) struct Topic {
@@ -25,6 +27,10 @@ pub(crate) struct Topic {
     limit: AtomicUsize,
     /// `min.insync.replicas`; 0 if unknown.
     min_insync: AtomicUsize,
+    /// The configuration could not be read the last time.
+    is_unreadable: AtomicBool,
+    /// It is known what the brokers tell of the configuration.
+    is_read: AtomicBool,
     /// The number of partitions, as the cluster last told it.
     partitions: AtomicUsize,
     /// The number of writers opened so far.
@@ -42,6 +48,16 @@ impl Topic {
     /// Returns the most bytes that a record may take, if known.
     pub(crate) fn limit(&self) -> Option<usize> {
         Some(self.limit.load(Ordering::Relaxed)).filter(|limit| *limit > 0)
+    }
+
+    /// Returns whether it is known what the brokers tell of the limits, which may be nothing.
+    pub(crate) fn is_read(&self) -> bool {
+        self.is_read.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the brokers tell nothing of the limits.
+    pub(crate) fn set_untold(&self) {
+        self.is_read.store(true, Ordering::Relaxed);
     }
 
     /// Returns how many replicas must have a record, if known.
@@ -64,13 +80,20 @@ impl Topic {
         self.writers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Reads the topic's limits again.
-    ///
-    /// # Errors
-    /// The reason why they cannot be read.
-    pub(crate) fn refresh(&self, client: &ClientConfig, deadline: Instant) -> Result<(), String> {
-        let admin: AdminClient<DefaultClientContext> =
-            client.create().map_err(|error| error.to_string())?;
+    /// Reads the topic's limits again. Not every user may read them. Logs the first failure of
+    /// several.
+    pub(crate) fn refresh(&self, admin: &Admin, deadline: Instant) {
+        let read = self.read_limits(admin, deadline);
+        let was_unreadable = self.is_unreadable.swap(read.is_err(), Ordering::Relaxed);
+        if let Err(reason) = read
+            && !was_unreadable
+        {
+            let topic = &self.name;
+            tracing::info!(topic, %reason, "cannot read the configuration of a Kafka topic");
+        }
+    }
+
+    fn read_limits(&self, admin: &Admin, deadline: Instant) -> Result<(), String> {
         let left = deadline
             .saturating_duration_since(Instant::now())
             .max(Duration::from_millis(1));
@@ -78,19 +101,23 @@ impl Topic {
         let options = AdminOptions::new().request_timeout(Some(left));
         let answer = futures_executor::block_on(admin.describe_configs([&resource], &options));
         let resources = answer.map_err(|error| error.to_string())?;
-        for resource in resources {
-            let resource = resource.map_err(|error| error.to_string())?;
-            for entry in resource.entries {
-                let value = entry
-                    .value
-                    .and_then(|value| value.parse().ok())
-                    .unwrap_or(0);
-                match entry.name.as_str() {
-                    "max.message.bytes" => self.limit.store(value, Ordering::Relaxed),
-                    "min.insync.replicas" => self.min_insync.store(value, Ordering::Relaxed),
-                    _ => {}
-                }
-            }
+        // The library leaves a topic out whose configuration this user may not read.
+        let resource = resources.into_iter().flatten().next();
+        let entries = resource
+            .map(|resource| resource.entries)
+            .unwrap_or_default();
+        let value = |name| {
+            let entry = entries.iter().find(|entry| entry.name == name)?;
+            entry.value.as_ref()?.parse().ok()
+        };
+        let limit = value("max.message.bytes").unwrap_or(0);
+        // Once they do not tell it any more, nobody learns that it is raised.
+        self.limit.store(limit, Ordering::Relaxed);
+        self.is_read.store(true, Ordering::Relaxed);
+        let min_insync = value("min.insync.replicas").unwrap_or(0);
+        self.min_insync.store(min_insync, Ordering::Relaxed);
+        if limit == 0 {
+            return Err("the brokers do not tell its max.message.bytes".to_owned());
         }
         Ok(())
     }

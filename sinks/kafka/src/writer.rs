@@ -13,7 +13,9 @@ use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use iem_sink::{DeliveryToken, Outcome, Reason, Record, Sending, Settled, SinkError, Writer};
+use iem_sink::{
+    DeliveryToken, Outcome, Reason, Record, RecordLimit, Sending, Settled, SinkError, Writer,
+};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::BaseRecord;
 
@@ -30,6 +32,8 @@ pub(crate) struct KafkaWriter {
     topic: Arc<Topic>,
     /// The topic's deadline.
     deadline: Duration,
+    /// Batches are compressed: only a broker knows whether a large record fits.
+    compresses: bool,
     /// The number of units, which stays as it was when the writer was opened: `unit` says why.
     units: usize,
     /// The producer of this epoch. It is held only while records are handed to it, so that it can
@@ -55,6 +59,7 @@ impl KafkaWriter {
         };
         let producer = Arc::downgrade(&producers.current());
         Self {
+            compresses: producers.compress(),
             producers,
             window,
             topic,
@@ -93,6 +98,16 @@ impl Writer for KafkaWriter {
         let producer = self.producers.alive();
         self.producer = Arc::downgrade(&producer);
         producer.number
+    }
+
+    /// Returns the topic's `max.message.bytes`, unless batches are compressed.
+    fn limit(&self) -> RecordLimit {
+        match self.topic.limit() {
+            _ if self.compresses => RecordLimit::None,
+            Some(bytes) => RecordLimit::Bytes(bytes),
+            None if self.topic.is_read() => RecordLimit::None,
+            None => RecordLimit::Unknown,
+        }
     }
 
     fn send(&mut self, records: &[Sending<'_>], _deadline: Instant, settled: &mut Settled) {
@@ -153,9 +168,12 @@ impl KafkaWriter {
         sent.map_err(|(error, _)| code(&error))
     }
 
-    /// Returns the topic's limit if the record is beyond it.
+    /// Returns the topic's limit if the record is certainly beyond it.
     fn limit_exceeded(&self, record: &Record) -> Option<usize> {
-        self.topic.limit().filter(|limit| is_larger(record, *limit))
+        match self.limit() {
+            RecordLimit::Bytes(limit) if is_larger(record, limit) => Some(limit),
+            _ => None,
+        }
     }
 
     /// Tells the outcomes of these reports, and the first failure's reason.
@@ -167,7 +185,7 @@ impl KafkaWriter {
                 None => Outcome::Delivered,
                 Some(code) if Kind::of(code) == Kind::TooLarge && is_alone => {
                     Outcome::Rejected(Reason::TooLarge {
-                        limit: self.limit(),
+                        limit: self.assumed_limit(),
                     })
                 }
                 Some(code) => failures.add(code, report.producer, &self.producers),
@@ -185,8 +203,8 @@ impl KafkaWriter {
         }
     }
 
-    /// Returns the most bytes of a record, as far as they are known.
-    fn limit(&self) -> usize {
+    /// Returns the limit to name where a broker has refused a record.
+    fn assumed_limit(&self) -> usize {
         let batch_bytes = || self.producers.current().batch_bytes;
         self.topic.limit().unwrap_or_else(batch_bytes)
     }

@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 
 use crate::access::Access;
 use crate::client::{Client, PATIENCE};
+use crate::runtime::runtime;
 use crate::statistics::Statistics;
 
 /// The most connections of a writer at once. While as many have calls under way, the newest stays
@@ -65,16 +66,7 @@ impl Connections {
         {
             return Ok(newest.client.clone());
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("pubsub-writer")
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                SinkError::transient(format!(
-                    "cannot start a thread for a Pub/Sub connection: {error}"
-                ))
-            })?;
+        let runtime = runtime("pubsub-writer")?;
         self.statistics.count_connection(self.had_one);
         self.had_one = true;
         let handle = runtime.handle().clone();

@@ -28,8 +28,10 @@ mod failure;
 mod inbox;
 mod keys;
 mod message;
+mod reader;
 mod request;
 mod retry;
+mod runtime;
 mod sink;
 mod statistics;
 mod suspects;
@@ -38,4 +40,5 @@ mod writer;
 
 pub use config::PubSubConfig;
 pub use message::{MAX_ATTRIBUTE_BYTES, MAX_REQUEST_BYTES};
+pub use reader::PubSubReader;
 pub use sink::PubSubSink;

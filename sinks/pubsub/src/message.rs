@@ -23,6 +23,19 @@ pub(crate) const REQUEST_BYTES: u32 = 9_500_000;
 /// The attributes that memory is reserved for: ten or eleven, and up to three optional ones.
 const ATTRIBUTES: usize = 14;
 
+/// Returns the bytes of a request that has this record alone: what [`MAX_REQUEST_BYTES`] bounds.
+pub(crate) fn request_bytes(record: &Record, topic: &str, ordered: bool) -> usize {
+    let mut bytes = field(record.data.len());
+    bytes += attribute_bytes("Content-Type".len(), DATA_CONTENT_TYPE);
+    record.for_each_attribute(|name, value| {
+        bytes += attribute_bytes("ce-".len() + name.len(), value);
+    });
+    if ordered {
+        bytes += field(record.key.len());
+    }
+    field(topic.len()) + field(bytes)
+}
+
 /// Returns the message of a record, and its bytes in a request.
 ///
 /// # Errors
@@ -36,7 +49,7 @@ pub(crate) fn message(
     message.attributes.reserve(ATTRIBUTES);
     let mut bytes = field(record.data.len());
     let mut add = |name: String, value: &str| {
-        bytes += field(field(name.len()) + field(value.len()));
+        bytes += attribute_bytes(name.len(), value);
         message.attributes.insert(name, value.to_owned());
         value.len() <= MAX_ATTRIBUTE_BYTES
     };
@@ -58,6 +71,10 @@ pub(crate) fn message(
     }
     message.data = record.data.clone();
     Ok((message, field(bytes)))
+}
+
+fn attribute_bytes(name_bytes: usize, value: &str) -> usize {
+    field(field(name_bytes) + field(value.len()))
 }
 
 /// Returns the bytes of a length-delimited field in a protocol buffer: tag, length, content.
@@ -95,6 +112,10 @@ mod tests {
         assert_eq!(sent.attributes["Content-Type"], "application/json");
         assert_eq!(sent.attributes["ce-id"], record.id.to_string());
         assert_eq!(sent.attributes["ce-subject"], "1001/router");
+        for ordered in [true, false] {
+            let (_, bytes) = message(&record, "t", ordered).expect("a message");
+            assert_eq!(request_bytes(&record, "t", ordered), field(1) + bytes);
+        }
         assert_eq!(
             message(&record, "t", false)
                 .expect("a message")

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use iem_sink::{Finding, Sink, SinkError, Statistic, TopicConfig, Writer};
+use iem_sink::{Finding, Record, Sink, SinkError, Statistic, TopicConfig, Writer};
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 
 use crate::access::Access;
 use crate::config::PubSubConfig;
+use crate::message::request_bytes;
+use crate::runtime::{emulator, runtime};
 use crate::statistics::Statistics;
 use crate::topics::{Fault, Topics};
 use crate::writer::PubSubWriter;
@@ -35,17 +37,8 @@ impl PubSubSink {
     /// # Errors
     /// Permanent where there are no credentials, they cannot be read, or the endpoint is invalid.
     pub fn open(config: PubSubConfig) -> Result<Self, SinkError> {
-        // The client needs a process-wide TLS provider. One that is installed already stays.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("pubsub")
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                SinkError::transient(format!("cannot start a thread for Pub/Sub: {error}"))
-            })?;
-        let emulator = std::env::var("PUBSUB_EMULATOR_HOST").ok();
+        let runtime = runtime("pubsub")?;
+        let emulator = emulator();
         let access = Arc::new(Access::new(
             &config,
             emulator.as_deref(),
@@ -101,6 +94,11 @@ impl Sink for PubSubSink {
             ordered,
             waker,
         )))
+    }
+
+    fn record_bytes(&self, topic: &TopicConfig, record: &Record) -> usize {
+        let ordered = self.ordered.contains(&topic.name);
+        request_bytes(record, &self.access.path(&topic.name), ordered)
     }
 
     /// Asks for each topic with a writer.

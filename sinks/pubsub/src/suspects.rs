@@ -55,7 +55,7 @@ impl Suspects {
 
     fn source(&self, record: &Record) -> Source {
         let context = &record.context;
-        let parts = (&*record.customer, &*context.user, context.kind);
+        let parts = (&*record.customer, &*context.user, &*context.kind);
         Source(self.hasher.hash_one(parts))
     }
 }

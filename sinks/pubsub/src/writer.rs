@@ -6,14 +6,14 @@ use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 use std::time::Instant;
 
-use iem_sink::{Record, Sending, Settled, SinkError, Writer};
+use iem_sink::{Record, RecordLimit, Sending, Settled, SinkError, Writer};
 
 use crate::access::Access;
 use crate::connections::Connections;
 use crate::delivery::Delivery;
 use crate::inbox::Inbox;
 use crate::keys::Keys;
-use crate::message::message;
+use crate::message::{MAX_REQUEST_BYTES, message};
 use crate::request::{Call, Request, Sent};
 use crate::statistics::Statistics;
 use crate::suspects::{Source, Suspects};
@@ -121,6 +121,10 @@ impl Writer for PubSubWriter {
 
     fn keeps_order(&self) -> bool {
         self.delivery.ordered
+    }
+
+    fn limit(&self) -> RecordLimit {
+        RecordLimit::Bytes(MAX_REQUEST_BYTES)
     }
 
     fn send(&mut self, records: &[Sending<'_>], deadline: Instant, settled: &mut Settled) {

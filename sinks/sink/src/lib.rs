@@ -10,6 +10,7 @@
 mod finding;
 mod murmur;
 mod outcome;
+mod reader;
 mod record;
 mod settled;
 mod statistic;
@@ -20,7 +21,8 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 pub use finding::{Finding, Level};
-pub use outcome::{Outcome, Reason};
+pub use outcome::{Outcome, Reason, RecordLimit};
+pub use reader::{Found, Reached, Reader};
 pub use record::{Context, DATA_CONTENT_TYPE, Record};
 pub use settled::{DeliveryToken, Sending, Settled};
 pub use statistic::{Statistic, StatisticKind};
@@ -41,6 +43,9 @@ pub struct TopicConfig {
     pub batch_bytes: usize,
     /// The time that a record may take from its acceptance to its delivery.
     pub deadline: Duration,
+    /// Records have no deadline: they come from a journal. The sink tries until it has delivered or
+    /// rejected a record, because one that it gives up would be overtaken by later ones of its key.
+    pub is_persistent: bool,
 }
 
 /// One backend, which owns the connection and is shared by all of its topics.
@@ -55,8 +60,16 @@ pub trait Sink: Send + Sync {
     /// [`SinkErrorKind::Transient`], and the worker tries again.
     fn writer(&self, topic: &TopicConfig, waker: Waker) -> Result<Box<dyn Writer>, SinkError>;
 
+    /// Returns the bytes of a record as [`Writer::limit`] counts them. Needs no backend: it is also
+    /// called while the backend is away. Never blocks.
+    fn record_bytes(&self, topic: &TopicConfig, record: &Record) -> usize {
+        let _ = topic;
+        record.data.len()
+    }
+
     /// Checks whether the backend could take records now. Called every few seconds from a plain
-    /// thread, for readiness. Blocks at most until `deadline`.
+    /// thread, for readiness. A sink whose [limits](Writer::limit) change at the backend reads them
+    /// again here, twice a minute or more often. Blocks at most until `deadline`.
     ///
     /// # Errors
     /// The reason why it could not.
@@ -113,6 +126,13 @@ pub trait Writer: Send {
     /// of a new epoch while it has records in flight.
     fn epoch(&mut self) -> u64 {
         0
+    }
+
+    /// Returns the most bytes that a record may have, as [`Sink::record_bytes`] counts them: the
+    /// topic takes none that is larger, and [`send`](Self::send) rejects it. The value may change
+    /// while the writer is open. Never blocks.
+    fn limit(&self) -> RecordLimit {
+        RecordLimit::None
     }
 
     /// Sends records, in their order. `deadline` is the latest of their deadlines.

@@ -17,6 +17,17 @@ pub enum Outcome {
     Undeliverable,
 }
 
+/// The size of the largest record that a topic takes, as far as its writer knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordLimit {
+    /// There may be a bound, which the sink does not know yet.
+    Unknown,
+    /// There is none, or none that the sink can know.
+    None,
+    /// The most bytes of a record.
+    Bytes(usize),
+}
+
 /// The reason why a backend will never take a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {

@@ -4,6 +4,7 @@
 //! Source: CloudEvents specification 1.0.2,
 //! <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md>.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -34,7 +35,7 @@ pub struct Context {
     /// `source`: the gateway's configured name.
     pub source: Arc<str>,
     /// `type`: `iem.event`, `iem.metric`, …
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// `time`: when the request was received.
     pub time: SystemTime,
     /// `user`: the user that sent it.
@@ -45,6 +46,8 @@ pub struct Context {
     pub actionable_state: Option<Box<str>>,
     /// `traceparent`, if the client sent a valid one (W3C Trace Context).
     pub traceparent: Option<Box<str>>,
+    /// `rejectionreason`, on dead letters: why the sink will never take the record.
+    pub rejection: Option<Box<str>>,
 }
 
 impl Context {
@@ -91,7 +94,7 @@ impl Record {
                 .encode_lower(&mut Uuid::encode_buffer()),
         );
         each("source", &context.source);
-        each("type", context.kind);
+        each("type", &context.kind);
         each("time", &context.time_text());
         each("subject", &self.key);
         each("customerid", &self.customer);
@@ -100,6 +103,7 @@ impl Record {
             ("integrationid", &context.integration),
             ("actionablestate", &context.actionable_state),
             ("traceparent", &context.traceparent),
+            ("rejectionreason", &context.rejection),
         ];
         for (name, value) in optional {
             if let Some(value) = value {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::bounds::{KIB, SECOND, TIB, size};
+use super::bounds::{DAY, KIB, SECOND, TIB, size};
 use super::faults::Faults;
 use crate::config::{Config, SinkKind, Topic};
 use crate::record::Kind;
@@ -16,6 +16,7 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
         name_and_key(kind, topic, faults);
         bounds(kind, topic, config.server.max_body, faults);
     }
+    journal(config, faults);
     names_distinct(config, faults);
     sinks(config, faults);
     memory(config, faults);
@@ -72,6 +73,36 @@ fn bounds(kind: Kind, topic: &Topic, max_body: usize, faults: &mut Faults) {
     faults.count(&key(kind, "workers"), topic.workers, 1..=64);
 }
 
+fn journal(config: &Config, faults: &mut Faults) {
+    let journal = &config.journal;
+    faults.size("journal.bytes", journal.bytes, 256 * KIB * KIB..=TIB);
+    let ages = SECOND..=365 * DAY;
+    faults.duration("journal.age", journal.age, ages);
+    faults.count(
+        "journal.window_records",
+        journal.window_records,
+        1..=1_000_000,
+    );
+    let windows = KIB * KIB..=TIB;
+    faults.size("journal.window_bytes", journal.window_bytes, windows);
+    faults.require(
+        journal.window_bytes >= config.server.max_body
+            || !config.topics.iter().any(Topic::is_journaled),
+        "journal.window_bytes",
+        format!(
+            "is {}, and must be at least server.max_body, {}, for a topic whose durability is journaled",
+            size(journal.window_bytes),
+            size(config.server.max_body),
+        ),
+    );
+    let dead_letters = KIB * KIB..=TIB;
+    faults.size(
+        "journal.dead_letter_bytes",
+        journal.dead_letter_bytes,
+        dead_letters,
+    );
+}
+
 /// Records of two topics with one name could not be told apart, and their writers would share a
 /// file.
 fn names_distinct(config: &Config, faults: &mut Faults) {
@@ -92,7 +123,7 @@ fn names_distinct(config: &Config, faults: &mut Faults) {
 }
 
 /// A sink that a topic uses needs its address.
-fn sinks(config: &Config, faults: &mut Faults) {
+pub(super) fn sinks(config: &Config, faults: &mut Faults) {
     let used = |kind| config.topics.iter().any(|topic| topic.sink == kind);
     faults.require(
         !used(SinkKind::Kafka) || !config.sink.kafka.bootstrap_servers.is_empty(),

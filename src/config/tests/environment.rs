@@ -97,7 +97,10 @@ fn another(key: &str, default: &Value) -> String {
             "header_timeout" | "body_timeout" | "write_timeout" | "deadline" | "drain" => "12s",
             "key_delay" => "5m",
             "idle_timeout" | "max_connection_age" | "access_lifetime" | "rotate_age" => "24h",
-            "refresh_lifetime" | "session_lifetime" => "48h",
+            "refresh_lifetime" | "session_lifetime" | "age" => "48h",
+            "durability" => "journaled",
+            "on_damage" => "refuse",
+            "bytes" => "1 GiB",
             _ => "9 MiB",
         }
         .to_owned(),

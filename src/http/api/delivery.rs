@@ -13,6 +13,7 @@ use super::parse_pool::ParsePermit;
 use super::rejection::Rejection;
 use super::resources::Resources;
 use super::sender::Sender;
+use crate::config::Durability;
 use crate::record::Kind;
 use crate::shares::{Claims, Ledger};
 use crate::telemetry::Metrics;
@@ -25,16 +26,18 @@ pub(super) async fn deliver_within_quotas(
     kind: Kind,
     accepted: Accepted,
     sender: &Sender,
+    asked: Option<Durability>,
     permit: Option<ParsePermit>,
-) -> Result<(), Rejection> {
+) -> Result<Durability, Rejection> {
     let charge = Charge::take(resources, &accepted).inspect_err(|_| {
         resources.metrics.over_quota(accepted.records.len());
         count_customers(&resources.metrics, &accepted.customers, |_| false);
     })?;
-    deliver(resources, kind, accepted, &charge, sender, permit).await
+    deliver(resources, kind, accepted, &charge, sender, asked, permit).await
 }
 
-/// Submits records to their topic and waits for their outcomes. Drops the parse pool's `permit`
+/// Submits records to their topic and waits for their outcomes. Returns what holds of them, at least
+/// what was asked. Drops the parse pool's `permit`
 /// once the topic has the records, because from then on the topic's budget counts their memory.
 pub(super) async fn deliver(
     resources: &Resources,
@@ -46,8 +49,9 @@ pub(super) async fn deliver(
     }: Accepted,
     charge: &Charge,
     sender: &Sender,
+    asked: Option<Durability>,
     permit: Option<ParsePermit>,
-) -> Result<(), Rejection> {
+) -> Result<Durability, Rejection> {
     let count = records.len();
     let pipeline = &resources.topic(kind).pipeline;
     let claims = claims(
@@ -58,10 +62,10 @@ pub(super) async fn deliver(
         &customers,
         sender,
     );
-    let receipt = pipeline.submit(records, held_bytes, claims, Instant::now());
+    let receipt = pipeline.submit(records, held_bytes, claims, asked, Instant::now());
     drop(permit);
-    let outcomes = match receipt {
-        Ok(receipt) => receipt.outcomes().await,
+    let (durability, outcomes) = match receipt {
+        Ok(receipt) => (receipt.durability(), receipt.outcomes().await),
         Err(refused) => {
             charge.give_back(&resources.quotas, &customers, |_| true);
             resources.metrics.topic(kind).full(count);
@@ -75,7 +79,7 @@ pub(super) async fn deliver(
     count_customers(&resources.metrics, &customers, |index| {
         outcomes[index] == Outcome::Delivered
     });
-    verdict(&outcomes)
+    verdict(&outcomes).map(|()| durability)
 }
 
 /// Returns the claims of a request on its topic's queue: each customer has its records, the user and

@@ -13,7 +13,9 @@ use super::audit::Trail;
 use super::body::Body;
 use super::rejection::Rejection;
 use super::resources::{Resources, Strangers};
+use super::response::DURABILITY;
 use super::sender::{LastSender, Sender};
+use crate::config::Durability;
 use crate::http::transport::Client;
 use crate::identity::{LastToken, Peer, Principal};
 use crate::record::{self, Kind};
@@ -97,12 +99,25 @@ impl Inbound<'_> {
         Ok(record::without_bom(data))
     }
 
+    /// Returns what the client wants to hold at least when it is answered.
+    pub(super) fn durability(&self) -> Result<Option<Durability>, Rejection> {
+        let mut values = self.headers().get_all(DURABILITY).iter();
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
+        let durability = Durability::from_name(value.as_bytes());
+        match (durability, values.next()) {
+            (Some(durability), None) => Ok(Some(durability)),
+            _ => Err(Rejection::UnknownDurability),
+        }
+    }
+
     /// Returns the context of the request's records.
     pub(super) fn context(&self, source: &Arc<str>, kind: Kind, principal: &Principal) -> Context {
         let traceparent = self.headers().get("traceparent");
         Context {
             source: Arc::clone(source),
-            kind: kind.event_type(),
+            kind: kind.event_type().into(),
             time: self.received,
             user: Arc::clone(&principal.user().email),
             integration: None,
@@ -110,6 +125,7 @@ impl Inbound<'_> {
             traceparent: traceparent
                 .and_then(|value| record::traceparent(value.as_bytes()))
                 .map(Into::into),
+            rejection: None,
         }
     }
 }

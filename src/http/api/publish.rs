@@ -27,11 +27,13 @@ pub(super) async fn publish(
     let principal =
         credentials::holder(&resources.identity, request).ok_or(Rejection::MissingToken)??;
     authorization::may_call(principal.user())?;
+    let asked = request.durability()?;
     let sender = request.sender(resources, &principal);
     let body = request.collect(resources, kind, &sender).await?;
     let (accepted, permit) = accept(resources, kind, principal, &sender, request, body).await?;
-    delivery::deliver_within_quotas(resources, kind, accepted, &sender, permit).await?;
-    Ok(Success::Published.into_answer())
+    let durability =
+        delivery::deliver_within_quotas(resources, kind, accepted, &sender, asked, permit).await?;
+    Ok(Success::Published(durability).into_answer())
 }
 
 /// Returns the records of a body. A large body is parsed in the parse pool, where it holds up no

@@ -36,6 +36,9 @@ pub enum Rejection {
     /// The body holds no refresh token.
     NoRefreshToken,
 
+    /// The request asks for a durability that there is not.
+    UnknownDurability,
+
     /// The request has no access token.
     MissingToken,
     /// The access token is not valid.

@@ -15,10 +15,14 @@ use iem_sink::Reason;
 use serde::Serialize;
 
 use super::rejection::Rejection;
+use crate::config::Durability;
 use crate::http::transport::Answer;
 use crate::identity::directory::{Customer, User};
 use crate::identity::token::TokenPair;
 use crate::telemetry::Endpoint;
+
+/// The header that names what a client wants to hold, and what holds.
+pub(super) const DURABILITY: HeaderName = HeaderName::from_static("iem-durability");
 
 /// The time that a client is asked to wait when the gateway is full. It is short, because queues
 /// empty as fast as the sink writes.
@@ -29,10 +33,10 @@ const UNCONFIRMED_RETRY: Duration = Duration::from_secs(5);
 
 /// A request that succeeded, with what its answer needs.
 pub(super) enum Success<'a> {
-    /// The sink has the records.
-    Published,
-    /// The sink has the ticket's change.
-    TicketTaken,
+    /// The records are delivered or journaled.
+    Published(Durability),
+    /// The ticket's change is delivered or journaled.
+    TicketTaken(Durability),
     /// The API is running.
     Running,
     /// A user has new tokens.
@@ -46,8 +50,10 @@ pub(super) enum Success<'a> {
 impl Success<'_> {
     pub(super) fn into_answer(self) -> Answer {
         match self {
-            Self::Published => fixed(r#"{"message":"Data published successfully"}"#),
-            Self::TicketTaken => fixed(r#"{"message":"Success"}"#),
+            Self::Published(durability) => {
+                held(r#"{"message":"Data published successfully"}"#, durability)
+            }
+            Self::TicketTaken(durability) => held(r#"{"message":"Success"}"#, durability),
             Self::Running => fixed(r#"{"message":"API is running"}"#),
             Self::Tokens {
                 user,
@@ -175,6 +181,7 @@ impl Rejection {
         match self {
             Self::Ambiguous
             | Self::NoRefreshToken
+            | Self::UnknownDurability
             | Self::BodyBroken
             | Self::Undecodable(_)
             | Self::Malformed(_)
@@ -219,6 +226,7 @@ impl Rejection {
             Self::LoginsBusy => "Too many logins at once, try again later.",
             Self::WrongRefreshToken => "Invalid refresh token.",
             Self::NoRefreshToken => "The body is not a JSON object with a string refresh_token.",
+            Self::UnknownDurability => "IEM-Durability must be delivered or journaled",
             Self::AccessDenied => "Access denied",
             Self::MissingToken => "Missing access token",
             Self::InvalidToken => "Invalid access token",
@@ -289,6 +297,13 @@ pub(super) const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailabl
     Connection: close\r\n\
     \r\n\
     {\"message\":\"Too many connections, try again later\"}";
+
+/// Returns an answer that names what holds of the records.
+fn held(body: &'static str, durability: Durability) -> Answer {
+    let mut answer = fixed(body);
+    insert(&mut answer, DURABILITY, durability.name());
+    answer
+}
 
 fn fixed(body: &'static str) -> Answer {
     with_body(StatusCode::OK, Bytes::from_static(body.as_bytes()))

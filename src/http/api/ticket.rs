@@ -32,6 +32,7 @@ pub(super) async fn ticket(
 ) -> Result<Answer, Rejection> {
     let principal = credentials::ticket_sender(&resources.identity, request).await?;
     authorization::may_call(principal.user())?;
+    let asked = request.durability()?;
     let customer = current_customer(resources, &principal, customer)?;
     let mut charge = Charge::take_one(resources, &customer)?;
     let sender = request.sender(resources, &principal);
@@ -43,8 +44,17 @@ pub(super) async fn ticket(
     let (accepted, permit) = charged.inspect_err(|_| {
         charge.give_back(&resources.quotas, &smallvec![(customer, 1)], |_| true);
     })?;
-    delivery::deliver(resources, Kind::Ticket, accepted, &charge, &sender, permit).await?;
-    Ok(Success::TicketTaken.into_answer())
+    let durability = delivery::deliver(
+        resources,
+        Kind::Ticket,
+        accepted,
+        &charge,
+        &sender,
+        asked,
+        permit,
+    )
+    .await?;
+    Ok(Success::TicketTaken(durability).into_answer())
 }
 
 /// Returns the record of a request. A large one comes with a permit of the parse pool.

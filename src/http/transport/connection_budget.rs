@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -40,9 +40,11 @@ const FREE: u64 = 0;
 const BUSY: u64 = 1;
 /// The state of a connection that was told to leave.
 const LEAVING: u64 = 2;
+/// The state while a request is being answered that has not proved its user, nor has any before.
+const BUSY_UNKNOWN: u64 = 3;
 /// The state of a connection that is idle since the start, without credentials. Each microsecond
 /// adds one, so that states of idle connections rise in the order in which connections stay.
-const IDLE: u64 = 3;
+const IDLE: u64 = 4;
 /// The bit of a connection with credentials.
 const AUTHENTICATED: u64 = 1 << 63;
 
@@ -52,7 +54,12 @@ pub(super) struct ConnectionBudget {
     free: Mutex<Vec<usize>>,
     /// Connections that were told to leave and are still there.
     leaving: AtomicUsize,
-    /// Notified when a permit is given back, or a connection stays after all.
+    /// Connections that their threads have not come to yet.
+    beginning: AtomicUsize,
+    /// Somebody waits for a permit.
+    is_waiting: AtomicBool,
+    /// Notified when a permit is given back, a connection stays after all or its thread comes to it,
+    /// and, while somebody waits, when one is idle.
     changed: Notify,
     /// Permits that are kept free.
     spare: usize,
@@ -75,6 +82,8 @@ impl ConnectionBudget {
             slots: (0..max_connections).map(|_| Slot::default()).collect(),
             free: Mutex::new((0..max_connections).rev().collect()),
             leaving: AtomicUsize::new(0),
+            beginning: AtomicUsize::new(0),
+            is_waiting: AtomicBool::new(false),
             changed: Notify::new(),
             spare: (max_connections / SPARE_SHARE).min(SPARE_MAX),
             started: Instant::now(),
@@ -83,14 +92,16 @@ impl ConnectionBudget {
     }
 
     /// Returns a permit for one more connection, or `None` if none can leave. It waits only if all
-    /// permits are taken, and then [`LEAVING_TIME`] at most.
+    /// permits are taken and a connection may soon leave, and then [`LEAVING_TIME`] at most.
     pub(super) async fn acquire(self: &Arc<Self>) -> Option<ConnectionPermit> {
         self.make_room();
         if let Some(permit) = self.try_acquire() {
             return Some(permit);
         }
+        self.is_waiting.store(true, Ordering::SeqCst);
         let acquire = async {
-            while self.leaving.load(Ordering::Relaxed) > 0 {
+            self.make_room();
+            while self.may_soon_have_room() {
                 self.changed.notified().await;
                 if let Some(permit) = self.try_acquire() {
                     return Some(permit);
@@ -99,7 +110,18 @@ impl ConnectionBudget {
             }
             self.try_acquire()
         };
-        tokio::time::timeout(LEAVING_TIME, acquire).await.ok()?
+        let acquired = tokio::time::timeout(LEAVING_TIME, acquire).await;
+        self.is_waiting.store(false, Ordering::SeqCst);
+        acquired.ok()?
+    }
+
+    /// Whether a connection has been told to leave, or may be told soon: one without credentials,
+    /// whose request may come to wait for what its client sends.
+    fn may_soon_have_room(&self) -> bool {
+        let [leaving, beginning] = [&self.leaving, &self.beginning];
+        let is_unknown = |slot: &Slot| slot.state.load(Ordering::Relaxed) == BUSY_UNKNOWN;
+        leaving.load(Ordering::Relaxed) + beginning.load(Ordering::Relaxed) > 0
+            || self.slots.iter().any(is_unknown)
     }
 
     /// Returns a permit for one more connection, if one is left.
@@ -108,12 +130,15 @@ impl ConnectionBudget {
         let permit = ConnectionPermit {
             budget: Arc::clone(self),
             index,
+            accepted: Instant::now(),
+            has_begun: Cell::new(false),
             is_authenticated: Cell::new(false),
-            is_registered: Cell::new(false),
             answering: Cell::new(0),
             waiting: Cell::new(0),
         };
-        permit.idle(Instant::now());
+        // Until its thread comes to it, the client may have sent a request.
+        self.beginning.fetch_add(1, Ordering::Relaxed);
+        permit.busy();
         Some(permit)
     }
 
@@ -144,10 +169,16 @@ impl ConnectionBudget {
 
     /// Returns the states and indexes of the connections that are to leave next.
     fn longest_idle(&self, count: usize) -> Vec<(u64, usize)> {
+        // One that has not begun may have no credentials, and leave before those that have.
+        let end = if self.beginning.load(Ordering::Relaxed) > 0 {
+            AUTHENTICATED
+        } else {
+            u64::MAX
+        };
         let slots = self.slots.iter().enumerate();
         let mut idle: Vec<_> = slots
             .map(|(index, slot)| (slot.state.load(Ordering::Relaxed), index))
-            .filter(|(state, _)| *state >= IDLE)
+            .filter(|(state, _)| (IDLE..end).contains(state))
             .collect();
         if idle.len() > count {
             idle.select_nth_unstable(count);
@@ -166,9 +197,9 @@ impl ConnectionBudget {
 pub(super) struct ConnectionPermit {
     budget: Arc<ConnectionBudget>,
     index: usize,
+    accepted: Instant,
+    has_begun: Cell<bool>,
     is_authenticated: Cell<bool>,
-    /// Whether the connection's task is woken once it is told to leave.
-    is_registered: Cell<bool>,
     /// Requests that are being answered.
     answering: Cell<usize>,
     /// Those of them that wait for what a client without credentials sends.
@@ -180,17 +211,30 @@ impl ConnectionPermit {
         &self.budget.slots[self.index]
     }
 
+    /// Notes that the connection's thread has come to it. It has been idle since it was accepted.
+    pub(super) fn begin(&self) {
+        self.idle(self.accepted);
+        self.end_beginning();
+    }
+
+    fn end_beginning(&self) {
+        if !self.has_begun.replace(true) {
+            self.budget.beginning.fetch_sub(1, Ordering::Relaxed);
+            self.budget.changed.notify_one();
+        }
+    }
+
     /// Notes that a request of the connection has proved its user.
     pub(super) fn authenticate(&self) {
-        if !self.is_authenticated.replace(true) && self.waiting.get() > 0 {
-            self.busy();
+        if !self.is_authenticated.replace(true) && self.answering.get() > 0 {
+            self.note_state();
         }
     }
 
     /// Notes that one more request is being answered, until the guard is dropped.
     pub(super) fn begin_answer(&self) -> Answering<'_> {
         self.answering.set(self.answering.get() + 1);
-        self.consider_waiting();
+        self.note_state();
         Answering(self)
     }
 
@@ -201,20 +245,19 @@ impl ConnectionPermit {
             return None;
         }
         self.waiting.set(self.waiting.get() + 1);
-        self.consider_waiting();
+        self.note_state();
         Some(WaitingWithoutCredentials {
             permit: self,
             is_over: false,
         })
     }
 
-    /// A connection that has proved nobody is idle while all its requests wait.
-    fn consider_waiting(&self) {
-        let (answering, waiting) = (self.answering.get(), self.waiting.get());
-        if waiting == 0 {
-            return;
-        }
-        if waiting == answering && !self.is_authenticated.get() {
+    /// Notes whether the connection is idle: without a request, or while all its requests wait and
+    /// have proved nobody.
+    fn note_state(&self) {
+        let answering = self.answering.get();
+        let all_wait = self.waiting.get() == answering;
+        if all_wait && (answering == 0 || !self.is_authenticated.get()) {
             self.idle(Instant::now());
         } else {
             self.busy();
@@ -222,17 +265,20 @@ impl ConnectionPermit {
     }
 
     /// Notes that a request is being answered. A connection that was told to leave stays.
-    pub(super) fn busy(&self) {
-        if self.slot().state.swap(BUSY, Ordering::Relaxed) == LEAVING {
-            // Who told it has taken the waker.
-            self.is_registered.set(false);
+    fn busy(&self) {
+        let state = if self.is_authenticated.get() {
+            BUSY
+        } else {
+            BUSY_UNKNOWN
+        };
+        if self.slot().state.swap(state, Ordering::Relaxed) == LEAVING {
             self.budget.one_stays();
         }
     }
 
     /// Notes that no request has been answered since this time. A connection that was told to leave
     /// still has to.
-    pub(super) fn idle(&self, since: Instant) {
+    fn idle(&self, since: Instant) {
         let idle = since.saturating_duration_since(self.budget.started);
         // It takes half a million years to reach the other bit.
         let mut state = IDLE + u64::try_from(idle.as_micros()).unwrap_or(0);
@@ -240,9 +286,13 @@ impl ConnectionPermit {
             state |= AUTHENTICATED;
         }
         let slot = &self.slot().state;
-        let _ = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| {
+        // Either the one that waits sees the state, or it is notified.
+        let _ = slot.fetch_update(Ordering::SeqCst, Ordering::Relaxed, |before| {
             (before != LEAVING).then_some(state)
         });
+        if self.budget.is_waiting.load(Ordering::SeqCst) {
+            self.budget.changed.notify_one();
+        }
     }
 
     /// Whether the connection was told to leave.
@@ -250,13 +300,11 @@ impl ConnectionPermit {
         self.slot().state.load(Ordering::Relaxed) == LEAVING
     }
 
-    /// Waits until the connection is told to leave. Only its own task may poll the future: a waker
-    /// that is in place stays there.
+    /// Waits until the connection is told to leave. Only its own task may poll the future. It
+    /// registers its waker each time: who told it before may take one late.
     pub(super) async fn told_to_leave(&self) {
         poll_fn(|context| {
-            if !self.is_registered.replace(true) {
-                self.slot().told.register(context.waker());
-            }
+            self.slot().told.register(context.waker());
             if self.is_leaving() {
                 Poll::Ready(())
             } else {
@@ -273,7 +321,7 @@ pub(super) struct Answering<'a>(&'a ConnectionPermit);
 impl Drop for Answering<'_> {
     fn drop(&mut self) {
         self.0.answering.set(self.0.answering.get() - 1);
-        self.0.consider_waiting();
+        self.0.note_state();
     }
 }
 
@@ -295,18 +343,21 @@ impl Drop for WaitingWithoutCredentials<'_> {
     fn drop(&mut self) {
         self.permit.waiting.set(self.permit.waiting.get() - 1);
         if self.is_over {
-            self.permit.busy();
+            self.permit.note_state();
         }
-        self.permit.consider_waiting();
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
+        self.end_beginning();
         let slot = self.slot();
         slot.told.take();
+        // Both at once: who finds no connection that may leave finds the permit.
+        let mut free = self.budget.free.lock();
         let was_leaving = slot.state.swap(FREE, Ordering::Relaxed) == LEAVING;
-        self.budget.free.lock().push(self.index);
+        free.push(self.index);
+        drop(free);
         if was_leaving {
             self.budget.metrics.reached(Limit::Evicted);
             self.budget.leaving.fetch_sub(1, Ordering::Relaxed);

@@ -27,6 +27,11 @@ pub(super) struct Origin {
     pub(super) is_proxy: bool,
 }
 
+/// Returns whether an address is that of a configured proxy.
+pub(super) fn is_proxy(server: &config::Server, peer: IpAddr) -> bool {
+    contain(&server.proxies, peer)
+}
+
 /// Returns the origin of a connection that `peer` has opened. Takes the header of the PROXY
 /// protocol off the stream, where one is due, and not a byte more. An address that the header
 /// announces is a client's, whichever it is: nobody has checked what that client's own headers say.
@@ -38,7 +43,7 @@ pub(super) async fn origin(
     stream: &mut (impl AsyncRead + Unpin),
     peer: SocketAddr,
 ) -> io::Result<Origin> {
-    let is_proxy = contain(&server.proxies, peer.ip());
+    let is_proxy = is_proxy(server, peer.ip());
     let announced = if is_proxy && server.proxy_protocol {
         tokio::time::timeout(server.header_timeout, header::read(stream)).await??
     } else {

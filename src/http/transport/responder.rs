@@ -6,7 +6,6 @@ use std::net::IpAddr;
 
 use hyper::body::Incoming;
 use hyper::{Request, Version};
-use tokio::time::Instant;
 
 use super::application::{Application, Client, Reply};
 use super::connection::Responder;
@@ -54,6 +53,7 @@ impl<A: Application> ClientResponder<'_, A> {
 
 impl<A: Application> Responder for ClientResponder<'_, A> {
     async fn answer(&self, request: Request<Incoming>) -> Reply {
+        let _answering = self.permit.begin_answer();
         let Shared {
             application,
             server,
@@ -86,7 +86,6 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
                 is_last: true,
             };
         }
-        let _answering = self.permit.begin_answer();
         let client = Client {
             address,
             certified: self.certified(),
@@ -114,14 +113,6 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
 
     fn reached(&self, limit: Limit) {
         self.shared.metrics.reached(limit);
-    }
-
-    fn busy(&self) {
-        self.permit.busy();
-    }
-
-    fn idle(&self, since: Instant) {
-        self.permit.idle(since);
     }
 
     async fn told_to_leave(&self) {

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::application::Application;
 use super::draining::Draining;
+use super::proxies;
 use super::shared::Shared;
 use super::thread::{Accepted, Thread};
 use crate::config;
@@ -96,8 +97,19 @@ impl<A: Application> Server<A> {
                     continue;
                 }
             };
+            // A client beyond its own bound has no other one make room for it. Behind a proxy, it is
+            // not known yet.
+            let peer_permit = if proxies::is_proxy(&self.shared.server, peer.ip()) {
+                None
+            } else {
+                let Some(permit) = self.shared.peers.try_acquire(peer.ip()) else {
+                    self.reject(stream, Limit::ConnectionsPerPeer);
+                    continue;
+                };
+                Some(permit)
+            };
             let Some(permit) = self.shared.connections.acquire().await else {
-                self.reject(stream);
+                self.reject(stream, Limit::Connections);
                 continue;
             };
             // Answers are small and written at once: waiting to fill a segment would only delay
@@ -109,14 +121,15 @@ impl<A: Application> Server<A> {
                 let _ = self.threads[index].0.send(Accepted {
                     stream,
                     peer,
+                    peer_permit,
                     permit,
                 });
             }
         }
     }
 
-    fn reject(&self, stream: TcpStream) {
-        self.shared.metrics.reached(Limit::Connections);
+    fn reject(&self, stream: TcpStream, limit: Limit) {
+        self.shared.metrics.reached(limit);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move { shared.reject(stream).await });
     }

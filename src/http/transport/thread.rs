@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -20,6 +21,7 @@ use super::application::Application;
 use super::connection::{self, ConnectionLimits, Protocol};
 use super::connection_budget::ConnectionPermit;
 use super::draining::Draining;
+use super::peers::PeerPermit;
 use super::proxies::{self, Origin};
 use super::responder::ClientResponder;
 use super::shared::Shared;
@@ -30,6 +32,8 @@ use crate::tls::LiveTls;
 /// I/O events that a runtime handles before it polls for more. With few, each of many connections
 /// is answered while its memory is still in the caches.
 const EVENTS: usize = 8;
+/// The time from which on a connection without a byte makes room for others.
+const FIRST_BYTES: Duration = Duration::from_millis(50);
 /// The share of the greatest age that a connection may have.
 const AGE_JITTER: Range<f64> = 0.9..1.1;
 
@@ -37,6 +41,8 @@ const AGE_JITTER: Range<f64> = 0.9..1.1;
 pub(super) struct Accepted {
     pub(super) stream: StdStream,
     pub(super) peer: SocketAddr,
+    /// `None` for a proxy's connection.
+    pub(super) peer_permit: Option<PeerPermit>,
     pub(super) permit: ConnectionPermit,
 }
 
@@ -83,6 +89,7 @@ impl<A: Application> Thread<A> {
         Accepted {
             stream,
             peer,
+            mut peer_permit,
             permit,
         }: Accepted,
     ) {
@@ -97,6 +104,9 @@ impl<A: Application> Thread<A> {
             Ok(stream) => stream,
             Err(error) => return tracing::warn!(%error, "cannot serve a connection"),
         };
+        // Until its first bytes are there to be read, or it is late with them, nobody has it leave.
+        let _ = tokio::time::timeout(FIRST_BYTES, stream.readable()).await;
+        permit.begin();
         let origin = tokio::select! {
             biased;
             origin = proxies::origin(server, &mut stream, peer) => origin,
@@ -113,11 +123,13 @@ impl<A: Application> Thread<A> {
         };
         let address = origin.address.ip();
         // Any number of clients may be behind a proxy that has not told the client's address yet.
-        let peer_permit = (!origin.is_proxy).then(|| peers.try_acquire(address));
-        if let Some(None) = peer_permit {
-            metrics.reached(Limit::ConnectionsPerPeer);
-            drop((open, permit));
-            return self.shared.reject(stream).await;
+        if peer_permit.is_none() && !origin.is_proxy {
+            peer_permit = peers.try_acquire(address);
+            if peer_permit.is_none() {
+                metrics.reached(Limit::ConnectionsPerPeer);
+                drop((open, permit));
+                return self.shared.reject(stream).await;
+            }
         }
         let ended = self.serve_stream(stream, origin, &permit).await;
         if let Err(error) = ended
@@ -202,6 +214,7 @@ impl<A: Application> Thread<A> {
     {
         let permit = self.shared.connections.try_acquire();
         let permit = permit.ok_or_else(|| io::Error::other("too many connections"))?;
+        permit.begin();
         let origin = Origin {
             address: SocketAddr::new(address, 0),
             is_proxy: false,

@@ -213,11 +213,15 @@ fn check_owner(file: &File, path: &Path) -> Result<(), Problem> {
     let unreadable = |error: io::Error| Problem::Read(error.to_string());
     let owner = file.metadata().map_err(unreadable)?.uid();
     let folder = fs::metadata(private_file::folder(path)).map_err(unreadable)?;
-    if [0, geteuid().as_raw(), folder.uid()].contains(&owner) {
+    if is_trusted(owner, geteuid().as_raw(), folder.uid()) {
         Ok(())
     } else {
         Err(Problem::Foreign(owner))
     }
+}
+
+fn is_trusted(owner: u32, gateway: u32, owner_of_folder: u32) -> bool {
+    [0, gateway, owner_of_folder].contains(&owner)
 }
 
 /// Returns whether a file of this mode and owner is the gateway's alone. Kubernetes mounts a secret

@@ -15,16 +15,16 @@ impl Load {
     }
 
     /// Returns the load of one record of `bytes`.
-    pub(super) fn one(bytes: usize) -> Self {
+    pub(in crate::pipeline) fn one(bytes: usize) -> Self {
         Self::new(1, bytes)
     }
 
-    pub(super) fn is_zero(self) -> bool {
+    pub(in crate::pipeline) fn is_zero(self) -> bool {
         self.records == 0
     }
 
     /// Returns whether `more` fits beside this load within `limit`.
-    pub(super) fn fits(self, more: Self, limit: Self) -> bool {
+    pub(in crate::pipeline) fn fits(self, more: Self, limit: Self) -> bool {
         self.records + more.records <= limit.records && self.bytes + more.bytes <= limit.bytes
     }
 

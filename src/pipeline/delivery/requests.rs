@@ -33,6 +33,8 @@ pub(super) struct Requests {
     numbers: u64,
     /// The records that are open, and the bytes that their requests keep in memory.
     held: Load,
+    /// The records that are open of requests without an answer.
+    waited_for: usize,
     /// The keys and numbers of requests that may be unanswered, by deadline: a topic's requests all
     /// have the same time.
     unanswered: VecDeque<(usize, u64)>,
@@ -43,6 +45,7 @@ impl Requests {
     pub(super) fn add(&mut self, records: usize, deadline: Instant, reply: Reply) -> usize {
         self.numbers += 1;
         self.held += Load::new(records, reply.bytes());
+        self.waited_for += records;
         let key = self.slab.insert(Request {
             reply,
             deadline,
@@ -61,6 +64,11 @@ impl Requests {
     /// Returns the records that are open, and the bytes that their requests keep in memory.
     pub(super) fn held(&self) -> Load {
         self.held
+    }
+
+    /// Returns the number of records that are open of requests without an answer.
+    pub(super) fn waited_for(&self) -> usize {
+        self.waited_for
     }
 
     /// Returns the number of a request, from 1: no two have the same.
@@ -83,6 +91,9 @@ impl Requests {
         request.outcomes[index] = outcome;
         request.open -= 1;
         self.held.records -= 1;
+        if !request.reply.is_answered() {
+            self.waited_for -= 1;
+        }
         if request.open == 0 {
             let request = self.slab.remove(key);
             self.held.bytes -= request.reply.bytes();
@@ -102,6 +113,7 @@ impl Requests {
                 break;
             }
             *left.get_or_insert(0) += request.open;
+            self.waited_for -= request.open;
             request.reply.answer(request.outcomes.clone());
             self.unanswered.pop_front();
         }

@@ -7,6 +7,7 @@ use iem_sink::{DeliveryToken, Sending};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::config::Durability;
 use crate::pipeline::budget::Budget;
 use crate::pipeline::records::Outcomes;
 use crate::shares::Claims;
@@ -29,8 +30,9 @@ fn rig(units: usize, batch: Load) -> Rig {
         stalled: Load::new(QUEUE / 2, 1 << 20),
         deadline: DEADLINE,
         linger: Duration::ZERO,
+        is_persistent: false,
     };
-    let mut delivery = Delivery::new(limits, Box::new(|| 0.0));
+    let mut delivery = Delivery::new(limits, None, Box::new(|| 0.0));
     delivery.assign(units, unit_of);
     Rig {
         delivery,
@@ -58,7 +60,12 @@ impl Rig {
         else {
             return false;
         };
-        let (submission, reply) = Submission::new(records.into(), reservation, self.now + DEADLINE);
+        let (submission, reply) = Submission::new(
+            records.into(),
+            reservation,
+            self.now + DEADLINE,
+            Durability::Delivered,
+        );
         self.replies.push(reply);
         self.delivery.accept(submission, self.now, unit_of);
         true

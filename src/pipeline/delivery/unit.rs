@@ -52,6 +52,8 @@ pub(super) struct Unit {
     /// The hashes of keys with a record that was delivered before an earlier record of the unit was
     /// settled, with that record's number.
     ahead: HashMap<u32, u64>,
+    /// The round of a forwarder in which a record was refused; 0 if none ever was.
+    pub(super) refused_round: u64,
     /// The number of the latest record that was delivered when `ahead` was full: every key counts as
     /// ahead up to there.
     all_ahead: u64,

@@ -2,7 +2,6 @@
 //! step whenever something happens.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use iem_sink::Outcome;
@@ -14,14 +13,14 @@ use tokio::sync::oneshot::error::TryRecvError;
 use super::backend::{BAD, Simulated, Stored};
 use super::clock::Clock;
 use super::plan::{DEADLINE, LARGE, Model, Plan};
-use crate::config::{SinkKind, Topic};
-use crate::pipeline::backend::{Backend, Observer};
+use crate::config::{Durability, SinkKind, Topic};
+use crate::pipeline::backend::{Backend, Observer, Unobserved};
+use crate::pipeline::books::Books;
 use crate::pipeline::budget::Budget;
-use crate::pipeline::health::Health;
 use crate::pipeline::queue::Queue;
 use crate::pipeline::receipt::{GRACE, Part};
 use crate::pipeline::records::Records;
-use crate::pipeline::worker::{Next, Surroundings, Worker};
+use crate::pipeline::worker::{Next, Reports, Surroundings, Worker};
 use crate::shares::Claims;
 
 /// Ordering keys of each unit.
@@ -50,20 +49,6 @@ pub(super) struct Run {
     pub(super) budget: Arc<Budget>,
 }
 
-/// Notes whether records have ended, so that not every step has to look at all receipts.
-#[derive(Default)]
-struct Ended(AtomicBool);
-
-impl Observer for Ended {
-    fn wrote(&self, _: usize, _: Duration) {}
-
-    fn settled(&self, delivered: usize, rejected: usize, undelivered: usize) {
-        if delivered + rejected + undelivered > 0 {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
 /// A worker, and the time until which it is busy.
 struct Hand {
     worker: Worker,
@@ -81,7 +66,9 @@ struct World {
     random: StdRng,
     numbers: usize,
     waiting: Vec<(usize, Vec<Part>)>,
-    ended: Arc<Ended>,
+    books: Arc<Books>,
+    /// The records that had ended at the last look, so that not every step looks at all receipts.
+    ended: u64,
     requests: Vec<Request>,
 }
 
@@ -115,10 +102,10 @@ impl World {
             name: "simulated",
             sink: Box::new(simulated.clone()),
         });
-        let ended = Arc::new(Ended::default());
-        let observer: Arc<dyn Observer> = Arc::clone(&ended) as _;
-        let health = Arc::new(Health::new("events", "simulated", plan.workers));
-        let (queue, receivers) = Queue::new(&topic);
+        let books = Arc::new(Books::new(None));
+        let observer: Arc<dyn Observer> = Arc::new(Unobserved);
+        let reports = Reports::new("events", &topic, &backend, &observer, &books);
+        let (queue, receivers) = Queue::new(&topic, topic.workers, &books);
         let hand = |(index, receiver)| {
             let clock = Clock::new(begin);
             let hand = clock.clone();
@@ -132,8 +119,7 @@ impl World {
                 &topic,
                 receiver,
                 &backend,
-                &health,
-                &observer,
+                reports.clone(),
                 surroundings,
             );
             Hand {
@@ -152,7 +138,8 @@ impl World {
             random: StdRng::seed_from_u64(plan.seed ^ 0xFACE),
             numbers: 0,
             waiting: Vec::new(),
-            ended,
+            books,
+            ended: 0,
             requests: Vec::new(),
         }
     }
@@ -185,7 +172,10 @@ impl World {
                 Next::End => None,
             };
             let now = hand.clock.now();
-            if self.ended.0.swap(false, Ordering::Relaxed) {
+            let balance = self.books.balance(None);
+            assert_eq!(balance.unaccounted(), 0, "{balance:?}");
+            let ended = balance.accepted - balance.in_flight;
+            if std::mem::replace(&mut self.ended, ended) < ended {
                 self.collect(now);
             }
         }
@@ -203,7 +193,10 @@ impl World {
             answered: now,
             is_unanswered: false,
         };
-        match self.queue.submit(records, 0, Claims::default(), now) {
+        match self
+            .queue
+            .submit(records, 0, Claims::default(), Durability::Delivered, now)
+        {
             Ok(receipt) => {
                 self.waiting
                     .push((self.requests.len(), receipt.wake().into_parts()));
@@ -291,6 +284,8 @@ fn topic(plan: &Plan) -> Topic {
         deadline: DEADLINE,
         workers: plan.workers,
         ordering: plan.model != Model::Calls,
+        durability: Durability::Delivered,
+        dead_letter: false,
     }
 }
 

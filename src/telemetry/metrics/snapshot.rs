@@ -5,14 +5,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use iem_sink::Statistic;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
+use super::journal::JournalMetrics;
 use super::register::Register;
+use super::totals::{raise, signed};
+use crate::pipeline::{Balance, JournalVitals};
 use crate::telemetry::audit;
 use crate::telemetry::customers::CustomerCounts;
 
 /// The values that other parts keep, at the moment of a scrape.
 #[derive(Debug, Default)]
 pub struct Snapshot {
-    /// One entry for each topic.
+    /// One entry for each topic, by [`Kind`](crate::record::Kind).
     pub topics: Vec<TopicSnapshot>,
     /// The statistics of each sink in use, with the sink's name.
     pub sinks: Vec<(&'static str, Vec<Statistic>)>,
@@ -56,8 +59,16 @@ pub struct TopicSnapshot {
     pub records: usize,
     /// Bytes of their data.
     pub bytes: usize,
+    /// The sums of all records that it has accepted, and of their ends.
+    pub balance: Balance,
     /// Whether deliveries succeed.
     pub up: bool,
+    /// Records that the sink will never take and that were kept.
+    pub dead_lettered: u64,
+    /// Such records that could not be kept.
+    pub dead_letters_lost: u64,
+    /// The state of its journal, if it has one.
+    pub journal: Option<JournalVitals>,
 }
 
 /// The metrics that a snapshot sets.
@@ -65,6 +76,9 @@ pub(super) struct SnapshotMetrics {
     queue_records: IntGaugeVec,
     queue_bytes: IntGaugeVec,
     sink_up: IntGaugeVec,
+    dead_lettered: IntCounterVec,
+    dead_letters_lost: IntCounterVec,
+    journals: JournalMetrics,
     memory: IntGauge,
     memory_limit: IntGauge,
     token_cache_hits: IntCounter,
@@ -91,6 +105,17 @@ impl SnapshotMetrics {
             )?,
             queue_bytes: gauges("queue_bytes", "Bytes accepted and not settled.", &["topic"])?,
             sink_up: gauges("sink_up", "1 while deliveries succeed.", &["topic", "sink"])?,
+            dead_lettered: register.counters(
+                "dead_lettered_total",
+                "Records that the sink will never take, kept among the dead letters.",
+                &["topic"],
+            )?,
+            dead_letters_lost: register.counters(
+                "dead_letters_lost_total",
+                "Records that the sink refused and that could not be kept.",
+                &["topic"],
+            )?,
+            journals: JournalMetrics::new(register)?,
             memory: register.gauge("memory_bytes", "Bytes of bodies and waiting records.")?,
             memory_limit: register.gauge("memory_limit_bytes", "The bound on memory_bytes.")?,
             token_cache_hits: register
@@ -139,6 +164,13 @@ impl SnapshotMetrics {
             bytes.set(signed(topic.bytes));
             let up = self.sink_up.with_label_values(&[topic.topic, topic.sink]);
             up.set(i64::from(topic.up));
+            let dead_lettered = self.dead_lettered.with_label_values(&[topic.topic]);
+            raise(&dead_lettered, topic.dead_lettered);
+            let lost = self.dead_letters_lost.with_label_values(&[topic.topic]);
+            raise(&lost, topic.dead_letters_lost);
+            if let Some(journal) = &topic.journal {
+                self.journals.set(topic.topic, journal, &topic.balance);
+            }
         }
         self.memory.set(signed(snapshot.memory));
         self.memory_limit.set(signed(snapshot.memory_limit));
@@ -170,13 +202,4 @@ impl SnapshotMetrics {
             raise(&counter("refused"), refused);
         });
     }
-}
-
-/// Brings a counter up to a total that is counted elsewhere.
-fn raise(counter: &IntCounter, total: u64) {
-    counter.inc_by(total.saturating_sub(counter.get()));
-}
-
-fn signed(value: usize) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -4,10 +4,11 @@ use std::array;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{Histogram, IntCounter};
+use prometheus::{Histogram, IntCounter, IntGauge};
 
 use super::register::Register;
-use crate::pipeline::Observer;
+use super::totals::raise;
+use crate::pipeline::{Balance, Observer};
 use crate::record::Kind;
 
 const WRITE_SECONDS: [f64; 14] = [
@@ -15,11 +16,25 @@ const WRITE_SECONDS: [f64; 14] = [
 ];
 const BATCH_RECORDS: [f64; 8] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0];
 
+/// A number of a topic's books.
+type Count = fn(&Balance) -> u64;
+
+/// The ends of accepted records, by the label of their counter.
+const ENDS: [(&str, Count); 5] = [
+    ("delivered", |balance| balance.delivered),
+    ("dead_lettered", |balance| balance.dead_lettered),
+    ("rejected", |balance| balance.rejected),
+    ("undelivered", |balance| balance.undelivered),
+    ("damaged", |balance| balance.damaged),
+];
+
 /// The metrics that one topic's workers report to.
 pub struct TopicMetrics {
-    delivered: IntCounter,
-    rejected: IntCounter,
-    undelivered: IntCounter,
+    accepted: IntCounter,
+    ends: [(IntCounter, Count); ENDS.len()],
+    late: IntCounter,
+    in_flight: IntGauge,
+    unaccounted: IntGauge,
     full: IntCounter,
     batch_records: Histogram,
     write_seconds: Histogram,
@@ -31,6 +46,27 @@ impl TopicMetrics {
             "records_total",
             "Accepted records by outcome, and records that found the queue full.",
             &["topic", "outcome"],
+        )?;
+        let topic = &["topic"];
+        let accepted = register.counters(
+            "accepted_records_total",
+            "Records accepted, into the journal of earlier runs, too.",
+            topic,
+        )?;
+        let late = register.counters(
+            "late_records_total",
+            "Records delivered after their request was answered 503.",
+            topic,
+        )?;
+        let in_flight = register.gauges(
+            "in_flight_records",
+            "Records accepted, not answered and not in a journal.",
+            topic,
+        )?;
+        let unaccounted = register.gauges(
+            "unaccounted_records",
+            "Accepted records whose place or end is not known. Anything but 0 is a fault.",
+            topic,
         )?;
         let batch = register.histograms(
             "batch_records",
@@ -48,9 +84,11 @@ impl TopicMetrics {
             let topic = Kind::ALL[index].topic();
             let records = |outcome| records.with_label_values(&[topic, outcome]);
             Arc::new(Self {
-                delivered: records("delivered"),
-                rejected: records("rejected"),
-                undelivered: records("undelivered"),
+                accepted: accepted.with_label_values(&[topic]),
+                ends: ENDS.map(|(outcome, count)| (records(outcome), count)),
+                late: late.with_label_values(&[topic]),
+                in_flight: in_flight.with_label_values(&[topic]),
+                unaccounted: unaccounted.with_label_values(&[topic]),
                 full: records("full"),
                 batch_records: batch.with_label_values(&[topic]),
                 write_seconds: seconds.with_label_values(&[topic]),
@@ -64,6 +102,20 @@ impl TopicMetrics {
     }
 }
 
+impl TopicMetrics {
+    /// Brings the metrics of all accepted records up to the topic's books.
+    pub(super) fn set(&self, balance: &Balance) {
+        raise(&self.accepted, balance.accepted);
+        for (counter, count) in &self.ends {
+            raise(counter, count(balance));
+        }
+        raise(&self.late, balance.late);
+        let in_flight = i64::try_from(balance.in_flight).unwrap_or(i64::MAX);
+        self.in_flight.set(in_flight);
+        self.unaccounted.set(balance.unaccounted());
+    }
+}
+
 impl Observer for TopicMetrics {
     #[expect(
         clippy::cast_precision_loss,
@@ -72,11 +124,5 @@ impl Observer for TopicMetrics {
     fn wrote(&self, records: usize, elapsed: Duration) {
         self.batch_records.observe(records as f64);
         self.write_seconds.observe(elapsed.as_secs_f64());
-    }
-
-    fn settled(&self, delivered: usize, rejected: usize, undelivered: usize) {
-        self.delivered.inc_by(delivered as u64);
-        self.rejected.inc_by(rejected as u64);
-        self.undelivered.inc_by(undelivered as u64);
     }
 }

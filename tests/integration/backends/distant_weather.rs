@@ -13,12 +13,15 @@ use serde_json::json;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The time from the service's return to the calls that must succeed again, and as long they are
-/// watched.
-const RECOVERY: Duration = Duration::from_secs(5);
+/// The time from the service's return to the calls that must succeed again. A gateway that is not
+/// optimized needs two or three seconds, on a busy machine more.
+const RECOVERY: Duration = Duration::from_secs(10);
 
-/// Calls a second. A gateway that is not optimized takes fewer.
-const HIGH_RATE: u32 = if cfg!(debug_assertions) { 1000 } else { 2000 };
+/// The time for which they are watched.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// Calls a second. A gateway that is not optimized takes fewer, and other tests run beside it.
+const HIGH_RATE: u32 = if cfg!(debug_assertions) { 500 } else { 2000 };
 
 /// The connections of the client: one for each call that waits for its answer.
 const CONNECTIONS: i64 = 14_000;
@@ -92,16 +95,17 @@ fn service_returns_at_a_high_rate_after_three_deadlines() {
 }
 
 /// At the service's return the window is full of requests on the dead connection, and most of them
-/// have much of their deadline left.
+/// have nearly all of their deadline left. It is long, so that a slow machine is told from a service
+/// that waits for it.
 #[test]
 fn a_window_full_of_requests_on_a_dead_connection_does_not_hold_up_the_service() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let outage = Outage {
         name: "dead-fast",
-        rate: HIGH_RATE,
+        rate: 500,
         fault: DelayingProxy::drop_silently,
-        time: Duration::from_secs(8),
-        deadline: 6,
+        time: Duration::from_secs(16),
+        deadline: 12,
         batch: 512,
         ..STOPPED
     };
@@ -132,24 +136,27 @@ impl Outage {
         pass_beside_files(&gateway, &token, self.time);
         proxy.go_on();
         let end = Instant::now();
-        pass_beside_files(&gateway, &token, 2 * RECOVERY);
+        pass_beside_files(&gateway, &token, RECOVERY + WATCH);
         let calls = load.stop();
 
         let before = calls.between(calm, calm_end);
-        let after = calls.between(end + RECOVERY, end + 2 * RECOVERY);
+        let returned = end + RECOVERY;
+        let after = calls.between(returned, returned + WATCH);
         self.tell(&[
             ("before", &before),
             ("away", &calls.between(begin, end)),
-            ("returning", &calls.between(end, end + RECOVERY)),
+            ("returning", &calls.between(end, returned)),
             ("after", &after),
         ]);
-        assert!(before.accepted() >= 0.95, "without a fault");
-        assert!(after.accepted() >= 0.95, "{} is back", self.name);
+        let accepted = before.accepted();
+        assert!(accepted >= 0.95, "{accepted} without a fault");
+        let accepted = after.accepted();
+        assert!(accepted >= 0.95, "{accepted} after {}", self.name);
         calls.answered_within(self.deadline * SECOND);
-        let ids = test_ids(&read_pubsub(pubsub, self.name));
-        calls.all_there(&ids);
+        let arrived = read_pubsub(pubsub, self.name);
+        calls.all_there(&test_ids(&arrived));
         if self.ordering {
-            calls.in_order(&ids);
+            calls.in_order(&arrived);
         }
     }
 

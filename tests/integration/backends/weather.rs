@@ -2,7 +2,7 @@
 //! send at a constant rate. What does not need that part does not notice, and service is back at
 //! full rate seconds after the part is.
 
-mod dead_partition;
+pub(crate) mod dead_partition;
 mod full_disk;
 mod late_records;
 mod order;
@@ -58,7 +58,7 @@ fn recovered(calls: &Calls, end: Instant) {
 
 /// Fails the test unless calls between `began` and `end` were served as those before.
 #[track_caller]
-fn undisturbed(calls: &Calls, began: Instant, end: Instant) {
+pub(crate) fn undisturbed(calls: &Calls, began: Instant, end: Instant) {
     accepted(calls, 0.99, began, end);
     let first = calls.0.first().expect("some calls").due;
     let before = calls.between(first, began).slow();

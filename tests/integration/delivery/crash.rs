@@ -46,6 +46,7 @@ fn no_record_answered_200_is_lost_torn_or_doubled() {
     let mut token = None;
     for round in 0..ROUNDS {
         let mut gateway = home.spawn();
+        let _books = gateway.watch_books();
         let token = token.get_or_insert_with(|| gateway.token("alice"));
         let load = Load::start(gateway.address, token, &format!("round-{round}"), 16, 700);
         let moment = Duration::from_millis(random.random_range(100..1200));

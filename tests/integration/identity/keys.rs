@@ -135,7 +135,10 @@ fn a_faulty_key_leaves_those_in_use_and_refuses_a_start() {
     home.write("keys/open.key", "ab".repeat(32));
     let open = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(home.path("keys/open.key"), open).expect("a mode");
-    std::thread::sleep(Duration::from_millis(1_500));
+    let told = |gateway: &Gateway| gateway.admin("/readyz").expect(200).text();
+    eventually(SOON, "the fault is told", || {
+        told(&gateway).contains("open.key: others than its owner")
+    });
     assert_eq!(text_of(&gateway, &token), PUBLISHED);
     let check = home.run(&["check"]);
     let text = String::from_utf8_lossy(&check.stdout).into_owned();
@@ -149,6 +152,7 @@ fn a_faulty_key_leaves_those_in_use_and_refuses_a_start() {
     eventually(SOON, "the new key signs", || {
         kid(&gateway.token("alice")) == id
     });
+    assert!(!told(&gateway).contains("open.key"));
 }
 
 #[test]

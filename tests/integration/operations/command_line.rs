@@ -2,6 +2,7 @@
 
 mod configuration;
 mod directory;
+mod journal;
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;

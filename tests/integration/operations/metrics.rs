@@ -22,9 +22,14 @@ const COMMON: [&str; 5] = [
 
 const DOCUMENTATION: &str = include_str!("../../../docs/metrics.md");
 
+/// A gateway one of whose topics has a journal.
+fn home() -> Home {
+    Home::new().set("topics.services.durability", "journaled")
+}
+
 #[test]
 fn metrics_with_the_file_sink() {
-    let gateway = Home::new().start();
+    let gateway = home().start();
     gateway.publish(EVENTS, RECORD).expect(200);
     assert!(gateway.metric("iem_gateway_file_written_bytes_total", &[]) > 0.0);
     check_page(&gateway, &["kafka", "pubsub"]);
@@ -34,7 +39,7 @@ fn metrics_with_the_file_sink() {
 fn metrics_with_kafka() {
     let kafka = Kafka::shared();
     kafka.create_topic("statistics", 1, 1, &[]);
-    let gateway = Home::new()
+    let gateway = home()
         .events_at_kafka(&kafka.bootstrap(), "statistics")
         .start();
     kafka.delete_topic("statistics");
@@ -57,7 +62,7 @@ fn metrics_with_kafka() {
 fn metrics_with_pubsub() {
     let pubsub = PubSub::shared();
     pubsub.create_topic("statistics");
-    let gateway = Home::new()
+    let gateway = home()
         .events_at_pubsub(&pubsub.endpoint(), "statistics")
         .start();
     gateway.publish(EVENTS, RECORD).expect(200);

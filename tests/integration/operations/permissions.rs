@@ -2,7 +2,7 @@
 //! closed to them, and a lock that one of them holds is not waited for without end.
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
 use iem_test_support::{Gateway, Home};
@@ -135,4 +135,37 @@ fn a_change_waits_for_the_lock_on_the_directory_only_for_a_time() {
     assert_eq!(before, after);
     drop(held);
     assert!(home.run(&add).status.success());
+}
+
+/// An administrator who runs a command must not take the files away from the gateway's user.
+#[test]
+fn what_root_makes_belongs_to_the_owner_of_the_folder() {
+    let home = Home::new()
+        .set("tokens.keys", "etc/keys")
+        .set("directory.path", "etc/directory.toml");
+    fs::create_dir_all(home.path("etc/keys")).expect("a folder");
+    fs::rename(home.path("directory.toml"), home.path("etc/directory.toml")).expect("a rename");
+    let places = ["etc", "etc/keys", "etc/directory.toml"].map(|name| home.path(name));
+    // Others than root cannot give files away, and make files that are their own.
+    let gives_away = rustix::process::geteuid().is_root();
+    for place in &places {
+        if gives_away {
+            chown(place, Some(65_534), Some(65_534)).expect("root may");
+        }
+    }
+    let owner = |path: &Path| fs::metadata(path).expect("a file").uid();
+    let expected = owner(&places[0]);
+    for command in [
+        &["keys", "rotate"][..],
+        &["customer", "add", "new", "--name", "New"],
+    ] {
+        let output = home.run(command);
+        assert!(output.status.success(), "{output:?}");
+    }
+    let mut seen = 0;
+    for_each_below(&home.path("etc"), &mut |path| {
+        seen += 1;
+        assert_eq!(owner(path), expected, "{}", path.display());
+    });
+    assert!(seen >= 3, "a folder, a key and the directory: {seen}");
 }

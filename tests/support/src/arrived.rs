@@ -3,6 +3,7 @@
 mod lines;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::brokers::kafka::{self, Kafka};
 use crate::brokers::pubsub::{self, PubSub};
@@ -23,6 +24,14 @@ pub struct Arrived {
 }
 
 impl Arrived {
+    /// Returns when the record's request came to the gateway, to the millisecond: what its id says
+    /// (RFC 9562, 5.7).
+    pub fn received(&self) -> SystemTime {
+        let digits = self.attributes["id"].replace('-', "");
+        let millis = u64::from_str_radix(&digits[..12], 16).expect("an id in hexadecimal digits");
+        UNIX_EPOCH + Duration::from_millis(millis)
+    }
+
     /// The `test_id` that a test put into its record.
     pub fn test_id(&self) -> String {
         let record: Value =

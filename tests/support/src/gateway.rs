@@ -1,11 +1,13 @@
 //! A running gateway: inside this process, where only its answers matter, or as the real program,
 //! where its exit, its signals or its death do. Dropping it ends it, in a test that panics too.
 
+mod books;
 mod certificates;
 mod home;
 pub mod issued_tokens;
 mod running;
 mod sinks;
+mod small_disk;
 mod start;
 
 use std::net::{IpAddr, SocketAddr};
@@ -22,8 +24,10 @@ use crate::client::{Connection, Http2};
 use crate::directory::email;
 use crate::eventually::{AMPLE, eventually};
 use crate::request::{Request, get, post};
+pub use books::BooksWatch;
 pub use certificates::{Authority, Identity};
 pub use home::{Home, program};
+pub use small_disk::SmallDisk;
 
 /// The time that a start or an end may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -98,9 +102,23 @@ impl Gateway {
             .answer()
     }
 
+    /// Returns the page of metrics. The test fails unless each topic's books balance on it.
+    #[track_caller]
+    pub fn metrics(&self) -> String {
+        let page = self.admin("/metrics").text();
+        books::check(&page);
+        page
+    }
+
+    /// Scrapes the metrics again and again: the test fails if the books do not balance once.
+    #[must_use]
+    pub fn watch_books(&self) -> BooksWatch {
+        BooksWatch::start(self.admin)
+    }
+
     /// Returns the sum of a metric's samples whose labels contain all of `labels`.
     pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
-        let text = self.admin("/metrics").text();
+        let text = self.metrics();
         let samples = text.lines().filter_map(|line| line.rsplit_once(' '));
         samples
             .filter(|(series, _)| series.split('{').next() == Some(name))
@@ -112,7 +130,7 @@ impl Gateway {
     /// Returns how often clients have reached a limit.
     pub fn reached(&self, limit: &str) -> u64 {
         let label = format!("limit=\"{limit}\"");
-        let page = self.admin("/metrics").text();
+        let page = self.metrics();
         let line = page
             .lines()
             .find(|line| line.starts_with("iem_gateway_limits_total") && line.contains(&label));

@@ -31,11 +31,25 @@ pub(crate) fn once(home: &str, name: &str, make: impl FnOnce(&Path)) -> PathBuf 
 /// # Panics
 /// Panics where Maven is missing, or where it cannot fetch.
 pub(crate) fn fetch(artifacts: &[Artifact], libs: &Path) {
+    fetch_without(artifacts, "", libs);
+}
+
+/// Fetches these artifacts into the folder `libs`, and nothing that they need.
+///
+/// # Panics
+/// Panics where Maven is missing, or where it cannot fetch.
+pub(crate) fn fetch_alone(artifacts: &[Artifact], libs: &Path) {
+    let all = "<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion>\
+               </exclusions>";
+    fetch_without(artifacts, all, libs);
+}
+
+fn fetch_without(artifacts: &[Artifact], exclusions: &str, libs: &Path) {
     need("mvn", "--version");
     let dependency = |(group, artifact, version): &Artifact| {
         format!(
             "<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
-             <version>{version}</version></dependency>"
+             <version>{version}</version>{exclusions}</dependency>"
         )
     };
     let dependencies = artifacts

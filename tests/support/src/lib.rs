@@ -38,8 +38,8 @@ pub use arrived::{Arrived, Line, for_each_line, read_kafka, read_lines, read_pub
 pub use case::{After, Case};
 #[cfg(feature = "gateway")]
 pub use client::{
-    Call, Calls, Connection, Curl, Frames, Http2, Ledger, Load, OkHttp, OpenLoop, Secure,
-    SecureClient, check_metrics, client_hello, narrow, proxy_header, proxy_header_local,
+    Call, Calls, Connection, Curl, FlowFile, Frames, Http2, Ledger, Load, Nifi, OkHttp, OpenLoop,
+    Secure, SecureClient, check_metrics, client_hello, narrow, proxy_header, proxy_header_local,
     start_proxy,
 };
 pub use directory::email;
@@ -48,7 +48,7 @@ pub use eventually::{AMPLE, eventually};
 pub use examples::example;
 pub use find::find;
 #[cfg(feature = "gateway")]
-pub use gateway::{Authority, Gateway, Home, Identity, issued_tokens, program};
+pub use gateway::{Authority, Gateway, Home, Identity, SmallDisk, issued_tokens, program};
 pub use placeholders::placeholder;
 pub use request::{Request, basic, get, post};
 pub use tokens::forged;

@@ -32,7 +32,7 @@ impl Behaviour {
 #[derive(Debug)]
 pub struct Seen {
     /// The type of its `CloudEvents` event, such as `iem.ticket`.
-    pub kind: &'static str,
+    pub kind: String,
     /// The customer.
     pub customer: String,
     /// The email of the user who sent it.
@@ -61,7 +61,7 @@ impl From<&Record> for Seen {
         let context = &record.context;
         let text = |value: &Option<Box<str>>| value.as_deref().map(str::to_owned);
         Self {
-            kind: context.kind,
+            kind: context.kind.to_string(),
             customer: record.customer.to_string(),
             user: context.user.to_string(),
             key: record.key.to_string(),

@@ -5,8 +5,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
+use iem_disk::{Disk, own_file};
+
 use super::well_formed;
-use crate::disk::{Disk, own_file};
 
 /// Cuts off everything behind the last well-formed line. Returns the length that remains.
 pub(super) fn cut_off_tail(disk: &Disk, path: &Path) -> io::Result<u64> {

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use iem_disk::Operation;
 use iem_sink::Sink;
 use iem_sink::testing::{Backend, Stored, conformance};
 use tempfile::TempDir;
@@ -11,7 +12,6 @@ use tempfile::TempDir;
 use super::fixture::{config, members, open};
 use crate::config::{Compression, FileConfig};
 use crate::data_directory::DataDirectory;
-use crate::disk::Operation;
 use crate::testing::read_topic;
 
 /// The sink under test, with a fault that can be switched on.

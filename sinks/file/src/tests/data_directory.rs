@@ -7,8 +7,9 @@ use std::path::Path;
 use std::task::Waker;
 use std::time::Instant;
 
+use iem_disk::{Disk, Operation};
 use iem_sink::testing::topic;
-use iem_sink::{Sink, SinkError, SinkErrorKind};
+use iem_sink::{Sink, SinkErrorKind};
 use tempfile::TempDir;
 
 use super::fixture::{
@@ -16,7 +17,7 @@ use super::fixture::{
 };
 use crate::config::{Compression, FileConfig};
 use crate::data_directory::DataDirectory;
-use crate::disk::{Disk, Operation};
+use crate::error;
 use crate::sink::FileSink;
 
 #[test]
@@ -77,15 +78,6 @@ fn the_parent_of_the_data_directory_is_synced_at_every_start() {
 }
 
 #[test]
-fn the_parent_of_a_relative_path_is_the_working_directory() {
-    let disk = Disk::default();
-    disk.sync_entry("data".as_ref()).unwrap();
-    assert_eq!(disk.faults.syncs_of(inode(".")), 1);
-    disk.sync_entry("/".as_ref()).unwrap();
-    assert_eq!(disk.faults.syncs_of(inode("/")), 0, "it has no parent");
-}
-
-#[test]
 fn a_parent_that_cannot_be_synced_fails_the_start_only_if_the_disk_is_at_fault() {
     use ErrorKind::{
         InvalidInput, Other, PermissionDenied, ReadOnlyFilesystem, StorageFull, Unsupported,
@@ -105,7 +97,7 @@ fn a_parent_that_cannot_be_synced_fails_the_start_only_if_the_disk_is_at_fault()
         assert!(open(kind).is_ok(), "{kind}");
     }
     for kind in [Other, StorageFull] {
-        let error = SinkError::from(open(kind).err().unwrap());
+        let error = error::from_lock(open(kind).err().unwrap());
         assert_eq!(error.kind, SinkErrorKind::Transient);
         assert!(
             error.message.contains("sync the parent folder of"),

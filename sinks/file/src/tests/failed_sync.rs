@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
+use iem_disk::Operation::{self, Sync, SyncFolder, Write};
 use iem_sink::testing::BlockingWriter;
 use tempfile::TempDir;
 
@@ -11,7 +12,6 @@ use super::fixture::{
     TOPIC, close, config, file_names, first_file, ids, inode, numbered, open, read_ids, write,
     writer,
 };
-use crate::disk::Operation::{self, Sync, SyncFolder, Write};
 use crate::line::Lines;
 use crate::sink::FileSink;
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use iem_disk::Operation;
 use iem_sink::{Sink, SinkError, SinkErrorKind};
 use tempfile::TempDir;
 
@@ -11,7 +12,6 @@ use super::fixture::{
     writer,
 };
 use crate::config::FileConfig;
-use crate::disk::Operation;
 
 /// Delivers a batch, makes a second one fail by a single fault, and delivers it again. Returns the
 /// names of the files and the error.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant, SystemTime};
 
+use iem_disk::Operation;
 use iem_sink::testing::record;
 use iem_sink::{Context, Record};
 use parking_lot::Mutex;
@@ -18,7 +19,6 @@ use tempfile::TempDir;
 use super::fixture::{TOPIC, config, file_names, ids, read_ids};
 use crate::config::{Compression, FileConfig};
 use crate::data_directory::DataDirectory;
-use crate::disk::Operation;
 use crate::line::Lines;
 use crate::maintenance::Maintenance;
 use crate::rolling_file::RollingFile;

@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use iem_disk::Operation;
 use iem_sink::testing::record;
 use tempfile::TempDir;
 
@@ -14,7 +15,6 @@ use super::fixture::{
 use crate::compressor::{Compressor, RETRY_AFTER};
 use crate::config::{Compression, FileConfig};
 use crate::data_directory::DataDirectory;
-use crate::disk::Operation;
 
 #[test]
 fn a_file_is_closed_at_its_maximum_size() {

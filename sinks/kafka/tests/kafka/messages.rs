@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use iem_sink::testing::{BlockingWriter, record, topic};
-use iem_sink::{Outcome, Reason, Record, Sink as _};
+use iem_sink::{Outcome, Reason, Record, RecordLimit, Sink as _};
 use iem_test_support::brokers::kafka::Kafka;
 
 use crate::load;
@@ -176,14 +176,7 @@ fn a_limit_that_is_lowered_rejects_no_record_that_fits() {
     let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
     let mut writer = writer(&sink, "lowered");
     deliver(&mut writer, &sized(&[9000, 9000]));
-    let alter = [
-        "--alter",
-        "--topic",
-        "lowered",
-        "--add-config",
-        "max.message.bytes=100000",
-    ];
-    kafka.run_tool("kafka.admin.ConfigCommand", &alter);
+    kafka.configure_topic("lowered", "max.message.bytes", "100000");
     let mut left = sized(&[9000; 100]);
     left.insert(50, sized(&[600_000]).remove(0));
     let mut rejected = 0;
@@ -197,6 +190,57 @@ fn a_limit_that_is_lowered_rejects_no_record_that_fits() {
         left.retain(|_| marks.next() == Some(&Outcome::Retryable));
     }
     assert_eq!((left.len(), rejected), (0, 1));
+    drop(writer);
+    close(sink);
+}
+
+/// The writer stays open: checks learn the new limit.
+#[test]
+fn a_limit_that_is_raised_is_learned_within_half_a_minute() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("raised", 1, 1, &[("max.message.bytes", "20000")]);
+    let sink = sink(&kafka.bootstrap(), DEADLINE, &[]);
+    let mut writer = writer(&sink, "raised");
+    let large = sized(&[30_000]);
+    let rejected = Outcome::Rejected(Reason::TooLarge { limit: 20_000 });
+    let (outcomes, _) = write(&mut writer, &large, AMPLE);
+    assert_eq!(outcomes, [rejected]);
+    assert_eq!(writer.writer().limit(), RecordLimit::Bytes(20_000));
+    kafka.configure_topic("raised", "max.message.bytes", "40000");
+    let end = Instant::now() + AMPLE;
+    while writer.writer().limit() != RecordLimit::Bytes(40_000) {
+        assert!(Instant::now() < end, "the limit is learned");
+        sink.check(end).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    deliver(&mut writer, &sized(&[30_000]));
+    drop(writer);
+    close(sink);
+}
+
+/// Compressed, a record may be far smaller than it is.
+#[test]
+fn with_compression_a_broker_decides_which_record_is_too_large() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("compressed", 1, 1, &[("max.message.bytes", "20000")]);
+    let properties = [("compression.codec", "zstd")];
+    let sink = sink(&kafka.bootstrap(), DEADLINE, &properties);
+    let mut writer = writer(&sink, "compressed");
+    assert_eq!(writer.writer().limit(), RecordLimit::None);
+    let noise: String = (0..10_000)
+        .map(|_| uuid::Uuid::now_v7().simple().to_string())
+        .collect();
+    let mut records = sized(&[100, 500_000, 100]);
+    records.insert(1, record("1001/a", noise));
+    let (outcomes, result) = write(&mut writer, &records, AMPLE);
+    let rejected = Outcome::Rejected(Reason::TooLarge { limit: 20_000 });
+    let expected = [
+        Outcome::Delivered,
+        rejected,
+        Outcome::Delivered,
+        Outcome::Delivered,
+    ];
+    assert_eq!((outcomes, result), (expected.to_vec(), Ok(())));
     drop(writer);
     close(sink);
 }

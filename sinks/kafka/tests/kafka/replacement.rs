@@ -39,12 +39,7 @@ fn records_stay_in_order_when_batches_are_halved() {
             })
         });
         let halved = survive_with(kafka, &sink, "halved", large, || {
-            let limit = ["--add-config", "max.message.bytes=100000"];
-            let topic = ["--alter", "--topic", "halved"];
-            kafka.run_tool(
-                "kafka.admin.ConfigCommand",
-                &[topic.as_slice(), &limit].concat(),
-            );
+            kafka.configure_topic("halved", "max.message.bytes", "100000");
             std::thread::sleep(Duration::from_secs(1));
         });
         let (delivered, _) = tally(&halved);

@@ -26,7 +26,7 @@ pub fn config(bootstrap: &str, deadline: Duration, properties: &[(&str, &str)]) 
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect::<BTreeMap<_, _>>(),
         client_id: "iem-gateway-test".to_owned(),
-        deadline,
+        deadline: Some(deadline),
         workers: 2,
     }
 }

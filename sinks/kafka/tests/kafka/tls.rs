@@ -1,11 +1,11 @@
 //! Brokers behind TLS, and logins by SCRAM and OAUTHBEARER.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use iem_sink::SinkErrorKind;
 use iem_sink::testing::{BlockingWriter, record, topic};
+use iem_sink::{Finding, Level, RecordLimit, SinkErrorKind};
 use iem_test_support::brokers::kafka::{Kafka, PASSWORD, USER};
 
 use crate::rig::{close, deliver, sink, writer};
@@ -97,4 +97,11 @@ fn a_token_from_a_file_delivers() {
         ("sasl.oauthbearer.token.endpoint.url", &url),
     ];
     deliver_one(&kafka.bootstrap_sasl(), "token", &properties);
+    // Nobody can ask for the limit, so nobody waits for it.
+    let sink = sink(&kafka.bootstrap_sasl(), DEADLINE, &properties);
+    assert_eq!(writer(&sink, "token").writer().limit(), RecordLimit::None);
+    let findings = sink.inspect(&[topic("token")], Instant::now() + DEADLINE);
+    let untold = |found: &Finding| found.level == Level::Weak && found.text.contains("OAUTHBEARER");
+    assert!(findings.iter().any(untold), "{findings:?}");
+    close(sink);
 }

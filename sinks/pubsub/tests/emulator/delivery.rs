@@ -13,10 +13,11 @@ fn a_message_follows_the_cloudevents_binding() {
     let data = "{\r\n\t\"n\": 123456789012345678901234567890, \"s\": \"\\u0000 Grüße\" }";
     let mut one = record("1001/INC1", data);
     one.context = Arc::new(Context {
-        kind: "iem.ticket",
+        kind: "iem.ticket".into(),
         integration: Some("snow-1".into()),
         actionable_state: Some("resolved".into()),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        rejection: None,
         ..Context::clone(&one.context)
     });
     deliver(

@@ -28,12 +28,18 @@ mod tests {
     use crate::testing::scripted::{Behaviour, ScriptedSink};
     use crate::{Sink, SinkError};
 
-    /// The scripted sink, and a fault that is applied to the records read back.
-    struct Scripted(ScriptedSink, fn(&mut Vec<Stored>));
+    /// The scripted sink, a fault that is applied to the records read back, and the limit of its
+    /// topics.
+    struct Scripted(ScriptedSink, fn(&mut Vec<Stored>), Option<usize>);
 
     impl Backend for Scripted {
         fn open(&self) -> Box<dyn Sink> {
             Box::new(self.0.clone())
+        }
+
+        fn create_topic(&self, case: &str) -> String {
+            self.0.set_limit(case, self.2);
+            case.to_owned()
         }
 
         fn read(&self, topic: &str) -> Vec<Stored> {
@@ -62,7 +68,9 @@ mod tests {
 
     #[test]
     fn the_scripted_sink_conforms() {
-        conformance(&Scripted(ScriptedSink::new(), |_| ()));
+        for limit in [None, Some(1 << 20)] {
+            conformance(&Scripted(ScriptedSink::new(), |_| (), limit));
+        }
     }
 
     #[test]
@@ -79,7 +87,7 @@ mod tests {
             },
         ];
         for fault in faults {
-            let backend = Scripted(ScriptedSink::new(), fault);
+            let backend = Scripted(ScriptedSink::new(), fault, None);
             let run =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| conformance(&backend)));
             assert!(run.is_err());

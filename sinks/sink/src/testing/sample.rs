@@ -15,12 +15,13 @@ pub fn record(key: &str, data: impl Into<Bytes>) -> Record {
         id: Uuid::now_v7(),
         context: Arc::new(Context {
             source: "iem-gateway".into(),
-            kind: "iem.event",
+            kind: "iem.event".into(),
             time: SystemTime::now(),
             user: "api@example.com".into(),
             integration: None,
             actionable_state: None,
             traceparent: None,
+            rejection: None,
         }),
         customer: "1001".into(),
         key: key.into(),
@@ -36,5 +37,6 @@ pub fn topic(name: &str) -> TopicConfig {
         batch_records: 4096,
         batch_bytes: 4 << 20,
         deadline: Duration::from_secs(10),
+        is_persistent: false,
     }
 }

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 pub use self::behaviour::{Behaviour, Predicate};
-use crate::{Outcome, Record, Sending, Settled, Sink, SinkError, TopicConfig, Writer};
+use crate::{
+    Outcome, Reason, Record, RecordLimit, Sending, Settled, Sink, SinkError, TopicConfig, Writer,
+};
 
 /// How long [`ScriptedSink::wait_for`] waits before it fails the test.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -58,6 +60,7 @@ struct Topic {
     next: VecDeque<Behaviour>,
     standing: Behaviour,
     refused: Option<SinkError>,
+    limit: Option<usize>,
     releases: usize,
     log: Log,
 }
@@ -91,6 +94,11 @@ impl ScriptedSink {
     /// Makes [`Sink::writer`] fail for `topic`; with `None`, succeed again.
     pub fn refuse(&self, topic: &str, error: Option<SinkError>) {
         self.change(topic, |topic| topic.refused = error);
+    }
+
+    /// Sets the most bytes of a record of `topic`. Larger ones are rejected.
+    pub fn set_limit(&self, topic: &str, limit: Option<usize>) {
+        self.change(topic, |topic| topic.limit = limit);
     }
 
     /// Makes [`Sink::check`] fail; with `None`, succeed again.
@@ -163,6 +171,11 @@ struct ScriptedWriter {
 
 /// Writes as a disk does: before it returns.
 impl Writer for ScriptedWriter {
+    fn limit(&self) -> RecordLimit {
+        let limit = self.sink.shared.state.lock().topic(&self.topic).limit;
+        limit.map_or(RecordLimit::None, RecordLimit::Bytes)
+    }
+
     fn send(&mut self, sending: &[Sending<'_>], deadline: Instant, settled: &mut Settled) {
         let records: Vec<&Record> = sending.iter().map(|one| one.record).collect();
         let mut outcomes = vec![Outcome::Retryable; records.len()];
@@ -265,7 +278,11 @@ impl ScriptedWriter {
     ) {
         self.sink.change(&self.topic, |topic| {
             for (record, outcome) in records.iter().zip(outcomes) {
-                *outcome = mark(record);
+                let limit = topic.limit.filter(|limit| record.data.len() > *limit);
+                *outcome = limit.map_or_else(
+                    || mark(record),
+                    |limit| Outcome::Rejected(Reason::TooLarge { limit }),
+                );
                 if *outcome == Outcome::Delivered {
                     topic.log.delivered.push(Record::clone(record));
                 }

@@ -37,7 +37,6 @@ where
     let last_request = deadlines.last_request;
     let service = service_fn(async |request| {
         socket.begin_answer();
-        responder.busy();
         let Reply {
             mut answer,
             is_last,
@@ -50,7 +49,6 @@ where
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         socket.enter(Phase::Idle(now));
-        responder.idle(now);
         Ok::<_, Infallible>(answer)
     });
     let builder = builder(limits.max_header, limits.max_headers);

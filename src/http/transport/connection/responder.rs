@@ -4,7 +4,6 @@ use std::future;
 
 use hyper::Request;
 use hyper::body::Incoming;
-use tokio::time::Instant;
 
 use crate::http::transport::application::Reply;
 use crate::telemetry::Limit;
@@ -21,12 +20,6 @@ pub trait Responder {
 
     /// Called when the connection has reached a limit.
     fn reached(&self, _limit: Limit) {}
-
-    /// Called when a request begins while none is being answered.
-    fn busy(&self) {}
-
-    /// Called when no request is being answered any more.
-    fn idle(&self, _since: Instant) {}
 
     /// Waits until the connection has to make room for another one. It never has to while a
     /// request is being answered.

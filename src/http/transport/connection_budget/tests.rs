@@ -14,6 +14,7 @@ fn taken(count: u64, authenticated: &[u64]) -> Vec<ConnectionPermit> {
     let budget = budget(usize::try_from(count).expect("a small number"));
     let permit = |index| {
         let permit = budget.try_acquire().expect("one is left");
+        permit.begin();
         permit.busy();
         if authenticated.contains(&index) {
             permit.authenticate();
@@ -49,6 +50,25 @@ fn without_any_left_the_longest_idle_with_credentials_follow() {
     permits[0].idle(permits[0].budget.started + Duration::from_secs(9));
     permits[0].budget.tell_to_leave(3);
     assert_eq!(leaving(&permits), [1, 2, 3]);
+}
+
+#[test]
+fn a_connection_stays_until_its_thread_has_come_to_it() {
+    let budget = budget(2);
+    let [first, second] = [budget.try_acquire(), budget.try_acquire()];
+    let permits = [first, second].map(|permit| permit.expect("one is left"));
+    permits[1].authenticate();
+    permits[1].begin();
+    budget.tell_to_leave(2);
+    assert!(
+        leaving(&permits).is_empty(),
+        "the other one is to leave first"
+    );
+    permits[0].begin();
+    budget.tell_to_leave(1);
+    assert_eq!(leaving(&permits), [0]);
+    budget.tell_to_leave(1);
+    assert_eq!(leaving(&permits), [0, 1]);
 }
 
 #[test]
@@ -107,6 +127,7 @@ async fn room_is_made_before_the_last_permit_is_taken() {
     let mut permits = Vec::new();
     for _ in 0..252 {
         permits.push(budget.acquire().await.expect("room"));
+        permits[permits.len() - 1].begin();
     }
     assert!(leaving(&permits).is_empty(), "four are spare");
     for permit in &permits {
@@ -178,8 +199,8 @@ fn requests_that_wait_without_credentials_let_their_connection_leave() {
     let permits = taken(1, &[]);
     let permit = &permits[0];
     let is_idle = || permit.slot().state.load(Ordering::Relaxed) >= IDLE;
-    permit.busy();
     let first = permit.begin_answer();
+    assert!(!is_idle());
     let waiting = permit.begin_waiting().expect("it is the first");
     assert!(is_idle());
     let other = permit.begin_answer();
@@ -191,6 +212,7 @@ fn requests_that_wait_without_credentials_let_their_connection_leave() {
     permit.authenticate();
     assert!(!is_idle(), "it has proved its user");
     waiting.end();
+    assert!(!is_idle(), "it is being answered");
     drop(first);
-    assert!(!is_idle());
+    assert!(is_idle());
 }

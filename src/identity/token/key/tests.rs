@@ -136,3 +136,13 @@ fn a_group_may_read_a_file_of_root_and_nobody_else_any() {
         assert_eq!(is_private(mode, owner), expected, "{mode:o} of {owner}");
     }
 }
+
+#[test]
+fn keys_of_root_the_gateway_and_the_owner_of_the_folder_are_trusted() {
+    let (gateway, operator, stranger) = (100, 1000, 1001);
+    for owner in [0, gateway, operator] {
+        assert!(is_trusted(owner, gateway, operator), "{owner}");
+    }
+    assert!(!is_trusted(stranger, gateway, operator));
+    assert!(!is_trusted(operator, gateway, 0), "in a folder of root");
+}

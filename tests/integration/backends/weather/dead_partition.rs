@@ -16,7 +16,7 @@ const DEAD: usize = 0;
 const BATCH: usize = 40;
 
 /// Three brokers, for a test at a time.
-fn cluster() -> (&'static Kafka, MutexGuard<'static, ()>) {
+pub(crate) fn cluster() -> (&'static Kafka, MutexGuard<'static, ()>) {
     static CLUSTER: OnceLock<Kafka> = OnceLock::new();
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -32,7 +32,7 @@ fn cluster() -> (&'static Kafka, MutexGuard<'static, ()>) {
 }
 
 /// Whether the records of an ordering value are for the partition that is lost.
-fn is_dead(key: &str) -> bool {
+pub(crate) fn is_dead(key: &str) -> bool {
     let record = record(&format!("acme/{key}"), "");
     record.key_hash() as usize % PARTITIONS == DEAD
 }
@@ -67,6 +67,7 @@ fn lose(
             i64::try_from(BATCH).expect("a number"),
         )
         .start();
+    let _books = gateway.watch_books();
     let token = gateway.token("alice");
     let load = OpenLoop::start(gateway.address, &token, "event", 200, &keys(60));
     sleep(WATCH);
@@ -94,9 +95,9 @@ fn lose(
     undisturbed(&live, began, mending);
     recovered(&live, mended);
     recovered(&dead, mended);
-    let ids = test_ids(&read_kafka(kafka, topic));
-    calls.all_there(&ids);
-    calls.in_order(&ids);
+    let arrived = read_kafka(kafka, topic);
+    calls.all_there(&test_ids(&arrived));
+    calls.in_order(&arrived);
     holds_nothing(&gateway);
 }
 

@@ -3,10 +3,9 @@
 use std::fs::File;
 use std::io::Write;
 
-use iem_test_support::{OpenLoop, read_lines};
+use iem_test_support::{Arrived, OpenLoop, SmallDisk, read_lines, test_ids};
 
 use super::*;
-use crate::delivery::full_disk::start_on_small_disk;
 
 const DEADLINE: Duration = Duration::from_secs(1);
 /// Calls a second.
@@ -21,7 +20,9 @@ fn service_is_back_after_a_full_disk() {
     let home = Home::new()
         .set("topics.events.deadline", "1s")
         .set("sink.file.rotate_size", "1 MiB");
-    let (gateway, data) = start_on_small_disk(&home, 32);
+    let disk = SmallDisk::mount(&home, "data", 32);
+    let (gateway, data) = (home.spawn_by(disk.serve(&home)), disk.path());
+    let _books = gateway.watch_books();
     let token = gateway.token("alice");
     let load = OpenLoop::start(gateway.address, &token, "event", RATE, &keys(50));
     sleep(WATCH);
@@ -43,9 +44,9 @@ fn service_is_back_after_a_full_disk() {
     assert!(!failed.0.is_empty(), "the disk was full");
     calls.answered_within(DEADLINE);
     recovered(&calls, end);
-    let lines = read_lines(&data.join("events"));
-    let ids: Vec<String> = lines.iter().map(iem_test_support::Line::test_id).collect();
-    calls.all_there(&ids);
-    calls.in_order(&ids);
+    let lines = read_lines(&data.join("events")).into_iter();
+    let arrived: Vec<Arrived> = lines.map(Arrived::from).collect();
+    calls.all_there(&test_ids(&arrived));
+    calls.in_order(&arrived);
     holds_nothing(&gateway);
 }

@@ -65,6 +65,7 @@ fn records_stay_in_order_over_producers_that_are_replaced() {
         .events_at_kafka(&kafka.bootstrap(), "smaller")
         .topic_at("metrics", "kafka", "beside")
         .start();
+    let _books = gateway.watch_books();
     let (address, token) = (gateway.address, gateway.token("alice"));
     let metrics = OpenLoop::start_at(address, METRICS, &token, "metric", 100, &keys(100));
     let (keys, stop) = (keys(8), AtomicBool::new(false));
@@ -74,16 +75,7 @@ fn records_stay_in_order_over_producers_that_are_replaced() {
             .map(|key| scope.spawn(|| publish(&gateway, &token, key, &stop)))
             .collect();
         gateway.await_answers(200, 20);
-        kafka.run_tool(
-            "kafka.admin.ConfigCommand",
-            &[
-                "--alter",
-                "--topic",
-                "smaller",
-                "--add-config",
-                "max.message.bytes=100000",
-            ],
-        );
+        kafka.configure_topic("smaller", "max.message.bytes", "100000");
         eventually(AMPLE, "producers are replaced", || {
             gateway.metric("iem_gateway_kafka_producers_replaced_total", &[]) >= 2.0
         });
@@ -105,7 +97,7 @@ fn records_stay_in_order_over_producers_that_are_replaced() {
     lasts.reverse();
     in_order(lasts.into_iter());
     assert!(metrics.accepted() > 0.99, "another topic goes on");
-    let beside = test_ids(&read_kafka(kafka, "beside"));
-    metrics.all_there(&beside);
+    let beside = read_kafka(kafka, "beside");
+    metrics.all_there(&test_ids(&beside));
     metrics.in_order(&beside);
 }

@@ -59,6 +59,35 @@ fn more_connections_of_a_peer_than_the_limit_are_503() {
 }
 
 #[test]
+fn connections_beyond_a_peers_limit_have_nobody_make_room() {
+    let gateway = Home::new()
+        .set("server.max_connections", 64)
+        .set("server.max_connections_per_peer", 20)
+        .start();
+    let from = |last: u8| Connection::from_peer(gateway.address, IpAddr::from([127, 0, 0, last]));
+    let open = |last: u8| {
+        let mut connection = from(last);
+        assert!(connection.is_usable());
+        connection
+    };
+    // One is spare: the next one has the longest idle one leave.
+    let held: Vec<_> = [2, 3, 4]
+        .into_iter()
+        .flat_map(|last| (0..20).map(move |_| last))
+        .chain([5, 5, 5])
+        .map(open)
+        .collect();
+    for _ in 0..30 {
+        from(2).answer().expect(503);
+    }
+    assert_eq!(gateway.reached("connections_per_peer"), 30);
+    assert_eq!(gateway.reached("evicted"), 0);
+    for mut connection in held {
+        assert!(connection.is_usable());
+    }
+}
+
+#[test]
 fn beyond_the_limit_http2_by_prior_knowledge_is_sent_to_http_1_1() {
     let gateway = Home::new().set("server.http2.max_connections", 1).start();
     let mut first = Frames::open(gateway.address, &[]);

@@ -7,18 +7,20 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::answer::Answer;
+use crate::arrived::Arrived;
 use crate::request::post;
 
 /// The time that an answer has before the call counts as unanswered.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The time between two sendings from which on the gateway has surely met the first one first.
+/// The time between two requests' coming to the gateway, by its own clock, from which on it has surely
+/// taken the records of the first one first.
 const APART: Duration = Duration::from_secs(1);
 
 /// A running client. It sends nothing more once this is dropped.
@@ -252,43 +254,72 @@ impl Calls {
         assert!(lost.is_empty(), "answered 200 and lost: {lost:?}");
     }
 
-    /// Fails the test unless the records of each key stand in the order in which they were sent, by
-    /// their first places and by their last. Calls may be under way at once, and the gateway may
-    /// then take them in any order: a record counts as sent before another one if its call was
-    /// answered by then, or begun a second earlier.
-    pub fn in_order(&self, ids: &[String]) {
-        let call_of: HashMap<&String, &Call> = self.0.iter().map(|call| (&call.id, call)).collect();
-        let calls: Vec<&Call> = ids
+    /// Fails the test unless the records of each key that were answered 200 stand in order, by their
+    /// first places and by their last: behind those whose calls were answered before theirs were
+    /// sent, and behind those that came to the gateway a second earlier. Others may have been under
+    /// way at once, and the gateway may take them in any order. The time at which a client sent says
+    /// less: a new connection may wait for longer than one that is open already.
+    ///
+    /// A record answered 503 may come late: a backend or a connection that hung with it in its hands
+    /// goes on.
+    pub fn in_order(&self, arrived: &[Arrived]) {
+        let accepted = self.0.iter().filter(|call| call.status == 200);
+        let call_of: HashMap<&String, &Call> = accepted.map(|call| (&call.id, call)).collect();
+        let records: Vec<Stored> = arrived
             .iter()
-            .filter_map(|id| call_of.get(id).copied())
+            .filter_map(|record| {
+                let call = call_of.get(&record.test_id()).copied()?;
+                let received = record.received();
+                Some(Stored { call, received })
+            })
             .collect();
-        let mut lasts = firsts(calls.iter().rev().copied());
+        let mut lasts = firsts(records.iter().rev());
         lasts.reverse();
-        for (which, calls) in [("first", firsts(calls.iter().copied())), ("last", lasts)] {
-            let mut latest: HashMap<&String, &Call> = HashMap::new();
-            for call in calls {
-                let before = latest.entry(&call.key).or_insert(call);
+        for (which, records) in [("first", firsts(records.iter())), ("last", lasts)] {
+            let mut sent_last: HashMap<&String, &Stored> = HashMap::new();
+            let mut received_last: HashMap<&String, &Stored> = HashMap::new();
+            for record in records {
+                let key = &record.call.key;
+                let before = sent_last.entry(key).or_insert(record);
                 assert!(
-                    before.sent <= call.settled_by(),
-                    "by their {which} places, {call:?} stands behind {before:?}"
+                    before.call.sent <= record.call.answered(),
+                    "by their {which} places, {record:?} stands behind {before:?}"
                 );
-                if before.sent < call.sent {
-                    *before = call;
+                if before.call.sent < record.call.sent {
+                    *before = record;
+                }
+                let before = received_last.entry(key).or_insert(record);
+                assert!(
+                    before.received <= record.received + APART,
+                    "by their {which} places, {record:?} stands behind {before:?}"
+                );
+                if before.received < record.received {
+                    *before = record;
                 }
             }
         }
     }
 }
 
+/// A call's record as it was found where it is stored.
+#[derive(Debug)]
+struct Stored<'a> {
+    call: &'a Call,
+    /// When its request came to the gateway.
+    received: SystemTime,
+}
+
 impl Call {
-    /// Returns the time from which on calls are later than this one.
-    fn settled_by(&self) -> Instant {
-        (self.due + self.wait).min(self.sent + APART)
+    /// Returns when the call was answered.
+    fn answered(&self) -> Instant {
+        self.due + self.wait
     }
 }
 
-/// Returns the calls, each where it comes first.
-fn firsts<'a>(calls: impl Iterator<Item = &'a Call>) -> Vec<&'a Call> {
+/// Returns the records, each where it comes first.
+fn firsts<'a>(records: impl Iterator<Item = &'a Stored<'a>>) -> Vec<&'a Stored<'a>> {
     let mut seen = HashSet::new();
-    calls.filter(|call| seen.insert(&call.id)).collect()
+    records
+        .filter(|record| seen.insert(&record.call.id))
+        .collect()
 }

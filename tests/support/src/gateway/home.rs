@@ -39,7 +39,8 @@ impl Home {
             .set("directory.path", "directory.toml")
             .set("tokens.key_file", "token.key")
             .set("sink.type", "file")
-            .set("sink.file.path", "data");
+            .set("sink.file.path", "data")
+            .set("journal.path", "journal");
         home.write_directory(DIRECTORY);
         home
     }

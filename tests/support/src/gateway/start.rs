@@ -102,8 +102,11 @@ impl Home {
         gateway
     }
 
-    fn launch_configured(&self, mut command: Command) -> Gateway {
-        let (address, admin) = (free_address(), free_address());
+    fn launch_configured(&self, command: Command) -> Gateway {
+        self.launch_at(command, free_address(), free_address())
+    }
+
+    fn launch_at(&self, mut command: Command, address: SocketAddr, admin: SocketAddr) -> Gateway {
         let home = self
             .clone()
             .set("server.listen", address.to_string())
@@ -149,6 +152,26 @@ impl Home {
 }
 
 impl Gateway {
+    /// Starts the program again with this home and on the same addresses, and does not wait. One that
+    /// still runs is killed.
+    pub fn start_again(&mut self, home: &Home) {
+        let mut command = home.program();
+        command.arg("serve");
+        self.start_again_by(home, command);
+    }
+
+    /// As [`start_again`](Self::start_again), by a command that ends in running the program;
+    /// `--config FILE` is added to its arguments.
+    pub fn start_again_by(&mut self, home: &Home, command: Command) {
+        self.kill();
+        *self = home.launch_at(command, self.address, self.admin);
+    }
+
+    /// Waits until the program answers.
+    pub fn wait_for_answers(&mut self) {
+        self.wait_until(answers);
+    }
+
     fn wait_until(&mut self, started: impl Fn(SocketAddr) -> bool) {
         let late = Instant::now() + PATIENCE;
         while !started(self.address) {

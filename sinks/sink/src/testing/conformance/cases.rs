@@ -7,17 +7,18 @@ use super::rig::{
     AMPLE, Rig, close, deliver, deliver_in_the_end, first_appearances, keep, open_writer, write,
 };
 use crate::testing::sample::{record, topic};
-use crate::{Context, Outcome, Record};
+use crate::{Context, Outcome, Reason, Record, RecordLimit};
 
 /// A case, with the name of its topic.
 type Case = (&'static str, fn(&Rig));
 
-pub(super) const ALL: [Case; 13] = [
+pub(super) const ALL: [Case; 14] = [
     ("empty-batch", empty_batch),
     ("one-record", one_record),
     ("thousand-in-order", thousand_in_order),
     ("data-unchanged", data_unchanged),
     ("large-record", large_record),
+    ("largest-record", largest_record),
     ("attributes-complete", attributes_complete),
     ("topics-apart", topics_apart),
     ("several-writers", several_writers),
@@ -89,6 +90,41 @@ fn large_record(rig: &Rig) {
     rig.expect(&records);
 }
 
+/// Writes the largest record of all, and one that is a byte larger. A sink without a limit rejects
+/// none for its size.
+fn largest_record(rig: &Rig) {
+    let config = topic(&rig.topic);
+    let sink = rig.backend.open();
+    let mut writer = open_writer(&*sink, &config);
+    let RecordLimit::Bytes(limit) = writer.writer().limit() else {
+        drop(writer);
+        return close(sink);
+    };
+    let first = record("1001/a", "");
+    let with_data = |bytes: usize| Record {
+        id: record("1001/a", "").id,
+        data: vec![b'x'; bytes].into(),
+        ..first.clone()
+    };
+    let overhead = sink.record_bytes(&config, &with_data(limit)) - limit;
+    let fits = with_data(limit - overhead);
+    // Shorter data may need fewer bytes for their length, too.
+    let more = limit - sink.record_bytes(&config, &fits);
+    let largest = with_data(fits.data.len() + more);
+    assert_eq!(sink.record_bytes(&config, &largest), limit);
+    let beyond = with_data(largest.data.len() + 1);
+    let (outcomes, result) = write(&mut writer, &[largest.clone(), beyond], AMPLE);
+    let rejected = Outcome::Rejected(Reason::TooLarge { limit });
+    assert_eq!(
+        (outcomes, result),
+        (vec![Outcome::Delivered, rejected], Ok(())),
+        "the limit is what the topic takes"
+    );
+    drop(writer);
+    close(sink);
+    rig.expect(&[largest]);
+}
+
 fn attributes_complete(rig: &Rig) {
     let odd = "quote \" backslash \\ tab \t line \r\n bell \u{7} delete \u{7f} ß 世界 🦀 \
                {}[],: %41 \u{2028}";
@@ -98,11 +134,12 @@ fn attributes_complete(rig: &Rig) {
     all.customer = odd.into();
     all.context = Arc::new(Context {
         source: odd.into(),
-        kind: "iem.ticket",
+        kind: "iem.ticket".into(),
         user: odd.into(),
         integration: Some(odd.into()),
         actionable_state: Some("resolved".into()),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        rejection: None,
         ..Context::clone(&all.context)
     });
     let records = [all, plain];

@@ -1,5 +1,4 @@
-//! The requests of one connection over HTTP/2: how many are being answered, and what their answers
-//! leave behind.
+//! The requests of one connection over HTTP/2, and what their answers leave behind.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -9,7 +8,6 @@ use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_LENGTH, HeaderValue};
 use hyper::{Method, Request};
-use tokio::time::Instant;
 
 use crate::http::transport::application::{Answer, Reply};
 use crate::http::transport::connection::responder::Responder;
@@ -17,7 +15,6 @@ use crate::http::transport::connection::responder::Responder;
 /// The requests of one connection.
 pub(super) struct Requests<'a, R> {
     responder: &'a R,
-    answering: Cell<usize>,
     /// Rests of the bodies of requests that have been answered.
     pub(super) rests: RefCell<Vec<Incoming>>,
     /// Whether the connection ends with what is being answered.
@@ -28,7 +25,6 @@ impl<'a, R: Responder> Requests<'a, R> {
     pub(super) fn new(responder: &'a R) -> Self {
         Self {
             responder,
-            answering: Cell::new(0),
             rests: RefCell::default(),
             has_last: Cell::new(false),
         }
@@ -40,7 +36,6 @@ impl<'a, R: Responder> Requests<'a, R> {
     /// hyper would send the body of an answer to HEAD over HTTP/2, which must have none (RFC 9110,
     /// section 9.3.2).
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Infallible> {
-        let _being_answered = BeingAnswered::new(self);
         let is_head = request.method() == Method::HEAD;
         let Reply {
             mut answer,
@@ -58,29 +53,5 @@ impl<'a, R: Responder> Requests<'a, R> {
             *answer.body_mut() = Full::new(Bytes::new());
         }
         Ok(answer)
-    }
-}
-
-/// A request that is being answered. It is dropped when its stream is reset, too.
-struct BeingAnswered<'a, 'r, R: Responder>(&'a Requests<'r, R>);
-
-impl<'a, 'r, R: Responder> BeingAnswered<'a, 'r, R> {
-    fn new(requests: &'a Requests<'r, R>) -> Self {
-        let count = requests.answering.get();
-        requests.answering.set(count + 1);
-        if count == 0 {
-            requests.responder.busy();
-        }
-        Self(requests)
-    }
-}
-
-impl<R: Responder> Drop for BeingAnswered<'_, '_, R> {
-    fn drop(&mut self) {
-        let count = self.0.answering.get() - 1;
-        self.0.answering.set(count);
-        if count == 0 {
-            self.0.responder.idle(Instant::now());
-        }
     }
 }

@@ -80,6 +80,13 @@ impl Kafka {
         self.wait_for_topic(name, Some(partitions));
     }
 
+    /// Changes a setting of a topic.
+    pub fn configure_topic(&self, name: &str, setting: &str, value: &str) {
+        let setting = format!("{setting}={value}");
+        let change = ["--alter", "--topic", name, "--add-config", &setting];
+        self.run_tool("kafka.admin.ConfigCommand", &change);
+    }
+
     /// Returns the index (from 0) of the broker that leads a partition.
     pub fn leader(&self, topic: &str, partition: i32) -> usize {
         let consumer: BaseConsumer = self.client().create().expect("a client");

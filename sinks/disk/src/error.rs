@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A file operation that failed, with the path that it failed at.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {cause}", .path.display())]
-pub(crate) struct DiskError {
+pub struct DiskError {
     action: &'static str,
     path: PathBuf,
     cause: io::Error,
@@ -14,7 +14,7 @@ pub(crate) struct DiskError {
 
 impl DiskError {
     /// Makes the error that reads `cannot {action} {path}: {cause}`.
-    pub(crate) fn new(action: &'static str, path: &Path, cause: io::Error) -> Self {
+    pub fn new(action: &'static str, path: &Path, cause: io::Error) -> Self {
         Self {
             action,
             path: path.to_owned(),
@@ -24,7 +24,7 @@ impl DiskError {
 
     /// Returns whether the error lasts until somebody changes something. All others may pass by
     /// themselves: a full disk, an I/O error, a remote file system that is unavailable.
-    pub(crate) fn is_permanent(&self) -> bool {
+    pub fn is_permanent(&self) -> bool {
         matches!(
             self.cause.kind(),
             ErrorKind::PermissionDenied
