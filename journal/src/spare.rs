@@ -1,6 +1,7 @@
 //! Makes the file of the next segment ahead of time: filled with zeros and synced, so that a sync of
 //! a commit has nothing to allocate.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,9 @@ impl SpareMaker {
             }
             drop(inner);
             let made = self.make();
+            if self.is_closed() {
+                return;
+            }
             if let Err(error) = &made
                 && retry_at.is_none()
             {
@@ -61,7 +65,7 @@ impl SpareMaker {
     /// Makes a spare file, if one is missing and may be made.
     ///
     /// # Errors
-    /// The disk's: it may be full.
+    /// The disk's: it may be full. [`ErrorKind::Interrupted`] if the journal is closed meanwhile.
     pub fn make(&self) -> Result<(), DiskError> {
         let mut inner = self.log.inner.lock();
         if !inner.may_make_spare(&self.log.config) {
@@ -83,6 +87,10 @@ impl SpareMaker {
         written
     }
 
+    fn is_closed(&self) -> bool {
+        self.log.inner.lock().is_closed
+    }
+
     fn write(&self) -> Result<(), DiskError> {
         let Log { disk, config, .. } = &*self.log;
         let path = config.folder.join(name::SPARE_UNFINISHED);
@@ -96,6 +104,10 @@ impl SpareMaker {
             let zeros = vec![0; ZEROS.next_multiple_of(BLOCK)];
             let mut offset = 0;
             while offset < config.segment_bytes {
+                // Nobody waits for a slow disk to take the rest.
+                if self.is_closed() {
+                    return Err(ErrorKind::Interrupted.into());
+                }
                 let left = usize::try_from(config.segment_bytes - offset).unwrap_or(usize::MAX);
                 let zeros = &zeros[..zeros.len().min(left)];
                 disk.write_at(&file, zeros, offset)?;

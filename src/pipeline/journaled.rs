@@ -67,6 +67,8 @@ pub(super) struct Stage {
     shared: Arc<Shared>,
     /// Ends after the forwarder.
     writer: JoinHandle<()>,
+    /// Ends after the writer.
+    spare_maker: JoinHandle<()>,
 }
 
 impl Stage {
@@ -96,7 +98,7 @@ impl Stage {
         let (events, received) = crossbeam_channel::unbounded();
         let limit = SizeLimit::new(parts.kept_limit.bytes());
         let shared = Arc::new(Shared::new(name, progress, books, limit, events));
-        std::thread::Builder::new()
+        let spare_maker = std::thread::Builder::new()
             .name(format!("{name}-spare"))
             .spawn(move || spare_maker.run())?;
         let now = Instant::now();
@@ -121,7 +123,12 @@ impl Stage {
             topic.deadline,
         );
         let writer = writer.spawn(forwarder)?;
-        Ok((queue, Self { shared, writer }))
+        let stage = Self {
+            shared,
+            writer,
+            spare_maker,
+        };
+        Ok((queue, stage))
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -141,6 +148,6 @@ impl Stage {
     /// have ended, at most until `deadline`. What is left stays in the journal. Returns whether they
     /// have ended.
     pub(super) fn close(self, deadline: Instant) -> bool {
-        all_ended([&self.writer], deadline)
+        all_ended([&self.writer, &self.spare_maker], deadline)
     }
 }

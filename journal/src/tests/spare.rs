@@ -72,6 +72,33 @@ fn a_settled_segment_becomes_the_next_one_and_none_is_made() {
 }
 
 #[test]
+fn a_closed_journal_makes_no_segment_and_gives_its_folder_free() {
+    let folder = new_folder();
+    let Journal {
+        appender,
+        progress,
+        reader,
+        spare_maker,
+        ..
+    } = open(&folder);
+    drop(appender);
+    let made = spare_maker.make();
+    assert!(
+        made.is_err(),
+        "the thread is told to end while it makes one"
+    );
+    let names = fs::read_dir(folder.path()).expect("a folder");
+    let names: Vec<_> = names
+        .map(|entry| entry.expect("an entry").file_name())
+        .filter(|name| name.to_string_lossy().starts_with("next"))
+        .collect();
+    assert!(names.is_empty(), "{names:?}");
+    spare_maker.run();
+    drop((progress, reader));
+    open(&folder);
+}
+
+#[test]
 fn a_request_that_does_not_fit_waits_for_the_next_segment() {
     let folder = new_folder();
     let Journal {
