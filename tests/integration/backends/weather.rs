@@ -19,7 +19,7 @@ const METRICS: &str = "/publish/metrics/";
 const RECORD: &str = r#"{"envcustomerid":"acme","splitby":"probe","test_id":"probe-0"}"#;
 
 /// Calls a second. A gateway that is not optimized takes fewer.
-const HIGH_RATE: u32 = if cfg!(debug_assertions) { 600 } else { 2000 };
+const HIGH_RATE: u32 = if cfg!(debug_assertions) { 300 } else { 2000 };
 /// The connections of a client at that rate: one for each call that waits for its answer.
 const CONNECTIONS: i64 = 10_000;
 

@@ -10,7 +10,7 @@ const DEADLINE: Duration = Duration::from_secs(3);
 /// Calls a second, each rate at a topic and a gateway of its own. At the highest, broker, gateway and
 /// client need a small machine for themselves.
 const RATES: &[u32] = if cfg!(debug_assertions) {
-    &[300, HIGH_RATE]
+    &[100, HIGH_RATE]
 } else {
     &[HIGH_RATE]
 };

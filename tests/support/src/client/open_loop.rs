@@ -17,7 +17,10 @@ use crate::arrived::Arrived;
 use crate::request::post;
 
 /// The time that an answer has before the call counts as unanswered.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The time after its deadline in which a call is answered on a machine that is busy with other tests.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// The time between two requests' coming to the gateway, by its own clock, from which on it has surely
 /// taken the records of the first one first.
@@ -243,7 +246,7 @@ impl Calls {
     pub fn answered_within(&self, deadline: Duration) {
         for call in &self.0 {
             assert!(matches!(call.status, 200 | 503), "{call:?}");
-            assert!(call.wait < deadline + Duration::from_secs(4), "{call:?}");
+            assert!(call.wait < deadline + GRACE, "{call:?}");
         }
     }
 
