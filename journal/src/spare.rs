@@ -50,11 +50,9 @@ impl SpareMaker {
             }
             drop(inner);
             let made = self.make();
-            if self.is_closed() {
-                return;
-            }
             if let Err(error) = &made
                 && retry_at.is_none()
+                && !self.is_closed()
             {
                 tracing::warn!(%error, "cannot make the next segment of a journal");
             }

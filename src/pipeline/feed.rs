@@ -44,7 +44,7 @@ pub struct Feed {
     round: u64,
     on_their_way: BTreeMap<u64, OnItsWay>,
     bytes: usize,
-    /// What has come back.
+    /// The records that have come back.
     returned: BTreeMap<u64, OnItsWay>,
     send_again_at: Instant,
 }

@@ -42,10 +42,7 @@ fn a_full_journal_refuses_drains_and_takes_again() {
 fn a_segment_is_removed_only_once_the_disk_knows_that_it_is_settled() {
     let folder = new_folder();
     let mut world = World::new(folder.path(), 4);
-    while world.journal.progress.status().segments < 2 {
-        world.make_spare();
-        assert!(world.append(&[vec![5_000]]));
-    }
+    world.begin_second_segment();
     world.settle(|_| true);
     world.journal.appender.forget_settled();
     assert_eq!(world.journal.progress.status().segments, 2);

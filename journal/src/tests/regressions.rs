@@ -125,10 +125,7 @@ fn a_recycled_segment_does_not_come_back_with_what_it_held() {
     let folder = new_folder();
     let mut world = World::new(folder.path(), 3);
     // The first segment becomes the third.
-    while world.journal.progress.status().segments < 2 {
-        world.make_spare();
-        assert!(world.append(&[vec![5_000]]));
-    }
+    world.begin_second_segment();
     world.settle(|_| true);
     assert!(world.checkpoint());
     assert!(folder.path().join("next").exists());

@@ -170,6 +170,14 @@ impl World {
         self.journal.spare_maker.make().is_ok()
     }
 
+    /// Appends until a second segment is begun.
+    pub(crate) fn begin_second_segment(&mut self) {
+        while self.journal.progress.status().segments < 2 {
+            self.make_spare();
+            assert!(self.append(&[vec![5_000]]));
+        }
+    }
+
     /// Checks that the counts balance.
     pub(crate) fn check_counts(&self) {
         let status = self.journal.progress.status();

@@ -21,9 +21,9 @@ const KILLS: u32 = 4;
 const WINDOW: u32 = 50;
 /// Records that a backlog takes in a second, beside a tenth of that at once.
 const DRAIN_RATE: u32 = 1_000;
-/// What settled in this time before a kill may be sent again.
+/// The time before a kill in which settled records may be sent again.
 const CURSOR_AGE: Duration = Duration::from_secs(1);
-/// As long as a partition is away, those that passed its records are as old.
+/// The same for records that pass those of a partition which is away.
 const RANGES_AGE: Duration = Duration::from_secs(30);
 
 fn random(millis: Range<u64>) -> Duration {

@@ -58,6 +58,12 @@ impl Traced {
         file
     }
 
+    /// Renames a file, and does not sync the folder.
+    pub(super) fn rename(&self, from: &str, to: &str) {
+        let (from, to) = (self.path(from), self.path(to));
+        self.disk.rename(&from, &to).unwrap();
+    }
+
     /// Returns the states that power cuts at the end of the trace leave behind.
     pub(super) fn states(&self) -> BTreeSet<Tree> {
         let recording = self.disk.trace.end();

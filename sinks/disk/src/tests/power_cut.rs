@@ -148,10 +148,7 @@ fn a_file_is_replaced_as_a_whole_or_not_at_all() {
     traced.write_synced("file", b"old");
     traced.sync_folder();
     traced.write_synced("new", b"new");
-    traced
-        .disk
-        .rename(&traced.path("new"), &traced.path("file"))
-        .unwrap();
+    traced.rename("new", "file");
     let replaced = files(&[("file", b"new")]);
     // The rename is kept even where the creation is not.
     expect(
@@ -169,10 +166,8 @@ fn a_file_that_is_renamed_twice_has_one_name() {
     let traced = Traced::new();
     traced.write_synced("a", b"1");
     traced.sync_folder();
-    for (from, to) in [("a", "b"), ("b", "c")] {
-        let from = traced.path(from);
-        traced.disk.rename(&from, &traced.path(to)).unwrap();
-    }
+    traced.rename("a", "b");
+    traced.rename("b", "c");
     expect(
         &traced.states(),
         ["a", "b", "c"].map(|name| files(&[(name, b"1")])),
@@ -185,10 +180,8 @@ fn a_rename_that_is_kept_frees_the_old_name_even_if_an_earlier_one_is_lost() {
     traced.write_synced("a", b"1");
     traced.write_synced("b", b"2");
     traced.sync_folder();
-    for (from, to) in [("a", "b"), ("b", "c")] {
-        let from = traced.path(from);
-        traced.disk.rename(&from, &traced.path(to)).unwrap();
-    }
+    traced.rename("a", "b");
+    traced.rename("b", "c");
     expect(
         &traced.states(),
         [
@@ -205,10 +198,7 @@ fn a_removed_file_may_come_back_until_its_folder_is_synced() {
         let traced = Traced::new();
         traced.write_synced("a", b"1");
         traced.sync_folder();
-        traced
-            .disk
-            .rename(&traced.path("a"), &traced.path("b"))
-            .unwrap();
+        traced.rename("a", "b");
         traced.disk.remove(&traced.path("b")).unwrap();
         traced.disk.remove(&traced.path("b")).unwrap();
         traced

@@ -32,7 +32,7 @@ pub(super) struct Sending<'a> {
     files: Files,
     /// The record that is sent next.
     next: Option<(Place, Kind, Record)>,
-    /// What has been sent and not been settled, by the feed's numbers.
+    /// The records that have been sent and not been settled, by the feed's numbers.
     sent: BTreeMap<u64, (Place, Kind)>,
     settled: u64,
     /// The reason why the sink does not take a topic.
