@@ -44,6 +44,7 @@ pub use sinks::{Compression, FileSink, KafkaSink, PubSubSink, SinkKind, Sinks};
 pub use telemetry::{Audit, LogFormat, Logging, Metrics};
 pub use tls::{ClientCertificates, Tls};
 pub use topic::{BATCHES_IN_FLIGHT, REJECTED_RECORDS, Topic};
+pub use units::is_authority;
 
 /// The whole configuration. The units and limits of each value stand beside its key in
 /// `config/defaults.toml`. The default is the embedded one.

@@ -80,7 +80,7 @@ impl Gateway {
     pub fn open_with_sinks(config: &Config, backends: Backends) -> Result<Self, StartError> {
         let server = Arc::new(config.server.clone());
         let directory = Arc::new(LiveDirectory::open(&config.directory.path)?);
-        let tokens = Tokens::open(&config.tokens)?;
+        let tokens = Tokens::open(&config.tokens)?.issued_by(&config.server.url);
         let identity = Arc::new(Identity::new(Arc::clone(&directory), tokens, config));
         let tls = if server.tls.is_on() {
             Some(Arc::new(LiveTls::open(&server.tls, server.http2.enabled)?))

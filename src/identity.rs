@@ -25,11 +25,13 @@ pub mod sessions;
 pub mod token;
 
 use std::net::IpAddr;
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use moka::sync::Cache;
+use tokio::time::Instant;
 
 use authentication::Basic;
 use directory::LiveDirectory;
@@ -146,7 +148,54 @@ impl Identity {
     /// # Errors
     /// See [`LoginError`]. A failure counts for the pair of user and peer, and for the peer.
     pub async fn login(&self, basic: &Basic, peer: IpAddr) -> Result<Principal, LoginError> {
-        self.logins.login(&self.directory, basic, peer).await
+        self.login_by(Self::login_deadline(), slice::from_ref(basic), peer)
+            .await
+    }
+
+    /// As [`login`](Self::login), for credentials that may be meant in several ways, of which the
+    /// first counts most. They are one attempt.
+    ///
+    /// # Errors
+    /// As [`login`](Self::login), and [`LoginError::Busy`] if no hash has begun at `deadline`.
+    pub async fn login_by(
+        &self,
+        deadline: Instant,
+        meanings: &[Basic],
+        peer: IpAddr,
+    ) -> Result<Principal, LoginError> {
+        self.logins
+            .login_by(deadline, &self.directory, meanings, peer)
+            .await
+    }
+
+    /// Returns the user of Basic credentials that were verified a short time ago, if nothing has changed
+    /// since. It costs no hash, and is no log-in.
+    pub fn recall(&self, basic: &Basic, peer: IpAddr) -> Option<Principal> {
+        self.logins.recalled(&self.directory, basic, peer)
+    }
+
+    /// Returns the latest time for the last hash of a request that begins now.
+    pub fn login_deadline() -> Instant {
+        Instant::now() + login::WAIT_MAX
+    }
+
+    /// Ends the session of a token, if it is one of this user's. Another's, or what is no token of
+    /// ours, changes nothing. Returns whether a session has ended.
+    pub fn revoke(&self, principal: &Principal, token: &[u8], now: SystemTime) -> bool {
+        let user = principal.user();
+        let read = |usage| self.tokens.read(token, usage).ok();
+        let claims = read(Use::Access).or_else(|| read(Use::Refresh));
+        let claims = claims.filter(|claims| *claims.email == *user.email);
+        let Some(claims) = claims.filter(|claims| claims.session.is_some()) else {
+            return false;
+        };
+        let (password, session) = (claims.password_version, claims.session());
+        let ended = self.directory.ended();
+        if ended.load().contains(&user.email, password, &session) {
+            return false;
+        }
+        ended.end_one(&user.email, password, &session, now);
+        true
     }
 
     /// Returns the user that a verified client certificate is mapped to.

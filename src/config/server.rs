@@ -20,11 +20,17 @@ pub const PARSE_IN_PLACE_MAX: usize = 256 << 10;
 pub struct Server {
     /// `source` of every record.
     pub name: String,
+    /// The gateway's URL as its clients know it, without a slash at its end; empty: the one that they
+    /// name as `Host`.
+    #[serde(deserialize_with = "units::url")]
+    pub url: String,
     /// The address that clients connect to; port 0 takes a free one.
     #[serde(deserialize_with = "units::address")]
     pub listen: SocketAddr,
     /// Allows plain HTTP on an address other than loopback.
     pub plaintext: bool,
+    /// Takes HTTP Basic in place of a token on publish calls.
+    pub basic: bool,
     /// HTTPS, if a certificate is named.
     pub tls: Tls,
     /// Limits on HTTP/2.

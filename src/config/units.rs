@@ -2,7 +2,7 @@
 //! their limits. All other limits are in [`rules`](super::rules).
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -37,6 +37,42 @@ pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sock
         expected: "an IP address and port, such as \"127.0.0.1:8080\"",
         parse: |text: &str| text.parse().ok(),
     })
+}
+
+/// Reads a URL without a path from `"https://iem.example.com/"`, without the slash at its end, or
+/// nothing.
+pub(super) fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    deserializer.deserialize_str(Text {
+        expected: "a URL of http or https with a host alone, such as \"https://iem.example.com\"",
+        parse: |text: &str| {
+            let text = match text.strip_suffix('/') {
+                Some(text) if !text.is_empty() => text,
+                _ => text,
+            };
+            let host = text
+                .strip_prefix("https://")
+                .or_else(|| text.strip_prefix("http://"));
+            let is_good = text.is_empty() || host.is_some_and(is_authority);
+            is_good.then(|| text.to_owned())
+        },
+    })
+}
+
+/// Returns whether this is a host, by name or address, with or without a port (RFC 3986, section
+/// 3.2, without user information).
+pub fn is_authority(text: &str) -> bool {
+    let (is_host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let (address, port) = rest.split_once(']').unwrap_or_default();
+        (address.parse::<Ipv6Addr>().is_ok(), port)
+    } else {
+        let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+        let in_label = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let mut labels = host.strip_suffix('.').unwrap_or(host).split('.');
+        let is_host = labels.all(|label| !label.is_empty() && label.chars().all(in_label));
+        (is_host && host.len() <= 253, port)
+    };
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    is_host && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
 /// Reads networks from `["10.0.0.0/8", "::1"]`.
@@ -106,5 +142,44 @@ impl<T, F: Fn(&str) -> Option<T>> Visitor<'_> for Text<F> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
         (self.parse)(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_is_a_host_with_or_without_a_port() {
+        for text in [
+            "iem.example.com",
+            "iem.example.com:8443",
+            "localhost",
+            "192.0.2.1:80",
+            "[2001:db8::1]",
+            "[::1]:8080",
+            "under_score.example.",
+        ] {
+            assert!(is_authority(text), "{text}");
+        }
+        for text in [
+            "",
+            ".",
+            "[",
+            ":::",
+            "[::1",
+            "[x]",
+            "a..b",
+            "a:",
+            "a:0",
+            "a:65536",
+            "a:b",
+            "user@a",
+            "a/b",
+            "a b",
+            "ä.example",
+        ] {
+            assert!(!is_authority(text), "{text}");
+        }
     }
 }

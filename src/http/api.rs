@@ -11,6 +11,7 @@ mod delivery;
 mod head;
 mod inbound;
 mod ingest;
+mod oauth;
 mod parse_pool;
 mod publish;
 mod refresh;

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use super::password::Password;
@@ -17,6 +18,31 @@ pub struct Basic {
     pub user: String,
     /// The text behind it.
     pub password: Password,
+}
+
+impl Basic {
+    /// Returns what the credentials of a client of OAuth 2 may mean: themselves, and both parts
+    /// form-decoded (RFC 6749, section 2.3.1) where that is something else. What is no UTF-8 when
+    /// decoded stays as it is.
+    pub fn meanings(self) -> Vec<Self> {
+        let decoded = Self {
+            user: form_decoded(&self.user).to_string(),
+            password: Password::new(form_decoded(self.password.reveal()).to_string()),
+        };
+        let is_same =
+            decoded.user == self.user && decoded.password.reveal() == self.password.reveal();
+        if is_same {
+            vec![self]
+        } else {
+            vec![self, decoded]
+        }
+    }
+}
+
+fn form_decoded(text: &str) -> Zeroizing<String> {
+    let spaced = Zeroizing::new(text.replace('+', " "));
+    let bytes = Zeroizing::new(percent_decode_str(&spaced).collect::<Vec<u8>>());
+    Zeroizing::new(str::from_utf8(&bytes).unwrap_or(text).to_owned())
 }
 
 /// The result of reading an `Authorization` header as Basic.
@@ -203,6 +229,29 @@ mod tests {
         check("Basic YTpiOmM6", "a", "b:c:");
         check("Basic Og==", "", "");
         check("Basic YTo", "a", "");
+    }
+
+    #[test]
+    fn credentials_of_oauth_may_be_form_encoded() {
+        let check = |user: &str, password: &str, expected: (&str, &str)| {
+            let sent = Basic {
+                user: user.to_owned(),
+                password: Password::new(password.to_owned()),
+            };
+            let meanings = sent.meanings();
+            let last = meanings.last().unwrap();
+            assert_eq!((&*last.user, last.password.reveal()), expected);
+            assert_eq!(meanings.len() > 1, (user, password) != expected);
+            assert_eq!(
+                (&*meanings[0].user, meanings[0].password.reveal()),
+                (user, password)
+            );
+        };
+        check("a@b.example", "secret", ("a@b.example", "secret"));
+        check("a%40b.example", "s+%2B%25%C3%A4", ("a@b.example", "s +%ä"));
+        check("a", "100%", ("a", "100%"));
+        check("a", "%zz%ff", ("a", "%zz%ff"));
+        check("", "", ("", ""));
     }
 
     #[test]

@@ -60,11 +60,16 @@ impl<C: Clock + Clone> LoginLimits<C> {
         }
     }
 
-    /// Counts a failed login.
-    pub(super) fn count(&self, origin: &Origin) {
+    /// Counts a failed login of one peer, whose user may be any of several.
+    pub(super) fn count(&self, origins: impl IntoIterator<Item = Origin>) {
         self.failures.fetch_add(1, Ordering::Relaxed);
-        self.by_origin.count(origin);
-        for (limiter, network) in self.by_network.iter().zip(origin.peer.networks()) {
+        let mut peer = None;
+        for origin in origins {
+            self.by_origin.count(&origin);
+            peer = Some(origin.peer);
+        }
+        let networks = peer.into_iter().flat_map(Peer::networks);
+        for (limiter, network) in self.by_network.iter().zip(networks) {
             limiter.count(&network);
         }
     }

@@ -16,10 +16,10 @@ use moka::sync::Cache;
 use tokio::time::Instant;
 
 use super::authentication::Basic;
-use super::directory::{Directory, LiveDirectory, PasswordVersion};
+use super::directory::{Directory, LiveDirectory, PasswordVersion, User};
 use super::hashing::{Busy, Hashing};
 use super::limits::{LoginLimits, Origin};
-use super::password::PasswordHash;
+use super::password::{Password, PasswordHash};
 use super::principal::Principal;
 use crate::config::Config;
 use standings::Standings;
@@ -32,7 +32,7 @@ const WAITING_MAX: usize = 1024;
 const REMEMBERED: Duration = Duration::from_mins(5);
 /// The longest wait of a login until its hash begins; after that it is answered that the gateway is
 /// busy. Clients give up after 15 s, and the rest of the request needs time too.
-const WAIT_MAX: Duration = Duration::from_secs(3);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// The reason why a login did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +69,13 @@ struct Verified {
     password_version: PasswordVersion,
 }
 
+/// Credentials to hash, with the user whose password they may be.
+struct Candidate {
+    user: Option<Arc<User>>,
+    password: Password,
+    attempt: Attempt,
+}
+
 /// One attempt, in digests.
 #[derive(Clone, Copy)]
 struct Attempt {
@@ -91,41 +98,42 @@ impl Logins {
         }
     }
 
-    /// Returns the user whose credentials these are. Attempts of one user from one peer are checked
-    /// one after another: parallel guesses cannot exceed the limit, and of parallel right ones only
-    /// the first costs a hash.
-    pub(super) async fn login(
-        &self,
-        directory: &LiveDirectory,
-        basic: &Basic,
-        peer: IpAddr,
-    ) -> Result<Principal, LoginError> {
-        self.login_by(Instant::now() + WAIT_MAX, directory, basic, peer)
-            .await
-    }
-
-    /// As [`login`](Self::login); all waits together end at `deadline`.
-    async fn login_by(
+    /// Returns the user whose credentials these are, in the meanings that they may have. All waits
+    /// together end at `deadline`. Attempts of one user from one peer are checked one after another:
+    /// parallel guesses cannot exceed the limit, and of parallel right ones only the first costs a
+    /// hash.
+    ///
+    /// All meanings are one attempt, which counts for the users of all of them. Its hashes do not
+    /// tell which users there are: one if the meanings are of several, or else one for each password.
+    pub(super) async fn login_by(
         &self,
         deadline: Instant,
         directory: &LiveDirectory,
-        basic: &Basic,
+        meanings: &[Basic],
         peer: IpAddr,
     ) -> Result<Principal, LoginError> {
-        let attempt = self.attempt(basic, peer);
-        if let Some(principal) = self.recall(&directory.load(), &attempt)? {
+        let attempts: Vec<_> = meanings
+            .iter()
+            .map(|basic| self.attempt(basic, peer))
+            .collect();
+        if let Some(principal) = self.recall(&directory.load(), &attempts)? {
             return Ok(principal);
         }
-        let turn = self.turns.take(attempt.origin, deadline).await?;
-        if let Some(principal) = self.recall(&directory.load(), &attempt)? {
+        let mut turns = Vec::with_capacity(attempts.len());
+        for origin in origins(&attempts) {
+            turns.push(self.turns.take(origin, deadline).await?);
+        }
+        if let Some(principal) = self.recall(&directory.load(), &attempts)? {
             return Ok(principal);
         }
-        let check = self.hash_check(&directory.load(), basic, attempt);
-        let standing = self.standings.of(&attempt.origin);
+        let candidates = candidates(&directory.load(), meanings, &attempts);
+        let standing = candidates.last().map(|last| last.attempt.origin);
+        let standing = self.standings.of(&standing.ok_or(LoginError::Invalid)?);
+        let check = self.hash_check(&directory.load(), candidates, attempts);
         let verified = self
             .hashing
             .run(&standing, deadline, move || {
-                let _turn = turn;
+                let _turns = turns;
                 check()
             })
             .await??;
@@ -136,6 +144,17 @@ impl Logins {
             verified.password_version,
         )
         .ok_or(LoginError::Invalid)
+    }
+
+    /// Returns the user of credentials that were verified before, if the limits allow an attempt.
+    pub(super) fn recalled(
+        &self,
+        directory: &LiveDirectory,
+        basic: &Basic,
+        peer: IpAddr,
+    ) -> Option<Principal> {
+        let attempt = self.attempt(basic, peer);
+        self.recall(&directory.load(), &[attempt]).ok().flatten()
     }
 
     /// Returns the number of failed attempts since the start.
@@ -158,17 +177,18 @@ impl Logins {
         }
     }
 
-    /// Returns the user, if the credentials were verified before and are still valid.
+    /// Returns the user, if the credentials were verified before in one of their meanings and are
+    /// still valid.
     fn recall(
         &self,
         directory: &Directory,
-        attempt: &Attempt,
+        attempts: &[Attempt],
     ) -> Result<Option<Principal>, LoginError> {
-        self.limits
-            .check(&attempt.origin)
-            .map_err(|retry_after| LoginError::TooMany { retry_after })?;
-        let verified = self.verified.get(&attempt.credentials);
-        Ok(verified.and_then(|verified| {
+        check_limits(&self.limits, attempts)?;
+        let mut verified = attempts
+            .iter()
+            .filter_map(|attempt| self.verified.get(&attempt.credentials));
+        Ok(verified.find_map(|verified| {
             Principal::find(directory, &verified.email, verified.password_version)
         }))
     }
@@ -178,37 +198,86 @@ impl Logins {
     fn hash_check(
         &self,
         directory: &Directory,
-        basic: &Basic,
-        attempt: Attempt,
+        candidates: Vec<Candidate>,
+        attempts: Vec<Attempt>,
     ) -> impl FnOnce() -> Result<Verified, LoginError> + Send + 'static {
-        let user = directory.user(&basic.user).cloned();
         let decoy = PasswordHash::decoy(directory.cost());
-        let password = basic.password.clone();
         let limits = Arc::clone(&self.limits);
         let standings = Arc::clone(&self.standings);
         let remembered = self.verified.clone();
         move || {
-            limits
-                .check(&attempt.origin)
-                .map_err(|retry_after| LoginError::TooMany { retry_after })?;
-            let right = user
-                .as_ref()
-                .map_or(&decoy, |user| user.password())
-                .verify(&password);
-            let Some(user) = user.filter(|user| right && user.enabled) else {
-                limits.count(&attempt.origin);
-                standings.failed(&attempt.origin);
-                return Err(LoginError::Invalid);
-            };
-            let verified = Verified {
-                email: Arc::clone(&user.email),
-                password_version: user.password_version,
-            };
-            standings.succeeded(attempt.origin);
-            remembered.insert(attempt.credentials, verified.clone());
-            Ok(verified)
+            check_limits(&limits, &attempts)?;
+            for Candidate {
+                user,
+                password,
+                attempt,
+            } in candidates
+            {
+                let right = user
+                    .as_ref()
+                    .map_or(&decoy, |user| user.password())
+                    .verify(&password);
+                let Some(user) = user.filter(|user| right && user.enabled) else {
+                    continue;
+                };
+                let verified = Verified {
+                    email: Arc::clone(&user.email),
+                    password_version: user.password_version,
+                };
+                standings.succeeded(attempt.origin);
+                remembered.insert(attempt.credentials, verified.clone());
+                return Ok(verified);
+            }
+            limits.count(origins(&attempts));
+            if let Some(attempt) = attempts.first() {
+                standings.failed(attempt.origin.peer);
+            }
+            Err(LoginError::Invalid)
         }
     }
+}
+
+/// Returns the origins of the attempts, each once.
+fn origins(attempts: &[Attempt]) -> impl Iterator<Item = Origin> {
+    let mut last = None;
+    attempts
+        .iter()
+        .map(|attempt| attempt.origin)
+        .filter(move |origin| last.replace(*origin) != Some(*origin))
+}
+
+fn check_limits(limits: &LoginLimits, attempts: &[Attempt]) -> Result<(), LoginError> {
+    for origin in origins(attempts) {
+        limits
+            .check(&origin)
+            .map_err(|retry_after| LoginError::TooMany { retry_after })?;
+    }
+    Ok(())
+}
+
+/// Returns the credentials to hash. Of meanings with several users it is one: the first whose user
+/// there is, or else the last.
+fn candidates(directory: &Directory, meanings: &[Basic], attempts: &[Attempt]) -> Vec<Candidate> {
+    let mut all = meanings
+        .iter()
+        .zip(attempts)
+        .map(|(basic, attempt)| Candidate {
+            user: directory.user(&basic.user).cloned(),
+            password: basic.password.clone(),
+            attempt: *attempt,
+        });
+    if origins(attempts).count() <= 1 {
+        return all.collect();
+    }
+    let mut chosen = None;
+    for candidate in all.by_ref() {
+        let is_known = candidate.user.is_some();
+        chosen = Some(candidate);
+        if is_known {
+            break;
+        }
+    }
+    chosen.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -240,7 +309,7 @@ mod tests {
             let now = Instant::now();
             tokio::select! {
                 biased;
-                login = logins.login_by(now, &directory, &basic, peer) => {
+                login = logins.login_by(now, &directory, std::slice::from_ref(&basic), peer) => {
                     assert_eq!(login.map(|_| ()), Err(LoginError::Busy(Busy)));
                 }
                 () = tokio::time::sleep_until(now + Duration::from_secs(1)) => {
@@ -274,7 +343,7 @@ mod tests {
         assert_eq!(hash.await.unwrap(), Ok(()));
         assert!(
             logins
-                .login_by(later, &directory, &basic, peer)
+                .login_by(later, &directory, std::slice::from_ref(&basic), peer)
                 .await
                 .is_ok()
         );

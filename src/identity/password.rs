@@ -12,6 +12,9 @@ use zeroize::Zeroizing;
 pub use cost::{Cost, MEMORY_KIB_MAX};
 pub use hash::{HashError, PasswordHash};
 
+/// Bytes of a password at most, far more than anybody's.
+pub const PASSWORD_BYTES_MAX: usize = 4096;
+
 /// A password as a person typed it or a client sent it. Its memory is cleared when it is dropped.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);

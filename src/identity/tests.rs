@@ -164,7 +164,9 @@ fn a_revocation_applies_at_once_to_tokens_already_issued() {
     let check = |change: &dyn Fn(&mut Document) -> Result<(), Refusal>,
                  expected: Result<(), TokenError>| {
         let gateway = gateway();
-        let TokenPair { access, refresh } = gateway.issue(NIFI);
+        let TokenPair {
+            access, refresh, ..
+        } = gateway.issue(NIFI);
         assert!(gateway.access(&access, 1000).is_ok());
         gateway.change(change);
         assert_eq!(gateway.access(&access, 1000).map(|_| ()), expected);

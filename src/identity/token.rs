@@ -36,12 +36,15 @@ pub struct TokenPair {
     pub access: String,
     /// For getting the next pair.
     pub refresh: String,
+    /// The seconds for which the access token holds.
+    pub access_s: u64,
 }
 
 /// Issues and verifies tokens.
 pub struct Tokens {
     keys: Keys,
     config: config::Tokens,
+    issuer: Arc<str>,
 }
 
 /// The origin of the key ring.
@@ -60,6 +63,9 @@ impl Keys {
     }
 }
 
+/// The issuer of the tokens of a gateway without a URL.
+const ISSUER: &str = "iem-gateway";
+
 /// Longer than any token of ours: an email has at most 254 bytes, the other claims are short.
 const TOKEN_BYTES_MAX: usize = 4096;
 
@@ -69,6 +75,7 @@ impl Tokens {
         Self {
             keys: Keys::Fixed(Arc::new(Ring::new([key]))),
             config: config.clone(),
+            issuer: ISSUER.into(),
         }
     }
 
@@ -83,7 +90,20 @@ impl Tokens {
         Ok(Self {
             keys: Keys::Followed(Arc::new(Followed::open(files)?)),
             config: config.clone(),
+            issuer: ISSUER.into(),
         })
+    }
+
+    /// Names the gateway's URL as the issuer of its tokens, if it has one.
+    #[must_use]
+    pub fn issued_by(self, url: &str) -> Self {
+        if url.is_empty() {
+            return self;
+        }
+        Self {
+            issuer: url.into(),
+            ..self
+        }
     }
 
     /// Starts the thread that keeps the keys up to date until the `Follower` is dropped; `None` if
@@ -133,7 +153,21 @@ impl Tokens {
         Ok(TokenPair {
             access: self.sign(user, session, Use::Access, now)?,
             refresh: self.sign(user, session, Use::Refresh, now)?,
+            access_s: self.expires_at_s(session, Use::Access, now) - seconds(now),
         })
+    }
+
+    /// Returns the second of Unix time at which a token issued `now` expires.
+    fn expires_at_s(&self, session: &Session, usage: Use, now: SystemTime) -> u64 {
+        let lifetime = match usage {
+            Use::Access => self.config.access_lifetime,
+            Use::Refresh => self.config.refresh_lifetime,
+        };
+        let now_s = seconds(now);
+        now_s
+            .saturating_add(lifetime.as_secs())
+            .min(session.end_s(self.config.session_lifetime))
+            .max(now_s)
     }
 
     /// Returns whether the session's lifetime is over.
@@ -178,17 +212,10 @@ impl Tokens {
         usage: Use,
         now: SystemTime,
     ) -> Result<String, IssueError> {
-        let lifetime = match usage {
-            Use::Access => self.config.access_lifetime,
-            Use::Refresh => self.config.refresh_lifetime,
-        };
-        let issued_at_s = seconds(now);
         let claims = Claims {
             email: user.email.to_string(),
-            issued_at_s,
-            expires_at_s: issued_at_s
-                .saturating_add(lifetime.as_secs())
-                .min(session.end_s(self.config.session_lifetime)),
+            issued_at_s: seconds(now),
+            expires_at_s: self.expires_at_s(session, usage, now),
             id: format!("{:032x}", rand::random::<u128>()),
             usage,
             password_version: user.password_version,
@@ -199,7 +226,7 @@ impl Tokens {
             key: KeyId::default(),
         };
         let ring = self.keys.load();
-        ring.sign(&claims, self.config.key_delay, now)
+        ring.sign(&self.issuer, &claims, self.config.key_delay, now)
             .ok_or(IssueError)
     }
 }

@@ -33,6 +33,7 @@ static REFUSED_LOG_INS: LazyLock<Pace> = LazyLock::new(Pace::new);
 static TOKENS: LazyLock<Pace> = LazyLock::new(Pace::new);
 static REFUSALS: LazyLock<Pace> = LazyLock::new(Pace::new);
 static SESSIONS: LazyLock<Pace> = LazyLock::new(Pace::new);
+static REVOCATIONS: LazyLock<Pace> = LazyLock::new(Pace::new);
 
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
@@ -107,6 +108,17 @@ pub fn refused(request: Request<'_>, endpoint: Endpoint, reason: &str) {
 pub fn sessions_ended(user: &str, which: &str) {
     if let Some(left_out) = SESSIONS.pass() {
         tracing::info!(target: TARGET, event = "sessions_ended", user, which, left_out);
+    }
+}
+
+/// Writes that a user has ended a session of its own.
+pub fn session_revoked(request: Request<'_>) {
+    let Request { id, peer, user } = request;
+    if let Some(left_out) = REVOCATIONS.pass() {
+        let which = "one, revoked by its user";
+        tracing::info!(
+            target: TARGET, event = "sessions_ended", user, which, %peer, request = id, left_out
+        );
     }
 }
 

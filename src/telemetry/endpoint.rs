@@ -10,6 +10,8 @@ pub enum Endpoint {
     Records(Kind),
     /// Both token paths.
     Token,
+    /// The paths of OAuth 2.
+    OAuth,
     /// The health check for clients.
     Running,
     /// An unknown path, or an unknown method of a path.
@@ -18,15 +20,16 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint, in the order of [`index`](Self::index).
-    pub(super) const ALL: [Self; Kind::COUNT + 3] = {
-        let mut all = [Self::Other; Kind::COUNT + 3];
+    pub(super) const ALL: [Self; Kind::COUNT + 4] = {
+        let mut all = [Self::Other; Kind::COUNT + 4];
         let mut index = 0;
         while index < Kind::COUNT {
             all[index] = Self::Records(Kind::ALL[index]);
             index += 1;
         }
         all[Kind::COUNT] = Self::Token;
-        all[Kind::COUNT + 1] = Self::Running;
+        all[Kind::COUNT + 1] = Self::OAuth;
+        all[Kind::COUNT + 2] = Self::Running;
         all
     };
 
@@ -34,8 +37,9 @@ impl Endpoint {
         match self {
             Self::Records(kind) => kind as usize,
             Self::Token => Kind::COUNT,
-            Self::Running => Kind::COUNT + 1,
-            Self::Other => Kind::COUNT + 2,
+            Self::OAuth => Kind::COUNT + 1,
+            Self::Running => Kind::COUNT + 2,
+            Self::Other => Kind::COUNT + 3,
         }
     }
 
@@ -43,6 +47,7 @@ impl Endpoint {
         match self {
             Self::Records(kind) => kind.topic(),
             Self::Token => "token",
+            Self::OAuth => "oauth2",
             Self::Running => "running",
             Self::Other => "other",
         }

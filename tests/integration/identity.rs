@@ -3,6 +3,7 @@
 mod client_certificates;
 mod guessing;
 mod keys;
+mod oauth;
 mod quota;
 mod revocation;
 mod revoked_certificates;

@@ -5,10 +5,10 @@ use std::io::{self, BufRead};
 use zeroize::Zeroizing;
 
 use super::error::CommandError;
-use crate::identity::password::Password;
+use crate::identity::password::{PASSWORD_BYTES_MAX, Password};
 
-/// Far longer than any password; a wrong file on standard input is not read to its end.
-const BYTES_MAX: u64 = 4096;
+/// A wrong file on standard input is not read to its end.
+const BYTES_MAX: u64 = PASSWORD_BYTES_MAX as u64;
 
 /// The fewest characters of a password that is set. OWASP's ASVS 5.0 requires 8 and recommends 15.
 const CHARACTERS_MIN: usize = 12;

@@ -14,6 +14,9 @@ use crate::telemetry::{Endpoint, audit};
 pub(super) struct Trail {
     user: RefCell<Option<Arc<str>>>,
     has_logged_in: Cell<bool>,
+    /// The client that has shown its own credentials beside those of the user.
+    client: RefCell<Option<Arc<str>>>,
+    has_revoked: Cell<bool>,
 }
 
 impl Trail {
@@ -26,6 +29,19 @@ impl Trail {
     pub(super) fn set_log_in(&self) {
         self.has_logged_in.set(true);
     }
+
+    /// Notes that the user who has logged in, if there is one, is the client of the request alone:
+    /// the request is about another, who has yet to show something.
+    pub(super) fn set_client(&self) {
+        if self.has_logged_in.take() {
+            *self.client.borrow_mut() = self.user.take();
+        }
+    }
+
+    /// Notes that the user has ended a session.
+    pub(super) fn set_revoked(&self) {
+        self.has_revoked.set(true);
+    }
 }
 
 /// The end of a log-in.
@@ -36,8 +52,10 @@ enum LogIn {
 
 /// The entries of one request.
 pub(super) struct Entries {
+    client_log_in: bool,
     log_in: Option<LogIn>,
     tokens_issued: bool,
+    session_revoked: bool,
     refused: Option<&'static str>,
 }
 
@@ -58,15 +76,18 @@ impl Entries {
             None => trail.has_logged_in.get().then_some(LogIn::Accepted),
         };
         Self {
+            client_log_in: trail.client.borrow().is_some(),
             log_in,
             tokens_issued: issues_tokens && result.is_ok(),
+            session_revoked: trail.has_revoked.get(),
             refused: rejection.and_then(Rejection::denied),
         }
     }
 
     /// Whether there are none.
     pub(super) fn are_none(&self) -> bool {
-        self.log_in.is_none() && !self.tokens_issued && self.refused.is_none()
+        let has_flag = self.client_log_in || self.tokens_issued || self.session_revoked;
+        !has_flag && self.log_in.is_none() && self.refused.is_none()
     }
 
     /// Writes them, of a request from this peer. `id` is the id that the answer has, too.
@@ -77,6 +98,14 @@ impl Entries {
             peer,
             user: user.as_deref(),
         };
+        if self.client_log_in {
+            let client = trail.client.borrow();
+            let of_client = audit::Request {
+                user: client.as_deref(),
+                ..of_request
+            };
+            audit::log_in(of_client, None);
+        }
         match self.log_in {
             Some(LogIn::Accepted) => audit::log_in(of_request, None),
             Some(LogIn::Refused(reason)) => audit::log_in(of_request, Some(reason)),
@@ -84,6 +113,9 @@ impl Entries {
         }
         if self.tokens_issued {
             audit::tokens_issued(of_request);
+        }
+        if self.session_revoked {
+            audit::session_revoked(of_request);
         }
         if let Some(reason) = self.refused {
             audit::refused(of_request, endpoint, reason);

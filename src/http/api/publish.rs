@@ -24,8 +24,7 @@ pub(super) async fn publish(
     kind: Kind,
     request: &mut Inbound<'_>,
 ) -> Result<Answer, Rejection> {
-    let principal =
-        credentials::holder(&resources.identity, request).ok_or(Rejection::MissingToken)??;
+    let principal = credentials::publisher(resources, request).await?;
     authorization::may_call(principal.user())?;
     let asked = request.durability()?;
     let sender = request.sender(resources, &principal);

@@ -27,15 +27,7 @@ pub(super) async fn refresh(
         .await?;
     let RefreshRequest { refresh_token } =
         serde_json::from_slice(&data).map_err(|_| Rejection::NoRefreshToken)?;
-    let (principal, session) = resources
-        .identity
-        .refresh(
-            &refresh_token,
-            credentials::thumbprint(request),
-            request.received,
-        )
-        .inspect(|_| request.client.authenticate())
-        .map_err(|_| Rejection::WrongRefreshToken)?;
-    request.trail.set_user(&principal.user().email);
+    let (principal, session) =
+        credentials::refreshed(&resources.identity, request, &refresh_token)?;
     token::issue(&resources.identity, &principal, &session, request.received)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use iem_sink::Reason;
 
+use super::oauth::OAuthFault;
 use crate::encoding::DecodeError;
 use crate::identity::authorization::Denied;
 use crate::identity::quota::OverQuota;
@@ -36,11 +37,16 @@ pub enum Rejection {
     /// The body holds no refresh token.
     NoRefreshToken,
 
+    /// A request of OAuth 2 is at fault.
+    OAuth(OAuthFault),
+
     /// The request asks for a durability that there is not.
     UnknownDurability,
 
     /// The request has no access token.
     MissingToken,
+    /// The request has neither an access token nor Basic credentials, which are taken in its place.
+    MissingCredentials,
     /// The access token is not valid.
     InvalidToken,
     /// The access token has expired.
@@ -50,6 +56,8 @@ pub enum Rejection {
 
     /// Basic credentials at the ticket endpoint are wrong.
     WrongCredentials,
+    /// Basic credentials of a publish call are wrong.
+    WrongPublisher,
     /// The user or its peer address has failed to log in too often.
     TooManyAttempts {
         /// The time after which it may try again.
@@ -154,7 +162,12 @@ impl Rejection {
     /// Returns what is wrong with the credentials of a log-in, if that is the reason.
     pub(super) fn wrong_credentials(&self) -> Option<&'static str> {
         Some(match self {
-            Self::WrongLogin | Self::WrongCredentials => "wrong credentials",
+            Self::WrongLogin
+            | Self::WrongCredentials
+            | Self::WrongPublisher
+            | Self::OAuth(OAuthFault::WrongClient | OAuthFault::WrongPassword) => {
+                "wrong credentials"
+            }
             Self::WrongRefreshToken => "invalid refresh token",
             Self::TooManyAttempts { .. } => "too many failed attempts",
             Self::LoginsBusy => "too many log-ins at once",
@@ -181,6 +194,12 @@ impl From<Exhausted> for Rejection {
             Exhausted::All => Limit::Memory,
             Exhausted::Share => Limit::MemoryShare,
         })
+    }
+}
+
+impl From<OAuthFault> for Rejection {
+    fn from(fault: OAuthFault) -> Self {
+        Self::OAuth(fault)
     }
 }
 

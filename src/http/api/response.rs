@@ -1,25 +1,29 @@
 //! Every status and every message of the API. No other file holds one: clients in the field match
 //! on both, so a change here is a change of the contract.
 
+mod oauth;
+mod parts;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-};
-use hyper::{Response, StatusCode};
+use hyper::StatusCode;
+use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use iem_sink::Reason;
 use serde::Serialize;
 
+use super::oauth::Metadata;
 use super::rejection::Rejection;
 use crate::config::Durability;
 use crate::http::transport::Answer;
 use crate::identity::directory::{Customer, User};
 use crate::identity::token::TokenPair;
 use crate::telemetry::Endpoint;
+use oauth::OAuthTokens;
+use parts::{BASIC, fixed, insert, not_stored};
+
+pub use parts::json;
 
 /// The header that names what a client wants to hold, and what holds.
 pub(super) const DURABILITY: HeaderName = HeaderName::from_static("iem-durability");
@@ -45,6 +49,17 @@ pub(super) enum Success<'a> {
         customers: Vec<&'a Arc<Customer>>,
         pair: TokenPair,
     },
+    /// A client of OAuth 2 has new tokens.
+    OAuthTokens {
+        access: &'a str,
+        /// The seconds for which it holds.
+        access_s: u64,
+        refresh: Option<&'a str>,
+    },
+    /// A token is revoked.
+    Revoked,
+    /// The calls of OAuth 2.
+    Metadata(&'a Metadata<'a>),
 }
 
 impl Success<'_> {
@@ -59,11 +74,18 @@ impl Success<'_> {
                 user,
                 customers,
                 pair,
-            } => {
-                let mut answer = json(StatusCode::OK, &TokenAnswer::new(user, &customers, &pair));
-                insert(&mut answer, CACHE_CONTROL, "no-store");
-                answer
-            }
+            } => not_stored(json(
+                StatusCode::OK,
+                &TokenAnswer::new(user, &customers, &pair),
+            )),
+            Self::OAuthTokens {
+                access,
+                access_s,
+                refresh,
+            } => OAuthTokens::new(access, access_s, refresh).into_answer(),
+            Self::Revoked => not_stored(fixed("{}")),
+            // It may tell a client the host that another one has named.
+            Self::Metadata(metadata) => not_stored(json(StatusCode::OK, metadata)),
         }
     }
 }
@@ -135,6 +157,9 @@ impl Rejection {
     /// Returns the answer of this endpoint. The token endpoint says `detail` where the others say
     /// `message`, and none of its answers may be stored.
     pub fn into_answer(self, endpoint: Endpoint) -> Answer {
+        if endpoint == Endpoint::OAuth {
+            return self.into_oauth_answer();
+        }
         let text = self.text();
         let of_token = endpoint == Endpoint::Token;
         let mut body = RejectionBody::default();
@@ -154,27 +179,28 @@ impl Rejection {
             body.record = Some(index);
         }
         let mut answer = json(self.status(), &body);
-        if let Some(wait) = self.retry_after() {
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            answer
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-        }
+        self.ask_to_wait(&mut answer);
         if let Self::MethodNotAllowed { allow } = self {
             insert(&mut answer, ALLOW, allow);
         }
-        if of_token {
-            insert(&mut answer, CACHE_CONTROL, "no-store");
-        }
         if answer.status() == StatusCode::UNAUTHORIZED {
-            let challenge = if of_token {
-                r#"Basic realm="IEM""#
-            } else {
-                "Bearer"
+            let challenge = match self {
+                Self::MissingCredentials => r#"Bearer, Basic realm="IEM""#,
+                Self::WrongPublisher => BASIC,
+                _ if of_token => BASIC,
+                _ => "Bearer",
             };
             insert(&mut answer, WWW_AUTHENTICATE, challenge);
         }
-        answer
+        if of_token { not_stored(answer) } else { answer }
+    }
+
+    fn ask_to_wait(&self, answer: &mut Answer) {
+        if let Some(wait) = self.retry_after() {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            let headers = answer.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
     }
 
     fn status(&self) -> StatusCode {
@@ -187,9 +213,12 @@ impl Rejection {
             | Self::Malformed(_)
             | Self::NoIntegration => StatusCode::BAD_REQUEST,
             Self::OfRecord { rejection, .. } => rejection.status(),
+            Self::OAuth(fault) => fault.status(),
             Self::WrongLogin
+            | Self::WrongPublisher
             | Self::WrongRefreshToken
             | Self::MissingToken
+            | Self::MissingCredentials
             | Self::InvalidToken
             | Self::ExpiredToken
             | Self::InactiveCustomer
@@ -228,10 +257,11 @@ impl Rejection {
             Self::NoRefreshToken => "The body is not a JSON object with a string refresh_token.",
             Self::UnknownDurability => "IEM-Durability must be delivered or journaled",
             Self::AccessDenied => "Access denied",
-            Self::MissingToken => "Missing access token",
+            Self::MissingToken | Self::MissingCredentials => "Missing access token",
             Self::InvalidToken => "Invalid access token",
             Self::ExpiredToken => "Access token has expired",
-            Self::WrongCredentials => "Invalid credentials",
+            Self::WrongCredentials | Self::WrongPublisher => "Invalid credentials",
+            Self::OAuth(fault) => return fault.text(),
             Self::UriTooLong { limit } => {
                 return Cow::Owned(format!(
                     "The path and its query are longer than the {limit} bytes that are taken"
@@ -303,31 +333,6 @@ fn held(body: &'static str, durability: Durability) -> Answer {
     let mut answer = fixed(body);
     insert(&mut answer, DURABILITY, durability.name());
     answer
-}
-
-fn fixed(body: &'static str) -> Answer {
-    with_body(StatusCode::OK, Bytes::from_static(body.as_bytes()))
-}
-
-/// Returns an answer with this status and body.
-pub fn json(status: StatusCode, body: &impl Serialize) -> Answer {
-    match serde_json::to_vec(body) {
-        Ok(body) => with_body(status, body.into()),
-        Err(_) => with_body(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new()),
-    }
-}
-
-fn with_body(status: StatusCode, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
-    *answer.status_mut() = status;
-    insert(&mut answer, CONTENT_TYPE, "application/json");
-    answer
-}
-
-fn insert(answer: &mut Answer, name: HeaderName, value: &'static str) {
-    answer
-        .headers_mut()
-        .insert(name, HeaderValue::from_static(value));
 }
 
 #[cfg(test)]

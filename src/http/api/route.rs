@@ -16,6 +16,12 @@ pub enum Route<'a> {
     Token,
     /// `POST /api/v1/user/token/refresh`
     Refresh,
+    /// `POST /oauth2/token`
+    OAuthToken,
+    /// `POST /oauth2/revoke`
+    OAuthRevoke,
+    /// `GET /.well-known/oauth-authorization-server`
+    OAuthMetadata,
     /// `POST /publish/…`
     Publish(Kind),
     /// `GET /publish/healthcheck`
@@ -29,6 +35,7 @@ pub enum Route<'a> {
 }
 
 const POST: &str = "POST";
+const GET: &str = "GET, HEAD";
 const GET_OR_POST: &str = "GET, HEAD, POST";
 
 impl<'a> Route<'a> {
@@ -45,6 +52,12 @@ impl<'a> Route<'a> {
         match path {
             "/api/v1/user/token" => post(Self::Token),
             "/api/v1/user/token/refresh" => post(Self::Refresh),
+            "/oauth2/token" => post(Self::OAuthToken),
+            "/oauth2/revoke" => post(Self::OAuthRevoke),
+            "/.well-known/oauth-authorization-server" => match *method {
+                Method::GET | Method::HEAD => Self::OAuthMetadata,
+                _ => Self::MethodNotAllowed(GET),
+            },
             "/publish/healthcheck" => match *method {
                 Method::GET | Method::HEAD => Self::Running,
                 Method::POST => Self::Publish(Kind::Healthcheck),
@@ -71,6 +84,7 @@ impl<'a> Route<'a> {
     pub(super) fn endpoint(&self) -> Endpoint {
         match self {
             Self::Token | Self::Refresh => Endpoint::Token,
+            Self::OAuthToken | Self::OAuthRevoke | Self::OAuthMetadata => Endpoint::OAuth,
             Self::Publish(kind) => Endpoint::Records(*kind),
             Self::Running => Endpoint::Running,
             Self::Ticket(_) => Endpoint::Records(Kind::Ticket),
@@ -100,6 +114,8 @@ mod tests {
         for (path, expected) in [
             ("/api/v1/user/token", Route::Token),
             ("/api/v1/user/token/refresh", Route::Refresh),
+            ("/oauth2/token", Route::OAuthToken),
+            ("/oauth2/revoke", Route::OAuthRevoke),
             ("/publish/allevents", Route::Publish(Kind::Event)),
             ("/publish/allevnts", Route::Publish(Kind::Event)),
             ("/publish/metrics", Route::Publish(Kind::Metric)),
@@ -119,6 +135,16 @@ mod tests {
     fn each_path_takes_its_own_methods() {
         let post_only = Route::MethodNotAllowed(POST);
         for (method, path, expected) in [
+            (
+                Method::GET,
+                "/.well-known/oauth-authorization-server",
+                Route::OAuthMetadata,
+            ),
+            (
+                Method::POST,
+                "/.well-known/oauth-authorization-server",
+                Route::MethodNotAllowed(GET),
+            ),
             (Method::GET, "/publish/healthcheck", Route::Running),
             (Method::HEAD, "/publish/healthcheck", Route::Running),
             (

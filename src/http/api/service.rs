@@ -14,11 +14,12 @@ use super::audit::{Entries, Trail};
 use super::body::Body;
 use super::head;
 use super::inbound::{Connection, Inbound};
+use super::oauth;
 use super::publish::publish;
 use super::refresh::refresh;
 use super::rejection::Rejection;
 use super::resources::Resources;
-use super::response;
+use super::response::{self, Success};
 use super::route::Route;
 use super::running::running;
 use super::ticket::ticket;
@@ -61,7 +62,7 @@ impl Application for Service {
         let uri = request.head.uri.clone();
         let route = Route::of(&request.head.method, uri.path());
         let endpoint = route.endpoint();
-        let issues_tokens = matches!(route, Route::Token | Route::Refresh);
+        let issues_tokens = matches!(route, Route::Token | Route::Refresh | Route::OAuthToken);
         let result = AssertUnwindSafe(self.dispatch(route, uri.query(), &mut request))
             .catch_unwind()
             .await
@@ -112,6 +113,12 @@ impl Service {
             Route::Ticket(customer) => ticket(resources, &customer, query, request).await,
             Route::Token => token(&resources.identity, request).await,
             Route::Refresh => refresh(resources, request).await,
+            Route::OAuthToken => oauth::token(resources, request).await,
+            Route::OAuthRevoke => oauth::revoke(resources, request).await,
+            Route::OAuthMetadata => {
+                let metadata = oauth::metadata(&resources.server, &request.head);
+                Ok(Success::Metadata(&metadata).into_answer())
+            }
             Route::Running => Ok(running()),
             Route::MethodNotAllowed(allow) => Err(Rejection::MethodNotAllowed { allow }),
             Route::NotFound => Err(Rejection::NotFound),

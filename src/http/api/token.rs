@@ -8,6 +8,7 @@ use super::rejection::Rejection;
 use super::response::Success;
 use crate::http::transport::Answer;
 use crate::identity::sessions::Session;
+use crate::identity::token::TokenPair;
 use crate::identity::{Identity, Principal, authorization};
 
 /// Answers the request as `docs/contract.md#1-token` says.
@@ -25,11 +26,7 @@ pub(super) fn issue(
     now: SystemTime,
 ) -> Result<Answer, Rejection> {
     let user = principal.user();
-    authorization::may_call(user)?;
-    let pair = identity.issue(principal, session, now).map_err(|error| {
-        tracing::error!(%error, "cannot sign a token");
-        Rejection::Internal
-    })?;
+    let pair = pair(identity, principal, session, now)?;
     let directory = identity.directory().load();
     let customers = authorization::associations(&directory, user);
     Ok(Success::Tokens {
@@ -38,4 +35,18 @@ pub(super) fn issue(
         pair,
     }
     .into_answer())
+}
+
+/// Returns a new pair of tokens of a session, if the user may have one.
+pub(super) fn pair(
+    identity: &Identity,
+    principal: &Principal,
+    session: &Session,
+    now: SystemTime,
+) -> Result<TokenPair, Rejection> {
+    authorization::may_call(principal.user())?;
+    identity.issue(principal, session, now).map_err(|error| {
+        tracing::error!(%error, "cannot sign a token");
+        Rejection::Internal
+    })
 }

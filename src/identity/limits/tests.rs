@@ -20,7 +20,7 @@ fn origin(user: u8, peer: &str) -> Origin {
 fn fail(limits: &LoginLimits<FakeRelativeClock>, origin: &Origin, times: usize) {
     for attempt in 0..times {
         assert_eq!(limits.check(origin), Ok(()), "attempt {attempt}");
-        limits.count(origin);
+        limits.count([*origin]);
     }
 }
 
@@ -89,7 +89,7 @@ fn the_networks_around_an_ipv6_peer_have_wider_limits() {
         for peer in 0..peers {
             let peer = origin(1, &format!("2001:db8:{third:x}:{peer:x}::1"));
             for _ in 0..2 {
-                limits.count(&peer);
+                limits.count([peer]);
             }
         }
     };
@@ -103,8 +103,8 @@ fn the_networks_around_an_ipv6_peer_have_wider_limits() {
     for begin in [0, 0x100, 0x200, 0x300] {
         for peer in begin..begin + 200 {
             let peer = origin(1, &format!("2001:db8:3:{peer:x}::1"));
-            limits.count(&peer);
-            limits.count(&peer);
+            limits.count([peer]);
+            limits.count([peer]);
         }
     }
     assert!(waits("2001:db8:3:ffff::1"), "1600 of 1600 in a /48");

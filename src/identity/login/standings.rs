@@ -60,8 +60,8 @@ impl Standings {
     }
 
     /// Counts a failure of the peer and of the networks around it.
-    pub(super) fn failed(&self, origin: &Origin) {
-        for network in origin.peer.networks() {
+    pub(super) fn failed(&self, peer: Peer) {
+        for network in peer.networks() {
             let count = self.failures.get_with(network, Arc::default);
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -88,7 +88,7 @@ mod tests {
         let is_known = |user, peer| standings.of(&origin(user, peer)).is_known;
         assert!(is_known(1, "192.0.2.1"));
         assert!(!is_known(2, "192.0.2.1") && !is_known(1, "192.0.2.2"));
-        standings.failed(&origin(1, "192.0.2.1"));
+        standings.failed(origin(1, "192.0.2.1").peer);
         assert!(is_known(1, "192.0.2.1"), "a stranger's guess takes nothing");
     }
 
@@ -96,7 +96,7 @@ mod tests {
     fn failures_count_for_the_peer_and_the_networks_around_it() {
         let standings = Standings::new();
         for peer in ["192.0.2.1", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"] {
-            standings.failed(&origin(1, peer));
+            standings.failed(origin(1, peer).peer);
         }
         let failures = |peer| standings.of(&origin(2, peer)).failures;
         assert_eq!(failures("192.0.2.1"), [1, 0, 0]);

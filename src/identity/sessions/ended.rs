@@ -2,10 +2,12 @@
 //! of such a session has expired.
 //!
 //! All sessions of a user that began before a moment are one entry, and so are all of a user who
-//! ends many one by one: the size is bounded by the number of users.
+//! ends many one by one: the size is bounded by the number of users. A copy shares its users with
+//! the original, so an end costs little however many users there are.
 
 mod text;
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -14,13 +16,16 @@ use crate::config::REFRESH_LIFETIME_MAX;
 use crate::identity::directory::PasswordVersion;
 
 /// Sessions of one user that are kept one by one; with one more, all of the user's end.
-const SINGLE_SESSIONS_MAX: usize = 16;
+const SINGLE_SESSIONS_MAX: usize = 256;
+/// Sessions of all users that are kept one by one, about 17 MB in the file. With more, all sessions
+/// of the users who have ended most one by one end.
+const ALL_SINGLE_SESSIONS_MAX: usize = 100_000;
 /// Passwords of one user of which the ends are kept. Sessions of older ones end by their password.
 const PASSWORDS_MAX: usize = 16;
 
 /// The sessions that ended before their time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ended(HashMap<Arc<str>, OfUser>);
+pub struct Ended(HashMap<Arc<str>, Arc<OfUser>>);
 
 /// Ended sessions of one user. All times are in milliseconds of Unix time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,7 +72,7 @@ impl Ended {
 
     /// Ends all sessions of the user with this password that began until then.
     fn end_until(&mut self, email: &Arc<str>, password: PasswordVersion, until_ms: u64) {
-        let user = self.0.entry(Arc::clone(email)).or_default();
+        let user = self.user(email);
         user.end_until(password, until_ms);
         user.keep_bound();
     }
@@ -80,7 +85,7 @@ impl Ended {
         session: SessionId,
         ended_ms: u64,
     ) {
-        let user = self.0.entry(Arc::clone(email)).or_default();
+        let user = self.user(email);
         user.end_one(Single {
             session,
             password,
@@ -89,12 +94,20 @@ impl Ended {
         user.keep_bound();
     }
 
+    fn user(&mut self, email: &Arc<str>) -> &mut OfUser {
+        Arc::make_mut(self.0.entry(Arc::clone(email)).or_default())
+    }
+
     /// Adds what ended elsewhere; returns whether that changes anything.
     pub fn merge(&mut self, other: &Self) -> bool {
         let mut changed = false;
         for (email, theirs) in &other.0 {
             let ours = self.0.entry(Arc::clone(email)).or_default();
-            let before = ours.clone();
+            if ours == theirs {
+                continue;
+            }
+            let before = Arc::clone(ours);
+            let ours = Arc::make_mut(ours);
             for (password, until_ms) in &theirs.passwords {
                 ours.end_until(*password, *until_ms);
             }
@@ -102,9 +115,27 @@ impl Ended {
                 ours.end_one(*single);
             }
             ours.keep_bound();
-            changed |= *ours != before;
+            changed |= *ours != *before;
         }
+        self.keep_bound(ALL_SINGLE_SESSIONS_MAX);
         changed
+    }
+
+    /// Keeps at most so many sessions one by one.
+    fn keep_bound(&mut self, single_max: usize) {
+        let mut single: usize = self.0.values().map(|user| user.single.len()).sum();
+        if single <= single_max {
+            return;
+        }
+        let mut users: Vec<_> = self.0.values_mut().collect();
+        users.sort_by_key(|user| Reverse(user.single.len()));
+        for user in users {
+            if single <= single_max {
+                break;
+            }
+            single -= user.single.len();
+            Arc::make_mut(user).keep_single(0);
+        }
     }
 
     /// Removes what no token can belong to any longer.
@@ -112,6 +143,12 @@ impl Ended {
         let kept_ms = u64::try_from(REFRESH_LIFETIME_MAX.as_millis()).unwrap_or(u64::MAX);
         let is_recent = |time_ms: u64| time_ms.saturating_add(kept_ms) > now_ms;
         self.0.retain(|_, user| {
+            let passwords = user.passwords.iter().map(|(_, until_ms)| *until_ms);
+            let mut times = passwords.chain(user.single.iter().map(|single| single.ended_ms));
+            if times.all(is_recent) {
+                return true;
+            }
+            let user = Arc::make_mut(user);
             user.passwords.retain(|(_, until_ms)| is_recent(*until_ms));
             user.single.retain(|single| is_recent(single.ended_ms));
             !user.passwords.is_empty() || !user.single.is_empty()
@@ -143,18 +180,23 @@ impl OfUser {
         }
     }
 
-    fn keep_bound(&mut self) {
+    /// Keeps at most so many sessions one by one; with more, all end.
+    fn keep_single(&mut self, single_max: usize) {
         let mut single = std::mem::take(&mut self.single);
         single.retain(|single| self.until(single.password) < Some(single.ended_ms));
-        if single.len() > SINGLE_SESSIONS_MAX {
+        if single.len() > single_max {
             for single in single.drain(..) {
                 self.end_until(single.password, single.ended_ms);
             }
         }
         self.single = single;
+    }
+
+    fn keep_bound(&mut self) {
+        self.keep_single(SINGLE_SESSIONS_MAX);
         if self.passwords.len() > PASSWORDS_MAX {
             self.passwords
-                .sort_by_key(|(_, until_ms)| std::cmp::Reverse(*until_ms));
+                .sort_by_key(|(_, until_ms)| Reverse(*until_ms));
             self.passwords.truncate(PASSWORDS_MAX);
         }
     }

@@ -58,6 +58,9 @@ pub(super) fn change(
     if after == before {
         return Ok(());
     }
+    if after.len() as u64 > FILE_BYTES_MAX {
+        return Err(unwritable(path, &"they are too many for the file"));
+    }
     let is_new = private_file::create(path, &after).map_err(|error| unwritable(path, &error))?;
     if !is_new {
         private_file::replace(path, &after).map_err(|error| unwritable(path, &error))?;

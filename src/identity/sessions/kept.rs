@@ -10,6 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::ended::Ended;
 use super::file;
@@ -24,6 +26,8 @@ const RETRY: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 /// The longest wait for the writing thread's end.
 const END_MAX: Duration = Duration::from_secs(2);
+/// The longest wait of a request until an end is in the file.
+const SAVED_MAX: Duration = Duration::from_secs(4);
 
 /// The sessions that ended before their time, of one directory.
 #[derive(Debug)]
@@ -40,6 +44,7 @@ impl EndedSessions {
             path: file::path_beside(directory),
             current: ArcSwap::default(),
             writing: Mutex::default(),
+            attempts: watch::Sender::default(),
         };
         Followed::open(file).map(Arc::new).map(Self)
     }
@@ -80,8 +85,19 @@ impl EndedSessions {
     ///
     /// # Errors
     /// The file is faulty or cannot be written. The ends hold in this gateway all the same.
+    #[cfg(test)]
     pub fn save(&self) -> Result<(), DirectoryError> {
         save(&self.0)
+    }
+
+    /// Waits until the file has all that ended here before the call. Returns `false` if it could not
+    /// be written, or not in time; the background thread tries again.
+    pub async fn saved(&self) -> bool {
+        let file = self.0.source();
+        let wanted = file.writing.lock().ends;
+        let mut attempts = file.attempts.subscribe();
+        let end = attempts.wait_for(|last| last.saved >= wanted || last.failed >= wanted);
+        matches!(timeout(SAVED_MAX, end).await, Ok(Ok(last)) if last.saved >= wanted)
     }
 
     /// Reads the file again. Blocks.
@@ -105,8 +121,6 @@ impl EndedSessions {
         let followed = Arc::clone(&self.0);
         let writer = Background::start("ended", move |signals| write(&followed, signals))?;
         let wake = writer.waker();
-        // What ended at the start is not written yet.
-        wake();
         self.0.source().writing.lock().wake = Some(Wake(Box::new(wake)));
         Ok(Keeper {
             writer,
@@ -136,12 +150,22 @@ struct EndedFile {
     current: ArcSwap<Ended>,
     /// Held while `current` is replaced, never during file I/O.
     writing: Mutex<Writing>,
+    attempts: watch::Sender<Attempts>,
+}
+
+/// The attempts to write the file. Each has all that ended here before it began.
+#[derive(Debug, Default)]
+struct Attempts {
+    /// The number of ends that the file has.
+    saved: u64,
+    /// The number of ends of the last attempt that failed.
+    failed: u64,
 }
 
 #[derive(Debug, Default)]
 struct Writing {
-    /// Whether something ended here that is not in the file yet.
-    unsaved: bool,
+    /// The number of times that something ended here.
+    ends: u64,
     /// Wakes the thread that writes, once there is one.
     wake: Option<Wake>,
 }
@@ -155,12 +179,17 @@ impl std::fmt::Debug for Wake {
 }
 
 impl EndedFile {
+    /// Returns whether the file has all that ended here.
+    fn is_saved(&self) -> bool {
+        self.writing.lock().ends == self.attempts.borrow().saved
+    }
+
     fn end(&self, end: impl FnOnce(&mut Ended)) {
         let mut writing = self.writing.lock();
         let mut ended = Ended::clone(&self.current.load());
         end(&mut ended);
         self.current.store(Arc::new(ended));
-        writing.unsaved = true;
+        writing.ends += 1;
         if let Some(Wake(wake)) = &writing.wake {
             wake();
         }
@@ -207,8 +236,8 @@ impl Source for EndedFile {
 
 fn save(followed: &Followed<EndedFile>) -> Result<(), DirectoryError> {
     let file = followed.source();
-    let unsaved = std::mem::take(&mut file.writing.lock().unsaved);
-    if !unsaved {
+    let ends = file.writing.lock().ends;
+    if file.attempts.borrow().saved == ends {
         return Ok(());
     }
     let ended = Arc::clone(&file.current.load());
@@ -216,26 +245,28 @@ fn save(followed: &Followed<EndedFile>) -> Result<(), DirectoryError> {
     let saved = file::change(&file.directory, now, |all| {
         all.merge(&ended);
     });
-    let mut writing = file.writing.lock();
-    match saved {
-        Ok(()) => {
-            let mut pruned = Ended::clone(&file.current.load());
-            pruned.prune(milliseconds(now));
-            file.current.store(Arc::new(pruned));
-            Ok(())
-        }
-        Err(error) => {
-            writing.unsaved = true;
-            Err(error)
-        }
+    if let Err(error) = saved {
+        file.attempts.send_modify(|last| last.failed = ends);
+        return Err(error);
     }
+    {
+        let _writing = file.writing.lock();
+        let mut pruned = Ended::clone(&file.current.load());
+        pruned.prune(milliseconds(now));
+        file.current.store(Arc::new(pruned));
+    }
+    file.attempts.send_modify(|last| last.saved = ends);
+    Ok(())
 }
 
 /// Writes whenever something ended, and once more at the end.
 fn write(followed: &Followed<EndedFile>, signals: &Signals) {
     let mut last = None;
     loop {
-        let goes_on = signals.wait(RETRY);
+        // A wake-up within the pause is lost.
+        let has_new = last.is_none() && !followed.source().is_saved();
+        let wait = if has_new { Duration::ZERO } else { RETRY };
+        let goes_on = signals.wait(wait);
         let error = save(followed).err();
         if let Some(error) = error.as_ref().filter(|error| last.as_ref() != Some(*error)) {
             tracing::error!(%error, "ended sessions stay so only until this gateway ends");

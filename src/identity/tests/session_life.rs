@@ -58,7 +58,9 @@ fn expiry(gateway: &Gateway, token: &str, usage: Use) -> u64 {
 #[test]
 fn a_refresh_token_gives_a_new_pair() {
     let gateway = gateway();
-    let TokenPair { access, refresh } = gateway.issue(NIFI);
+    let TokenPair {
+        access, refresh, ..
+    } = gateway.issue(NIFI);
     let next = gateway.refresh(&refresh, 50_000).unwrap();
     assert_eq!(gateway.access(&next.access, 50_000), Ok(NIFI.to_owned()));
     assert!(gateway.refresh(&next.refresh, 100_000).is_ok());

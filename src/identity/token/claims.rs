@@ -56,6 +56,18 @@ pub struct Claims {
     pub key: KeyId,
 }
 
+/// The claims as they are signed: with the issuer and the audience (RFC 7519, sections 4.1.1 and
+/// 4.1.3), which tokens of earlier versions do not have.
+#[derive(Serialize)]
+pub(super) struct Signed<'a> {
+    #[serde(rename = "iss")]
+    pub(super) issuer: &'a str,
+    #[serde(rename = "aud")]
+    pub(super) audience: &'static str,
+    #[serde(flatten)]
+    pub(super) claims: &'a Claims,
+}
+
 impl Claims {
     /// Returns the token's session. That of a token without one began when it was issued.
     pub fn session(&self) -> Session {

@@ -5,10 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 
-use super::claims::Claims;
+use super::claims::{Claims, Signed};
 use super::hs256;
 use super::key::SigningKey;
 use super::key_id::KeyId;
+
+/// The audience of all tokens: every gateway with the same keys.
+const AUDIENCE: &str = "iem-gateway";
 
 /// The keys of a gateway, one at least.
 pub struct Ring {
@@ -32,6 +35,8 @@ impl Ring {
         // Expiry is checked elsewhere, against the time that is given, and after everything else.
         validation.validate_exp = false;
         validation.required_spec_claims.clear();
+        // A token without an audience is of an earlier version.
+        validation.set_audience(&[AUDIENCE]);
         let mut keys: Vec<_> = keys.into_iter().collect();
         keys.sort_by_key(|key| (key.id(), key.created()));
         keys.dedup_by_key(|key| key.id());
@@ -87,9 +92,20 @@ impl Ring {
             .or_else(|| self.keys.first())
     }
 
-    /// Signs claims with the key that signs at `now`.
-    pub(super) fn sign(&self, claims: &Claims, delay: Duration, now: SystemTime) -> Option<String> {
+    /// Signs claims of this issuer with the key that signs at `now`.
+    pub(super) fn sign(
+        &self,
+        issuer: &str,
+        claims: &Claims,
+        delay: Duration,
+        now: SystemTime,
+    ) -> Option<String> {
         let key = self.signing(delay, now)?;
+        let claims = &Signed {
+            issuer,
+            audience: AUDIENCE,
+            claims,
+        };
         let header = Header {
             kid: Some(key.id.to_string()),
             ..Header::new(Algorithm::HS256)

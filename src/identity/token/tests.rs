@@ -54,6 +54,28 @@ fn a_token_says_who_it_was_issued_to() {
 }
 
 #[test]
+fn a_token_names_its_issuer_and_its_audience() {
+    let payload = |token: &str| -> Value {
+        let payload = token.split('.').nth(1).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+    };
+    let issued = payload(&issue(KEY).access);
+    assert_eq!(
+        (&issued["iss"], &issued["aud"]),
+        (&json!("iem-gateway"), &json!("iem-gateway"))
+    );
+    let session = Session::begin(at(1000));
+    let user = example::user("nifi@example.com");
+    let tokens = tokens(KEY).issued_by("https://iem.example");
+    let pair = tokens.issue(&user, &session, at(1000)).unwrap();
+    assert_eq!(payload(&pair.refresh)["iss"], "https://iem.example");
+    assert!(
+        verify(&pair.access, Use::Access, 1000).is_ok(),
+        "of the same keys"
+    );
+}
+
+#[test]
 fn no_two_tokens_are_equal() {
     let one = issue(KEY);
     let other = issue(KEY);
@@ -62,7 +84,9 @@ fn no_two_tokens_are_equal() {
 
 #[test]
 fn expiry_has_no_leeway_and_comes_last() {
-    let TokenPair { access, refresh } = issue(KEY);
+    let TokenPair {
+        access, refresh, ..
+    } = issue(KEY);
     let check = |token: &str, usage: Use, now_s: u64, expected: Result<(), TokenError>| {
         assert_eq!(
             verify(token, usage, now_s).map(|_| ()),
@@ -86,7 +110,9 @@ fn expiry_has_no_leeway_and_comes_last() {
 
 #[test]
 fn one_use_never_passes_for_the_other() {
-    let TokenPair { access, refresh } = issue(KEY);
+    let TokenPair {
+        access, refresh, ..
+    } = issue(KEY);
     assert_eq!(
         verify(&refresh, Use::Access, 1000),
         Err(TokenError::Invalid)
@@ -142,6 +168,7 @@ fn hostile_tokens_are_invalid() {
         check(with(name, Value::Null));
         check(with(name, json!([])));
     }
+    check(with("aud", json!("another")));
     check(with("exp", json!(-1)));
     check(with("exp", json!("9999")));
     check(with("use", json!("ACCESS")));

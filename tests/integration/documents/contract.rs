@@ -89,7 +89,7 @@ fn code_span(cell: &str) -> Option<&str> {
 /// message, any text.
 fn message(body: &str) -> String {
     let json: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{body}: {error}"));
-    for member in ["message", "detail"] {
+    for member in ["message", "detail", "error_description"] {
         let Some(text) = json[member].as_str() else {
             continue;
         };

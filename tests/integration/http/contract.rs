@@ -13,7 +13,9 @@ macro_rules! contract {
         $(
             #[test]
             fn $name() {
-                check(include_str!(concat!("../../data/contract/", $file)));
+                let gateway = issued_tokens::home().start();
+                let file = include_str!(concat!("../../data/contract/", $file));
+                answers_as_expected(&gateway, file);
             }
         )*
     };
@@ -22,6 +24,7 @@ macro_rules! contract {
 contract! {
     token: "token.http",
     refresh: "refresh.http",
+    oauth: "oauth.http",
     access: "access.http",
     order_of_checks: "order.http",
     records_and_kinds: "record.http",
@@ -33,9 +36,10 @@ contract! {
     tickets: "tickets.http",
 }
 
-fn check(file: &str) {
-    let gateway = issued_tokens::home().start();
-    answers_as_expected(&gateway, file);
+#[test]
+fn basic_in_place_of_a_token() {
+    let gateway = issued_tokens::home().set("server.basic", true).start();
+    answers_as_expected(&gateway, include_str!("../../data/contract/basic.http"));
 }
 
 /// Fails the test unless the gateway answers every case of the file as it is written there.

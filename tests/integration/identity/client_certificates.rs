@@ -274,6 +274,14 @@ fn tokens_issued_by_a_certificate_are_bound_to_it() {
     // The attempts of others have used nothing up.
     refresh("alice", &second.refresh_token()).expect(200);
 
+    let form = "grant_type=client_credentials";
+    let answer = scene.try_send("alice", "/oauth2/token", form, &[]);
+    let answer = answer.expect("an answer").expect(200).json();
+    let token = answer["access_token"].as_str().expect("a token");
+    let bearer = ["-H", &format!("Authorization: Bearer {token}")];
+    scene.check("alice", EVENTS, &bearer, 200, "Data published");
+    scene.check("", EVENTS, &bearer, 401, "Invalid access token");
+
     let credentials = ["-u", "alice@acme.example:alice-password"];
     let by_password = scene.try_send("alice", TOKEN, "", &credentials);
     let by_password = by_password.expect("an answer").expect(200);

@@ -73,6 +73,27 @@ fn a_user_who_ends_many_sessions_takes_a_bounded_place_and_revives_none() {
 }
 
 #[test]
+fn too_many_sessions_of_all_users_end_those_of_the_users_who_ended_most() {
+    let mut ended = Ended::default();
+    let sessions: Vec<_> = (0..6).map(begun).collect();
+    for session in &sessions[..5] {
+        ended.end_one(&alice(), version(1), session.id.unwrap(), 10);
+    }
+    let bob = Arc::from("bob@example.com");
+    ended.end_one(&bob, version(1), sessions[5].id.unwrap(), 10);
+    ended.keep_bound(6);
+    assert_eq!(ended.0[&alice()].single.len(), 5);
+    ended.keep_bound(5);
+    assert!(sessions[..5].iter().all(|session| has(&ended, 1, session)));
+    assert!(has(&ended, 1, &begun(10)), "all that began until then");
+    assert!(ended.contains(&bob, version(1), &sessions[5]));
+    assert!(
+        !ended.contains(&bob, version(1), &begun(5)),
+        "not bob's others"
+    );
+}
+
+#[test]
 fn a_merge_loses_nothing_and_tells_whether_it_adds() {
     let sessions: Vec<_> = (0..60).map(begun).collect();
     let parts = sessions.chunks(15).map(|chunk| {

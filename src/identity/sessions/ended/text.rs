@@ -79,7 +79,8 @@ impl Ended {
     /// Returns the text of the file, the same for the same sessions.
     pub fn to_text(&self) -> String {
         let mut entries = Entries::default();
-        for (email, OfUser { passwords, single }) in &self.0 {
+        for (email, user) in &self.0 {
+            let OfUser { passwords, single } = &**user;
             entries
                 .user
                 .extend(passwords.iter().map(|(version, until_ms)| UserEntry {
