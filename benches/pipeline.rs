@@ -59,6 +59,7 @@ fn record() -> Record {
             actionable_state: None,
             traceparent: None,
             rejection: None,
+            digests: None,
         }),
         customer: "acme".into(),
         key: "acme/web-01".into(),

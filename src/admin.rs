@@ -1,4 +1,5 @@
-//! The admin listener: liveness, readiness and metrics, on a thread of its own.
+//! The admin listener: liveness, readiness, metrics and a page of the OpenAPI document, on a thread
+//! of its own.
 //!
 //! It answers while the gateway is at its busiest, and while it drains. It is meant for loopback or
 //! a private network: it knows no users, and is no part of the public API.
@@ -6,6 +7,7 @@
 //! Each connection is for one request. None waits for another: beyond the most connections the
 //! oldest is closed, one that has asked nothing first.
 
+mod openapi;
 mod pages;
 
 use std::cell::Cell;

@@ -6,11 +6,13 @@
 //! it needs. A fault is an [`Error`] that names the file and line, or the variable, and the key.
 //! Nothing here opens the files that the configuration names; the modules that use them do.
 
+mod alertmanager;
 mod client_name;
 mod durability;
 mod error;
 mod file;
 mod http2;
+mod idempotency;
 mod identity;
 mod journal;
 mod layers;
@@ -29,10 +31,12 @@ use serde::Deserialize;
 
 use crate::record::Kind;
 
+pub use alertmanager::Alertmanager;
 pub use client_name::{ClientName, UnknownName};
 pub use durability::Durability;
 pub use error::{Error, Errors, Origin};
 pub use http2::{Http2, PEERS_PART};
+pub use idempotency::Idempotency;
 pub use identity::{Directory, Login, Quota, REFRESH_LIFETIME_MAX, Tokens};
 pub use journal::{Journal, OnDamage};
 pub use layers::Setting;
@@ -63,6 +67,10 @@ pub struct Config {
     pub login: Login,
     /// The quota of each customer.
     pub quota: Quota,
+    /// The window in which repeats are known again.
+    pub idempotency: Idempotency,
+    /// The labels that feed the events of Alertmanager's alerts.
+    pub alertmanager: Alertmanager,
     /// The format and the levels of log lines.
     pub logging: Logging,
     /// The audit log.

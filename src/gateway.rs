@@ -3,6 +3,7 @@
 
 mod backlogs;
 mod error;
+mod journaled_keys;
 mod journals;
 mod state;
 mod topics;
@@ -17,11 +18,13 @@ use iem_sink::Sink;
 use socket2::{Domain, Socket, Type};
 
 use crate::admin::Admin;
+use crate::background::Background;
 use crate::checker::Checker;
 use crate::config::{Config, STRANGERS_BYTES};
 use crate::follow::Follower;
 use crate::http::api::{ParsePool, Resources, Service, Strangers};
 use crate::http::transport::Server;
+use crate::idempotency::Window;
 use crate::identity::Identity;
 use crate::identity::directory::{DirectoryFollower, LiveDirectory};
 use crate::identity::quota::Quotas;
@@ -35,6 +38,7 @@ use crate::telemetry::Metrics;
 use crate::tls::LiveTls;
 pub use backlogs::{Backlog, Backlogs};
 pub use error::{RunError, StartError};
+use journaled_keys::JournaledKeys;
 pub use journals::dead_letters;
 use state::GatewayState;
 use topics::Topics;
@@ -55,6 +59,8 @@ pub struct Gateway {
     followers: (DirectoryFollower, Option<Follower>, Option<Follower>),
     backends: Backends,
     checker: Checker,
+    /// Reads keys until all are known.
+    _journaled_keys: Background,
     /// The files of dead letters, which are closed when they are idle.
     dead_letters: Option<Box<dyn Sink>>,
     drain: Duration,
@@ -89,10 +95,13 @@ impl Gateway {
         };
         let metrics = Metrics::new(config.metrics.customer_series)?;
         let memory = MemoryBudget::new(server.memory);
+        let window = Arc::new(Window::new(&config.idempotency));
+        let journaled_keys = JournaledKeys::find(config);
         let Topics {
             topics,
             dead_letters,
         } = topics::start(config, &backends, &metrics)?;
+        let journaled_keys = journaled_keys.restore(&window)?;
         let vitals: Arc<[Vitals]> = topics.iter().map(|topic| topic.pipeline.vitals()).collect();
         let checker = Checker::start(&backends, &vitals)?;
         let listener = listen("server.listen", server.listen)?;
@@ -107,7 +116,9 @@ impl Gateway {
             ledger: Ledger::new(Kind::COUNT, server.threads),
             parse_pool: ParsePool::new(server.parse_threads(), server.parse_wait())?,
             topics,
-            quotas: Quotas::new(config.quota),
+            alert_mapping: Arc::new(config.alertmanager.mapping()),
+            quotas: Arc::new(Quotas::new(config.quota)),
+            window: Arc::clone(&window),
             metrics: Arc::clone(&metrics),
             server: Arc::clone(&server),
         };
@@ -120,6 +131,7 @@ impl Gateway {
             identity: Arc::clone(&identity),
             tls: tls.clone(),
             memory,
+            window,
             metrics,
         };
         Ok(Self {
@@ -137,6 +149,7 @@ impl Gateway {
             tls,
             backends,
             checker,
+            _journaled_keys: journaled_keys,
             dead_letters,
             drain: config.server.drain,
         })

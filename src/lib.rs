@@ -30,6 +30,7 @@
 //! - `admin`: the listener for probes and metrics.
 //! - `gateway`: opens all parts in order, runs them, and drains them.
 //! - [`identity`]: users, credentials, tokens, rights and quotas.
+//! - `idempotency`: the ids and the outcomes of requests that may be repeated.
 //! - [`record`]: bodies to records, customers and ordering keys.
 //! - [`pipeline`]: from an accepted record to its outcome.
 //! - [`sinks`]: the configuration to backends. `checker` asks these whether they can be reached.
@@ -51,6 +52,7 @@ pub mod encoding;
 mod follow;
 mod gateway;
 mod http;
+mod idempotency;
 pub mod identity;
 pub mod memory;
 pub mod pipeline;

@@ -40,7 +40,7 @@ pub use feed::Feed;
 pub use health::{Caller, Health};
 pub use journaled::JournalParts;
 pub use receipt::Receipt;
-pub use records::{Outcomes, Records};
+pub use records::{Outcomes, Records, forget_request};
 pub use rejected::RejectedParts;
 pub use vitals::{JournalVitals, Vitals};
 
@@ -169,6 +169,7 @@ impl Pipeline {
         let receipt = if records.is_empty() {
             Receipt::new(0, durability, now)
         } else {
+            forget_request(&mut records);
             self.queue
                 .submit(records, held_bytes, claims, durability, now)?
         };

@@ -6,10 +6,15 @@
 //!       └─ one a line ──┴─ text   serde_json, what simd-json refuses ─┘
 //! ```
 //!
+//! A record may also be the data of an event (`cloud_event`), and an alert becomes a record
+//! (`alertmanager`).
+//!
 //! Everything here is pure: bytes, names and the time come in as arguments. It knows nothing of
 //! HTTP, users or sinks, and never changes a record's bytes.
 
+mod alertmanager;
 mod body;
+mod cloud_event;
 mod customer;
 mod fields;
 mod id;
@@ -17,16 +22,22 @@ mod key;
 mod kind;
 mod look_alike;
 mod malformed;
+mod members;
 mod parse;
 mod tape;
 mod text;
 mod ticket;
 mod trace;
 
+pub use alertmanager::{AlertEvent, AlertFault, AlertMapping, Alerts};
 pub use body::{
     BodyFault, Form, ParsedBody, ParsedRecord, parse_body, parse_body_by_text, tape_bytes_max,
 };
-pub use id::next_id;
+pub use cloud_event::{
+    ATTRIBUTE_COUNT, ATTRIBUTE_HEADERS, CloudEvent, CloudEvents, EventData, EventFault, EventForm,
+    EventRecord, cloud_events,
+};
+pub use id::{id_of_gateway, next_id};
 pub use key::{KEY_VALUE_BYTES_MAX, KeyFields, ordering_key};
 pub use kind::Kind;
 pub use malformed::Malformed;

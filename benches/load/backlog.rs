@@ -29,6 +29,7 @@ impl Backlog {
             body: Body::many(Form::Array(RECORDS)),
             connections: CONNECTIONS,
             rate: Rate::Closed,
+            has_key: false,
         };
         Self {
             server: LoadedServer::start(Serving::Gateway(setup), load, site, true),

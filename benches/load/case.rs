@@ -27,6 +27,7 @@ pub enum Group {
     Connections,
     Many,
     Rates,
+    Keys,
     Journal,
     Scale,
     Start,
@@ -113,6 +114,8 @@ pub struct Load {
     pub body: Body,
     pub connections: usize,
     pub rate: Rate,
+    /// Whether each request has an idempotency key of its own.
+    pub has_key: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -150,6 +153,7 @@ impl fmt::Display for Group {
             Self::Connections => "Connections, to files without a sync",
             Self::Many => "Many records a request",
             Self::Rates => "Constant arrival rate, as a share of what saturates the gateway",
+            Self::Keys => "An idempotency key with each request, to files without a sync",
             Self::Journal => "A journal in front of the sink",
             Self::Scale => "Many users, many connections",
             Self::Start => "Cold start, from the program's start to ready",
@@ -204,7 +208,11 @@ impl fmt::Display for Load {
         match self.connections {
             1 => write!(f, "{}, 1 connection", self.body),
             connections => write!(f, "{}, {connections} connections", self.body),
+        }?;
+        if self.has_key {
+            f.write_str(", keys")?;
         }
+        Ok(())
     }
 }
 

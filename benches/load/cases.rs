@@ -22,6 +22,7 @@ pub fn all() -> Vec<Case> {
         many(),
         decoded(),
         rates(),
+        keys(),
         journal(),
         scale(),
         start(),
@@ -156,6 +157,21 @@ fn rates() -> Vec<Case> {
     ]
 }
 
+/// Returns the case in which each request has an idempotency key, beside the same without.
+fn keys() -> Vec<Case> {
+    let load = |has_key| Load {
+        has_key,
+        ..closed(Body::EVENT, CONNECTIONS)
+    };
+    let served = |has_key| Task::Served(gateway(Sink::File, 1), load(has_key));
+    vec![
+        Case::about(Group::Keys, served(true))
+            .base(served(false))
+            .goal(Goal::Cpu(1.1))
+            .quick(),
+    ]
+}
+
 /// Returns the cases with a journal in front of the sink. Each is compared with the same sink
 /// without one.
 fn journal() -> Vec<Case> {
@@ -233,6 +249,7 @@ fn closed(body: Body, connections: usize) -> Load {
         body,
         connections,
         rate: Rate::Closed,
+        has_key: false,
     }
 }
 

@@ -37,13 +37,16 @@ impl LoadedServer {
         } else {
             1
         };
-        let requests = Arc::new(Requests::new(load.body, &site.users(users)));
+        let mut requests = Requests::new(load.body, &site.users(users));
+        if load.has_key {
+            requests = requests.with_keys();
+        }
         let server = Server::start(serving, site);
         let idle = server.process().resident();
         Self {
             server,
             clients: Vec::new(),
-            requests,
+            requests: Arc::new(requests),
             load,
             users,
             threads: site.clients().min(load.connections),

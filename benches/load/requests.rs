@@ -1,6 +1,8 @@
 //! The bytes of requests. They are made beforehand, so that formatting them is not measured.
 
+use std::io::Write as _;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::body::{Body, Coding};
 use super::users::Users;
@@ -13,6 +15,8 @@ pub struct Requests {
     users: Arc<Users>,
     /// The whole requests, if there is one user; otherwise empty.
     whole: Vec<Vec<u8>>,
+    /// The beginning of each request's idempotency key, if it has one: no run repeats another's.
+    run: Option<u128>,
 }
 
 /// Requests of one user with a small body, with as many ordering keys.
@@ -41,14 +45,32 @@ impl Requests {
             parts: parts(body),
             users: Arc::clone(users),
             whole,
+            run: None,
         }
     }
 
-    /// Returns the bytes of a request, put together in `scratch` if there are several users. The
-    /// users take turns.
+    /// Gives each request an idempotency key of its own. There must be one user.
+    #[allow(dead_code, reason = "some benches have no use for it")]
+    pub fn with_keys(mut self) -> Self {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        self.run = Some(now.expect("it is after 1970").as_nanos());
+        self
+    }
+
+    /// Returns the bytes of a request, put together in `scratch` if there are several users or keys.
+    /// The users take turns.
     pub fn get<'a>(&'a self, number: usize, scratch: &'a mut Vec<u8>) -> &'a [u8] {
         if !self.whole.is_empty() {
-            return &self.whole[number % self.whole.len()];
+            let whole = &self.whole[number % self.whole.len()];
+            let Some(run) = self.run else {
+                return whole;
+            };
+            let (line, rest) = whole.split_at(REQUEST_LINE.len());
+            scratch.clear();
+            scratch.extend_from_slice(line);
+            write!(scratch, "Idempotency-Key: {run:x}-{number:016x}\r\n").expect("it is memory");
+            scratch.extend_from_slice(rest);
+            return scratch;
         }
         let user = number % self.users.count();
         scratch.clear();
@@ -61,6 +83,8 @@ impl Requests {
     }
 }
 
+const REQUEST_LINE: &str = "POST /publish/allevents/ HTTP/1.1\r\n";
+
 fn head(body: Body, token: &str, length: usize) -> Vec<u8> {
     let coding = match body.coding {
         Coding::Plain => "",
@@ -69,7 +93,7 @@ fn head(body: Body, token: &str, length: usize) -> Vec<u8> {
     };
     let kind = body.content_type();
     format!(
-        "POST /publish/allevents/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n{coding}\
+        "{REQUEST_LINE}Host: 127.0.0.1\r\nContent-Type: {kind}\r\n{coding}\
          Content-Length: {length}\r\nCookie: access_token={token}\r\n\r\n"
     )
     .into_bytes()

@@ -53,7 +53,9 @@ fn check_route(method: &Method, path: &str) {
     }
     match (plain_route(bare), &found) {
         (None, Route::NotFound) => {}
-        (Some(Place::Running), Route::Running) => {
+        (Some(Place::Running), Route::Running)
+        | (Some(Place::OAuthMetadata), Route::OAuthMetadata)
+        | (Some(Place::OpenApi), Route::OpenApi) => {
             assert!(["GET", "HEAD"].contains(&method.as_str()))
         }
         (Some(Place::Running), Route::Publish(kind)) => {
@@ -62,13 +64,20 @@ fn check_route(method: &Method, path: &str) {
         (Some(_), Route::MethodNotAllowed(allow)) => {
             assert!(!allow.split(", ").any(|allowed| allowed == method.as_str()));
         }
-        (Some(Place::Token), Route::Token) | (Some(Place::Refresh), Route::Refresh) => {
+        (Some(Place::Token), Route::Token)
+        | (Some(Place::Refresh), Route::Refresh)
+        | (Some(Place::OAuthToken), Route::OAuthToken)
+        | (Some(Place::OAuthRevoke), Route::OAuthRevoke) => {
             assert_eq!(method, "POST");
         }
         (Some(Place::Kind(kind)), Route::Publish(found)) => {
             assert!(kind == *found && method == "POST")
         }
         (Some(Place::Ticket(customer)), Route::Ticket(found)) => {
+            assert!(customer == **found && method == "POST");
+        }
+        (Some(Place::CloudEvents), Route::CloudEvents) => assert_eq!(method, "POST"),
+        (Some(Place::Alertmanager(customer)), Route::Alertmanager(found)) => {
             assert!(customer == **found && method == "POST");
         }
         (place, found) => panic!("{found:?}, but the table says {}", place.is_some()),
@@ -78,9 +87,15 @@ fn check_route(method: &Method, path: &str) {
 enum Place {
     Token,
     Refresh,
+    OAuthToken,
+    OAuthRevoke,
+    OAuthMetadata,
+    OpenApi,
     Running,
     Kind(Kind),
     Ticket(String),
+    CloudEvents,
+    Alertmanager(String),
 }
 
 /// The contract's paths, without the slash at the end.
@@ -89,12 +104,20 @@ fn plain_route(path: &str) -> Option<Place> {
     Some(match segments[..] {
         ["", "api", "v1", "user", "token"] => Place::Token,
         ["", "api", "v1", "user", "token", "refresh"] => Place::Refresh,
+        ["", "oauth2", "token"] => Place::OAuthToken,
+        ["", "oauth2", "revoke"] => Place::OAuthRevoke,
+        ["", ".well-known", "oauth-authorization-server"] => Place::OAuthMetadata,
+        ["", "openapi.json"] => Place::OpenApi,
         ["", "publish", "healthcheck"] => Place::Running,
         ["", "publish", "allevents" | "allevnts"] => Place::Kind(Kind::Event),
         ["", "publish", "metrics"] => Place::Kind(Kind::Metric),
         ["", "publish", "entity"] => Place::Kind(Kind::Entity),
         ["", "publish", "service"] => Place::Kind(Kind::Service),
         ["", "gbp", "push", customer] if !customer.is_empty() => Place::Ticket(unescaped(customer)),
+        ["", "cloudevents"] => Place::CloudEvents,
+        ["", "alertmanager", customer] if !customer.is_empty() => {
+            Place::Alertmanager(unescaped(customer))
+        }
         _ => return None,
     })
 }

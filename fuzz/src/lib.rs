@@ -7,6 +7,7 @@ pub mod configuration;
 pub mod credentials;
 pub mod directory;
 pub mod encoding;
+pub mod events;
 mod expansion;
 mod folder;
 mod gateway;

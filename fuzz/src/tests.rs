@@ -34,6 +34,7 @@ seeds!(
     credentials,
     directory,
     encoding,
+    events,
     headers,
     http1,
     http2,

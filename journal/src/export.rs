@@ -1,6 +1,7 @@
 //! Reads the records of a journal out, beside a running gateway or without one.
 
 use std::path::Path;
+use std::time::SystemTime;
 use std::vec;
 
 use iem_disk::DiskError;
@@ -15,6 +16,9 @@ use crate::look::{Look, Pass, PassProgress};
 pub enum Selection {
     /// Those that are not settled.
     Unsettled,
+    /// All that is acknowledged and can still be read, settled ones in segments that are not removed
+    /// yet included; of segments alone that were written at this time or later.
+    AcknowledgedSince(SystemTime),
     /// All that can still be read: settled ones in segments that are not removed yet, and those of
     /// a last commit that was not written to its end, too.
     All,
@@ -39,6 +43,7 @@ impl Export {
         let damages = look.recovered.damages.clone();
         let pass = match selection {
             Selection::Unsettled => Pass::through_unsettled(look),
+            Selection::AcknowledgedSince(time) => Pass::through_all(look.since(time)),
             Selection::All => Pass::through_all(look),
         };
         Ok(Self {

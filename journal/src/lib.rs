@@ -43,7 +43,7 @@ pub use error::{AppendError, OpenError};
 pub use iem_disk::FileSystem;
 
 pub use export::{Export, Selection};
-pub use format::request::{Digests, Request};
+pub use format::request::Request;
 pub use inspect::{Inspection, SegmentSummary, inspect};
 pub use kept_limit::KeptLimit;
 pub use look::PassProgress;

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use std::vec;
 
 use iem_disk::{Disk, DiskError};
@@ -65,6 +66,15 @@ impl Look {
             recovered,
             is_being_written,
         })
+    }
+
+    /// Leaves out segments that were last written before a time.
+    pub(crate) fn since(mut self, time: SystemTime) -> Self {
+        self.recovered.segments.retain(|_, segment| {
+            let written = segment.file.metadata().and_then(|file| file.modified());
+            written.map_or(true, |written| written >= time)
+        });
+        self
     }
 
     pub(crate) fn path(&self, segment: u64) -> PathBuf {

@@ -9,10 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use iem_disk::{Disk, Operation};
-use iem_journal::{
-    Digests, Export, Journal, JournalConfig, OnDamage, Request, Selection, Settlement,
-};
-use iem_sink::{Context, testing};
+use iem_journal::{Export, Journal, JournalConfig, OnDamage, Request, Selection, Settlement};
+use iem_sink::{Context, Digests, testing};
 
 const SEGMENT_BYTES: u64 = 16 * 4096;
 const DIGESTS: Digests = Digests {
@@ -30,6 +28,7 @@ fn record(number: u64) -> iem_sink::Record {
             integration: optional(1, "servicenow"),
             actionable_state: optional(2, "resolved"),
             traceparent: optional(4, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            digests: (number & 8 != 0).then(|| Box::new(DIGESTS)),
             ..Context::clone(&plain.context)
         }),
         ..plain
@@ -49,7 +48,7 @@ fn request(number: u64) -> Vec<iem_sink::Record> {
     vec![other(number % 2), other(1), first.clone(), other(1)]
 }
 
-fn expected(record: &iem_sink::Record, digests: Option<&Digests>) -> independent::Record {
+fn expected(record: &iem_sink::Record) -> independent::Record {
     let context = &*record.context;
     let time = context.time.duration_since(SystemTime::UNIX_EPOCH);
     let owned = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
@@ -64,7 +63,10 @@ fn expected(record: &iem_sink::Record, digests: Option<&Digests>) -> independent
             owned(&context.actionable_state),
             owned(&context.traceparent),
         ],
-        digests: digests.map(|digests| [digests.key, digests.body].concat()),
+        digests: context
+            .digests
+            .as_ref()
+            .map(|digests| [digests.key, digests.body].concat()),
         customer: record.customer.to_string(),
         key: record.key.to_string(),
         data: record.data.to_vec(),
@@ -88,8 +90,8 @@ fn a_reader_written_from_the_document_finds_what_was_written() {
     for number in 0..40 {
         journal.spare_maker.make().expect("room");
         let (one, two) = (request(number), request(number + 1_000));
-        let requests = [(&one, Some(&DIGESTS)), (&two, None)];
-        let to_append = requests.map(|(records, digests)| Request { records, digests });
+        let requests = [&one, &two];
+        let to_append = requests.map(|records| Request { records });
         if number == 13 {
             // The segment ends before a commit that was not synced.
             disk.faults.fail(Operation::Sync, 1);
@@ -97,9 +99,7 @@ fn a_reader_written_from_the_document_finds_what_was_written() {
             journal.spare_maker.make().expect("room");
         }
         let sequences = journal.appender.append(&to_append).expect("room");
-        let records = requests.into_iter().flat_map(|(records, digests)| {
-            records.iter().map(move |record| expected(record, digests))
-        });
+        let records = requests.into_iter().flatten().map(expected);
         written.extend(sequences.clone().zip(records));
         if number % 5 == 4 {
             let ended = [

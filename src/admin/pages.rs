@@ -4,16 +4,23 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::header::{
+    CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
 
+use super::openapi;
 use crate::http::api::{Rejection, json};
 use crate::http::transport::connection::Responder;
 use crate::http::transport::{Answer, Reply};
 use crate::telemetry::Endpoint;
+
+/// The policy for browsers: they show a page with the style from here, and load nothing else.
+const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'";
 
 /// The facts that readiness is judged by.
 #[derive(Debug, Default)]
@@ -82,7 +89,9 @@ impl<S: State> Pages<S> {
         let page = match path.strip_suffix('/').unwrap_or(path) {
             "/livez" => json(StatusCode::OK, &serde_json::json!({"alive": true})),
             "/readyz" => readiness(self.0.readiness(), asks_for_sinks(request.uri().query())),
-            "/metrics" => metrics(self.0.metrics()),
+            "/metrics" => page(self.0.metrics(), "text/plain; version=0.0.4; charset=utf-8"),
+            "/openapi" => page(openapi::page(), "text/html; charset=utf-8"),
+            "/openapi.css" => page(openapi::STYLE, "text/css; charset=utf-8"),
             _ => return Rejection::NotFound.into_answer(Endpoint::Other),
         };
         if matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -118,9 +127,17 @@ fn readiness(readiness: Readiness, with_sinks: bool) -> Answer {
     json(status, &ReadyPage { ready, reasons })
 }
 
-fn metrics(text: String) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(text)));
-    let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    answer.headers_mut().insert(CONTENT_TYPE, format);
+/// Returns a page with the policy for browsers.
+fn page(text: impl Into<Bytes>, content_type: &'static str) -> Answer {
+    let mut answer = Answer::new(text.into().into());
+    for (name, value) in [
+        (CONTENT_TYPE, content_type),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+    ] {
+        let value = HeaderValue::from_static(value);
+        answer.headers_mut().insert(name, value);
+    }
     answer
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use iem_journal::SEGMENT_BYTES;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -111,9 +112,16 @@ impl Signals {
     }
 }
 
+/// Returns the file descriptors for the segments of journals: those of the journal itself, and of the
+/// look at its idempotency keys after a start.
+fn of_journals(config: &Config) -> u64 {
+    let journaled = config.topics.iter().filter(|topic| topic.is_journaled());
+    journaled.count() as u64 * 2 * (config.journal.bytes as u64).div_ceil(SEGMENT_BYTES)
+}
+
 /// Raises the soft limit on file descriptors, which is often far below `max_connections`.
 fn raise_descriptors(config: &Config) {
-    let wanted = config.server.max_connections as u64 + DESCRIPTORS_BESIDE;
+    let wanted = config.server.max_connections as u64 + DESCRIPTORS_BESIDE + of_journals(config);
     match rlimit::increase_nofile_limit(wanted) {
         Ok(limit) if limit < wanted => {
             tracing::warn!(

@@ -19,8 +19,9 @@ use crate::shares::queue_size;
 /// bookkeeping.
 const CONNECTION_BYTES: usize = 32 << 10;
 /// Buffers of a head's size that a connection may hold: the head that is being answered, the chunk
-/// of its body that hyper has read, and the bytes behind it.
-const CONNECTION_HEADS: usize = 3;
+/// of its body that hyper has read, the bytes behind it, and as much of a large answer as hyper
+/// copies at once.
+const CONNECTION_HEADS: usize = 4;
 /// One header without its bytes: its slot in the map of a head, which doubles when it grows.
 const HEADER_BYTES: usize = 256;
 /// A connection's buffers for TLS: a record each way, and bytes that the client has not taken yet.
@@ -44,6 +45,12 @@ const CHANNEL_SLOT_BYTES: usize = 16;
 /// A record being parsed, without its data and its key: the fields found of it, twice while the list
 /// of records grows, and its slot.
 const READ_RECORD_BYTES: usize = 384;
+/// An event of `CloudEvents` being parsed, without its data and its texts: its place in the body
+/// and its attributes, twice while the lists grow, and with it the record that comes of it.
+const READ_EVENT_BYTES: usize = 1 << 10;
+/// The fewest bytes of the body that a record takes, and an event.
+const RECORD_BYTES_MIN: usize = 20;
+const EVENT_BYTES_MIN: usize = 80;
 /// A record in a batch, as a sink writes it, without its data: its attributes.
 const ENVELOPE_BYTES: usize = 1 << 10;
 /// A verified token or credential in a cache.
@@ -53,6 +60,8 @@ pub const PASSWORD_HASH_BYTES: usize = 64 << 20;
 /// The memory of logins: failures by user and peer, and by network, twice, and who has succeeded
 /// where.
 const LOGIN_BYTES: usize = 48 << 20;
+/// An idempotency key: its entry in the order of its user's, its slot in a table that doubles.
+const IDEMPOTENCY_KEY_BYTES: usize = 160;
 /// The series of one customer.
 const CUSTOMER_SERIES_BYTES: usize = 2 << 10;
 /// The compression of one closed file.
@@ -126,6 +135,10 @@ impl Config {
                 3 * self.tokens.cache_entries * CACHE_ENTRY_BYTES,
             ),
             ("memory of logins", LOGIN_BYTES),
+            (
+                "idempotency keys",
+                self.idempotency.keys * IDEMPOTENCY_KEY_BYTES,
+            ),
             (
                 "password hashes",
                 server.password_permits() * PASSWORD_HASH_BYTES,
@@ -212,11 +225,14 @@ impl Config {
         server.threads * serving + server.parse_threads() * pool
     }
 
-    /// Returns the bytes of the records that come of one body. A record takes at least 20 bytes of
-    /// the body, and the keys of all take no more than the body.
+    /// Returns the bytes of the records or events that come of one body. The keys of all take no
+    /// more than the body, nor do the texts of events whose escapes are resolved.
     fn parsed_bytes(&self, body: usize) -> usize {
         let records = self.topics.iter().map(|topic| topic.queue_records).max();
-        body + records.unwrap_or_default().min(body / 20) * READ_RECORD_BYTES
+        let records = records.unwrap_or_default();
+        let of_records = records.min(body / RECORD_BYTES_MIN) * READ_RECORD_BYTES;
+        let of_events = records.min(body / EVENT_BYTES_MIN) * READ_EVENT_BYTES;
+        2 * body + of_records.max(of_events)
     }
 
     fn compression_bytes(&self) -> usize {

@@ -13,8 +13,10 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::error::{Error, Errors, Origin};
 use super::units::FAILURES_MAX;
-use super::{Config, FileSink, Logging, Login, REFRESH_LIFETIME_MAX, SinkKind, Tokens};
-use bounds::{DAY, KIB, SECOND, TIB};
+use super::{
+    Alertmanager, Config, FileSink, Logging, Login, REFRESH_LIFETIME_MAX, SinkKind, Tokens,
+};
+use bounds::{DAY, KIB, MINUTE, SECOND, TIB};
 use faults::Faults;
 
 impl Config {
@@ -46,6 +48,10 @@ pub(super) fn broken(config: &Config) -> Vec<(String, String)> {
     server::check(config, &mut faults);
     tokens(&config.tokens, &mut faults);
     login(&config.login, &mut faults);
+    let idempotency = &config.idempotency;
+    faults.duration("idempotency.window", idempotency.window, MINUTE..=DAY);
+    faults.count("idempotency.keys", idempotency.keys, 10_000..=100_000_000);
+    alertmanager(&config.alertmanager, &mut faults);
     logging(&config.logging, &mut faults);
     faults.count(
         "metrics.customer_series",
@@ -92,6 +98,22 @@ fn login(login: &Login, faults: &mut Faults) {
 fn file_sink(file: &FileSink, faults: &mut Faults) {
     faults.size("sink.file.rotate_size", file.rotate_size, 4 * KIB..=TIB);
     faults.duration("sink.file.rotate_age", file.rotate_age, SECOND..=30 * DAY);
+}
+
+fn alertmanager(alertmanager: &Alertmanager, faults: &mut Faults) {
+    for (key, names) in alertmanager.names() {
+        faults.require(
+            names.len() <= 16 && names.iter().all(|name| (1..=128).contains(&name.len())),
+            key,
+            "must be at most 16 names of 1 to 128 bytes",
+        );
+    }
+    let severity = alertmanager.default_severity.len();
+    faults.require(
+        (1..=128).contains(&severity),
+        "alertmanager.default_severity",
+        format!("must be 1 to 128 bytes, is {severity}"),
+    );
 }
 
 /// `Targets` accepts any word as a module's name, and would take a misspelt level for a module.

@@ -127,10 +127,10 @@ fn the_memory_ceiling_follows_the_configuration() {
             .expect("item")
             .bytes
     };
-    assert_eq!(named("connections"), 16384 * ((3 * 32 + 25 + 32) << 10));
+    assert_eq!(named("connections"), 16384 * ((4 * 32 + 25 + 32) << 10));
     assert_eq!(
         named("more for connections over HTTP/2"),
-        (1024 + 256) * ((256 + 64 + 128 + 200 - 153) << 10)
+        (1024 + 256) * ((256 + 64 + 128 + 200 - 185) << 10)
     );
     assert_eq!(
         named("requests over HTTP/2"),
@@ -141,7 +141,7 @@ fn the_memory_ceiling_follows_the_configuration() {
     let http1 = ceiling("server = { threads = 2, http2.enabled = false }");
     let one_more =
         ceiling("server = { threads = 2, http2.enabled = false, max_connections = 16385 }");
-    assert_eq!(one_more.bytes - http1.bytes, 153 << 10);
+    assert_eq!(one_more.bytes - http1.bytes, 185 << 10);
     let tls =
         "server = { threads = 2, http2.enabled = false, tls = { certificate = 'c', key = 'k' } }";
     assert_eq!(ceiling(tls).bytes - http1.bytes, 16384 * (64 << 10));

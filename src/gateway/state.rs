@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use crate::admin::{Readiness, State};
 use crate::http::transport::Draining;
+use crate::idempotency::Window;
 use crate::identity::Identity;
 use crate::memory::MemoryBudget;
 use crate::pipeline::{Backend, Vitals};
@@ -19,6 +20,7 @@ pub(super) struct GatewayState {
     pub(super) identity: Arc<Identity>,
     pub(super) tls: Option<Arc<LiveTls>>,
     pub(super) memory: Arc<MemoryBudget>,
+    pub(super) window: Arc<Window>,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -71,6 +73,7 @@ impl State for GatewayState {
                 .collect(),
             memory: self.memory.used(),
             memory_limit: self.memory.limit(),
+            idempotency: self.window.counts(),
             token_cache_hits: counts.token_hits,
             token_cache_misses: counts.token_misses,
             failed_logins: counts.failed_logins,

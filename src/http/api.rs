@@ -3,15 +3,20 @@
 //! `service` dispatches a request to its endpoint; each endpoint is a file. `response` alone writes
 //! statuses and messages. Nothing here knows how connections are accepted, bounded or ended.
 
+mod alertmanager;
 mod audit;
 mod body;
 mod charge;
+mod cloudevents;
 mod credentials;
+mod deliver_once;
 mod delivery;
+mod distribution;
 mod head;
 mod inbound;
 mod ingest;
 mod oauth;
+mod openapi;
 mod parse_pool;
 mod publish;
 mod refresh;
@@ -31,6 +36,7 @@ pub use body::encoding;
 pub use credentials::access_token;
 #[cfg(feature = "testing")]
 pub use ingest::form;
+pub use openapi::DOCUMENT;
 pub use parse_pool::ParsePool;
 pub use rejection::Rejection;
 pub use resources::{Resources, Strangers, Topic};

@@ -9,6 +9,7 @@ mod connection_budget;
 mod draining;
 mod fair_permits;
 mod peers;
+mod pieces;
 mod proxies;
 mod responder;
 mod server;

@@ -263,7 +263,7 @@ impl<'b> Reader<'b> {
 }
 
 /// Returns the text without the white space of RFC 8259, section 2, around it.
-fn trimmed(mut text: &[u8]) -> &[u8] {
+pub(super) fn trimmed(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..]
     | [rest @ .., b' ' | b'\t' | b'\n' | b'\r'] = text
     {

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use uuid::{ContextV7, Timestamp, Uuid};
+use uuid::{ContextV7, Timestamp, Uuid, Variant};
 
 /// Returns an identifier for a record received `now`. On one thread each identifier is greater than
 /// the one before, even if the clock steps back; across threads the order is exact to the
@@ -19,6 +19,16 @@ pub fn next_id(now: SystemTime) -> Uuid {
             since_epoch.subsec_nanos(),
         ))
     })
+}
+
+/// Returns the identifier that the `id` of an event is the canonical text of, if it is of a version
+/// that a gateway gives to records, as in what the file sink wrote.
+pub fn id_of_gateway(id: &str) -> Option<Uuid> {
+    let parsed = Uuid::try_parse(id).ok()?;
+    let is_ours = matches!(parsed.get_version_num(), 7 | 8)
+        && parsed.get_variant() == Variant::RFC4122
+        && *parsed.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == *id;
+    is_ours.then_some(parsed)
 }
 
 #[cfg(test)]
@@ -60,6 +70,37 @@ mod tests {
             .flat_map(|thread| thread.join().expect("it ends"))
             .collect();
         assert_eq!(ids.len(), 4000);
+    }
+
+    #[test]
+    fn an_event_keeps_the_id_that_a_gateway_made() {
+        for id in [
+            "019d962a-7d5e-7abc-8def-0123456789ab",
+            "019d962a-7d5e-8abc-bdef-0123456789ab",
+            &next_id(at(1000)).to_string(),
+        ] {
+            assert_eq!(
+                id_of_gateway(id).map(|id| id.to_string()).as_deref(),
+                Some(id)
+            );
+        }
+    }
+
+    #[test]
+    fn another_id_of_an_event_is_not_kept() {
+        for id in [
+            "",
+            "1",
+            "019d962a-7d5e-4abc-8def-0123456789ab",
+            "019d962a-7d5e-7abc-cdef-0123456789ab",
+            "019D962A-7D5E-7ABC-8DEF-0123456789AB",
+            "019d962a7d5e7abc8def0123456789ab",
+            "{019d962a-7d5e-7abc-8def-0123456789ab}",
+            "urn:uuid:019d962a-7d5e-7abc-8def-0123456789ab",
+            " 019d962a-7d5e-7abc-8def-0123456789ab",
+        ] {
+            assert_eq!(id_of_gateway(id), None, "{id}");
+        }
     }
 
     #[test]

@@ -114,6 +114,13 @@ impl Kind {
         TABLE[self as usize].event_type
     }
 
+    /// Returns the kind of a `CloudEvents` attribute `type`.
+    pub fn of_event_type(event_type: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.event_type() == event_type)
+    }
+
     /// Returns the default fields of the ordering key, the preferred one first.
     pub const fn default_key(self) -> &'static [&'static str] {
         TABLE[self as usize].default_key

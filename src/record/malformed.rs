@@ -4,6 +4,9 @@
 
 use std::borrow::Cow;
 
+use super::alertmanager::AlertFault;
+use super::cloud_event::EventFault;
+
 /// The fault of a body that is not a valid record. Bytes are counted from 0, behind a byte order
 /// mark.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +81,12 @@ pub enum Malformed {
     /// A ticket without its identifier.
     #[error("`sysid` must be a non-empty string")]
     TicketId,
+    /// An event of `CloudEvents` that holds no record.
+    #[error(transparent)]
+    Event(#[from] EventFault),
+    /// A notification of Alertmanager that cannot be read.
+    #[error(transparent)]
+    Alert(#[from] AlertFault),
 }
 
 impl Malformed {

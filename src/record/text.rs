@@ -25,6 +25,21 @@ pub(super) fn read<'n, 'v>(
     body: &'v [u8],
     wanted: Wanted<'n>,
 ) -> Result<Fields<'n, 'v>, Malformed> {
+    let mut fields = Fields::none_yet(wanted);
+    members(body, |name, value| {
+        if fields.meet(name.as_bytes()) {
+            fields.put(name.as_bytes(), &as_sent(value));
+        }
+    })?;
+    Ok(fields)
+}
+
+/// Passes each member of the object `body` to `each`: its name with the escapes resolved, and its
+/// value as it was sent. A name that is not Unicode is left out: no wanted name is one.
+pub(super) fn members<'v>(
+    body: &'v [u8],
+    each: impl FnMut(&str, &'v str),
+) -> Result<(), Malformed> {
     let text = unicode(body)?;
     match text.trim_start_matches(WHITE_SPACE).chars().next() {
         None => return Err(Malformed::Empty),
@@ -32,11 +47,10 @@ pub(super) fn read<'n, 'v>(
         Some(_) => return Err(Malformed::NotAnObject),
     }
     let mut parser = Deserializer::from_str(text);
-    let fields = parser
-        .deserialize_map(Object(Fields::none_yet(wanted)))
+    parser
+        .deserialize_map(Members(each))
         .map_err(|error| wrong(text, &error))?;
-    parser.end().map_err(|error| trailing(text, &error))?;
-    Ok(fields)
+    parser.end().map_err(|error| trailing(text, &error))
 }
 
 /// Returns the elements of the array `body`, at most `max` and one more. A fault in the grammar comes
@@ -100,32 +114,29 @@ impl<'v> Visitor<'v> for &mut Array<'v> {
     }
 }
 
-/// A visitor that collects the wanted fields of the outermost object.
-struct Object<'n, 'v>(Fields<'n, 'v>);
+/// A visitor that passes on the members of the outermost object.
+struct Members<F>(F);
 
-impl<'n, 'v> Visitor<'v> for Object<'n, 'v> {
-    type Value = Fields<'n, 'v>;
+impl<'v, F: FnMut(&str, &'v str)> Visitor<'v> for Members<F> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<M: MapAccess<'v>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-        let Self(mut fields) = self;
-        while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            // No wanted name is anything but Unicode.
-            if let Some(name) = unescaped(name.get())
-                && fields.meet(name.as_bytes())
-            {
-                fields.put(name.as_bytes(), &as_sent(value.get()));
+    fn visit_map<M: MapAccess<'v>>(self, mut map: M) -> Result<(), M::Error> {
+        let Self(mut each) = self;
+        while let Some((name, value)) = map.next_entry::<&RawValue, &'v RawValue>()? {
+            if let Some(name) = unescaped(name.get()) {
+                each(&name, value.get());
             }
         }
-        Ok(fields)
+        Ok(())
     }
 }
 
 /// Returns a value as it was sent.
-fn as_sent(value: &str) -> Value<'_> {
+pub(super) fn as_sent(value: &str) -> Value<'_> {
     match value.as_bytes().first() {
         Some(b'"') => unescaped(value).map_or(Value::Other, Value::String),
         Some(b'-' | b'0'..=b'9') => Value::Number(Cow::Borrowed(value)),
@@ -135,7 +146,7 @@ fn as_sent(value: &str) -> Value<'_> {
 
 /// Returns the content of a quoted JSON string with its escapes resolved, or `None` if that is not
 /// Unicode.
-fn unescaped(quoted: &str) -> Option<Cow<'_, str>> {
+pub(super) fn unescaped(quoted: &str) -> Option<Cow<'_, str>> {
     if memchr::memchr(b'\\', quoted.as_bytes()).is_some() {
         serde_json::from_str(quoted).ok().map(Cow::Owned)
     } else {

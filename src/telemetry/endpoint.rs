@@ -8,20 +8,26 @@ use crate::record::Kind;
 pub enum Endpoint {
     /// Publish of one kind, or a ticket's change.
     Records(Kind),
+    /// Events of `CloudEvents`, of any kind.
+    CloudEvents,
+    /// Alerts of Alertmanager.
+    Alertmanager,
     /// Both token paths.
     Token,
     /// The paths of OAuth 2.
     OAuth,
     /// The health check for clients.
     Running,
+    /// The description of the API.
+    OpenApi,
     /// An unknown path, or an unknown method of a path.
     Other,
 }
 
 impl Endpoint {
     /// Every endpoint, in the order of [`index`](Self::index).
-    pub(super) const ALL: [Self; Kind::COUNT + 4] = {
-        let mut all = [Self::Other; Kind::COUNT + 4];
+    pub(super) const ALL: [Self; Kind::COUNT + 7] = {
+        let mut all = [Self::Other; Kind::COUNT + 7];
         let mut index = 0;
         while index < Kind::COUNT {
             all[index] = Self::Records(Kind::ALL[index]);
@@ -30,6 +36,9 @@ impl Endpoint {
         all[Kind::COUNT] = Self::Token;
         all[Kind::COUNT + 1] = Self::OAuth;
         all[Kind::COUNT + 2] = Self::Running;
+        all[Kind::COUNT + 3] = Self::CloudEvents;
+        all[Kind::COUNT + 4] = Self::Alertmanager;
+        all[Kind::COUNT + 5] = Self::OpenApi;
         all
     };
 
@@ -39,16 +48,22 @@ impl Endpoint {
             Self::Token => Kind::COUNT,
             Self::OAuth => Kind::COUNT + 1,
             Self::Running => Kind::COUNT + 2,
-            Self::Other => Kind::COUNT + 3,
+            Self::CloudEvents => Kind::COUNT + 3,
+            Self::Alertmanager => Kind::COUNT + 4,
+            Self::OpenApi => Kind::COUNT + 5,
+            Self::Other => Kind::COUNT + 6,
         }
     }
 
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Records(kind) => kind.topic(),
+            Self::CloudEvents => "cloudevents",
+            Self::Alertmanager => "alertmanager",
             Self::Token => "token",
             Self::OAuth => "oauth2",
             Self::Running => "running",
+            Self::OpenApi => "openapi",
             Self::Other => "other",
         }
     }

@@ -4,6 +4,7 @@
 //! Format: Prometheus text exposition format 0.0.4. `docs/metrics.md` lists every metric; a test
 //! holds the two together.
 
+mod idempotency;
 mod journal;
 mod register;
 mod sinks;

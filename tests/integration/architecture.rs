@@ -22,7 +22,7 @@ const HOMES: [(&str, &[&str]); 30] = [
     ("governor", &["identity", "telemetry"]),
     ("h2", &["http"]),
     ("hdrhistogram", &["prove"]),
-    ("http_body_util", &["http", "admin", "prove"]),
+    ("http_body_util", &["http", "prove"]),
     ("hyper", &["http", "admin", "prove"]),
     ("hyper_util", &["http", "prove"]),
     ("iem_journal", &["cli", "gateway", "pipeline"]),

@@ -7,3 +7,4 @@ mod metadata;
 mod neighbours;
 mod overload;
 mod pinned_bodies;
+mod repeats;

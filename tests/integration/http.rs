@@ -1,6 +1,8 @@
 //! HTTP as clients see it: the wire, limits, slow and hostile clients, proxies, bodies and answers.
 
 mod age;
+mod alertmanager;
+mod cloudevents;
 pub(crate) mod contract;
 mod encodings;
 mod http2;
@@ -11,6 +13,7 @@ mod idle_connections;
 mod limits;
 mod many_records;
 mod nifi;
+mod openapi;
 mod proxies;
 mod real_clients;
 pub(crate) mod record_bytes;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{BufMut, Bytes};
-use iem_sink::{Context, Record};
+use iem_sink::{Context, Digests, Record};
 use uuid::Uuid;
 
 use super::{Malformed, Nonce, narrow, padded, put_text, take, take_text, take_u32, take_u64};
@@ -24,32 +24,18 @@ const HAS_DIGESTS: u8 = 1 << 3;
 /// The bytes of a request's entry in the table.
 const EXTENT_BYTES: usize = 2 * size_of::<u32>();
 
-/// The digests by which a request is known again, if its client sent an idempotency key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Digests {
-    /// SHA-256 of the idempotency key, and of the user who sent it.
-    pub key: [u8; 32],
-    /// SHA-256 of the body.
-    pub body: [u8; 32],
-}
-
 /// The records of one request, to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// The records, at least one. All have one context.
     pub records: &'a [Record],
-    /// The digests of the idempotency key and of the body.
-    pub digests: Option<&'a Digests>,
 }
 
 impl<'a> Request<'a> {
-    /// Returns a request without an idempotency key.
+    /// Returns the request of these records.
     #[must_use]
     pub fn new(records: &'a [Record]) -> Self {
-        Self {
-            records,
-            digests: None,
-        }
+        Self { records }
     }
 }
 
@@ -126,7 +112,7 @@ impl Encoder {
             self.records.put_u32_le(checksum);
             self.header.put_u32_le(narrow(self.records.len() - start));
         }
-        put_context(&mut self.header, &first.context, request.digests);
+        put_context(&mut self.header, &first.context);
         self.header.put_u32_le(narrow(customers.in_order.len()));
         for customer in customers.in_order {
             put_text(&mut self.header, customer);
@@ -174,7 +160,7 @@ impl<'a> Customers<'a> {
     }
 }
 
-fn put_context(buffer: &mut Vec<u8>, context: &Context, digests: Option<&Digests>) {
+fn put_context(buffer: &mut Vec<u8>, context: &Context) {
     let Context {
         source,
         kind,
@@ -184,6 +170,7 @@ fn put_context(buffer: &mut Vec<u8>, context: &Context, digests: Option<&Digests
         actionable_state,
         traceparent,
         rejection: _,
+        digests,
     } = context;
     let optional = [
         (HAS_INTEGRATION, integration),
@@ -314,7 +301,7 @@ fn take_context(bytes: &mut &[u8]) -> Result<Context, Malformed> {
             .then(|| take_text(bytes).map(Box::from))
             .transpose()
     };
-    let context = Context {
+    let mut context = Context {
         source,
         kind,
         time,
@@ -323,11 +310,20 @@ fn take_context(bytes: &mut &[u8]) -> Result<Context, Malformed> {
         actionable_state: optional(HAS_ACTIONABLE_STATE)?,
         traceparent: optional(HAS_TRACEPARENT)?,
         rejection: None,
+        digests: None,
     };
     if flags & HAS_DIGESTS != 0 {
-        let _digests = take(bytes, 2 * 32)?;
+        context.digests = Some(Box::new(Digests {
+            key: take_digest(bytes)?,
+            body: take_digest(bytes)?,
+        }));
     }
     Ok(context)
+}
+
+fn take_digest(bytes: &mut &[u8]) -> Result<[u8; 32], Malformed> {
+    let digest = take(bytes, 32)?;
+    digest.try_into().map_err(|_| Malformed::Damaged)
 }
 
 fn decode_record(

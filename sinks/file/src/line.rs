@@ -108,6 +108,7 @@ impl Envelope {
             traceparent,
             rejection,
             time: _,
+            digests: _,
         } = &*record.context;
         let optional = [integration, actionable_state, traceparent, rejection];
         let has_optional = optional.iter().any(|value| value.is_some());

@@ -57,6 +57,7 @@ pub(crate) fn parse(line: &[u8]) -> Result<Record, String> {
             actionable_state: members.actionablestate,
             traceparent: members.traceparent,
             rejection: members.rejectionreason,
+            digests: None,
         }),
         customer: members.customerid.into(),
         key: members.subject,

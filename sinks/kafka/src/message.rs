@@ -99,6 +99,7 @@ mod tests {
             actionable_state: Some("resolved".into()),
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
             rejection: None,
+            digests: None,
             ..Context::clone(&record.context)
         });
         let mut expected = vec![("content-type".to_owned(), "application/json".to_owned())];

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 pub use finding::{Finding, Level};
 pub use outcome::{Outcome, Reason, RecordLimit};
 pub use reader::{Found, Reached, Reader};
-pub use record::{Context, DATA_CONTENT_TYPE, Record};
+pub use record::{Context, DATA_CONTENT_TYPE, Digests, Record};
 pub use settled::{DeliveryToken, Sending, Settled};
 pub use statistic::{Statistic, StatisticKind};
 

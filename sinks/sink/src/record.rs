@@ -17,7 +17,7 @@ use crate::murmur::murmur2;
 /// One accepted record. Its data leaves as it came.
 #[derive(Clone)]
 pub struct Record {
-    /// `id`: UUIDv7, so time-ordered and unique.
+    /// `id`: unique; UUIDv7 and so time-ordered, or UUIDv8 if it follows from a key.
     pub id: Uuid,
     /// The attributes that all records of one request share.
     pub context: Arc<Context>,
@@ -48,6 +48,17 @@ pub struct Context {
     pub traceparent: Option<Box<str>>,
     /// `rejectionreason`, on dead letters: why the sink will never take the record.
     pub rejection: Option<Box<str>>,
+    /// The digests by which the request is known again. No sink has a use for them.
+    pub digests: Option<Box<Digests>>,
+}
+
+/// The digests of a request whose client sent an idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digests {
+    /// The digest of the key, of the user who sent it and of the endpoint.
+    pub key: [u8; 32],
+    /// The digest of the records.
+    pub body: [u8; 32],
 }
 
 impl Context {

@@ -90,6 +90,7 @@ fn another(key: &str, default: &Value) -> String {
             "request_timeout" => "3m",
             "max_uri" => "4 KiB",
             "name" | "path" | "key_file" => "1234",
+            "window" => "2h",
             "url" => "https://iem.example.com",
             "max_header" => "64 KiB",
             "memory" => "513 MiB",

@@ -14,109 +14,198 @@ use super::rejection::Rejection;
 use super::resources::Resources;
 use super::sender::Sender;
 use crate::config::Durability;
+use crate::idempotency::{Held, Settled};
+use crate::identity::quota::Quotas;
+use crate::pipeline::Receipt;
 use crate::record::Kind;
-use crate::shares::{Claims, Ledger};
+use crate::shares::Claims;
 use crate::telemetry::Metrics;
 
-/// Charges records to their customers' quotas and delivers them. Gives back the charge for what is
-/// to be sent again, and for all if the topic does not take the request. A record that the sink
-/// will never take stays charged, because the sink has had the work.
-pub(super) async fn deliver_within_quotas(
-    resources: &Resources,
-    kind: Kind,
-    accepted: Accepted,
-    sender: &Sender,
-    asked: Option<Durability>,
-    permit: Option<ParsePermit>,
-) -> Result<Durability, Rejection> {
-    let charge = Charge::take(resources, &accepted).inspect_err(|_| {
-        resources.metrics.over_quota(accepted.records.len());
-        count_customers(&resources.metrics, &accepted.customers, |_| false);
-    })?;
-    deliver(resources, kind, accepted, &charge, sender, asked, permit).await
+/// The delivery of a request's records to their topic.
+pub(super) struct Delivery<'a> {
+    pub(super) resources: &'a Resources,
+    pub(super) kind: Kind,
+    pub(super) sender: &'a Sender,
+    /// What the client wants to hold at least.
+    pub(super) asked: Option<Durability>,
 }
 
-/// Submits records to their topic and waits for their outcomes. Returns what holds of them, at least
-/// what was asked. Drops the parse pool's `permit`
-/// once the topic has the records, because from then on the topic's budget counts their memory.
-pub(super) async fn deliver(
-    resources: &Resources,
-    kind: Kind,
-    Accepted {
-        records,
-        held_bytes,
-        customers,
-    }: Accepted,
-    charge: &Charge,
-    sender: &Sender,
-    asked: Option<Durability>,
-    permit: Option<ParsePermit>,
-) -> Result<Durability, Rejection> {
-    let count = records.len();
-    let pipeline = &resources.topic(kind).pipeline;
-    let claims = claims(
-        &resources.ledger,
-        kind,
-        &records,
-        held_bytes,
-        &customers,
-        sender,
-    );
-    let receipt = pipeline.submit(records, held_bytes, claims, asked, Instant::now());
-    drop(permit);
-    let (durability, outcomes) = match receipt {
-        Ok(receipt) => (receipt.durability(), receipt.outcomes().await),
-        Err(refused) => {
-            charge.give_back(&resources.quotas, &customers, |_| true);
-            resources.metrics.topic(kind).full(count);
-            count_customers(&resources.metrics, &customers, |_| false);
-            return Err(refused.into());
+impl Delivery<'_> {
+    /// Charges records to their customers' quotas, unless they are charged already, submits them to
+    /// their topic and waits for their outcomes. If the request has `held` its key, what an attempt
+    /// before this one has settled is left out, and its outcomes count as well. Returns what holds of
+    /// all records.
+    ///
+    /// Drops the parse pool's `permit` once the topic has the records, because from then on the
+    /// topic's budget counts their memory.
+    pub(super) async fn deliver(
+        &self,
+        mut accepted: Accepted,
+        charge: Option<Charge>,
+        permit: Option<ParsePermit>,
+        held: Option<Held>,
+    ) -> Result<Durability, Rejection> {
+        if let Some(open) = held.as_ref().and_then(Held::open) {
+            accepted.keep(&open);
         }
-    };
-    charge.give_back(&resources.quotas, &customers, |index| {
-        is_unconfirmed(&outcomes[index])
-    });
-    count_customers(&resources.metrics, &customers, |index| {
+        let charge = match charge {
+            Some(charge) => charge,
+            None => self.charge(&accepted)?,
+        };
+        let submitted = self.submit(accepted, &charge);
+        drop(permit);
+        let submitted = submitted?;
+        match held {
+            None => verdict(&submitted.settled(self.resources, &charge).await),
+            Some(held) => {
+                let settled = submitted.held(self.resources, charge, held).await;
+                verdict(&settled)
+            }
+        }
+    }
+
+    /// Submits records to their topic. Gives back their charge if the topic does not take them.
+    pub(super) fn submit(
+        &self,
+        accepted: Accepted,
+        charge: &Charge,
+    ) -> Result<Submitted, Rejection> {
+        let Accepted {
+            records,
+            held_bytes,
+            customers,
+            ..
+        } = accepted;
+        let count = records.len();
+        let claims = self.claims(&records, held_bytes, &customers);
+        let pipeline = &self.resources.topic(self.kind).pipeline;
+        match pipeline.submit(records, held_bytes, claims, self.asked, Instant::now()) {
+            Ok(receipt) => Ok(Submitted {
+                receipt,
+                customers,
+                count,
+            }),
+            Err(refused) => {
+                let Resources {
+                    quotas, metrics, ..
+                } = self.resources;
+                charge.give_back(quotas, &customers, |_| true);
+                metrics.topic(self.kind).full(count);
+                count_customers(metrics, &customers, |_| false);
+                Err(refused.into())
+            }
+        }
+    }
+
+    fn charge(&self, accepted: &Accepted) -> Result<Charge, Rejection> {
+        Charge::take(self.resources, accepted).inspect_err(|_| {
+            let metrics = &self.resources.metrics;
+            metrics.over_quota(accepted.records.len());
+            count_customers(metrics, &accepted.customers, |_| false);
+        })
+    }
+
+    /// Returns the claims of a request on its topic's queue: each customer has its records, the user
+    /// and the peer have all of them and what else they pin.
+    fn claims(&self, records: &[Record], held_bytes: usize, customers: &Runs) -> Claims {
+        let ledger = &self.resources.ledger;
+        let mut claims = Claims::new(self.kind as usize);
+        for account in self.sender.accounts() {
+            claims.add(Arc::clone(account), records.len(), held_bytes);
+        }
+        if let [(customer, _)] = &customers[..] {
+            claims.add(ledger.customer(&customer.id), records.len(), held_bytes);
+            return claims;
+        }
+        let mut held = BTreeMap::<&Arc<str>, (usize, usize)>::new();
+        for (customer, range) in ranges(customers) {
+            let (count, bytes) = held.entry(&customer.id).or_default();
+            *count += range.len();
+            *bytes += records[range]
+                .iter()
+                .map(|record| record.data.len())
+                .sum::<usize>();
+        }
+        for (customer, (count, bytes)) in held {
+            claims.add(ledger.customer(customer), count, bytes);
+        }
+        claims
+    }
+}
+
+/// Records that their topic has taken.
+pub(super) struct Submitted {
+    receipt: Receipt,
+    customers: Runs,
+    count: usize,
+}
+
+impl Submitted {
+    /// Returns what holds of the records that are delivered.
+    pub(super) fn durability(&self) -> Durability {
+        self.receipt.durability()
+    }
+
+    /// Waits for the outcomes, and accounts for them.
+    pub(super) async fn settled(self, resources: &Resources, charge: &Charge) -> Settled {
+        let Self {
+            receipt, customers, ..
+        } = self;
+        let settled = settled(receipt).await;
+        let Resources {
+            quotas, metrics, ..
+        } = resources;
+        account(quotas, metrics, charge, &customers, &settled.outcomes);
+        settled
+    }
+
+    /// Does the same for a request that has held its key, also if its client goes away. Returns the
+    /// outcomes of all of its records.
+    async fn held(self, resources: &Resources, charge: Charge, held: Held) -> Arc<Settled> {
+        let Self {
+            receipt,
+            customers,
+            count,
+        } = self;
+        let quotas = Arc::clone(&resources.quotas);
+        let metrics = Arc::clone(&resources.metrics);
+        let outcomes = async move {
+            let settled = settled(receipt).await;
+            account(&quotas, &metrics, &charge, &customers, &settled.outcomes);
+            settled
+        };
+        held.settle(count, outcomes).await
+    }
+}
+
+async fn settled(receipt: Receipt) -> Settled {
+    Settled {
+        durability: receipt.durability(),
+        outcomes: receipt.outcomes().await,
+    }
+}
+
+/// Gives back the charge for what is to be sent again, and counts the records of each customer. A
+/// record that the sink will never take stays charged, because the sink has had the work.
+fn account(
+    quotas: &Quotas,
+    metrics: &Metrics,
+    charge: &Charge,
+    customers: &Runs,
+    outcomes: &[Outcome],
+) {
+    charge.give_back(quotas, customers, |index| is_unconfirmed(&outcomes[index]));
+    count_customers(metrics, customers, |index| {
         outcomes[index] == Outcome::Delivered
     });
-    verdict(&outcomes).map(|()| durability)
-}
-
-/// Returns the claims of a request on its topic's queue: each customer has its records, the user and
-/// the peer have all of them and what else they pin.
-fn claims(
-    ledger: &Ledger,
-    kind: Kind,
-    records: &[Record],
-    held_bytes: usize,
-    customers: &Runs,
-    sender: &Sender,
-) -> Claims {
-    let mut claims = Claims::new(kind as usize);
-    for account in sender.accounts() {
-        claims.add(Arc::clone(account), records.len(), held_bytes);
-    }
-    if let [(customer, _)] = &customers[..] {
-        claims.add(ledger.customer(&customer.id), records.len(), held_bytes);
-        return claims;
-    }
-    let mut held = BTreeMap::<&Arc<str>, (usize, usize)>::new();
-    for (customer, range) in ranges(customers) {
-        let (count, bytes) = held.entry(&customer.id).or_default();
-        *count += range.len();
-        *bytes += records[range]
-            .iter()
-            .map(|record| record.data.len())
-            .sum::<usize>();
-    }
-    for (customer, (count, bytes)) in held {
-        claims.add(ledger.customer(customer), count, bytes);
-    }
-    claims
 }
 
 /// Counts each customer's records, by whether the record of an index has been accepted.
-fn count_customers(metrics: &Metrics, customers: &Runs, accepted: impl Fn(usize) -> bool) {
+pub(super) fn count_customers(
+    metrics: &Metrics,
+    customers: &Runs,
+    accepted: impl Fn(usize) -> bool,
+) {
     for (customer, range) in ranges(customers) {
         let count = range.len();
         let accepted = range.filter(|index| accepted(*index)).count();
@@ -131,8 +220,9 @@ fn is_unconfirmed(outcome: &Outcome) -> bool {
     !matches!(outcome, Outcome::Delivered | Outcome::Rejected(_))
 }
 
-/// Returns what the client is told of its records' outcomes.
-fn verdict(outcomes: &[Outcome]) -> Result<(), Rejection> {
+/// Returns what holds of a request's records, or why not all are delivered.
+pub(super) fn verdict(settled: &Settled) -> Result<Durability, Rejection> {
+    let outcomes = &settled.outcomes;
     let mut failed = indexes(outcomes, is_unconfirmed);
     let rejected = indexes(outcomes, |outcome| matches!(outcome, Outcome::Rejected(_)));
     if failed.is_empty() {
@@ -140,7 +230,7 @@ fn verdict(outcomes: &[Outcome]) -> Result<(), Rejection> {
             Outcome::Rejected(reason) => Some(*reason),
             _ => None,
         });
-        return reason.map_or(Ok(()), |reason| {
+        return reason.map_or(Ok(settled.durability), |reason| {
             Err(Rejection::NeverTaken { rejected, reason })
         });
     }

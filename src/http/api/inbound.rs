@@ -13,10 +13,11 @@ use super::audit::Trail;
 use super::body::Body;
 use super::rejection::Rejection;
 use super::resources::{Resources, Strangers};
-use super::response::DURABILITY;
+use super::response::{DURABILITY, IDEMPOTENCY_KEY};
 use super::sender::{LastSender, Sender};
 use crate::config::Durability;
 use crate::http::transport::Client;
+use crate::idempotency::IdempotencyKey;
 use crate::identity::{LastToken, Peer, Principal};
 use crate::record::{self, Kind};
 use crate::telemetry::Limit;
@@ -66,10 +67,24 @@ impl Inbound<'_> {
         kind: Kind,
         sender: &Sender,
     ) -> Result<Bytes, Rejection> {
+        self.collect_for_any(resources, &[kind], sender).await
+    }
+
+    /// Does the same for a body whose records may be of any of these kinds: it is rejected unread
+    /// only if all of their topics are full.
+    pub(super) async fn collect_for_any(
+        &mut self,
+        resources: &Resources,
+        kinds: &[Kind],
+        sender: &Sender,
+    ) -> Result<Bytes, Rejection> {
         let server = &*resources.server;
         let encoding = self.body.admit(&self.head.headers, server.max_body)?;
-        if resources.topic(kind).pipeline.is_full() {
-            resources.metrics.topic(kind).full(1);
+        let is_full = |kind: &Kind| resources.topic(*kind).pipeline.is_full();
+        if let [first, ..] = kinds
+            && kinds.iter().all(is_full)
+        {
+            resources.metrics.topic(*first).full(1);
             return Err(Rejection::Full(Limit::Queue));
         }
         let data = self.body.collect(encoding, server, sender).await?;
@@ -112,6 +127,18 @@ impl Inbound<'_> {
         }
     }
 
+    /// Returns the key by which the client's repeats are known.
+    pub(super) fn idempotency_key(&self) -> Result<Option<IdempotencyKey<'_>>, Rejection> {
+        let mut values = self.headers().get_all(IDEMPOTENCY_KEY).iter();
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
+        match (IdempotencyKey::parse(value.as_bytes()), values.next()) {
+            (Some(key), None) => Ok(Some(key)),
+            _ => Err(Rejection::WrongIdempotencyKey),
+        }
+    }
+
     /// Returns the context of the request's records.
     pub(super) fn context(&self, source: &Arc<str>, kind: Kind, principal: &Principal) -> Context {
         let traceparent = self.headers().get("traceparent");
@@ -126,6 +153,7 @@ impl Inbound<'_> {
                 .and_then(|value| record::traceparent(value.as_bytes()))
                 .map(Into::into),
             rejection: None,
+            digests: None,
         }
     }
 }

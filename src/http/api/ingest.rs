@@ -11,11 +11,12 @@ use iem_sink::{Context, Record};
 use smallvec::SmallVec;
 
 use super::rejection::Rejection;
+use crate::idempotency::{Digester, RequestKey};
 use crate::identity::authorization;
 use crate::identity::directory::{Customer, Directory};
 use crate::identity::{Identity, Principal};
 use crate::memory::{Buffer, Exhausted, MemoryBudget, Reservation};
-use crate::pipeline::Records;
+use crate::pipeline::{self, Records};
 use crate::record::{
     self, BodyFault, Form, KeyFields, ParsedBody, ParsedRecord, TAPE_BYTES_PER_BODY_BYTE,
 };
@@ -31,6 +32,8 @@ pub(super) struct Ingest<'a> {
     /// The most records.
     pub(super) records_max: usize,
     pub(super) memory: &'a Arc<MemoryBudget>,
+    /// The key that the records' ids follow from, if the client has sent one.
+    pub(super) key: Option<&'a RequestKey>,
 }
 
 /// Records that may be published.
@@ -39,6 +42,31 @@ pub(super) struct Accepted {
     /// The bytes that the records pin: their body, or a copy of their own.
     pub(super) held_bytes: usize,
     pub(super) customers: Runs,
+}
+
+impl Accepted {
+    /// Keeps the records of these indexes, which rise.
+    pub(super) fn keep(&mut self, indexes: &[usize]) {
+        let mut kept = indexes.iter().copied().peekable();
+        let mut index = 0;
+        let mut is_kept = || {
+            let is_kept = kept.next_if_eq(&index).is_some();
+            index += 1;
+            is_kept
+        };
+        for (_, count) in &mut self.customers {
+            *count = (0..*count).filter(|_| is_kept()).count();
+        }
+        self.customers.retain(|(_, count)| *count > 0);
+        let mut index = 0;
+        self.records.retain(|_| {
+            index += 1;
+            indexes.binary_search(&(index - 1)).is_ok()
+        });
+        if self.records.len() < index {
+            pipeline::forget_request(&mut self.records);
+        }
+    }
 }
 
 /// The customers of a request's records, in the records' order. Each entry has the number of
@@ -98,7 +126,7 @@ impl Ingest<'_> {
     fn authorise(
         &self,
         parsed: ParsedBody,
-        context: Context,
+        mut context: Context,
     ) -> Result<(Records, Runs), Rejection> {
         let ParsedBody {
             records: parsed,
@@ -106,6 +134,13 @@ impl Ingest<'_> {
         } = parsed;
         let directory = self.identity.directory().load();
         let principal = current(&directory, self.principal)?;
+        let ids = self.key.map(|key| {
+            let mut digester = Digester::new(key);
+            let ids = parsed.iter().map(|record| digester.next_id(&record.data));
+            let ids: Vec<_> = ids.collect();
+            context.digests = Some(Box::new(digester.finish()));
+            ids
+        });
         let context = Arc::new(context);
         let mut records = Records::with_capacity(parsed.len());
         let mut customers = Runs::new();
@@ -126,7 +161,10 @@ impl Ingest<'_> {
                 }
             };
             records.push(Record {
-                id: record::next_id(context.time),
+                id: match &ids {
+                    Some(ids) => ids[index],
+                    None => record::next_id(context.time),
+                },
                 context: Arc::clone(&context),
                 customer,
                 key: parsed.into_key(),
@@ -143,15 +181,27 @@ impl Ingest<'_> {
 /// # Errors
 /// [`Exhausted`] if the budget has no bytes for the copy beside the body. The records stay slices of
 /// the body then, and must not wait.
-fn copy_from_sparse(
+pub(super) fn copy_from_sparse(
     body: &Bytes,
     records: &mut [Record],
     memory: &Arc<MemoryBudget>,
 ) -> Result<usize, Exhausted> {
-    let length = records.iter().map(|record| record.data.len()).sum();
+    let length: usize = records.iter().map(|record| record.data.len()).sum();
     if length >= body.len() / 3 * 2 {
         return Ok(body.len());
     }
+    copy_all(records, memory)
+}
+
+/// Copies the records into a buffer of their own. Returns its bytes.
+///
+/// # Errors
+/// [`Exhausted`] if the budget has no bytes for the copy. The records stay as they are.
+pub(super) fn copy_all(
+    records: &mut [Record],
+    memory: &Arc<MemoryBudget>,
+) -> Result<usize, Exhausted> {
+    let length = records.iter().map(|record| record.data.len()).sum();
     let mut copy = Buffer::new(memory, None);
     copy.allocate(length)?;
     for record in &*records {
@@ -203,18 +253,25 @@ pub(super) fn customer<'d>(
 /// Returns the form of a body with these headers. Any media type but that of NDJSON is read as
 /// JSON: clients send what they like.
 pub fn form(headers: &HeaderMap) -> Form {
-    let media_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
-    let is_lines = media_type.is_some_and(|media_type| {
-        media_type
-            .trim_ascii()
-            .eq_ignore_ascii_case(b"application/x-ndjson")
-    });
-    if is_lines { Form::Lines } else { Form::Json }
+    if media_type(headers).is_some_and(is_ndjson) {
+        Form::Lines
+    } else {
+        Form::Json
+    }
 }
 
-fn rejection(fault: BodyFault) -> Rejection {
+/// Returns whether a media type is that of NDJSON.
+pub(super) fn is_ndjson(media_type: &[u8]) -> bool {
+    media_type.eq_ignore_ascii_case(b"application/x-ndjson")
+}
+
+/// Returns the media type of a request with these headers, without its parameters.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = headers.get(CONTENT_TYPE)?.as_bytes();
+    Some(value.split(|byte| *byte == b';').next()?.trim_ascii())
+}
+
+pub(super) fn rejection(fault: BodyFault) -> Rejection {
     match fault {
         BodyFault::TooMany => Rejection::TooMuch,
         BodyFault::Malformed {
@@ -228,7 +285,7 @@ fn rejection(fault: BodyFault) -> Rejection {
     }
 }
 
-fn of_record(index: usize, rejection: Rejection) -> Rejection {
+pub(super) fn of_record(index: usize, rejection: Rejection) -> Rejection {
     Rejection::OfRecord {
         index,
         rejection: Box::new(rejection),

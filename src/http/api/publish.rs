@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::credentials;
-use super::delivery;
+use super::deliver_once::deliver_once;
+use super::delivery::Delivery;
 use super::inbound::Inbound;
 use super::ingest::{self, Accepted, Ingest};
 use super::parse_pool::ParsePermit;
@@ -15,6 +16,7 @@ use super::response::Success;
 use super::sender::Sender;
 use crate::config::PARSE_IN_PLACE_MAX;
 use crate::http::transport::Answer;
+use crate::idempotency::RequestKey;
 use crate::identity::{Principal, authorization};
 use crate::record::Kind;
 
@@ -27,12 +29,29 @@ pub(super) async fn publish(
     let principal = credentials::publisher(resources, request).await?;
     authorization::may_call(principal.user())?;
     let asked = request.durability()?;
+    let user = &principal.user().email;
+    let key = request.idempotency_key()?;
+    let key = key.map(|key| RequestKey::new(user, &[kind.event_type()], key));
     let sender = request.sender(resources, &principal);
     let body = request.collect(resources, kind, &sender).await?;
-    let (accepted, permit) = accept(resources, kind, principal, &sender, request, body).await?;
-    let durability =
-        delivery::deliver_within_quotas(resources, kind, accepted, &sender, asked, permit).await?;
-    Ok(Success::Published(durability).into_answer())
+    let accepted = accept(
+        resources,
+        kind,
+        principal,
+        &sender,
+        request,
+        body,
+        key.as_ref(),
+    );
+    let (accepted, permit) = accepted.await?;
+    let delivery = Delivery {
+        resources,
+        kind,
+        sender: &sender,
+        asked,
+    };
+    let published = deliver_once(&delivery, accepted, None, permit).await?;
+    Ok(Success::Published(published).into_answer())
 }
 
 /// Returns the records of a body. A large body is parsed in the parse pool, where it holds up no
@@ -44,6 +63,7 @@ async fn accept(
     sender: &Sender,
     request: &Inbound<'_>,
     body: Bytes,
+    key: Option<&RequestKey>,
 ) -> Result<(Accepted, Option<ParsePermit>), Rejection> {
     let Topic {
         pipeline,
@@ -61,6 +81,7 @@ async fn accept(
             form,
             records_max,
             memory: &sender.memory,
+            key,
         };
         return Ok((ingest.accept(&body, context)?, None));
     }
@@ -68,6 +89,7 @@ async fn accept(
     let metrics = Arc::clone(&resources.metrics);
     let memory = Arc::clone(&sender.memory);
     let key_fields = key_fields.clone();
+    let key = key.cloned();
     let accept = move || {
         let ingest = Ingest {
             identity: &identity,
@@ -77,6 +99,7 @@ async fn accept(
             form,
             records_max,
             memory: &memory,
+            key: key.as_ref(),
         };
         ingest.accept_large(&body, context)
     };

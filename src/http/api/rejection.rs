@@ -42,6 +42,10 @@ pub enum Rejection {
 
     /// The request asks for a durability that there is not.
     UnknownDurability,
+    /// The idempotency key is not one, or there are several.
+    WrongIdempotencyKey,
+    /// The idempotency key was used for other records, or for less.
+    IdempotencyKeyReused,
 
     /// The request has no access token.
     MissingToken,
@@ -86,6 +90,8 @@ pub enum Rejection {
     EncodingNotServed,
     /// The body has an encoding at a call that takes none.
     Encoded,
+    /// The content type is a format of events that is not served.
+    FormatNotServed,
     /// The body, or enough of it, did not come in time.
     BodyLate(Limit),
     /// The body broke off, or its framing is wrong.

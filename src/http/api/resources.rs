@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::parse_pool::ParsePool;
 use crate::config;
+use crate::idempotency::Window;
 use crate::identity::Identity;
 use crate::identity::quota::Quotas;
 use crate::memory::MemoryBudget;
 use crate::pipeline::Pipeline;
-use crate::record::{KeyFields, Kind};
+use crate::record::{AlertMapping, KeyFields, Kind};
 use crate::shares::Ledger;
 use crate::telemetry::Metrics;
 
@@ -56,8 +57,12 @@ pub struct Resources {
     pub parse_pool: ParsePool,
     /// The topics, by [`Kind`].
     pub topics: [Topic; Kind::COUNT],
+    /// The labels that feed the events of Alertmanager's alerts.
+    pub alert_mapping: Arc<AlertMapping>,
     /// The customers' quotas.
-    pub quotas: Quotas,
+    pub quotas: Arc<Quotas>,
+    /// The idempotency keys that are known.
+    pub window: Arc<Window>,
     /// The metrics that requests count in.
     pub metrics: Arc<Metrics>,
 }

@@ -13,9 +13,9 @@ use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICAT
 use iem_sink::Reason;
 use serde::Serialize;
 
+use super::deliver_once::Published;
 use super::oauth::Metadata;
 use super::rejection::Rejection;
-use crate::config::Durability;
 use crate::http::transport::Answer;
 use crate::identity::directory::{Customer, User};
 use crate::identity::token::TokenPair;
@@ -28,6 +28,11 @@ pub use parts::json;
 /// The header that names what a client wants to hold, and what holds.
 pub(super) const DURABILITY: HeaderName = HeaderName::from_static("iem-durability");
 
+/// The header by which a client makes requests that may be repeated.
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The header of an answer to a repeat.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
 /// The time that a client is asked to wait when the gateway is full. It is short, because queues
 /// empty as fast as the sink writes.
 const FULL_RETRY: Duration = Duration::from_secs(1);
@@ -38,9 +43,9 @@ const UNCONFIRMED_RETRY: Duration = Duration::from_secs(5);
 /// A request that succeeded, with what its answer needs.
 pub(super) enum Success<'a> {
     /// The records are delivered or journaled.
-    Published(Durability),
+    Published(Published),
     /// The ticket's change is delivered or journaled.
-    TicketTaken(Durability),
+    TicketTaken(Published),
     /// The API is running.
     Running,
     /// A user has new tokens.
@@ -60,15 +65,17 @@ pub(super) enum Success<'a> {
     Revoked,
     /// The calls of OAuth 2.
     Metadata(&'a Metadata<'a>),
+    /// The OpenAPI document of the API.
+    OpenApi(&'static str),
 }
 
 impl Success<'_> {
     pub(super) fn into_answer(self) -> Answer {
         match self {
-            Self::Published(durability) => {
-                held(r#"{"message":"Data published successfully"}"#, durability)
+            Self::Published(published) => {
+                held(r#"{"message":"Data published successfully"}"#, published)
             }
-            Self::TicketTaken(durability) => held(r#"{"message":"Success"}"#, durability),
+            Self::TicketTaken(published) => held(r#"{"message":"Success"}"#, published),
             Self::Running => fixed(r#"{"message":"API is running"}"#),
             Self::Tokens {
                 user,
@@ -86,6 +93,7 @@ impl Success<'_> {
             Self::Revoked => not_stored(fixed("{}")),
             // It may tell a client the host that another one has named.
             Self::Metadata(metadata) => not_stored(json(StatusCode::OK, metadata)),
+            Self::OpenApi(document) => fixed(document),
         }
     }
 }
@@ -208,6 +216,7 @@ impl Rejection {
             Self::Ambiguous
             | Self::NoRefreshToken
             | Self::UnknownDurability
+            | Self::WrongIdempotencyKey
             | Self::BodyBroken
             | Self::Undecodable(_)
             | Self::Malformed(_)
@@ -231,10 +240,13 @@ impl Rejection {
             }
             Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::TooManyHeaders { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::EncodingNotServed | Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::EncodingNotServed | Self::Encoded | Self::FormatNotServed => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             Self::TooManyAttempts { .. } | Self::OverQuota { .. } | Self::OverBurst => {
                 StatusCode::TOO_MANY_REQUESTS
             }
+            Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::LoginsBusy
             | Self::BodyLate(_)
@@ -256,6 +268,12 @@ impl Rejection {
             Self::WrongRefreshToken => "Invalid refresh token.",
             Self::NoRefreshToken => "The body is not a JSON object with a string refresh_token.",
             Self::UnknownDurability => "IEM-Durability must be delivered or journaled",
+            Self::WrongIdempotencyKey => {
+                "Idempotency-Key must be given once and have 1 to 255 printable ASCII characters"
+            }
+            Self::IdempotencyKeyReused => {
+                "The Idempotency-Key was used for another body or IEM-Durability, use a new one"
+            }
             Self::AccessDenied => "Access denied",
             Self::MissingToken | Self::MissingCredentials => "Missing access token",
             Self::InvalidToken => "Invalid access token",
@@ -282,6 +300,10 @@ impl Rejection {
                  gzip, deflate, zstd or identity is, and one alone"
             }
             Self::Encoded => "The body of this call must have no Content-Encoding",
+            Self::FormatNotServed => {
+                "The body's format of CloudEvents is not served: application/cloudevents+json, \
+                 application/cloudevents-batch+json and application/x-ndjson are"
+            }
             Self::BodyLate(_) => "The body did not arrive in time, try again",
             Self::BodyBroken => "The body broke off or is not framed as HTTP/1.1 requires",
             Self::Undecodable(error) => return Cow::Owned(error.to_string()),
@@ -328,10 +350,13 @@ pub(super) const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailabl
     \r\n\
     {\"message\":\"Too many connections, try again later\"}";
 
-/// Returns an answer that names what holds of the records.
-fn held(body: &'static str, durability: Durability) -> Answer {
+/// Returns an answer that names what holds of the records, and whether it is a repeat's.
+fn held(body: &'static str, published: Published) -> Answer {
     let mut answer = fixed(body);
-    insert(&mut answer, DURABILITY, durability.name());
+    insert(&mut answer, DURABILITY, published.durability.name());
+    if published.is_replayed {
+        insert(&mut answer, REPLAYED, "true");
+    }
     answer
 }
 

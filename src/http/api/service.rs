@@ -10,11 +10,14 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Request, Version};
 
+use super::alertmanager::alertmanager;
 use super::audit::{Entries, Trail};
 use super::body::Body;
+use super::cloudevents::cloudevents;
 use super::head;
 use super::inbound::{Connection, Inbound};
 use super::oauth;
+use super::openapi::openapi;
 use super::publish::publish;
 use super::refresh::refresh;
 use super::rejection::Rejection;
@@ -111,6 +114,8 @@ impl Service {
         match route {
             Route::Publish(kind) => publish(resources, kind, request).await,
             Route::Ticket(customer) => ticket(resources, &customer, query, request).await,
+            Route::CloudEvents => cloudevents(resources, request).await,
+            Route::Alertmanager(customer) => alertmanager(resources, &customer, request).await,
             Route::Token => token(&resources.identity, request).await,
             Route::Refresh => refresh(resources, request).await,
             Route::OAuthToken => oauth::token(resources, request).await,
@@ -120,6 +125,7 @@ impl Service {
                 Ok(Success::Metadata(&metadata).into_answer())
             }
             Route::Running => Ok(running()),
+            Route::OpenApi => Ok(openapi()),
             Route::MethodNotAllowed(allow) => Err(Rejection::MethodNotAllowed { allow }),
             Route::NotFound => Err(Rejection::NotFound),
         }

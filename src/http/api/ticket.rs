@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use iem_sink::Record;
+use iem_sink::{Digests, Record};
 use smallvec::smallvec;
+use uuid::Uuid;
 
 use super::charge::Charge;
 use super::credentials;
-use super::delivery;
+use super::deliver_once::deliver_once;
+use super::delivery::Delivery;
 use super::inbound::Inbound;
 use super::ingest::{self, Accepted};
 use super::parse_pool::ParsePermit;
@@ -19,6 +21,7 @@ use super::route::query_value;
 use super::sender::Sender;
 use crate::config::PARSE_IN_PLACE_MAX;
 use crate::http::transport::Answer;
+use crate::idempotency::{Digester, RequestKey};
 use crate::identity::directory::Customer;
 use crate::identity::{Principal, authorization};
 use crate::record::{self, Form, Kind, TicketUpdate};
@@ -33,6 +36,8 @@ pub(super) async fn ticket(
     let principal = credentials::ticket_sender(&resources.identity, request).await?;
     authorization::may_call(principal.user())?;
     let asked = request.durability()?;
+    // The key's scope is known later.
+    request.idempotency_key()?;
     let customer = current_customer(resources, &principal, customer)?;
     let mut charge = Charge::take_one(resources, &customer)?;
     let sender = request.sender(resources, &principal);
@@ -44,17 +49,14 @@ pub(super) async fn ticket(
     let (accepted, permit) = charged.inspect_err(|_| {
         charge.give_back(&resources.quotas, &smallvec![(customer, 1)], |_| true);
     })?;
-    let durability = delivery::deliver(
+    let delivery = Delivery {
         resources,
-        Kind::Ticket,
-        accepted,
-        &charge,
-        &sender,
+        kind: Kind::Ticket,
+        sender: &sender,
         asked,
-        permit,
-    )
-    .await?;
-    Ok(Success::TicketTaken(durability).into_answer())
+    };
+    let published = deliver_once(&delivery, accepted, Some(charge), permit).await?;
+    Ok(Success::TicketTaken(published).into_answer())
 }
 
 /// Returns the record of a request. A large one comes with a permit of the parse pool.
@@ -76,15 +78,21 @@ async fn accept(
         .integration(&customer.id, &id)
         .cloned()
         .ok_or(Rejection::UnknownIntegration)?;
+    let key = request.idempotency_key()?.map(|key| {
+        let endpoint = [Kind::Ticket.event_type(), &*customer.id, &*integration.id];
+        RequestKey::new(&principal.user().email, &endpoint, key)
+    });
     let data = request.collect(resources, Kind::Ticket, sender).await?;
-    let (update, permit) = parse(resources, customer, &data, sender).await?;
+    let (parsed, permit) = parse(resources, customer, &data, sender, key.as_ref()).await?;
+    let Parsed { update, derived } = parsed;
     // Looked up again: the body may have been long in coming.
     let customer = current_customer(resources, principal, &customer.id)?;
     let mut context = request.context(&resources.source, Kind::Ticket, principal);
     context.integration = Some(integration.id.as_str().into());
     context.actionable_state = integration.state(update.state).map(Into::into);
+    context.digests = derived.map(|(_, digests)| Box::new(digests));
     let record = Record {
-        id: record::next_id(context.time),
+        id: derived.map_or_else(|| record::next_id(context.time), |(id, _)| id),
         key: record::ordering_key(&customer.id, update.key_value.as_deref()),
         customer: Arc::clone(&customer.id),
         context: Arc::new(context),
@@ -109,26 +117,45 @@ fn current_customer(
     ingest::customer(&directory, &principal, id, &resources.metrics).cloned()
 }
 
+/// A ticket's change, with the id and the digests that follow from an idempotency key.
+struct Parsed {
+    update: TicketUpdate,
+    derived: Option<(Uuid, Digests)>,
+}
+
 /// Parses a ticket's change. A large one is parsed in the parse pool, and comes with its permit.
 async fn parse(
     resources: &Resources,
     customer: &Customer,
     data: &Bytes,
     sender: &Sender,
-) -> Result<(TicketUpdate, Option<ParsePermit>), Rejection> {
+    key: Option<&RequestKey>,
+) -> Result<(Parsed, Option<ParsePermit>), Rejection> {
     let key_fields = &resources.topic(Kind::Ticket).key_fields;
     if data.len() <= PARSE_IN_PLACE_MAX {
         let update = TicketUpdate::parse(data, &customer.id, key_fields);
-        return Ok((update.map_err(Rejection::Malformed)?, None));
+        let update = update.map_err(Rejection::Malformed)?;
+        let derived = key.map(|key| derive(key, data));
+        return Ok((Parsed { update, derived }, None));
     }
     let data = data.clone();
     let customer = Arc::clone(&customer.id);
     let key_fields = key_fields.clone();
     let memory = Arc::clone(&sender.memory);
-    let parse = move || match ingest::reserve_tape(&memory, &data, Form::Json) {
-        Some(_reservation) => TicketUpdate::parse(&data, &customer, &key_fields),
-        None => TicketUpdate::parse_by_text(&data, &customer, &key_fields),
+    let key = key.cloned();
+    let parse = move || {
+        let update = match ingest::reserve_tape(&memory, &data, Form::Json) {
+            Some(_reservation) => TicketUpdate::parse(&data, &customer, &key_fields),
+            None => TicketUpdate::parse_by_text(&data, &customer, &key_fields),
+        }?;
+        let derived = key.as_ref().map(|key| derive(key, &data));
+        Ok(Parsed { update, derived })
     };
-    let (update, permit) = resources.parse_pool.run(sender, parse).await?;
-    Ok((update.map_err(Rejection::Malformed)?, Some(permit)))
+    let (parsed, permit) = resources.parse_pool.run(sender, parse).await?;
+    Ok((parsed.map_err(Rejection::Malformed)?, Some(permit)))
+}
+
+fn derive(key: &RequestKey, data: &[u8]) -> (Uuid, Digests) {
+    let mut digester = Digester::new(key);
+    (digester.next_id(data), digester.finish())
 }

@@ -3,15 +3,14 @@
 use std::future::Future;
 use std::net::IpAddr;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 
 use super::connection_budget::ConnectionPermit;
+use super::pieces::Pieces;
 
-/// A whole answer: no body is ever streamed.
-pub type Answer = Response<Full<Bytes>>;
+/// A whole answer: its body is there before it begins.
+pub type Answer = Response<Pieces>;
 
 /// An answer, and the part of its request that has not been read.
 pub struct Reply {

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use iem_journal::{AppendError, Appender, KeptLimit, Request};
-use iem_sink::{Outcome, Reason};
+use iem_sink::{Outcome, Reason, Record};
 use smallvec::smallvec;
 
 use super::shared::{Counters, Shared};
@@ -135,10 +135,8 @@ impl Writer {
             .iter_mut()
             .map(|submission| std::mem::take(&mut submission.records))
             .collect();
-        let requests: Vec<_> = records
-            .iter()
-            .map(|records| Request::new(records))
-            .collect();
+        let requests: Vec<_> = records.iter().flat_map(|records| parts(records)).collect();
+        let counts: Vec<_> = records.iter().map(Records::len).collect();
         let began = Instant::now();
         let mut journaled = Vec::new();
         let shared = Arc::clone(&self.shared);
@@ -148,10 +146,10 @@ impl Writer {
                 .journal(requests.iter().map(|request| request.records.len()).sum());
             // Those that wait for the sink are known before a reader can see their records.
             let mut first = sequences.start;
-            for (submission, request) in commit.drain(..).zip(&requests) {
-                let end = first + request.records.len() as u64;
+            for (submission, count) in commit.drain(..).zip(&counts) {
+                let end = first + *count as u64;
                 match submission.durability {
-                    Durability::Journaled => journaled.push((submission, request.records.len())),
+                    Durability::Journaled => journaled.push((submission, *count)),
                     Durability::Delivered => {
                         let Submission {
                             deadline, reply, ..
@@ -184,8 +182,8 @@ impl Writer {
                 if !std::mem::replace(&mut self.has_failed, true) {
                     tracing::warn!(topic, %error, "the journal does not take records");
                 }
-                for (submission, request) in commit.into_iter().zip(&requests) {
-                    self.end(submission, request.records.len(), Outcome::Retryable);
+                for (submission, count) in commit.into_iter().zip(counts) {
+                    self.end(submission, count, Outcome::Retryable);
                 }
             }
         }
@@ -302,6 +300,14 @@ impl Writer {
         let backlog = self.shared.progress.status().counts.backlog();
         tracing::info!(topic = self.shared.topic, backlog, "closed the journal");
     }
+}
+
+/// Returns the records of a submission as requests of the journal, whose records have one context
+/// each.
+fn parts(records: &[Record]) -> impl Iterator<Item = Request<'_>> {
+    records
+        .chunk_by(|one, next| Arc::ptr_eq(&one.context, &next.context))
+        .map(Request::new)
 }
 
 fn answer(submission: Submission, records: usize, outcome: Outcome) {

@@ -5,9 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use iem_sink::Statistic;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
+use super::idempotency::IdempotencyMetrics;
 use super::journal::JournalMetrics;
 use super::register::Register;
 use super::totals::{raise, signed};
+use crate::idempotency::WindowCounts;
 use crate::pipeline::{Balance, JournalVitals};
 use crate::telemetry::audit;
 use crate::telemetry::customers::CustomerCounts;
@@ -23,6 +25,8 @@ pub struct Snapshot {
     pub memory: usize,
     /// The bound on them.
     pub memory_limit: usize,
+    /// The idempotency keys that are known, and their repeats.
+    pub idempotency: WindowCounts,
     /// Tokens found verified.
     pub token_cache_hits: u64,
     /// Tokens that had to be verified.
@@ -81,6 +85,7 @@ pub(super) struct SnapshotMetrics {
     journals: JournalMetrics,
     memory: IntGauge,
     memory_limit: IntGauge,
+    idempotency: IdempotencyMetrics,
     token_cache_hits: IntCounter,
     token_cache_misses: IntCounter,
     failed_logins: IntCounter,
@@ -118,6 +123,7 @@ impl SnapshotMetrics {
             journals: JournalMetrics::new(register)?,
             memory: register.gauge("memory_bytes", "Bytes of bodies and waiting records.")?,
             memory_limit: register.gauge("memory_limit_bytes", "The bound on memory_bytes.")?,
+            idempotency: IdempotencyMetrics::new(register)?,
             token_cache_hits: register
                 .counter("token_cache_hits_total", "Tokens found verified.")?,
             token_cache_misses: register
@@ -174,6 +180,7 @@ impl SnapshotMetrics {
         }
         self.memory.set(signed(snapshot.memory));
         self.memory_limit.set(signed(snapshot.memory_limit));
+        self.idempotency.set(&snapshot.idempotency);
         raise(&self.token_cache_hits, snapshot.token_cache_hits);
         raise(&self.token_cache_misses, snapshot.token_cache_misses);
         raise(&self.failed_logins, snapshot.failed_logins);

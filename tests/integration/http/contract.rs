@@ -32,14 +32,20 @@ contract! {
     refused_bodies: "refused.http",
     many_records: "many.http",
     encodings: "encodings.http",
+    idempotency: "idempotency.http",
     routes: "routes.http",
     tickets: "tickets.http",
+    cloudevents: "cloudevents.http",
+    alertmanager: "alertmanager.http",
 }
+
+/// The cases of a gateway that takes Basic in place of a token.
+pub(crate) const BASIC_FILE: &str = include_str!("../../data/contract/basic.http");
 
 #[test]
 fn basic_in_place_of_a_token() {
     let gateway = issued_tokens::home().set("server.basic", true).start();
-    answers_as_expected(&gateway, include_str!("../../data/contract/basic.http"));
+    answers_as_expected(&gateway, BASIC_FILE);
 }
 
 /// Fails the test unless the gateway answers every case of the file as it is written there.
@@ -127,7 +133,7 @@ fn failure(gateway: &Gateway, case: &Case, request: &[u8]) -> Option<String> {
 }
 
 /// Replaces each `{{name:arguments}}` by what it stands for.
-fn expand(text: &str) -> Vec<u8> {
+pub(crate) fn expand(text: &str) -> Vec<u8> {
     let mut parts = text.split("{{");
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {

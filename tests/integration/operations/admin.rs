@@ -66,9 +66,45 @@ fn a_directory_that_is_not_in_use_is_told_and_keeps_no_traffic_away() {
 }
 
 #[test]
+fn a_page_shows_every_operation_and_runs_nothing() {
+    let gateway = Home::new().start();
+    let document = gateway.send(&get("/openapi.json")).expect(200).json();
+    let answer = gateway.admin("/openapi").expect(200);
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    let policy = answer.header("content-security-policy");
+    let policy = policy.expect("a policy");
+    assert!(policy.starts_with("default-src 'none'; style-src 'self';"));
+    let page = answer.text();
+    for active in ["<script", "<form", " style=", " src="] {
+        assert!(!page.contains(active), "{active}");
+    }
+    for link in page.split(" href=\"").skip(1) {
+        assert!(link.starts_with('#') || link.starts_with("/openapi.css\""));
+    }
+    let paths = document["paths"].as_object().expect("paths");
+    for (path, item) in paths {
+        let methods = item.as_object().expect("methods");
+        for (method, operation) in methods.iter().filter(|(name, _)| *name != "parameters") {
+            let title = format!("{} {path}</h3>", method.to_uppercase());
+            assert!(page.contains(&title), "{title}");
+            let id = operation["operationId"].as_str().expect("an operationId");
+            assert!(page.contains(&format!("id=\"call-{id}\"")), "{id}");
+        }
+    }
+    let style = gateway.admin("/openapi.css").expect(200);
+    assert_eq!(
+        style.header("content-type"),
+        Some("text/css; charset=utf-8")
+    );
+}
+
+#[test]
 fn the_connection_ends_with_each_answer() {
     let gateway = Home::new().start();
-    for path in ["/livez", "/readyz", "/metrics", "/nothing"] {
+    for path in ["/livez", "/readyz", "/metrics", "/openapi", "/nothing"] {
         let mut connection = Connection::open(gateway.admin);
         let answer = connection.send(get(path).bytes()).answer();
         assert_eq!(answer.header("connection"), Some("close"), "{path}");

@@ -18,6 +18,7 @@ fn a_message_follows_the_cloudevents_binding() {
         actionable_state: Some("resolved".into()),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
         rejection: None,
+        digests: None,
         ..Context::clone(&one.context)
     });
     deliver(

@@ -22,6 +22,7 @@ pub fn record(key: &str, data: impl Into<Bytes>) -> Record {
             actionable_state: None,
             traceparent: None,
             rejection: None,
+            digests: None,
         }),
         customer: "1001".into(),
         key: key.into(),

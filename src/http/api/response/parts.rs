@@ -1,7 +1,6 @@
 //! The parts that answers are made of.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
@@ -24,7 +23,7 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Answer {
 }
 
 fn with_body(status: StatusCode, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
+    let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
     insert(&mut answer, CONTENT_TYPE, "application/json");
     answer

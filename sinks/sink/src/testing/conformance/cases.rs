@@ -140,6 +140,7 @@ fn attributes_complete(rig: &Rig) {
         actionable_state: Some("resolved".into()),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
         rejection: None,
+        digests: None,
         ..Context::clone(&all.context)
     });
     let records = [all, plain];

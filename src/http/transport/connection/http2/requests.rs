@@ -3,14 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_LENGTH, HeaderValue};
 use hyper::{Method, Request};
 
 use crate::http::transport::application::{Answer, Reply};
 use crate::http::transport::connection::responder::Responder;
+use crate::http::transport::pieces::Pieces;
 
 /// The requests of one connection.
 pub(super) struct Requests<'a, R> {
@@ -50,7 +49,7 @@ impl<'a, R: Responder> Requests<'a, R> {
             answer
                 .headers_mut()
                 .insert(CONTENT_LENGTH, HeaderValue::from(length));
-            *answer.body_mut() = Full::new(Bytes::new());
+            *answer.body_mut() = Pieces::default();
         }
         Ok(answer)
     }

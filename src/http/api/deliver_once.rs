@@ -1,0 +1,74 @@
+//! The delivery of a request that may be a repeat: what an earlier one with its key has delivered is
+//! not delivered again.
+
+use std::time::Instant;
+
+use super::charge::Charge;
+use super::delivery::{Delivery, verdict};
+use super::ingest::Accepted;
+use super::parse_pool::ParsePermit;
+use super::rejection::Rejection;
+use crate::config::Durability;
+use crate::idempotency::Claim;
+
+/// Records that are delivered or journaled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Published {
+    pub(super) durability: Durability,
+    /// An earlier request has delivered them.
+    pub(super) is_replayed: bool,
+}
+
+/// Delivers the records of a request, if no earlier one with its key has. A repeat that comes while
+/// the first is under way holds neither its body nor a charge while it waits.
+pub(super) async fn deliver_once(
+    delivery: &Delivery<'_>,
+    accepted: Accepted,
+    charge: Option<Charge>,
+    permit: Option<ParsePermit>,
+) -> Result<Published, Rejection> {
+    let window = &delivery.resources.window;
+    let context = accepted.records.first().map(|record| &record.context);
+    let claim = context.and_then(|context| {
+        let digests = context.digests.as_ref()?;
+        Some(window.claim(&context.user, digests, delivery.asked, Instant::now()))
+    });
+    let held = match claim {
+        None | Some(Claim::NoPlace) => None,
+        Some(Claim::Held(held)) => Some(held),
+        Some(known) => {
+            if let Some(charge) = charge {
+                charge.give_back(&delivery.resources.quotas, &accepted.customers, |_| true);
+            }
+            drop((accepted, permit));
+            let durability = known_outcome(known).await?;
+            if delivery.asked.is_some_and(|asked| asked > durability) {
+                return Err(Rejection::IdempotencyKeyReused);
+            }
+            return Ok(Published {
+                durability,
+                is_replayed: true,
+            });
+        }
+    };
+    Ok(Published {
+        durability: delivery.deliver(accepted, charge, permit, held).await?,
+        is_replayed: false,
+    })
+}
+
+/// Returns what holds of the records of an earlier request, once it has its outcome. If it was
+/// refused before a sink could have its records, the repeat is told to come again.
+async fn known_outcome(claim: Claim) -> Result<Durability, Rejection> {
+    let unconfirmed = || Rejection::Unconfirmed {
+        failed: Vec::new(),
+        rejected: Vec::new(),
+    };
+    match claim {
+        Claim::UnderWay(other) => verdict(&*other.outcomes().await.ok_or_else(unconfirmed)?),
+        Claim::Settled(settled) => verdict(&settled),
+        Claim::Delivered(durability) => Ok(durability),
+        Claim::Reused => Err(Rejection::IdempotencyKeyReused),
+        Claim::Held(_) | Claim::NoPlace => Err(unconfirmed()),
+    }
+}

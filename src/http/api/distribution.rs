@@ -1,0 +1,110 @@
+//! Hands the accepted records of one request to the topics of their kinds, and joins the outcomes.
+//! All quotas are taken before the first topic has a record.
+
+use futures_util::future::join_all;
+use iem_sink::Outcome;
+use smallvec::smallvec;
+
+use super::charge::Charge;
+use super::deliver_once::Published;
+use super::delivery::{Delivery, count_customers, verdict};
+use super::ingest::Accepted;
+use super::parse_pool::ParsePermit;
+use super::rejection::Rejection;
+use super::resources::Resources;
+use super::sender::Sender;
+use crate::config::Durability;
+use crate::idempotency::Settled;
+use crate::pipeline::Outcomes;
+use crate::record::Kind;
+
+/// The records of a request that are of one kind.
+pub(super) struct Part {
+    pub(super) kind: Kind,
+    pub(super) accepted: Accepted,
+    /// The index of each record in the request.
+    pub(super) indexes: Vec<usize>,
+}
+
+/// Charges the parts of a request to their customers' quotas, all or none, and delivers each to its
+/// topic. A topic that does not take its part leaves these records unconfirmed; if none takes any,
+/// the request is rejected as by the first. Returns the least that holds of all records.
+pub(super) async fn deliver_within_quotas(
+    resources: &Resources,
+    parts: Vec<Part>,
+    sender: &Sender,
+    asked: Option<Durability>,
+    permit: Option<ParsePermit>,
+) -> Result<Published, Rejection> {
+    let charges = take_charges(resources, &parts)?;
+    let count = parts.iter().map(|part| part.indexes.len()).sum();
+    let mut outcomes: Outcomes = smallvec![Outcome::default(); count];
+    let mut durability = Durability::Delivered;
+    let mut refused = None;
+    let mut waiting = Vec::with_capacity(parts.len());
+    for (part, charge) in parts.into_iter().zip(&charges) {
+        let Part {
+            kind,
+            accepted,
+            indexes,
+        } = part;
+        let delivery = Delivery {
+            resources,
+            kind,
+            sender,
+            asked,
+        };
+        match delivery.submit(accepted, charge) {
+            Ok(submitted) => {
+                durability = durability.min(submitted.durability());
+                waiting.push(async move {
+                    let settled = submitted.settled(resources, charge).await;
+                    (indexes, settled.outcomes)
+                });
+            }
+            Err(rejection) => {
+                refused.get_or_insert(rejection);
+            }
+        }
+    }
+    drop(permit);
+    if waiting.is_empty()
+        && let Some(rejection) = refused
+    {
+        return Err(rejection);
+    }
+    for (indexes, part) in join_all(waiting).await {
+        for (index, outcome) in indexes.into_iter().zip(part) {
+            outcomes[index] = outcome;
+        }
+    }
+    let settled = Settled {
+        outcomes,
+        durability,
+    };
+    Ok(Published {
+        durability: verdict(&settled)?,
+        is_replayed: false,
+    })
+}
+
+/// Charges all parts or none.
+fn take_charges(resources: &Resources, parts: &[Part]) -> Result<Vec<Charge>, Rejection> {
+    let mut charges: Vec<Charge> = Vec::with_capacity(parts.len());
+    for part in parts {
+        match Charge::take(resources, &part.accepted) {
+            Ok(charge) => charges.push(charge),
+            Err(rejection) => {
+                for (part, charge) in parts.iter().zip(&charges) {
+                    charge.give_back(&resources.quotas, &part.accepted.customers, |_| true);
+                }
+                for part in parts {
+                    resources.metrics.over_quota(part.indexes.len());
+                    count_customers(&resources.metrics, &part.accepted.customers, |_| false);
+                }
+                return Err(rejection);
+            }
+        }
+    }
+    Ok(charges)
+}

@@ -1,0 +1,375 @@
+//! The keys of a window, in the order of their last outcomes: each user's, and all. The oldest makes
+//! room when there is none, and an old one goes by itself, at most a few at a time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use super::Settled;
+use super::list::{Linked, Links, List};
+use super::progress::Progress;
+use super::state::State;
+
+/// The part of the window that one user may hold.
+const USER_PART: usize = 4;
+/// The places of a user, beside those of its keys.
+const USER_PLACES: usize = 1;
+
+/// A key as a window knows it: a digest of user, endpoint and key.
+pub(super) type Short = [u8; 16];
+
+/// The digest of a request's records as a window knows it.
+pub(super) type BodyDigest = [u8; 16];
+
+/// One key.
+pub(super) struct Entry {
+    pub(super) body: BodyDigest,
+    pub(super) state: State,
+    key: Short,
+    since: Instant,
+    user: u32,
+    links: [Links; 2],
+}
+
+/// The list of the keys of all users.
+const ALL: usize = 0;
+/// The list of a user's keys.
+const OWN: usize = 1;
+
+impl Linked for Entry {
+    fn links(&mut self, list: usize) -> &mut Links {
+        &mut self.links[list]
+    }
+}
+
+/// The keys of all users.
+pub(super) struct Keys {
+    entries: Slab<Entry>,
+    by_key: HashMap<Short, u32>,
+    /// The keys that may go, the next one first. One under way is in no list.
+    all: List<ALL>,
+    users: Slab<User>,
+    by_email: HashMap<Arc<str>, u32>,
+    places: usize,
+    places_max: usize,
+    time: Duration,
+    evicted: u64,
+}
+
+struct User {
+    email: Arc<str>,
+    own: List<OWN>,
+    keys: usize,
+    places: usize,
+}
+
+impl Keys {
+    pub(super) fn new(places_max: usize, time: Duration) -> Self {
+        Self {
+            entries: Slab::new(),
+            by_key: HashMap::new(),
+            all: List::default(),
+            users: Slab::new(),
+            by_email: HashMap::new(),
+            places: 0,
+            places_max,
+            time,
+            evicted: 0,
+        }
+    }
+
+    /// Returns the places that are taken.
+    pub(super) fn places(&self) -> usize {
+        self.places
+    }
+
+    /// Returns the number of keys that went before their time.
+    pub(super) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Returns a key that is not over at `now`.
+    pub(super) fn get(&mut self, key: &Short, now: Instant) -> Option<&Entry> {
+        let index = *self.by_key.get(key)?;
+        if self.is_over(index, now) {
+            self.remove(index);
+            return None;
+        }
+        self.entries.get(index as usize)
+    }
+
+    /// Adds a key that is under way or delivered, in the place of older ones if there is no other.
+    /// Returns whether it has a place.
+    pub(super) fn insert(
+        &mut self,
+        email: &Arc<str>,
+        key: Short,
+        body: BodyDigest,
+        state: State,
+        since: Instant,
+    ) -> bool {
+        let places = state.places();
+        if !self.make_room(email, places) {
+            return false;
+        }
+        let index = self.add(email, key, body, state, since);
+        if !self.entries[index as usize].state.is_under_way() {
+            self.link(index);
+        }
+        true
+    }
+
+    /// Adds a key that was journaled before the start, if there is a place and the key is unknown. It
+    /// goes before all others.
+    pub(super) fn restore(
+        &mut self,
+        email: &Arc<str>,
+        key: Short,
+        body: BodyDigest,
+        since: Instant,
+    ) {
+        if let Some(index) = self.by_key.get(&key).copied() {
+            let entry = &self.entries[index as usize];
+            if !matches!(entry.state, State::Restored) || entry.since >= since {
+                return;
+            }
+            // A later request took the key anew.
+            self.remove(index);
+        }
+        if self.has_room(email, State::Restored.places()) {
+            let index = self.add(email, key, body, State::Restored, since);
+            self.link_first(index);
+        }
+    }
+
+    fn add(
+        &mut self,
+        email: &Arc<str>,
+        key: Short,
+        body: BodyDigest,
+        state: State,
+        since: Instant,
+    ) -> u32 {
+        let user = self.user(email);
+        let places = state.places();
+        let index = narrow(self.entries.insert(Entry {
+            body,
+            state,
+            key,
+            since,
+            user,
+            links: [Links::default(); 2],
+        }));
+        self.by_key.insert(key, index);
+        let user = &mut self.users[user as usize];
+        user.keys += 1;
+        user.places += places;
+        self.places += places;
+        index
+    }
+
+    /// Begins another attempt with a key that is there.
+    pub(super) fn begin(&mut self, email: &Arc<str>, key: &Short, progress: Arc<Progress>) {
+        if let Some(index) = self.by_key.get(key).copied() {
+            self.set_state(index, State::UnderWay(progress));
+            self.unlink(index);
+            self.make_room(email, 0);
+        }
+    }
+
+    /// Notes the outcomes of a key's records, from which its time counts.
+    pub(super) fn settle(&mut self, key: &Short, settled: &Arc<Settled>, now: Instant) {
+        let Some(index) = self.by_key.get(key).copied() else {
+            return;
+        };
+        self.set_state(index, State::of(settled));
+        self.link(index);
+        let entry = &mut self.entries[index as usize];
+        entry.since = now;
+        let user = &self.users[entry.user as usize];
+        if entry.state.places() > self.places_max / USER_PART {
+            // The outcomes of so many records take more than there is for a user.
+            self.evicted += 1;
+            self.remove(index);
+            return;
+        }
+        let email = Arc::clone(&user.email);
+        self.make_room(&email, 0);
+    }
+
+    /// Puts a key back into the state before an attempt that came to nothing.
+    pub(super) fn give_back(&mut self, key: &Short, before: Option<&Arc<Settled>>) {
+        let Some(index) = self.by_key.get(key).copied() else {
+            return;
+        };
+        match before {
+            Some(before) => {
+                self.set_state(index, State::of(before));
+                self.link_first(index);
+            }
+            None => self.remove(index),
+        }
+    }
+
+    /// Removes the oldest keys whose time is over, at most so many.
+    pub(super) fn expire(&mut self, now: Instant, most: usize) {
+        for _ in 0..most {
+            match self.all.first() {
+                Some(first) if self.is_over(first, now) => self.remove(first),
+                _ => return,
+            }
+        }
+    }
+
+    fn is_over(&self, index: u32, now: Instant) -> bool {
+        let entry = &self.entries[index as usize];
+        !entry.state.is_under_way() && now.saturating_duration_since(entry.since) >= self.time
+    }
+
+    /// Returns the number of the user, who has a place from now on.
+    fn user(&mut self, email: &Arc<str>) -> u32 {
+        if let Some(user) = self.by_email.get(email) {
+            return *user;
+        }
+        let user = narrow(self.users.insert(User {
+            email: Arc::clone(email),
+            own: List::default(),
+            keys: 0,
+            places: USER_PLACES,
+        }));
+        self.by_email.insert(Arc::clone(email), user);
+        self.places += USER_PLACES;
+        user
+    }
+
+    fn set_state(&mut self, index: u32, state: State) {
+        let entry = &mut self.entries[index as usize];
+        let places = state.places();
+        let before = std::mem::replace(&mut entry.state, state);
+        let user = &mut self.users[entry.user as usize];
+        user.places = user.places + places - before.places();
+        self.places = self.places + places - before.places();
+    }
+
+    fn link(&mut self, index: u32) {
+        let user = self.entries[index as usize].user as usize;
+        self.all.push(&mut self.entries, index);
+        self.users[user].own.push(&mut self.entries, index);
+    }
+
+    fn link_first(&mut self, index: u32) {
+        let user = self.entries[index as usize].user as usize;
+        self.all.push_first(&mut self.entries, index);
+        self.users[user].own.push_first(&mut self.entries, index);
+    }
+
+    fn unlink(&mut self, index: u32) {
+        let user = self.entries[index as usize].user as usize;
+        self.all.remove(&mut self.entries, index);
+        self.users[user].own.remove(&mut self.entries, index);
+    }
+
+    fn remove(&mut self, index: u32) {
+        if !self.entries[index as usize].state.is_under_way() {
+            self.unlink(index);
+        }
+        let entry = self.entries.remove(index as usize);
+        self.by_key.remove(&entry.key);
+        let places = entry.state.places();
+        self.places -= places;
+        let user = &mut self.users[entry.user as usize];
+        user.keys -= 1;
+        user.places -= places;
+        if user.keys == 0 {
+            self.places -= user.places;
+            let user = self.users.remove(entry.user as usize);
+            self.by_email.remove(&user.email);
+        }
+    }
+
+    /// Returns the places that a user has, those of one who is not there yet included.
+    fn places_of(&self, email: &Arc<str>) -> usize {
+        let user = self.by_email.get(email);
+        user.map_or(USER_PLACES, |user| self.users[*user as usize].places)
+    }
+
+    fn has_room(&self, email: &Arc<str>, places: usize) -> bool {
+        let own = self.places_of(email);
+        let of_user = if self.by_email.contains_key(email) {
+            0
+        } else {
+            USER_PLACES
+        };
+        own + places <= self.places_max / USER_PART
+            && self.places + of_user + places <= self.places_max
+    }
+
+    /// Makes room for a user's key. Returns whether there is room.
+    ///
+    /// A user within its fair part of the window makes room at the cost of the oldest key of all,
+    /// another one at its own.
+    fn make_room(&mut self, email: &Arc<str>, places: usize) -> bool {
+        while !self.has_room(email, places) {
+            let own = self.places_of(email);
+            let is_over_bound = own + places > self.places_max / USER_PART;
+            let is_over_part = own * self.users.len() > self.places_max;
+            let user = self.by_email.get(email);
+            let of_user = user.and_then(|user| self.users[*user as usize].own.first());
+            let oldest = match of_user {
+                Some(oldest) if is_over_bound || is_over_part => Some(oldest),
+                _ if is_over_bound => None,
+                _ => self.all.first(),
+            };
+            let Some(oldest) = oldest else {
+                return false;
+            };
+            self.evicted += 1;
+            self.remove(oldest);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+impl Keys {
+    /// Panics unless the places are those of the keys and the users, within their bounds, and each
+    /// list has the keys that are not under way.
+    pub(super) fn assert_sound(&self) {
+        let of_keys = |user: Option<u32>| -> usize {
+            let keys = self.entries.iter().map(|(_, entry)| entry);
+            let keys = keys.filter(|entry| user.is_none_or(|user| entry.user == user));
+            keys.map(|entry| entry.state.places()).sum()
+        };
+        assert_eq!(self.places, of_keys(None) + self.users.len() * USER_PLACES);
+        assert!(self.places <= self.places_max);
+        assert_eq!(self.by_key.len(), self.entries.len());
+        assert_eq!(self.by_email.len(), self.users.len());
+        let linked = |first: Option<u32>, list: usize| -> Vec<u32> {
+            let next = |index: &u32| self.entries[*index as usize].links[list].next();
+            std::iter::successors(first, next).collect()
+        };
+        let mut all = linked(self.all.first(), ALL);
+        all.sort_unstable();
+        let settled = self.entries.iter();
+        let settled = settled.filter(|(_, entry)| !entry.state.is_under_way());
+        let settled: Vec<_> = settled.map(|(index, _)| narrow(index)).collect();
+        assert_eq!(all, settled);
+        for (number, user) in &self.users {
+            let places = of_keys(Some(narrow(number))) + USER_PLACES;
+            assert_eq!(user.places, places);
+            assert!(places <= self.places_max / USER_PART);
+            let mut own = linked(user.own.first(), OWN);
+            own.sort_unstable();
+            let of_user = |index: &u32| self.entries[*index as usize].user == narrow(number);
+            let expected: Vec<_> = settled.iter().copied().filter(of_user).collect();
+            assert_eq!(own, expected);
+        }
+    }
+}
+
+/// There are far fewer keys than 2^32.
+fn narrow(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}

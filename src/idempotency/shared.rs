@@ -1,0 +1,35 @@
+//! The keys of a window, shared by its requests.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::Settled;
+use super::keys::{Keys, Short};
+use super::progress::Progress;
+
+/// The keys, and the ends of attempts.
+pub(super) struct SharedKeys(Mutex<Keys>);
+
+impl SharedKeys {
+    pub(super) fn new(keys: Keys) -> Self {
+        Self(Mutex::new(keys))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Keys> {
+        self.0.lock()
+    }
+
+    /// Ends an attempt with the outcomes that hold after it.
+    pub(super) fn settle(&self, key: &Short, progress: &Progress, settled: &Arc<Settled>) {
+        self.lock().settle(key, settled, Instant::now());
+        progress.end(Some(Arc::clone(settled)));
+    }
+
+    /// Ends an attempt of which no sink can have a record.
+    pub(super) fn give_back(&self, key: &Short, progress: &Progress) {
+        self.lock().give_back(key, progress.before.as_ref());
+        progress.end(progress.before.clone());
+    }
+}
