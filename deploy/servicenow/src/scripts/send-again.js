@@ -1,0 +1,1 @@
+new x_example_iem.IemTickets().sendDue();

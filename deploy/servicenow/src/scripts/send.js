@@ -1,0 +1,3 @@
+(function (current) {
+    new x_example_iem.IemTickets().sendTicket(current.getUniqueValue());
+})(current);

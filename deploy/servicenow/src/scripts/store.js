@@ -1,0 +1,3 @@
+(function (current) {
+    new x_example_iem.IemTickets().store(current);
+})(current);
