@@ -177,7 +177,7 @@ fn credentials(sent_before: bool) -> Credentials {
 
 #[library_benchmark]
 #[bench::sent_before(args = (true), setup = credentials, config = at_most(1_820))]
-#[bench::sent_by_another_connection(args = (false), setup = credentials, config = at_most(6_100))]
+#[bench::sent_by_another_connection(args = (false), setup = credentials, config = at_most(6_500))]
 fn authenticate(credentials: Credentials) -> Credentials {
     let token = access_token([black_box(credentials.header.as_bytes())], None)
         .expect("the cookie has a token");
