@@ -13,7 +13,7 @@ use iem_test_support::find;
 use iem_test_support::frames::PREFACE;
 use iem_test_support::memory_sink::Seen;
 
-use crate::answer::{check as check_answer, is_published, parse_http1};
+use crate::answer::{check as check_answer, forms_of, is_published, parse_http1};
 use crate::expansion::{Expanded, expand};
 use crate::gateway::{Conduct, Exchange, GATEWAY, Step};
 
@@ -99,7 +99,10 @@ impl<'a> Bodies<'a> {
     /// Whether a record's bytes are the input's: as they are, without what frames chunks, or
     /// decoded.
     fn hold(&self, record: &Seen) -> bool {
-        let data = &*record.data;
+        forms_of(&record.data).is_none_or(|forms| forms.iter().any(|form| self.have(form)))
+    }
+
+    fn have(&self, data: &[u8]) -> bool {
         find(&self.sent.bytes, data).is_some()
             || self.chunked && (self.encoded || is_within(data, &self.sent.bytes))
             || self.encoded && self.decodes(data)

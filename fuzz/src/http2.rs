@@ -9,7 +9,7 @@ mod script;
 use iem_test_support::find;
 use iem_test_support::memory_sink::Seen;
 
-use crate::answer::{check as check_answer, is_published};
+use crate::answer::{check as check_answer, forms_of, is_published};
 use crate::gateway::{Conduct, GATEWAY};
 use crate::http1::decodings;
 use script::Script;
@@ -42,13 +42,11 @@ pub fn check(input: &[u8]) {
 
 /// Whether a record's bytes are those of one stream's DATA frames, as they are or decoded.
 fn holds(script: &Script, record: &Seen) -> bool {
-    script
-        .bodies
-        .values()
-        .any(|body| find(body, &record.data).is_some())
-        || find(&script.raw, &record.data).is_some()
-        || script
-            .bodies
-            .values()
-            .any(|body| decodings(body).any(|body| find(&body, &record.data).is_some()))
+    let Some(forms) = forms_of(&record.data) else {
+        return true;
+    };
+    let has_one = |body: &[u8]| forms.iter().any(|form| find(body, form).is_some());
+    let mut bodies = script.bodies.values();
+    has_one(&script.raw)
+        || bodies.any(|body| has_one(body) || decodings(body).any(|body| has_one(&body)))
 }
