@@ -12,7 +12,7 @@ mod shared;
 mod state;
 mod window;
 
-pub use claim::{Claim, Held};
+pub use claim::{Claim, Held, Known};
 pub use key::{Digester, IdempotencyKey, RequestKey};
 pub use window::{Window, WindowCounts};
 
@@ -26,7 +26,7 @@ use crate::pipeline::Outcomes;
 pub struct Settled {
     /// One a record, in the records' order.
     pub outcomes: Outcomes,
-    /// What holds of the delivered ones.
+    /// The durability of the delivered ones.
     pub durability: Durability,
 }
 

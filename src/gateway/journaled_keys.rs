@@ -15,7 +15,7 @@ use crate::record::Kind;
 /// The records between two looks whether the gateway ends.
 const RECORDS_PER_LOOK: usize = 1_000;
 
-/// What the journals had before they were opened.
+/// The records of the journals before they are opened.
 pub(super) struct JournaledKeys {
     journals: Vec<Export>,
     time: Duration,

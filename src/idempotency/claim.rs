@@ -19,16 +19,22 @@ use crate::config::Durability;
 pub enum Claim {
     /// The request has to deliver its records, or those that are left.
     Held(Held),
-    /// Another request with the key is under way: this one waits for the same outcome.
+    /// The request is a repeat, and delivers nothing.
+    Known(Known),
+    /// The window has no place. The records are delivered, and a repeat is not known again.
+    NoPlace,
+}
+
+/// The state of an earlier request with a repeat's key.
+pub enum Known {
+    /// It is under way: the repeat waits for the same outcome.
     UnderWay(UnderWay),
     /// All records are delivered.
     Delivered(Durability),
     /// All records have their outcome, and some will never be delivered.
     Settled(Arc<Settled>),
-    /// The key was used for other records, or for less durability.
+    /// It had other records, or less durability.
     Reused,
-    /// The window has no place. The records are delivered, and a repeat is not known again.
-    NoPlace,
 }
 
 /// A key whose records one request delivers. Dropped before they are handed over, it leaves the key

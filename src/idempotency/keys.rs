@@ -100,25 +100,22 @@ impl Keys {
         self.entries.get(index as usize)
     }
 
-    /// Adds a key that is under way or delivered, in the place of older ones if there is no other.
-    /// Returns whether it has a place.
+    /// Adds a key whose first attempt begins, in the place of older ones if there is no other. Returns
+    /// whether it has a place.
     pub(super) fn insert(
         &mut self,
         email: &Arc<str>,
         key: Short,
         body: BodyDigest,
-        state: State,
-        since: Instant,
+        progress: &Arc<Progress>,
+        now: Instant,
     ) -> bool {
-        let places = state.places();
-        if !self.make_room(email, places) {
-            return false;
+        let state = State::UnderWay(Arc::clone(progress));
+        let has_room = self.make_room(email, state.places());
+        if has_room {
+            self.add(email, key, body, state, now);
         }
-        let index = self.add(email, key, body, state, since);
-        if !self.entries[index as usize].state.is_under_way() {
-            self.link(index);
-        }
-        true
+        has_room
     }
 
     /// Adds a key that was journaled before the start, if there is a place and the key is unknown. It

@@ -59,10 +59,10 @@ fn held(claim: Claim) -> Held {
 fn name(claim: &Claim) -> &'static str {
     match claim {
         Claim::Held(_) => "held",
-        Claim::UnderWay(_) => "under way",
-        Claim::Delivered(_) => "delivered",
-        Claim::Settled(_) => "settled",
-        Claim::Reused => "reused",
+        Claim::Known(Known::UnderWay(_)) => "under way",
+        Claim::Known(Known::Delivered(_)) => "delivered",
+        Claim::Known(Known::Settled(_)) => "settled",
+        Claim::Known(Known::Reused) => "reused",
         Claim::NoPlace => "no place",
     }
 }
@@ -204,7 +204,7 @@ async fn a_repeat_waits_for_the_first_and_gets_its_outcome() {
         ),
     ] {
         let first = held(claim());
-        let Claim::UnderWay(second) = claim() else {
+        let Claim::Known(Known::UnderWay(second)) = claim() else {
             panic!("the first is under way");
         };
         match outcomes {
@@ -227,7 +227,7 @@ async fn the_outcome_counts_although_the_client_goes_away() {
     tokio::task::yield_now().await;
     attempt.abort();
     assert!(attempt.await.is_err());
-    let Claim::UnderWay(second) = claim() else {
+    let Claim::Known(Known::UnderWay(second)) = claim() else {
         panic!("it is still on its way");
     };
     tell.send(settled(&[Outcome::Delivered])).unwrap();
@@ -256,7 +256,7 @@ async fn a_waiting_repeat_gets_its_own_outcome_whatever_comes_next() {
     let now = Instant::now();
     let claim = |body| window.claim(&alice(), &digests(&key("k"), body), None, now);
     let first = held(claim(BODY));
-    let Claim::UnderWay(second) = claim(BODY) else {
+    let Claim::Known(Known::UnderWay(second)) = claim(BODY) else {
         panic!("the first is under way");
     };
     drop(first);

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use iem_sink::Digests;
+use parking_lot::MutexGuard;
 
-use super::claim::{Claim, Held, UnderWay};
+use super::Settled;
+use super::claim::{Claim, Held, Known, UnderWay};
 use super::key::first_half;
 use super::keys::{BodyDigest, Keys, Short};
 use super::progress::Progress;
@@ -75,9 +77,9 @@ impl Window {
         let count = match &claim {
             Claim::Held(held) if held.is_first() => return claim,
             Claim::Held(_) => &self.resumed,
-            Claim::UnderWay(_) => &self.waited,
-            Claim::Delivered(_) | Claim::Settled(_) => &self.replayed,
-            Claim::Reused => &self.reused,
+            Claim::Known(Known::UnderWay(_)) => &self.waited,
+            Claim::Known(Known::Delivered(_) | Known::Settled(_)) => &self.replayed,
+            Claim::Known(Known::Reused) => &self.reused,
             Claim::NoPlace => &self.no_place,
         };
         count.fetch_add(1, Ordering::Relaxed);
@@ -96,39 +98,47 @@ impl Window {
         keys.expire(now, EXPIRED_PER_CLAIM);
         let Some(entry) = keys.get(&key, now) else {
             let progress = Progress::after(None);
-            let state = State::UnderWay(Arc::clone(&progress));
-            return if keys.insert(user, key, body, state, now) {
+            return if keys.insert(user, key, body, &progress, now) {
                 Claim::Held(Held::new(&self.keys, key, &progress))
             } else {
                 Claim::NoPlace
             };
         };
         if entry.body != body {
-            return Claim::Reused;
+            return Claim::Known(Known::Reused);
         }
         let is_less = |durability| asked.is_some_and(|asked| asked > durability);
-        match &entry.state {
-            State::UnderWay(progress) => Claim::UnderWay(UnderWay(Arc::clone(progress))),
-            State::Delivered(durability) if is_less(*durability) => Claim::Reused,
-            State::Delivered(durability) => Claim::Delivered(*durability),
-            State::Restored if !is_less(Durability::Journaled) => {
-                Claim::Delivered(Durability::Journaled)
+        let known = match &entry.state {
+            State::UnderWay(progress) => Known::UnderWay(UnderWay(Arc::clone(progress))),
+            State::Delivered(durability) if is_less(*durability) => Known::Reused,
+            State::Delivered(durability) => Known::Delivered(*durability),
+            State::Restored if is_less(Durability::Journaled) => {
+                return self.begin_again(keys, user, key, None);
             }
-            State::Restored => {
-                let progress = Progress::after(None);
-                keys.begin(user, &key, Arc::clone(&progress));
-                Claim::Held(Held::new(&self.keys, key, &progress))
-            }
+            State::Restored => Known::Delivered(Durability::Journaled),
             State::Partly(settled) if settled.has_delivered() && is_less(settled.durability) => {
-                Claim::Reused
+                Known::Reused
             }
-            State::Partly(settled) if settled.is_final() => Claim::Settled(Arc::clone(settled)),
+            State::Partly(settled) if settled.is_final() => Known::Settled(Arc::clone(settled)),
             State::Partly(settled) => {
-                let progress = Progress::after(Some(Arc::clone(settled)));
-                keys.begin(user, &key, Arc::clone(&progress));
-                Claim::Held(Held::new(&self.keys, key, &progress))
+                let before = Some(Arc::clone(settled));
+                return self.begin_again(keys, user, key, before);
             }
-        }
+        };
+        Claim::Known(known)
+    }
+
+    /// Begins another attempt, after these outcomes.
+    fn begin_again(
+        &self,
+        mut keys: MutexGuard<'_, Keys>,
+        user: &Arc<str>,
+        key: Short,
+        before: Option<Arc<Settled>>,
+    ) -> Claim {
+        let progress = Progress::after(before);
+        keys.begin(user, &key, Arc::clone(&progress));
+        Claim::Held(Held::new(&self.keys, key, &progress))
     }
 
     /// Adds the key of a user's request that was journaled before the start, unless it is known or

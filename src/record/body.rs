@@ -221,10 +221,6 @@ impl<'b> Reader<'b> {
         if self.count > self.max {
             return Err(BodyFault::TooMany);
         }
-        let fault = |malformed| BodyFault::Malformed {
-            record: Some(index),
-            malformed,
-        };
         match self.parse(record) {
             Ok(parsed) if self.fault.is_none() => {
                 self.records.push(ParsedRecord {
@@ -234,14 +230,8 @@ impl<'b> Reader<'b> {
             }
             Ok(_) => {}
             Err(malformed) => {
-                let syntax = if malformed.is_of_syntax() {
-                    Err(malformed.clone())
-                } else {
-                    text::check(record)
-                };
-                let before = record.as_ptr().addr() - self.body.as_ptr().addr();
-                syntax.map_err(|malformed| fault(malformed.moved(before)))?;
-                self.fault.get_or_insert(fault(malformed));
+                let fault = fault_of(self.body, record, index, malformed)?;
+                self.fault.get_or_insert(fault);
             }
         }
         Ok(())
@@ -260,6 +250,30 @@ impl<'b> Reader<'b> {
             }),
         }
     }
+}
+
+/// Returns the fault of an element of a body, which is a slice of it, if its grammar holds.
+///
+/// # Errors
+/// The fault in its grammar, which comes before all others.
+pub(super) fn fault_of(
+    body: &[u8],
+    element: &[u8],
+    index: usize,
+    malformed: Malformed,
+) -> Result<BodyFault, BodyFault> {
+    let fault = |malformed| BodyFault::Malformed {
+        record: Some(index),
+        malformed,
+    };
+    let syntax = if malformed.is_of_syntax() {
+        Err(malformed.clone())
+    } else {
+        text::check(element)
+    };
+    let before = element.as_ptr().addr() - body.as_ptr().addr();
+    syntax.map_err(|malformed| fault(malformed.moved(before)))?;
+    Ok(fault(malformed))
 }
 
 /// Returns the text without the white space of RFC 8259, section 2, around it.

@@ -9,7 +9,7 @@ use iem_sink::{Context, Record};
 use smallvec::smallvec;
 
 use super::credentials;
-use super::deliver_once::Published;
+use super::deliver_once::deliver_once;
 use super::delivery::Delivery;
 use super::inbound::Inbound;
 use super::ingest::{self, Accepted, rejection, reserve_tape};
@@ -52,10 +52,7 @@ pub(super) async fn alertmanager(
         sender: &sender,
         asked,
     };
-    let published = Published {
-        durability: delivery.deliver(accepted, None, permit, None).await?,
-        is_replayed: false,
-    };
+    let published = deliver_once(&delivery, accepted, None, permit).await?;
     Ok(Success::Published(published).into_answer())
 }
 

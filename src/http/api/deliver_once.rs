@@ -9,7 +9,7 @@ use super::ingest::Accepted;
 use super::parse_pool::ParsePermit;
 use super::rejection::Rejection;
 use crate::config::Durability;
-use crate::idempotency::Claim;
+use crate::idempotency::{Claim, Known};
 
 /// Records that are delivered or journaled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(super) async fn deliver_once(
     let held = match claim {
         None | Some(Claim::NoPlace) => None,
         Some(Claim::Held(held)) => Some(held),
-        Some(known) => {
+        Some(Claim::Known(known)) => {
             if let Some(charge) = charge {
                 charge.give_back(&delivery.resources.quotas, &accepted.customers, |_| true);
             }
@@ -59,16 +59,17 @@ pub(super) async fn deliver_once(
 
 /// Returns what holds of the records of an earlier request, once it has its outcome. If it was
 /// refused before a sink could have its records, the repeat is told to come again.
-async fn known_outcome(claim: Claim) -> Result<Durability, Rejection> {
-    let unconfirmed = || Rejection::Unconfirmed {
-        failed: Vec::new(),
-        rejected: Vec::new(),
-    };
-    match claim {
-        Claim::UnderWay(other) => verdict(&*other.outcomes().await.ok_or_else(unconfirmed)?),
-        Claim::Settled(settled) => verdict(&settled),
-        Claim::Delivered(durability) => Ok(durability),
-        Claim::Reused => Err(Rejection::IdempotencyKeyReused),
-        Claim::Held(_) | Claim::NoPlace => Err(unconfirmed()),
+async fn known_outcome(known: Known) -> Result<Durability, Rejection> {
+    match known {
+        Known::UnderWay(other) => {
+            let settled = other.outcomes().await.ok_or(Rejection::Unconfirmed {
+                failed: Vec::new(),
+                rejected: Vec::new(),
+            })?;
+            verdict(&settled)
+        }
+        Known::Settled(settled) => verdict(&settled),
+        Known::Delivered(durability) => Ok(durability),
+        Known::Reused => Err(Rejection::IdempotencyKeyReused),
     }
 }

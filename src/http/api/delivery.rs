@@ -26,7 +26,7 @@ pub(super) struct Delivery<'a> {
     pub(super) resources: &'a Resources,
     pub(super) kind: Kind,
     pub(super) sender: &'a Sender,
-    /// What the client wants to hold at least.
+    /// The durability that the client asks for.
     pub(super) asked: Option<Durability>,
 }
 

@@ -79,7 +79,7 @@ proptest! {
                     prop_assert_eq!(name(&claim), expected);
                     match claim {
                         Claim::Held(held) => model.under_way = Some((held, body)),
-                        Claim::Settled(settled) => {
+                        Claim::Known(Known::Settled(settled)) => {
                             let known = model.outcomes.as_ref().map(|all| &all[..]);
                             prop_assert_eq!(Some(&settled.outcomes[..]), known);
                         }

@@ -2,7 +2,7 @@
 
 use super::CloudEvent;
 use super::fault::EventFault;
-use crate::record::body::{BodyFault, trimmed};
+use crate::record::body::{BodyFault, fault_of, trimmed};
 use crate::record::malformed::Malformed;
 use crate::record::text;
 
@@ -111,22 +111,12 @@ impl<'b> Reader<'b> {
         if self.count > self.max {
             return Err(BodyFault::TooMany);
         }
-        let fault = |malformed| BodyFault::Malformed {
-            record: Some(index),
-            malformed,
-        };
         match CloudEvent::from_json(event) {
             Ok(event) if self.fault.is_none() => self.events.push(event),
             Ok(_) => {}
             Err(malformed) => {
-                let syntax = if malformed.is_of_syntax() {
-                    Err(malformed.clone())
-                } else {
-                    text::check(event)
-                };
-                let before = event.as_ptr().addr() - self.body.as_ptr().addr();
-                syntax.map_err(|malformed| fault(malformed.moved(before)))?;
-                self.fault.get_or_insert(fault(malformed));
+                let fault = fault_of(self.body, event, index, malformed)?;
+                self.fault.get_or_insert(fault);
             }
         }
         Ok(())

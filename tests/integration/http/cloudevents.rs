@@ -3,14 +3,14 @@
 
 mod attributes;
 
-use std::sync::Arc;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use iem_sink::testing::{Behaviour, Predicate, ScriptedSink};
+use iem_sink::testing::{Behaviour, ScriptedSink};
 use iem_sink::{Reason, SinkError};
 use iem_test_support::{Answer, Gateway, Home, TOPICS, example, for_each_line, post};
 use serde_json::{Value, json};
+
+use super::many_records::{check_data, of_keys};
 
 const PATH: &str = "/cloudevents/";
 const STRUCTURED: &str = "application/cloudevents+json";
@@ -51,21 +51,6 @@ fn batch(kinds: &[&str]) -> String {
         .map(|(index, kind)| event("a", kind, &acme(&format!("k{index}"))))
         .collect();
     format!("[{}]", events.join(","))
-}
-
-/// Picks the records of these keys.
-fn of_keys(keys: &'static [&str]) -> Predicate {
-    Arc::new(move |record| keys.iter().any(|key| record.key.ends_with(key)))
-}
-
-#[track_caller]
-fn check_data(gateway: &Gateway, topic: &str, expected: &[&str]) {
-    let lines = gateway.home.records(topic);
-    let data: Vec<_> = lines
-        .iter()
-        .map(|line| String::from_utf8_lossy(&line.data).into_owned())
-        .collect();
-    assert_eq!(data, expected);
 }
 
 #[test]

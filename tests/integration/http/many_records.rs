@@ -34,13 +34,13 @@ fn array(records: &[String]) -> String {
 }
 
 /// Picks the records of these keys.
-fn of_keys(keys: &'static [&str]) -> Predicate {
+pub(super) fn of_keys(keys: &'static [&str]) -> Predicate {
     Arc::new(move |record| keys.iter().any(|key| record.key.ends_with(key)))
 }
 
 #[track_caller]
-fn check_data(gateway: &Gateway, expected: &[&str]) {
-    let lines = gateway.home.records("events");
+pub(super) fn check_data(gateway: &Gateway, topic: &str, expected: &[&str]) {
+    let lines = gateway.home.records(topic);
     let data: Vec<_> = lines
         .iter()
         .map(|line| String::from_utf8_lossy(&line.data).into_owned())
@@ -59,18 +59,23 @@ fn each_record_is_the_bytes_that_it_was_in_the_body() {
             format!("\u{feff} [ {spaced} ,{nested}\n,\t{ACME}]\n"),
         )
         .expect(200);
-    check_data(&gateway, &[spaced, nested, ACME]);
+    check_data(&gateway, "events", &[spaced, nested, ACME]);
     lines_request(
         &gateway,
         &format!("\u{feff}{nested}\r\n\r\n \t{spaced} \r\n{ACME}"),
     )
     .expect(200);
-    check_data(&gateway, &[spaced, nested, ACME, nested, spaced, ACME]);
+    check_data(
+        &gateway,
+        "events",
+        &[spaced, nested, ACME, nested, spaced, ACME],
+    );
     gateway
         .publish(EVENTS, "[{\n  \"envcustomerid\":\r\n\t\"acme\"\n}]")
         .expect(200);
     check_data(
         &gateway,
+        "events",
         &[spaced, nested, ACME, nested, spaced, ACME, ACME],
     );
 }
@@ -125,7 +130,7 @@ fn nothing_of_a_request_with_a_fault_is_written() {
             }
         }
     }
-    check_data(&gateway, &[]);
+    check_data(&gateway, "events", &[]);
 }
 
 #[test]
@@ -143,6 +148,7 @@ fn records_of_a_key_keep_their_order() {
     lines_request(&gateway, &records[500..].join("\n")).expect(200);
     check_data(
         &gateway,
+        "events",
         &records.iter().map(String::as_str).collect::<Vec<_>>(),
     );
 }
