@@ -88,9 +88,9 @@ fn many(form: Form) -> (Bytes, Form) {
 }
 
 #[library_benchmark]
-#[bench::event(args = (Form::Json), setup = one, config = at_most(10_300))]
-#[bench::array_of_1000(args = (Form::Json), setup = many, config = at_most(9_300_000))]
-#[bench::lines_of_1000(args = (Form::Lines), setup = many, config = at_most(9_800_000))]
+#[bench::event(args = (Form::Json), setup = one, config = at_most(10_600))]
+#[bench::array_of_1000(args = (Form::Json), setup = many, config = at_most(9_500_000))]
+#[bench::lines_of_1000(args = (Form::Lines), setup = many, config = at_most(10_000_000))]
 fn read((body, form): (Bytes, Form)) -> usize {
     parse(&body, form)
 }
@@ -104,7 +104,7 @@ fn gzipped(_: ()) -> Vec<u8> {
 }
 
 #[library_benchmark]
-#[bench::gzip(args = (()), setup = gzipped, config = at_most(6_100_000))]
+#[bench::gzip(args = (()), setup = gzipped, config = at_most(6_200_000))]
 fn decode(body: Vec<u8>) -> usize {
     const LIMIT: usize = 8 << 20;
     let memory = MemoryBudget::new(64 << 20);
@@ -176,8 +176,8 @@ fn credentials(sent_before: bool) -> Credentials {
 }
 
 #[library_benchmark]
-#[bench::sent_before(args = (true), setup = credentials, config = at_most(1_820))]
-#[bench::sent_by_another_connection(args = (false), setup = credentials, config = at_most(6_500))]
+#[bench::sent_before(args = (true), setup = credentials, config = at_most(1_900))]
+#[bench::sent_by_another_connection(args = (false), setup = credentials, config = at_most(6_700))]
 fn authenticate(credentials: Credentials) -> Credentials {
     let token = access_token([black_box(credentials.header.as_bytes())], None)
         .expect("the cookie has a token");
@@ -253,8 +253,8 @@ fn batch(requests: usize) -> Batch {
 }
 
 #[library_benchmark]
-#[bench::one_request(args = (1), setup = batch, config = at_most(1_065_000))]
-#[bench::requests_1000(args = (MANY), setup = batch, config = at_most(1_893_000))]
+#[bench::one_request(args = (1), setup = batch, config = at_most(1_080_000))]
+#[bench::requests_1000(args = (MANY), setup = batch, config = at_most(1_940_000))]
 fn write(mut batch: Batch) -> Batch {
     let mut settled = Settled::default();
     let deadline = Instant::now() + Duration::from_mins(1);
@@ -280,7 +280,7 @@ fn connection(_: ()) -> Connection {
 }
 
 #[library_benchmark]
-#[bench::requests_100(args = (()), setup = connection, config = at_most(3_900_000))]
+#[bench::requests_100(args = (()), setup = connection, config = at_most(3_950_000))]
 fn serve(mut connection: Connection) -> Connection {
     connection.publish(100);
     connection
