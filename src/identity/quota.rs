@@ -73,6 +73,15 @@ impl<C: Clock + Clone> Quotas<C> {
             .inspect_err(|_| give_back(limits.records.as_ref(), records))
     }
 
+    /// Returns whether the customer may ever send `records`, of `bytes` in all, at once.
+    pub fn may_take(&self, customer: &Customer, records: usize, bytes: usize) -> bool {
+        let quota = self.quota(customer);
+        let holds = |rate: Option<NonZeroU32>, count: usize| {
+            rate.is_none_or(|rate| u32::try_from(count).is_ok_and(|count| count <= rate.get()))
+        };
+        holds(quota.records, records) && holds(quota.bytes, bytes)
+    }
+
     /// Gives back `records`, of `bytes` in all, which were taken from the customer's quota. Does
     /// nothing if the quota has changed since.
     pub fn give_back(&self, customer: &Customer, records: usize, bytes: usize) {
@@ -260,6 +269,19 @@ mod tests {
             take(&quotas, &directory, "a", 1, usize::MAX),
             Err(OverQuota::Never)
         );
+    }
+
+    #[test]
+    fn a_customer_may_ever_take_what_a_full_quota_takes() {
+        let directory = customers("");
+        let customer = directory.customer("a").expect("a customer");
+        for (records, bytes) in [(10, 1000), (11, 1000), (10, 1001), (0, usize::MAX)] {
+            let quotas = Quotas::with_clock(quota(10, 1000), FakeRelativeClock::default());
+            let is_taken = quotas.take(customer, records, bytes).is_ok();
+            assert_eq!(quotas.may_take(customer, records, bytes), is_taken);
+        }
+        let unlimited = Quotas::with_clock(quota(0, 0), FakeRelativeClock::default());
+        assert!(unlimited.may_take(customer, usize::MAX, usize::MAX));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! A charge stays unless it is given back: the records of a client that disconnects may be
 //! delivered.
 
+use std::collections::BTreeMap;
+
 use iem_sink::Record;
 use smallvec::SmallVec;
 
@@ -27,6 +29,37 @@ fn take(
     })
 }
 
+/// Returns why a request is rejected, one part of which was rejected for its customer's quota.
+/// It is as that part, unless all records of a customer are more than its quota ever takes at once.
+pub(super) fn over_quota<'a>(
+    quotas: &Quotas,
+    rejection: Rejection,
+    parts: impl IntoIterator<Item = &'a Accepted>,
+) -> Rejection {
+    let mut sums = BTreeMap::<_, (&Customer, usize, usize)>::new();
+    for Accepted {
+        records, customers, ..
+    } in parts
+    {
+        for (customer, range) in ranges(customers) {
+            let (_, count, bytes) = sums.entry(&*customer.id).or_insert((customer, 0, 0));
+            *count += range.len();
+            *bytes += records[range]
+                .iter()
+                .map(|record| record.data.len())
+                .sum::<usize>();
+        }
+    }
+    let may_pass = sums
+        .into_values()
+        .all(|(customer, count, bytes)| quotas.may_take(customer, count, bytes));
+    if may_pass {
+        rejection
+    } else {
+        Rejection::OverBurst
+    }
+}
+
 /// The charge of one request.
 #[derive(Default)]
 pub(super) struct Charge {
@@ -36,12 +69,10 @@ pub(super) struct Charge {
 
 impl Charge {
     /// Charges all records or none.
-    pub(super) fn take(
-        resources: &Resources,
-        Accepted {
+    pub(super) fn take(resources: &Resources, accepted: &Accepted) -> Result<Self, Rejection> {
+        let Accepted {
             records, customers, ..
-        }: &Accepted,
-    ) -> Result<Self, Rejection> {
+        } = accepted;
         let charge = Self::of(&resources.quotas, records, customers);
         if charge.lengths.is_empty() {
             return Ok(charge);
@@ -51,7 +82,7 @@ impl Charge {
             let taken = resources.quotas.take(customer, range.len(), bytes);
             if let Err(over) = taken {
                 charge.give_back(&resources.quotas, customers, |index| index < range.start);
-                return Err(over.into());
+                return Err(over_quota(&resources.quotas, over.into(), [accepted]));
             }
         }
         Ok(charge)

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use iem_sink::Outcome;
 use smallvec::smallvec;
 
-use super::charge::Charge;
+use super::charge::{Charge, over_quota};
 use super::deliver_once::Published;
 use super::delivery::{Delivery, count_customers, verdict};
 use super::ingest::Accepted;
@@ -102,7 +102,8 @@ fn take_charges(resources: &Resources, parts: &[Part]) -> Result<Vec<Charge>, Re
                     resources.metrics.over_quota(part.indexes.len());
                     count_customers(&resources.metrics, &part.accepted.customers, |_| false);
                 }
-                return Err(rejection);
+                let accepted = parts.iter().map(|part| &part.accepted);
+                return Err(over_quota(&resources.quotas, rejection, accepted));
             }
         }
     }

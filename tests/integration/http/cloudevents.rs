@@ -265,7 +265,11 @@ fn a_quota_is_taken_for_all_topics_or_for_none() {
         BATCH,
         batch(&["event", "event", "metric", "metric"]),
     );
-    answer.expect(429);
+    assert_eq!(
+        answer.expect(429).message(),
+        "The customer may never send so much at once, send less in a request",
+        "of no kind there are too many, of both together there are"
+    );
     for topic in TOPICS {
         assert!(gateway.home.records(topic).is_empty(), "{topic}");
     }
@@ -276,7 +280,11 @@ fn a_quota_is_taken_for_all_topics_or_for_none() {
         batch(&["event", "event", "metric"]),
     )
     .expect(200);
-    send(&gateway, "alice", BATCH, batch(&["event"; 3])).expect(429);
+    let answer = send(&gateway, "alice", BATCH, batch(&["event"; 3])).expect(429);
+    assert_eq!(
+        answer.message(),
+        "The customer is over its quota, try again later"
+    );
 }
 
 #[test]

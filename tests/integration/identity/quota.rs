@@ -140,6 +140,21 @@ fn a_request_answered_429_for_one_customer_leaves_the_quota_of_the_others() {
 }
 
 #[test]
+fn records_of_one_customer_between_those_of_another_count_together() {
+    let home = Home::new().set("quota.records", 2);
+    let gateway = home.start();
+    let root = gateway.token("root");
+    let other = r#"{"envcustomerid":"globex"}"#;
+    let body = format!("[{RECORD},{other},{RECORD},{other},{RECORD}]");
+    let mut connection = gateway.connect();
+    connection.send(post(EVENTS, body).cookie(&root).bytes());
+    assert_eq!(
+        connection.answer().expect(429).message(),
+        "The customer may never send so much at once, send less in a request"
+    );
+}
+
+#[test]
 fn tickets_count_like_records_and_what_is_refused_is_given_back() {
     const TICKET: &str = r#"{"state":6,"sysid":"a"}"#;
     let home = Home::new().set("quota.records", SLOWLY);
