@@ -25,6 +25,8 @@ const withVariables = (text) => text
 const parameterValues = {
     customerid: '{{customer}}',
     integrationid: '{{integration}}',
+    'ce-customerid': '{{customer}}',
+    'ce-integrationid': '{{integration}}',
     'Idempotency-Key': '{{$guid}}',
 };
 
@@ -96,8 +98,13 @@ function requests({ name, request }) {
         value: parameterValues[key] ?? exampleOf(key) ?? value,
         ...(description && { description: description.content }),
     }));
-    const optional = set(request.header.filter(({ key }) => !['Content-Type', 'Accept'].includes(key)))
-        .map((header) => ({ ...header, disabled: true }));
+    const optional = set(request.header.filter(({ key }) => !['Content-Type', 'Accept'].includes(key)));
+    // In binary mode the attributes of an event are headers, and the body is plain JSON.
+    const isOn = ({ key }, type) => key.startsWith('ce-') && type === 'application/json';
+    const headers = (type) => [
+        ...(type ? [{ key: 'Content-Type', value: type }] : []),
+        ...optional.map((header) => (isOn(header, type) ? header : { ...header, disabled: true })),
+    ];
     const examples = bodies(operation);
     return (examples.length ? examples : [{}]).map((example) => ({
         name: examples.length > 1 ? `${name}: ${example.name}` : name,
@@ -106,7 +113,7 @@ function requests({ name, request }) {
             method: request.method,
             description: operation.description,
             ...(auth(operation) && { auth: auth(operation) }),
-            header: [...(example.type ? [{ key: 'Content-Type', value: example.type }] : []), ...optional],
+            header: headers(example.type),
             url: {
                 raw: `{{url}}${withQuery(request.url)}`,
                 host: ['{{url}}'],

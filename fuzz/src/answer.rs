@@ -8,14 +8,15 @@ use serde_json::{Map, Value};
 use crate::gateway::GATEWAY;
 
 /// Every status of the contract, and those with which hyper answers what is no HTTP.
-const STATUSES: [u16; 14] = [
-    200, 400, 401, 403, 404, 405, 413, 414, 415, 422, 429, 431, 503, 100,
+const STATUSES: [u16; 15] = [
+    200, 304, 400, 401, 403, 404, 405, 413, 414, 415, 422, 429, 431, 503, 100,
 ];
 /// Members by which the bodies of a 200 are known that are no messages: tokens, the metadata of
 /// OAuth 2, the description of the API.
 const OF_OTHERS: [&str; 4] = ["access_token", "data", "issuer", "openapi"];
-/// The statuses that hyper answers by itself, without a body.
-const BARE: [u16; 3] = [400, 414, 431];
+/// The status of a client that has the description of the API, and those that hyper answers by
+/// itself: they have no body.
+const BARE: [u16; 4] = [304, 400, 414, 431];
 
 /// Whether the answer says that the request's records have been taken, and not those of another one
 /// with its idempotency key.
@@ -117,7 +118,8 @@ fn parse_one(received: &[u8], whole: bool) -> Option<(Answer, &[u8])> {
     let end = find(received, b"\r\n\r\n")?;
     let mut answer = Answer::parse_head(&received[..end]);
     let rest = &received[end + 4..];
-    if answer.status == 100 {
+    // Neither has a body, nor a length.
+    if [100, 304].contains(&answer.status) {
         return Some((answer, rest));
     }
     let length = answer

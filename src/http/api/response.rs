@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
-use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{ALLOW, ETAG, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use iem_sink::Reason;
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ use crate::identity::directory::{Customer, User};
 use crate::identity::token::TokenPair;
 use crate::telemetry::Endpoint;
 use oauth::OAuthTokens;
-use parts::{BASIC, fixed, insert, not_stored};
+use parts::{BASIC, fixed, insert, not_modified, not_stored};
 
 pub use parts::json;
 
@@ -66,7 +66,11 @@ pub(super) enum Success<'a> {
     /// The calls of OAuth 2.
     Metadata(&'a Metadata<'a>),
     /// The OpenAPI document of the API.
-    OpenApi(&'static str),
+    OpenApi {
+        /// `None` if the client has it.
+        document: Option<&'static str>,
+        tag: &'static str,
+    },
 }
 
 impl Success<'_> {
@@ -93,7 +97,11 @@ impl Success<'_> {
             Self::Revoked => not_stored(fixed("{}")),
             // It may tell a client the host that another one has named.
             Self::Metadata(metadata) => not_stored(json(StatusCode::OK, metadata)),
-            Self::OpenApi(document) => fixed(document),
+            Self::OpenApi { document, tag } => {
+                let mut answer = document.map_or_else(not_modified, fixed);
+                insert(&mut answer, ETAG, tag);
+                answer
+            }
         }
     }
 }

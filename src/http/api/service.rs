@@ -125,7 +125,7 @@ impl Service {
                 Ok(Success::Metadata(&metadata).into_answer())
             }
             Route::Running => Ok(running()),
-            Route::OpenApi => Ok(openapi()),
+            Route::OpenApi => Ok(openapi(request.headers())),
             Route::MethodNotAllowed(allow) => Err(Rejection::MethodNotAllowed { allow }),
             Route::NotFound => Err(Rejection::NotFound),
         }

@@ -40,6 +40,25 @@ fn the_document_is_served_to_everybody() {
 }
 
 #[test]
+fn a_client_that_has_the_document_is_answered_304() {
+    let gateway = Home::new().start();
+    let served = gateway.send(&get("/openapi.json")).expect(200);
+    let tag = served.header("etag").expect("it has an entity tag");
+    for tags in [tag, "*", &format!("\"other\", W/{tag}")] {
+        let request = get("/openapi.json").header("If-None-Match", tags);
+        for answer in [
+            gateway.send(&request),
+            gateway.http2().send(request.bytes()),
+        ] {
+            assert_eq!(answer.header("etag"), Some(tag), "{tags}");
+            answer.expect(304).body_is("");
+        }
+    }
+    let request = get("/openapi.json").header("If-None-Match", "\"other\"");
+    gateway.send(&request).expect(200).body_is(TEXT);
+}
+
+#[test]
 fn the_operations_are_the_routes() {
     let documented: BTreeSet<_> = DOCUMENT
         .operations()

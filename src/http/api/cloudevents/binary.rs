@@ -74,8 +74,26 @@ fn unquoted(value: &[u8]) -> Cow<'_, [u8]> {
 #[cfg(test)]
 mod tests {
     use hyper::header::{HeaderName, HeaderValue};
+    use serde_json::Value;
 
     use super::*;
+    use crate::http::api::openapi;
+
+    #[test]
+    fn the_openapi_document_has_each_header() {
+        let document: Value = serde_json::from_str(openapi::DOCUMENT).expect("it is JSON");
+        let parameters = &document["components"]["parameters"];
+        let operation = &document["paths"]["/cloudevents/"]["post"];
+        let references = operation["parameters"].as_array().expect("a list");
+        let documented = references.iter().filter_map(|reference| {
+            let name = reference["$ref"].as_str()?.rsplit('/').next()?;
+            parameters[name]["name"].as_str()
+        });
+        let documented: Vec<_> = documented.filter(|name| name.starts_with("ce-")).collect();
+        let mut read = ATTRIBUTE_HEADERS.to_vec();
+        read.retain(|name| name.starts_with("ce-"));
+        assert_eq!(documented, read);
+    }
 
     fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {
         let mut headers = HeaderMap::new();

@@ -14,6 +14,13 @@ pub(super) fn fixed(body: &'static str) -> Answer {
     with_body(StatusCode::OK, Bytes::from_static(body.as_bytes()))
 }
 
+/// Returns an answer without a body: the client has it.
+pub(super) fn not_modified() -> Answer {
+    let mut answer = Response::new(Bytes::new().into());
+    *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    answer
+}
+
 /// Returns an answer with this status and body.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Answer {
     match serde_json::to_vec(body) {

@@ -119,6 +119,10 @@ impl Document {
                 }
             }
         }
+        if response.get("content").is_none() {
+            faults.extend((!answer.body.is_empty()).then(|| "a body".to_owned()));
+            return faults;
+        }
         let kind = answer.header("content-type").unwrap_or_default();
         let Some(media) = response["content"].get(kind) else {
             faults.push(format!("the content type {kind} is not documented"));
