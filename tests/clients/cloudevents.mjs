@@ -63,7 +63,7 @@ async function npm(mode) {
 /** One event a request, as the SDK of PyPI makes it. */
 function pypi(mode) {
     const sent = samples(`pypi-${mode}`);
-    const told = spawnSync(join(IEM_TOOLS, 'python/bin/python'), [join(import.meta.dirname, 'cloudevents_sdk.py')], {
+    const told = spawnSync(join(IEM_TOOLS, 'python-cloudevents/bin/python'), [join(import.meta.dirname, 'cloudevents_sdk.py')], {
         env: { ...process.env, IEM_TOKEN: token },
         input: sent.map(({ attributes, data }) => JSON.stringify([mode, attributes, data]) + '\n').join(''),
         encoding: 'utf8',

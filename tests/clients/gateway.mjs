@@ -1,5 +1,6 @@
 // Starts and stops real gateways for the checks of the kits. `scripts/clients` names the program and a
 // folder with a directory of users in the environment.
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { openSync, readFileSync, readdirSync } from 'node:fs';
 import { get } from 'node:http';
@@ -17,6 +18,15 @@ export async function freePort() {
 }
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** Waits until a condition holds. The minutes are a bound for what never comes, not for what is slow. */
+export async function until(holds, what = holds) {
+    const end = Date.now() + 180_000;
+    while (!await holds()) {
+        if (Date.now() > end) throw new Error(`it never came to this: ${what}`);
+        await sleep(100);
+    }
+}
 
 /** Asks on a connection of its own, so that a gateway that stops waits for none. */
 const answers = (url) => new Promise((done) => {
@@ -53,11 +63,10 @@ export class Gateway {
             env,
             stdio: ['ignore', log, log],
         });
-        for (let left = 100; ; left--) {
-            if (await answers(`${this.url}/publish/healthcheck/`)) return;
-            if (left === 0) throw new Error('the gateway did not start: see its log');
-            await sleep(100);
-        }
+        await until(() => {
+            assert.equal(this.child.exitCode, null, 'the gateway has ended: see its log');
+            return answers(`${this.url}/publish/healthcheck/`);
+        }, 'the gateway answers');
     }
 
     async stop() {

@@ -6,7 +6,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import vm from 'node:vm';
 
-import { Gateway, freePort, records, run, sleep } from './gateway.mjs';
+import { Gateway, freePort, records, run, until } from './gateway.mjs';
+import { Relay } from './relay.mjs';
 
 const { IEM_URL, IEM_USER, IEM_PASSWORD, IEM_HOME, IEM_TOOLS } = process.env;
 const kit = join(import.meta.dirname, '../../deploy/recipes');
@@ -67,29 +68,38 @@ const programChecks = (name, command) => ({
         assert.equal(events('ieventid', `${name}-2`).length, 1);
     },
     async [`${name} sends again after 503 until it is answered 200`]() {
-        const gateway = new Gateway(await freePort(), `outage-${name}`);
-        await gateway.start({ away: true });
-        const running = program(command, line(`${name}-late`), gateway.url);
-        await sleep(1500);
-        await gateway.stop();
-        await gateway.start();
+        const away = new Gateway(await freePort(), `outage-${name}`);
+        await away.start({ away: true });
+        const relay = new Relay(away.url);
+        await relay.start();
+        const running = program(command, line(`${name}-late`), relay.url);
+        await until(() => relay.seen.some(({ status }) => status === 503));
+        relay.gateway = IEM_URL;
         const { code, told } = await running;
-        await gateway.stop();
+        relay.stop();
+        await away.stop();
         assert.equal(code, 0, told);
-        assert.equal(events('ieventid', `${name}-late`, gateway.data).length, 1);
+        assert.equal(events('ieventid', `${name}-late`).length, 1);
+        const published = relay.seen.filter(({ path }) => path.startsWith('/publish/'));
+        assert.equal(published.at(-1).status, 200);
+        assert.equal(new Set(published.map(({ key }) => key)).size, 1, 'one key for all attempts');
     },
     async [`${name} fails at once where the gateway refuses the record or the password`]() {
+        const relay = new Relay(IEM_URL);
+        await relay.start();
         const foreign = line(`${name}-foreign`).replace('"envcustomerid":"acme"', '"envcustomerid":"globex"');
-        const began = Date.now();
-        const refused = await program(command, foreign);
+        const refused = await program(command, foreign, relay.url);
         assert.notEqual(refused.code, 0);
         assert.match(refused.told, /User is not associated with the customer/);
         const other = join(IEM_HOME, 'netrc-wrong');
         writeFileSync(other, `machine 127.0.0.1 login ${IEM_USER} password wrong\n`, { mode: 0o600 });
-        const wrong = await program(command, line('x'), IEM_URL, { IEM_NETRC: other, IEM_PASSWORD: 'wrong' });
+        const wrong = await program(command, line('x'), relay.url, { IEM_NETRC: other, IEM_PASSWORD: 'wrong' });
+        relay.stop();
         assert.notEqual(wrong.code, 0);
         assert.match(wrong.told, /invalid_client/);
-        assert.ok(Date.now() - began < 5000, 'neither is tried again');
+        assert.deepEqual(relay.seen.map(({ path, status }) => `${path} ${status}`), [
+            '/oauth2/token 200', '/publish/allevents/ 401', '/oauth2/token 401',
+        ], 'neither is tried again');
     },
 });
 

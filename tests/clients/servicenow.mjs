@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import vm from 'node:vm';
 
-import { Gateway, freePort, run, sleep } from './gateway.mjs';
+import { Gateway, freePort, run, sleep, until } from './gateway.mjs';
 
 const kit = join(import.meta.dirname, '../../deploy/servicenow/src');
 const script = (name) => readFileSync(join(kit, 'scripts', name), 'utf8');
@@ -208,6 +208,7 @@ const failed = await run('servicenow', {
         gateway.resume();
         assert.equal(instance.changes()[0].outcome, 'open');
         assert.match(instance.changes()[0].last_answer, /^0 /);
+        instance.timeoutMs = Infinity;
         instance.job(60);
         assert.equal(instance.changes()[0].outcome, 'sent');
     },
@@ -218,8 +219,11 @@ const failed = await run('servicenow', {
     },
     async '429 is sent again no sooner than Retry-After asks'() {
         const instance = make({ 'x_example_iem.customer': 'small' });
-        // More than the quota of one record a second.
-        for (let left = 5; left > 0 && !instance.log.length; left--) instance.change(ticket(), 6);
+        // More than the quota of one record a second, as soon as two come within a second.
+        await until(() => {
+            instance.change(ticket(), 6);
+            return instance.log.length > 0;
+        });
         const open = instance.changes().find((it) => it.outcome === 'open');
         assert.match(open.last_answer, /^429 /);
         await sleep(1500);
