@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use iem_gateway::config::{Durability, SinkKind, Topic};
-use iem_gateway::pipeline::{Backend, Observer, Pipeline, Receipt, Records};
+use iem_gateway::pipeline::{Backend, Demand, Observer, Pipeline, Receipt, Records};
 use iem_gateway::shares::Claims;
 use iem_sink::testing::NullSink;
 use iem_sink::{Context, Record};
@@ -74,7 +74,7 @@ fn submit(pipeline: &Pipeline, record: &Record) -> Receipt {
             records,
             record.data.len(),
             Claims::default(),
-            None,
+            Demand::default(),
             Instant::now(),
         )
         .expect("the channel has capacity")

@@ -3,6 +3,7 @@
 //!
 //! Everything here is in memory, and knows nothing of HTTP, of topics or of sinks.
 
+mod attempt;
 mod claim;
 mod key;
 mod keys;
@@ -12,11 +13,13 @@ mod shared;
 mod state;
 mod window;
 
-pub use claim::{Claim, Held, Known};
+pub use attempt::Answer;
+pub use claim::{Claim, Held, HeldEach, Known, UnderWay};
 pub use key::{Digester, IdempotencyKey, RequestKey};
 pub use window::{Window, WindowCounts};
 
 use iem_sink::Outcome;
+use smallvec::smallvec;
 
 use crate::config::Durability;
 use crate::pipeline::Outcomes;
@@ -31,6 +34,14 @@ pub struct Settled {
 }
 
 impl Settled {
+    /// Returns the outcome of one record.
+    fn one(outcome: Outcome, durability: Durability) -> Self {
+        Self {
+            outcomes: smallvec![outcome],
+            durability,
+        }
+    }
+
     /// Returns whether nothing is left to be sent again.
     fn is_final(&self) -> bool {
         self.outcomes.iter().copied().all(is_settled)

@@ -39,7 +39,7 @@ pub use dead_letters::DeadLetterPlace;
 pub use feed::Feed;
 pub use health::{Caller, Health};
 pub use journaled::JournalParts;
-pub use receipt::Receipt;
+pub use receipt::{Answer, Receipt};
 pub use records::{Outcomes, Records, forget_request};
 pub use rejected::RejectedParts;
 pub use vitals::{JournalVitals, Vitals};
@@ -57,6 +57,15 @@ use crate::shares::Claims;
 
 /// The time that the workers of a journaled topic have to end.
 const WORKER_END: Duration = Duration::from_millis(200);
+
+/// The demands of a request on its delivery.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Demand {
+    /// What the client wants to hold at least when it is answered.
+    pub durability: Option<Durability>,
+    /// The outcomes that come after the deadline are wanted, too.
+    pub late: bool,
+}
 
 /// One topic's way from submission to acknowledgement.
 pub struct Pipeline {
@@ -140,8 +149,7 @@ impl Pipeline {
     }
 
     /// Takes all of a request's records or none, without waiting. `held_bytes` is what they pin in
-    /// memory, which may be more than their own bytes. `claims` are those who hold them. `asked` is
-    /// what the client wants to hold at least when it is answered.
+    /// memory, which may be more than their own bytes. `claims` are those who hold them.
     ///
     /// # Errors
     /// [`SubmitError::Full`] if the topic has no budget for them now, [`SubmitError::OverShare`] if
@@ -151,7 +159,7 @@ impl Pipeline {
         mut records: Records,
         held_bytes: usize,
         claims: Claims,
-        asked: Option<Durability>,
+        demand: Demand,
         now: Instant,
     ) -> Result<Receipt, SubmitError> {
         let least = if self.journal.is_some() {
@@ -159,19 +167,20 @@ impl Pipeline {
         } else {
             Durability::Delivered
         };
-        let durability = asked.map_or(least, |asked| asked.max(least));
+        let durability = demand.durability.map_or(least, |asked| asked.max(least));
+        let late = demand.late;
         let check = self.size_check.as_ref();
         let Some(too_large) = check.and_then(|check| check.take_out(&mut records)) else {
             return self
                 .queue
-                .submit(records, held_bytes, claims, durability, now);
+                .submit(records, held_bytes, claims, durability, late, now);
         };
         let receipt = if records.is_empty() {
             Receipt::new(0, durability, now)
         } else {
             forget_request(&mut records);
             self.queue
-                .submit(records, held_bytes, claims, durability, now)?
+                .submit(records, held_bytes, claims, durability, late, now)?
         };
         self.books.reject(too_large.records);
         Ok(receipt.beside(too_large))
@@ -182,6 +191,16 @@ impl Pipeline {
     pub fn is_full(&self) -> bool {
         let journal = self.journal.as_ref();
         self.queue.is_full() || journal.is_some_and(|journal| journal.shared().is_full())
+    }
+
+    /// Returns whether the topic has a journal.
+    pub fn is_journaled(&self) -> bool {
+        self.journal.is_some()
+    }
+
+    /// Returns the time of a request from its acceptance to its answer.
+    pub fn deadline(&self) -> Duration {
+        self.queue.deadline()
     }
 
     /// Returns the most records that one request may have.

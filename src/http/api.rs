@@ -12,6 +12,7 @@ mod credentials;
 mod deliver_once;
 mod delivery;
 mod distribution;
+mod event_claims;
 mod head;
 mod inbound;
 mod ingest;

@@ -1,18 +1,16 @@
 //! The claims of requests on their keys.
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::time::Instant;
 
 use iem_sink::Outcome;
 use smallvec::smallvec;
-use tokio::runtime::Handle;
 
-use super::Settled;
+use super::attempt::{self, Answer, Claimed, LateOutcomes};
 use super::keys::Short;
 use super::progress::Progress;
 use super::shared::SharedKeys;
+use super::{Settled, is_settled};
 use crate::config::Durability;
 
 /// The result of a request's claim on its key.
@@ -50,6 +48,8 @@ enum Stage {
     Checked,
     /// A sink may have some of so many records.
     HandedOver(usize),
+    /// The request has been answered, and a sink may still have some.
+    Late,
     Ended,
 }
 
@@ -73,71 +73,151 @@ impl Held {
         self.progress.before.as_deref().map(Settled::open)
     }
 
-    /// Waits for the outcomes of so many records that were handed over, and returns those of all
-    /// records. The outcomes count also if the caller goes away.
+    /// Waits for the answer to so many records that were handed over, and returns the outcomes of all
+    /// records. The outcomes count also if the caller goes away, and the last ones after the answer:
+    /// until then the key stays under way.
     pub async fn settle(
         mut self,
         records: usize,
-        outcomes: impl Future<Output = Settled> + Send + 'static,
+        answer: impl Future<Output = Answer> + Send + 'static,
     ) -> Arc<Settled> {
         self.stage = Stage::HandedOver(records);
-        let mut attempt = Attempt(Some((self, Box::pin(outcomes))));
-        let settled = poll_fn(|context| attempt.poll(context)).await;
-        match attempt.0.take() {
-            Some((held, _)) => held.end(settled),
-            None => Arc::new(settled),
-        }
+        attempt::run(self, answer).await
     }
 
-    /// Ends the attempt with these outcomes of the records that were left.
-    fn end(mut self, settled: Settled) -> Arc<Settled> {
+    /// Keeps the key under way after these outcomes of the records that were left, if there is a
+    /// place for that. Otherwise they are the last ones.
+    fn stay(mut self, answered: &Arc<Settled>) -> Option<Self> {
+        self.progress.answer(answered);
+        if self.keys.stay(&self.key, &self.progress) {
+            self.stage = Stage::Late;
+            return Some(self);
+        }
+        self.end(answered);
+        None
+    }
+
+    /// Returns the outcomes of all records: those before the attempt, with those of the records that
+    /// were left in place of theirs.
+    fn all(&self, left: Settled) -> Arc<Settled> {
+        Arc::new(merge(self.progress.before.as_deref(), left))
+    }
+
+    /// Ends the attempt with the outcomes of all records.
+    fn end(mut self, all: &Arc<Settled>) {
         self.stage = Stage::Ended;
-        let all = Arc::new(merge(self.progress.before.as_deref(), settled));
-        self.keys.settle(&self.key, &self.progress, &all);
+        self.keys.settle(&self.key, &self.progress, all);
+    }
+}
+
+impl Claimed for Held {
+    type Told = Arc<Settled>;
+
+    fn answered(self, Answer { settled, late }: Answer) -> Arc<Settled> {
+        let durability = settled.durability;
+        let all = self.all(settled);
+        match late {
+            None => self.end(&all),
+            Some(late) => {
+                let limit = self.keys.time();
+                if let Some(held) = self.stay(&all) {
+                    attempt::go_on(async move {
+                        if let Some(outcomes) = attempt::last(late, limit).await {
+                            let all = held.all(Settled {
+                                outcomes,
+                                durability,
+                            });
+                            held.end(&all);
+                        }
+                    });
+                }
+            }
+        }
         all
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        match self.stage {
-            Stage::Ended => {}
-            Stage::Checked => self.keys.give_back(&self.key, &self.progress),
+        let all = match self.stage {
+            Stage::Ended => return,
+            Stage::Checked => return self.keys.give_back(&self.key, &self.progress),
             // A sink may have them. They are sent again all the same, with the same ids.
-            Stage::HandedOver(records) => {
-                let unknown = Settled {
-                    outcomes: smallvec![Outcome::default(); records],
-                    durability: Durability::Delivered,
-                };
-                let all = Arc::new(merge(self.progress.before.as_deref(), unknown));
-                self.keys.settle(&self.key, &self.progress, &all);
+            Stage::HandedOver(records) => self.all(Settled {
+                outcomes: smallvec![Outcome::default(); records],
+                durability: Durability::Delivered,
+            }),
+            Stage::Late => match self.progress.answered() {
+                Some(answered) => answered,
+                None => return,
+            },
+        };
+        self.keys.settle(&self.key, &self.progress, &all);
+    }
+}
+
+/// The keys of records that a request hands over together, each with one record of its own. Dropped
+/// before they are handed over, they are as they were.
+#[derive(Default)]
+pub struct HeldEach {
+    /// Each with the index of its record.
+    held: Vec<(usize, Held)>,
+}
+
+impl HeldEach {
+    /// Adds the key of the record with this index.
+    pub fn push(&mut self, index: usize, held: Held) {
+        self.held.push((index, held));
+    }
+
+    /// Returns whether no record has a key.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Waits for the answer to the records, and returns their outcomes. They count also if the caller
+    /// goes away, and the last ones after the answer.
+    pub async fn settle(
+        mut self,
+        answer: impl Future<Output = Answer> + Send + 'static,
+    ) -> Settled {
+        for (_, held) in &mut self.held {
+            held.stage = Stage::HandedOver(1);
+        }
+        attempt::run(self, answer).await
+    }
+}
+
+impl Claimed for HeldEach {
+    type Told = Settled;
+
+    fn answered(self, Answer { settled, late }: Answer) -> Settled {
+        let mut open = Vec::new();
+        for (index, held) in self.held {
+            let outcome = settled.outcomes[index];
+            let all = held.all(Settled::one(outcome, settled.durability));
+            if late.is_none() || is_settled(outcome) {
+                held.end(&all);
+            } else if let Some(held) = held.stay(&all) {
+                open.push((index, held));
             }
         }
-    }
-}
-
-/// An attempt whose outcomes are awaited, on a task of its own if the caller goes away.
-struct Attempt(Option<(Held, Awaited)>);
-
-/// The outcomes of an attempt, once it has ended.
-type Awaited = Pin<Box<dyn Future<Output = Settled> + Send>>;
-
-impl Attempt {
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Settled> {
-        match &mut self.0 {
-            Some((_, outcomes)) => outcomes.as_mut().poll(context),
-            None => Poll::Pending,
+        if let Some(late) = late {
+            attempt::go_on(end_each(open, late, settled.durability));
         }
+        settled
     }
 }
 
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        let attempt = self.0.take();
-        if let (Some((held, outcomes)), Ok(runtime)) = (attempt, Handle::try_current()) {
-            runtime.spawn(async move {
-                held.end(outcomes.await);
-            });
+/// Waits for the last outcomes of records with a key each, and ends their attempts.
+async fn end_each(open: Vec<(usize, Held)>, late: LateOutcomes, durability: Durability) {
+    let Some(limit) = open.first().map(|(_, held)| held.keys.time()) else {
+        return;
+    };
+    if let Some(outcomes) = attempt::last(late, limit).await {
+        for (index, held) in open {
+            let all = held.all(Settled::one(outcomes[index], durability));
+            held.end(&all);
         }
     }
 }
@@ -165,8 +245,11 @@ fn merge(before: Option<&Settled>, left: Settled) -> Settled {
 pub struct UnderWay(pub(super) Arc<Progress>);
 
 impl UnderWay {
-    /// Waits for the outcomes of the other request's records; `None` if no sink can have them.
-    pub async fn outcomes(self) -> Option<Arc<Settled>> {
-        self.0.outcomes().await
+    /// Waits for the last outcomes of the other request's records, at most until `deadline`: from then
+    /// on those of its answer are returned, if it has been answered. `None` if no sink can have the
+    /// records, or nothing is known of them.
+    pub async fn outcomes(self, deadline: Instant) -> Option<Arc<Settled>> {
+        let ended = tokio::time::timeout_at(deadline.into(), self.0.outcomes()).await;
+        ended.unwrap_or_else(|_| self.0.answered())
     }
 }

@@ -80,6 +80,11 @@ impl Keys {
         }
     }
 
+    /// Returns the time of a key after its last outcome.
+    pub(super) fn time(&self) -> Duration {
+        self.time
+    }
+
     /// Returns the places that are taken.
     pub(super) fn places(&self) -> usize {
         self.places
@@ -174,6 +179,23 @@ impl Keys {
             self.unlink(index);
             self.make_room(email, 0);
         }
+    }
+
+    /// Keeps a key under way whose request has been answered, which takes more places. Returns whether
+    /// there are any.
+    pub(super) fn stay(&mut self, key: &Short, progress: &Arc<Progress>) -> bool {
+        let Some(index) = self.by_key.get(key).copied() else {
+            return false;
+        };
+        let entry = &self.entries[index as usize];
+        let late = State::Late(Arc::clone(progress));
+        let more = late.places().saturating_sub(entry.state.places());
+        let email = Arc::clone(&self.users[entry.user as usize].email);
+        let has_room = self.make_room(&email, more);
+        if has_room {
+            self.set_state(index, late);
+        }
+        has_room
     }
 
     /// Notes the outcomes of a key's records, from which its time counts.

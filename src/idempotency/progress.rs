@@ -11,6 +11,8 @@ use super::Settled;
 pub(super) struct Progress {
     /// The outcomes of the attempts before it.
     pub(super) before: Option<Arc<Settled>>,
+    /// The outcomes of all records at its answer, if some are still open then.
+    answered: OnceLock<Arc<Settled>>,
     /// The outcomes after it; `None` if nothing was handed over to a sink, now or before.
     after: OnceLock<Option<Arc<Settled>>>,
     ended: Notify,
@@ -23,6 +25,17 @@ impl Progress {
             before,
             ..Self::default()
         })
+    }
+
+    /// Notes the outcomes of all records at the answer: the attempt goes on.
+    pub(super) fn answer(&self, all: &Arc<Settled>) {
+        // It is answered once.
+        let _ = self.answered.set(Arc::clone(all));
+    }
+
+    /// Returns the outcomes at the answer, if some are still open then.
+    pub(super) fn answered(&self) -> Option<Arc<Settled>> {
+        self.answered.get().cloned()
     }
 
     /// Ends the attempt and wakes those that wait.

@@ -1,7 +1,7 @@
 //! The keys of a window, shared by its requests.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -17,6 +17,11 @@ impl SharedKeys {
         Self(Mutex::new(keys))
     }
 
+    /// Returns the time of a key after its last outcome.
+    pub(super) fn time(&self) -> Duration {
+        self.lock().time()
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Keys> {
         self.0.lock()
     }
@@ -25,6 +30,11 @@ impl SharedKeys {
     pub(super) fn settle(&self, key: &Short, progress: &Progress, settled: &Arc<Settled>) {
         self.lock().settle(key, settled, Instant::now());
         progress.end(Some(Arc::clone(settled)));
+    }
+
+    /// Keeps a key under way whose request has been answered. Returns whether there is a place.
+    pub(super) fn stay(&self, key: &Short, progress: &Arc<Progress>) -> bool {
+        self.lock().stay(key, progress)
     }
 
     /// Ends an attempt of which no sink can have a record.

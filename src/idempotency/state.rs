@@ -15,10 +15,18 @@ const OUTCOMES_BYTES: usize = 128;
 /// The places of a request under way, beside its key's.
 const PROGRESS_PLACES: usize = 1;
 
+/// The bytes of a request that has been answered and whose outcomes are awaited: its task, and what
+/// the topic's worker or journal keeps of it.
+const LATE_BYTES: usize = 1 << 10;
+/// The bytes of each of its records: its outcome here and there, and its index.
+const LATE_RECORD_BYTES: usize = 2 * size_of::<Outcome>() + size_of::<usize>();
+
 /// The state of a key's records.
 pub(super) enum State {
     /// A request is on its way to the sink.
     UnderWay(Arc<Progress>),
+    /// Its answer is over, and a sink still has some of the records.
+    Late(Arc<Progress>),
     /// All are delivered.
     Delivered(Durability),
     /// All were journaled before the start. Nobody knows what their client was told.
@@ -47,12 +55,20 @@ impl State {
             Self::UnderWay(progress) => {
                 PROGRESS_PLACES + progress.before.as_deref().map_or(0, of_outcomes)
             }
+            Self::Late(progress) => {
+                let before = progress.before.as_deref().map_or(0, of_outcomes);
+                let answered = progress.answered();
+                let records = answered.as_deref().map_or(0, |all| all.outcomes.len());
+                let late = LATE_BYTES + records * LATE_RECORD_BYTES;
+                let answered = answered.as_deref().map_or(0, of_outcomes);
+                PROGRESS_PLACES + before + answered + late.div_ceil(PLACE_BYTES)
+            }
             Self::Delivered(_) | Self::Restored => 0,
             Self::Partly(settled) => of_outcomes(settled),
         }
     }
 
     pub(super) fn is_under_way(&self) -> bool {
-        matches!(self, Self::UnderWay(_))
+        matches!(self, Self::UnderWay(_) | Self::Late(_))
     }
 }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bounds;
+mod late;
 mod model;
 mod places;
 
@@ -11,6 +12,7 @@ use iem_sink::{Digests, Outcome, Reason};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+use super::attempt::LateOutcomes;
 use super::*;
 use crate::config::Idempotency;
 
@@ -67,10 +69,26 @@ fn name(claim: &Claim) -> &'static str {
     }
 }
 
+fn at_once(settled: Settled) -> Answer {
+    Answer {
+        settled,
+        late: None,
+    }
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().build().unwrap()
+}
+
 async fn end(held: Held, outcomes: &[Outcome]) -> Settled {
     let outcomes = settled(outcomes);
     let records = outcomes.outcomes.len();
-    let all = held.settle(records, async move { outcomes }).await;
+    let all = held.settle(records, async move { at_once(outcomes) }).await;
     Settled::clone(&all)
 }
 
@@ -208,10 +226,10 @@ async fn a_repeat_waits_for_the_first_and_gets_its_outcome() {
             panic!("the first is under way");
         };
         match outcomes {
-            Some(outcomes) => drop(first.settle(1, async move { outcomes }).await),
+            Some(outcomes) => drop(first.settle(1, async move { at_once(outcomes) }).await),
             None => drop(first),
         }
-        assert_eq!(second.outcomes().await.as_deref(), expected.as_ref());
+        assert_eq!(second.outcomes(soon()).await.as_deref(), expected.as_ref());
     }
 }
 
@@ -222,7 +240,7 @@ async fn the_outcome_counts_although_the_client_goes_away() {
     let claim = || window.claim(&alice(), &digests(&key("k"), BODY), None, now);
     let (tell, told) = oneshot::channel();
     let first = held(claim());
-    let attempt = first.settle(1, async move { told.await.unwrap() });
+    let attempt = first.settle(1, async move { at_once(told.await.unwrap()) });
     let attempt = tokio::spawn(attempt);
     tokio::task::yield_now().await;
     attempt.abort();
@@ -230,9 +248,9 @@ async fn the_outcome_counts_although_the_client_goes_away() {
     let Claim::Known(Known::UnderWay(second)) = claim() else {
         panic!("it is still on its way");
     };
-    tell.send(settled(&[Outcome::Delivered])).unwrap();
+    assert!(tell.send(settled(&[Outcome::Delivered])).is_ok());
     assert_eq!(
-        second.outcomes().await.as_deref(),
+        second.outcomes(soon()).await.as_deref(),
         Some(&settled(&[Outcome::Delivered]))
     );
 }
@@ -262,7 +280,7 @@ async fn a_waiting_repeat_gets_its_own_outcome_whatever_comes_next() {
     drop(first);
     // Nothing is bound, so another body may take the key, and is delivered before the second looks.
     end(held(claim([2; 32])), &[Outcome::Delivered]).await;
-    assert_eq!(second.outcomes().await, None);
+    assert_eq!(second.outcomes(soon()).await, None);
 }
 
 #[tokio::test]
@@ -275,7 +293,7 @@ async fn what_holds_of_records_is_told_by_the_attempts_that_delivered_some() {
             outcomes: SmallVec::from_slice(&outcomes),
             durability,
         };
-        held(claim).settle(2, async move { settled })
+        held(claim).settle(2, async move { at_once(settled) })
     };
     let none = [Outcome::Retryable; 2];
     attempt(claim(None), Durability::Journaled, none).await;
@@ -298,7 +316,7 @@ async fn a_key_is_not_taken_for_more_than_was_held() {
             durability: Durability::Journaled,
         };
         let first = held(claim(text, None));
-        first.settle(2, async move { settled }).await;
+        first.settle(2, async move { at_once(settled) }).await;
         assert_eq!(name(&claim(text, more)), "reused", "{text}");
         assert_ne!(name(&claim(text, None)), "reused", "{text}");
     }

@@ -109,7 +109,9 @@ impl Window {
         }
         let is_less = |durability| asked.is_some_and(|asked| asked > durability);
         let known = match &entry.state {
-            State::UnderWay(progress) => Known::UnderWay(UnderWay(Arc::clone(progress))),
+            State::UnderWay(progress) | State::Late(progress) => {
+                Known::UnderWay(UnderWay(Arc::clone(progress)))
+            }
             State::Delivered(durability) if is_less(*durability) => Known::Reused,
             State::Delivered(durability) => Known::Delivered(*durability),
             State::Restored if is_less(Durability::Journaled) => {

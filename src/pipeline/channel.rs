@@ -138,6 +138,7 @@ mod tests {
                 reservation,
                 Instant::now(),
                 Durability::Delivered,
+                false,
             )
         };
         let (sender, receiver) = channel(10);

@@ -47,6 +47,7 @@ impl Queue {
         held_bytes: usize,
         claims: Claims,
         durability: Durability,
+        wants_late: bool,
         now: Instant,
     ) -> Result<Receipt, SubmitError> {
         let mut beyond = held_bytes.saturating_sub(bytes(&records));
@@ -56,7 +57,8 @@ impl Queue {
         let deadline = now + self.deadline;
         let mut receipt = Receipt::new(records.len(), durability, deadline);
         if let [sender] = &self.senders[..] {
-            let (submission, reply) = Submission::new(records, reservation, deadline, durability);
+            let (submission, reply) =
+                Submission::new(records, reservation, deadline, durability, wants_late);
             let indexes = None;
             receipt.push(Part { reply, indexes }, self.send(sender, submission)?);
             return Ok(receipt);
@@ -68,7 +70,8 @@ impl Queue {
             // The first share counts what the request pins beyond its records.
             let held_bytes = bytes(&records) + std::mem::take(&mut beyond);
             let reservation = reservation.split(records.len(), held_bytes);
-            let (submission, reply) = Submission::new(records, reservation, deadline, durability);
+            let (submission, reply) =
+                Submission::new(records, reservation, deadline, durability, wants_late);
             let indexes = Some(indexes);
             receipt.push(Part { reply, indexes }, self.send(sender, submission)?);
         }
@@ -126,6 +129,11 @@ impl Queue {
 
     pub(super) fn is_full(&self) -> bool {
         self.budget.is_full()
+    }
+
+    /// Returns the time of a request from its acceptance to its answer.
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
     }
 
     pub(super) fn request_records_max(&self) -> usize {

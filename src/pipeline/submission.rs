@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::budget::Reservation;
 use super::forwarded::Forwarded;
+use super::receipt::Share;
 use super::records::{Outcomes, Records};
 use crate::config::Durability;
 
@@ -32,7 +33,8 @@ impl Submission {
         reservation: Reservation,
         deadline: Instant,
         durability: Durability,
-    ) -> (Self, oneshot::Receiver<Outcomes>) {
+        wants_late: bool,
+    ) -> (Self, oneshot::Receiver<Share>) {
         let (sender, receiver) = oneshot::channel();
         let submission = Self {
             records,
@@ -40,7 +42,7 @@ impl Submission {
             durability,
             round: 0,
             reply: Reply {
-                way: Some(Way::Request(sender)),
+                way: Some(Way::Request { sender, wants_late }),
                 reservation,
             },
         };
@@ -75,21 +77,28 @@ impl Submission {
 
 /// The way back to the request, with the budget that its records hold until they are settled.
 pub(super) struct Reply {
-    /// `None` once the request has been answered.
+    /// `None` once all that the request wants to know has been told.
     way: Option<Way>,
     reservation: Reservation,
 }
 
 enum Way {
-    Request(oneshot::Sender<Outcomes>),
+    Request {
+        sender: oneshot::Sender<Share>,
+        /// The request wants to know the outcomes that come after its deadline, too.
+        wants_late: bool,
+    },
+    /// The way of the last outcomes to a request that has been answered.
+    Late(LateReply),
     Forwarder(Forwarded),
 }
 
 impl Way {
+    /// Tells the last outcomes.
     fn tell(self, outcomes: Outcomes) {
         match self {
-            // A request that no longer waits has lost its client; no one can receive the outcomes.
-            Self::Request(sender) => drop(sender.send(outcomes)),
+            Self::Request { sender, .. } => tell(sender, outcomes, None),
+            Self::Late(reply) => reply.tell(outcomes),
             Self::Forwarder(forwarded) => {
                 forwarded.tell(outcomes.first().copied().unwrap_or_default());
             }
@@ -100,8 +109,29 @@ impl Way {
 impl Reply {
     /// Answers the request, and keeps its budget: the sink still holds records of it.
     pub(super) fn answer(&mut self, outcomes: Outcomes) {
-        if let Some(way) = self.way.take() {
-            way.tell(outcomes);
+        self.way = match self.way.take() {
+            Some(Way::Request { sender, wants_late }) => {
+                answer(sender, outcomes, wants_late).map(Way::Late)
+            }
+            Some(Way::Forwarder(forwarded)) => {
+                Way::Forwarder(forwarded).tell(outcomes);
+                None
+            }
+            answered => answered,
+        };
+    }
+
+    /// Does the same, and gives the budget back. Returns the way of the last outcomes, if the request
+    /// wants to know them.
+    pub(super) fn answer_and_free(self, outcomes: Outcomes) -> Option<LateReply> {
+        drop(self.reservation);
+        match self.way? {
+            Way::Request { sender, wants_late } => answer(sender, outcomes, wants_late),
+            Way::Late(reply) => Some(reply),
+            Way::Forwarder(forwarded) => {
+                Way::Forwarder(forwarded).tell(outcomes);
+                None
+            }
         }
     }
 
@@ -122,7 +152,7 @@ impl Reply {
     }
 
     pub(super) fn is_answered(&self) -> bool {
-        self.way.is_none()
+        matches!(self.way, None | Some(Way::Late(_)))
     }
 
     /// Gives the budget back, and answers the request if it has not been answered.
@@ -134,4 +164,40 @@ impl Reply {
             way.tell(outcomes);
         }
     }
+}
+
+/// The way of the last outcomes to a request that has been answered. Dropped, it tells that nobody
+/// will know them.
+pub(super) struct LateReply(oneshot::Sender<Share>);
+
+impl LateReply {
+    pub(super) fn tell(self, outcomes: Outcomes) {
+        tell(self.0, outcomes, None);
+    }
+
+    /// Returns whether nobody waits for the outcomes any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+/// Answers a request of which records are open. Returns the way of the last outcomes, if it wants to
+/// know them.
+fn answer(
+    sender: oneshot::Sender<Share>,
+    outcomes: Outcomes,
+    wants_late: bool,
+) -> Option<LateReply> {
+    let (late, rest) = wants_late.then(oneshot::channel).unzip();
+    tell(sender, outcomes, rest);
+    late.map(LateReply)
+}
+
+fn tell(
+    sender: oneshot::Sender<Share>,
+    outcomes: Outcomes,
+    rest: Option<oneshot::Receiver<Share>>,
+) {
+    // A request that no longer waits has lost its client; no one can receive the outcomes.
+    drop(sender.send(Share { outcomes, rest }));
 }

@@ -67,7 +67,7 @@ impl Rig {
         let customer = self.ledger.customer(&"acme".into());
         claims.add(customer, records.len(), bytes);
         self.pipeline
-            .submit(records, bytes, claims, None, Instant::now())
+            .submit(records, bytes, claims, Demand::default(), Instant::now())
             .map(Receipt::wake)
     }
 

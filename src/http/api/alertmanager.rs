@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use iem_sink::{Context, Record};
 use smallvec::smallvec;
+use uuid::Uuid;
 
 use super::credentials;
 use super::deliver_once::deliver_once;
@@ -19,6 +20,7 @@ use super::resources::Resources;
 use super::response::Success;
 use super::sender::Sender;
 use crate::http::transport::Answer;
+use crate::idempotency::{Digester, RequestKey};
 use crate::identity::{Identity, Principal, authorization};
 use crate::memory::{Buffer, MemoryBudget};
 use crate::pipeline::Records;
@@ -41,11 +43,14 @@ pub(super) async fn alertmanager(
     let principal = credentials::publisher(resources, request).await?;
     authorization::may_call(principal.user())?;
     let asked = request.durability()?;
-    // It is checked, and has no other meaning here.
-    request.idempotency_key()?;
+    let key = request.idempotency_key()?.map(|key| {
+        let endpoint = ["alertmanager", customer];
+        RequestKey::new(&principal.user().email, &endpoint, key)
+    });
     let sender = request.sender(resources, &principal);
     let body = request.collect(resources, Kind::Event, &sender).await?;
-    let (accepted, permit) = accept(resources, customer, principal, &sender, request, body).await?;
+    let accepted = accept(resources, customer, principal, &sender, request, body, key);
+    let (accepted, permit) = accepted.await?;
     let delivery = Delivery {
         resources,
         kind: Kind::Event,
@@ -65,12 +70,14 @@ async fn accept(
     sender: &Sender,
     request: &Inbound<'_>,
     body: Bytes,
+    key: Option<RequestKey>,
 ) -> Result<(Accepted, Option<ParsePermit>), Rejection> {
     let topic = resources.topic(Kind::Event);
     let ingest = AlertIngest {
         identity: Arc::clone(&resources.identity),
         metrics: Arc::clone(&resources.metrics),
-        context: Arc::new(request.context(&resources.source, Kind::Event, &principal)),
+        context: request.context(&resources.source, Kind::Event, &principal),
+        key,
         principal,
         mapping: Arc::clone(&resources.alert_mapping),
         key_fields: topic.key_fields.clone(),
@@ -93,7 +100,9 @@ struct AlertIngest {
     identity: Arc<Identity>,
     metrics: Arc<Metrics>,
     principal: Principal,
-    context: Arc<Context>,
+    context: Context,
+    /// The key that the records' ids follow from, if the client has sent one.
+    key: Option<RequestKey>,
     mapping: Arc<AlertMapping>,
     key_fields: KeyFields,
     /// The most alerts.
@@ -113,13 +122,29 @@ impl AlertIngest {
         let directory = self.identity.directory().load();
         let principal = ingest::current(&directory, &self.principal)?;
         let customer = ingest::customer(&directory, &principal, customer, &self.metrics)?;
-        let mut records = Records::with_capacity(ends.len());
         let mut rest = data.clone();
         let mut begin = 0;
-        for end in ends {
+        let events = ends.into_iter().map(|end| {
             let event = rest.split_to(end - begin);
             begin = end;
-            records.push(self.record(event, &customer.id)?);
+            event
+        });
+        let events: Vec<Bytes> = events.collect();
+        let mut digester = self.key.as_ref().map(Digester::new);
+        let ids: Vec<Uuid> = events
+            .iter()
+            .map(|event| match &mut digester {
+                Some(digester) => digester.next_id(event),
+                None => record::next_id(self.context.time),
+            })
+            .collect();
+        let context = Arc::new(Context {
+            digests: digester.map(|digester| Box::new(digester.finish())),
+            ..self.context.clone()
+        });
+        let mut records = Records::with_capacity(events.len());
+        for (event, id) in events.into_iter().zip(ids) {
+            records.push(self.record(event, id, &context, &customer.id)?);
         }
         Ok(Accepted {
             customers: smallvec![(Arc::clone(customer), records.len())],
@@ -149,7 +174,13 @@ impl AlertIngest {
         Ok((writer.buffer.freeze(), ends))
     }
 
-    fn record(&self, event: Bytes, customer: &Arc<str>) -> Result<Record, Rejection> {
+    fn record(
+        &self,
+        event: Bytes,
+        id: Uuid,
+        context: &Arc<Context>,
+        customer: &Arc<str>,
+    ) -> Result<Record, Rejection> {
         let reservation = if self.is_large {
             reserve_tape(&self.memory, &event, Form::Json)
         } else {
@@ -167,8 +198,8 @@ impl AlertIngest {
             })
         })?;
         Ok(Record {
-            id: record::next_id(self.context.time),
-            context: Arc::clone(&self.context),
+            id,
+            context: Arc::clone(context),
             customer: Arc::clone(customer),
             key: parsed.into_key(),
             data: event,

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 
 use super::credentials;
-use super::distribution::{self, Part};
+use super::distribution;
+use super::event_claims::Events;
 use super::inbound::Inbound;
 use super::ingest::{is_ndjson, media_type};
 use super::parse_pool::ParsePermit;
@@ -22,7 +23,7 @@ use crate::config::PARSE_IN_PLACE_MAX;
 use crate::http::transport::Answer;
 use crate::identity::{Principal, authorization};
 use crate::record::{EventForm, Kind};
-use ingest::{EventIngest, Source};
+use ingest::{EventIngest, EventTopic, Source};
 
 /// The prefix of the media types of all event formats.
 const EVENT_FORMATS: &[u8] = b"application/cloudevents";
@@ -35,7 +36,7 @@ pub(super) async fn cloudevents(
     let principal = credentials::publisher(resources, request).await?;
     authorization::may_call(principal.user())?;
     let asked = request.durability()?;
-    // It is checked, and has no other meaning here.
+    // It is checked, and has no other meaning here: each event has a key of its own.
     request.idempotency_key()?;
     let form = form(request.headers())?;
     let sender = request.sender(resources, &principal);
@@ -45,9 +46,9 @@ pub(super) async fn cloudevents(
     };
     let kinds = kind.as_ref().map_or(&Kind::ALL[..], std::slice::from_ref);
     let body = request.collect_for_any(resources, kinds, &sender).await?;
-    let (parts, permit) = accept(resources, form, principal, &sender, request, body).await?;
+    let (events, permit) = accept(resources, form, principal, &sender, request, body).await?;
     let published =
-        distribution::deliver_within_quotas(resources, parts, &sender, asked, permit).await?;
+        distribution::deliver_within_quotas(resources, events, &sender, asked, permit).await?;
     Ok(Success::Published(published).into_answer())
 }
 
@@ -72,7 +73,7 @@ fn form(headers: &HeaderMap) -> Result<Option<EventForm>, Rejection> {
     }
 }
 
-/// Returns the records of a request, by their kinds. A large body is parsed in the parse pool,
+/// Returns the events of a request. A large body is parsed in the parse pool,
 /// where it holds up no connection; its records come with the pool's permit.
 async fn accept(
     resources: &Resources,
@@ -81,7 +82,7 @@ async fn accept(
     sender: &Sender,
     request: &Inbound<'_>,
     body: Bytes,
-) -> Result<(Vec<Part>, Option<ParsePermit>), Rejection> {
+) -> Result<(Events, Option<ParsePermit>), Rejection> {
     let source = match form {
         None => Source::Headers(binary::attributes(request.headers())?),
         Some(form) => Source::Body(form),
@@ -95,10 +96,11 @@ async fn accept(
         principal,
         topics: Kind::ALL.map(|kind| {
             let topic = resources.topic(kind);
-            (
-                topic.key_fields.clone(),
-                topic.pipeline.request_records_max(),
-            )
+            EventTopic {
+                key_fields: topic.key_fields.clone(),
+                records_max: topic.pipeline.request_records_max(),
+                is_journaled: topic.pipeline.is_journaled(),
+            }
         }),
         memory: Arc::clone(&sender.memory),
         is_large,
@@ -107,8 +109,8 @@ async fn accept(
         return Ok((ingest.accept(&body, source)?, None));
     }
     let accept = move || ingest.accept(&body, source);
-    let (parts, permit) = resources.parse_pool.run(sender, accept).await?;
-    Ok((parts?, Some(permit)))
+    let (events, permit) = resources.parse_pool.run(sender, accept).await?;
+    Ok((events?, Some(permit)))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::delivery::{Delivery, verdict};
 use super::ingest::Accepted;
 use super::parse_pool::ParsePermit;
 use super::rejection::Rejection;
+use super::resources::Resources;
 use crate::config::Durability;
 use crate::idempotency::{Claim, Known};
 
@@ -27,11 +28,12 @@ pub(super) async fn deliver_once(
     charge: Option<Charge>,
     permit: Option<ParsePermit>,
 ) -> Result<Published, Rejection> {
-    let window = &delivery.resources.window;
+    let Resources { window, .. } = delivery.resources;
+    let now = Instant::now();
     let context = accepted.records.first().map(|record| &record.context);
     let claim = context.and_then(|context| {
         let digests = context.digests.as_ref()?;
-        Some(window.claim(&context.user, digests, delivery.asked, Instant::now()))
+        Some(window.claim(&context.user, digests, delivery.asked, now))
     });
     let held = match claim {
         None | Some(Claim::NoPlace) => None,
@@ -41,7 +43,8 @@ pub(super) async fn deliver_once(
                 charge.give_back(&delivery.resources.quotas, &accepted.customers, |_| true);
             }
             drop((accepted, permit));
-            let durability = known_outcome(known).await?;
+            let topic = delivery.resources.topic(delivery.kind);
+            let durability = known_outcome(known, now + topic.pipeline.deadline()).await?;
             if delivery.asked.is_some_and(|asked| asked > durability) {
                 return Err(Rejection::IdempotencyKeyReused);
             }
@@ -57,15 +60,19 @@ pub(super) async fn deliver_once(
     })
 }
 
-/// Returns what holds of the records of an earlier request, once it has its outcome. If it was
-/// refused before a sink could have its records, the repeat is told to come again.
-async fn known_outcome(known: Known) -> Result<Durability, Rejection> {
+/// Returns what holds of the records of an earlier request, once it has its outcome. If that has not
+/// come by the deadline, or the request was refused before a sink could have its records, the repeat
+/// is told to come again.
+async fn known_outcome(known: Known, deadline: Instant) -> Result<Durability, Rejection> {
     match known {
         Known::UnderWay(other) => {
-            let settled = other.outcomes().await.ok_or(Rejection::Unconfirmed {
-                failed: Vec::new(),
-                rejected: Vec::new(),
-            })?;
+            let settled = other
+                .outcomes(deadline)
+                .await
+                .ok_or(Rejection::Unconfirmed {
+                    failed: Vec::new(),
+                    rejected: Vec::new(),
+                })?;
             verdict(&settled)
         }
         Known::Settled(settled) => verdict(&settled),

@@ -14,9 +14,9 @@ use super::rejection::Rejection;
 use super::resources::Resources;
 use super::sender::Sender;
 use crate::config::Durability;
-use crate::idempotency::{Held, Settled};
+use crate::idempotency::{Answer, Held, HeldEach, Settled};
 use crate::identity::quota::Quotas;
-use crate::pipeline::Receipt;
+use crate::pipeline::{Demand, Receipt};
 use crate::record::Kind;
 use crate::shares::Claims;
 use crate::telemetry::Metrics;
@@ -52,7 +52,7 @@ impl Delivery<'_> {
             Some(charge) => charge,
             None => self.charge(&accepted)?,
         };
-        let submitted = self.submit(accepted, &charge);
+        let submitted = self.submit(accepted, &charge, held.is_some());
         drop(permit);
         let submitted = submitted?;
         match held {
@@ -64,11 +64,13 @@ impl Delivery<'_> {
         }
     }
 
-    /// Submits records to their topic. Gives back their charge if the topic does not take them.
+    /// Submits records to their topic. Gives back their charge if the topic does not take them. If
+    /// they are `held` by keys, their last outcomes are wanted as well.
     pub(super) fn submit(
         &self,
         accepted: Accepted,
         charge: &Charge,
+        held: bool,
     ) -> Result<Submitted, Rejection> {
         let Accepted {
             records,
@@ -79,7 +81,11 @@ impl Delivery<'_> {
         let count = records.len();
         let claims = self.claims(&records, held_bytes, &customers);
         let pipeline = &self.resources.topic(self.kind).pipeline;
-        match pipeline.submit(records, held_bytes, claims, self.asked, Instant::now()) {
+        let demand = Demand {
+            durability: self.asked,
+            late: held,
+        };
+        match pipeline.submit(records, held_bytes, claims, demand, Instant::now()) {
             Ok(receipt) => Ok(Submitted {
                 receipt,
                 customers,
@@ -162,19 +168,44 @@ impl Submitted {
     /// Does the same for a request that has held its key, also if its client goes away. Returns the
     /// outcomes of all of its records.
     async fn held(self, resources: &Resources, charge: Charge, held: Held) -> Arc<Settled> {
+        let count = self.count;
+        held.settle(count, self.answer(resources, charge)).await
+    }
+
+    /// Does the same for records of which some have held keys of their own. Returns their outcomes.
+    pub(super) async fn held_each(
+        self,
+        resources: &Resources,
+        charge: Charge,
+        held: HeldEach,
+    ) -> Settled {
+        held.settle(self.answer(resources, charge)).await
+    }
+
+    /// Waits for the outcomes that are known in time, and accounts for them. What is delivered later
+    /// is not charged.
+    fn answer(
+        self,
+        resources: &Resources,
+        charge: Charge,
+    ) -> impl Future<Output = Answer> + Send + use<> {
         let Self {
-            receipt,
-            customers,
-            count,
+            receipt, customers, ..
         } = self;
         let quotas = Arc::clone(&resources.quotas);
         let metrics = Arc::clone(&resources.metrics);
-        let outcomes = async move {
-            let settled = settled(receipt).await;
-            account(&quotas, &metrics, &charge, &customers, &settled.outcomes);
-            settled
-        };
-        held.settle(count, outcomes).await
+        async move {
+            let durability = receipt.durability();
+            let answer = receipt.answer().await;
+            account(&quotas, &metrics, &charge, &customers, &answer.outcomes);
+            Answer {
+                settled: Settled {
+                    outcomes: answer.outcomes,
+                    durability,
+                },
+                late: answer.late.map(|late| Box::pin(late.outcomes()) as _),
+            }
+        }
     }
 }
 

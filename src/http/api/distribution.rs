@@ -8,7 +8,7 @@ use smallvec::smallvec;
 use super::charge::{Charge, over_quota};
 use super::deliver_once::Published;
 use super::delivery::{Delivery, count_customers, verdict};
-use super::ingest::Accepted;
+use super::event_claims::{self, Events, OwnPart};
 use super::parse_pool::ParsePermit;
 use super::rejection::Rejection;
 use super::resources::Resources;
@@ -16,37 +16,32 @@ use super::sender::Sender;
 use crate::config::Durability;
 use crate::idempotency::Settled;
 use crate::pipeline::Outcomes;
-use crate::record::Kind;
 
-/// The records of a request that are of one kind.
-pub(super) struct Part {
-    pub(super) kind: Kind,
-    pub(super) accepted: Accepted,
-    /// The index of each record in the request.
-    pub(super) indexes: Vec<usize>,
-}
-
-/// Charges the parts of a request to their customers' quotas, all or none, and delivers each to its
-/// topic. A topic that does not take its part leaves these records unconfirmed; if none takes any,
-/// the request is rejected as by the first. Returns the least that holds of all records.
+/// Charges the events of a request to their customers' quotas, all or none, and delivers each to its
+/// topic, but for those that other requests deliver. A topic that does not take its part leaves these
+/// records unconfirmed; if none takes any, the request is rejected as by the first. Returns the least
+/// that holds of all records.
 pub(super) async fn deliver_within_quotas(
     resources: &Resources,
-    parts: Vec<Part>,
+    events: Events,
     sender: &Sender,
     asked: Option<Durability>,
     permit: Option<ParsePermit>,
 ) -> Result<Published, Rejection> {
-    let charges = take_charges(resources, &parts)?;
-    let count = parts.iter().map(|part| part.indexes.len()).sum();
+    let count = events.parts.iter().map(|part| part.indexes.len()).sum();
+    let (own, others) = event_claims::claim(resources, events, asked)?;
+    let is_replayed = own.is_empty();
+    let charges = take_charges(resources, &own)?;
     let mut outcomes: Outcomes = smallvec![Outcome::default(); count];
     let mut durability = Durability::Delivered;
     let mut refused = None;
-    let mut waiting = Vec::with_capacity(parts.len());
-    for (part, charge) in parts.into_iter().zip(&charges) {
-        let Part {
+    let mut waiting = Vec::with_capacity(own.len());
+    for (part, charge) in own.into_iter().zip(charges) {
+        let OwnPart {
             kind,
             accepted,
             indexes,
+            held,
         } = part;
         let delivery = Delivery {
             resources,
@@ -54,11 +49,11 @@ pub(super) async fn deliver_within_quotas(
             sender,
             asked,
         };
-        match delivery.submit(accepted, charge) {
+        match delivery.submit(accepted, &charge, !held.is_empty()) {
             Ok(submitted) => {
                 durability = durability.min(submitted.durability());
                 waiting.push(async move {
-                    let settled = submitted.settled(resources, charge).await;
+                    let settled = submitted.held_each(resources, charge, held).await;
                     (indexes, settled.outcomes)
                 });
             }
@@ -78,18 +73,21 @@ pub(super) async fn deliver_within_quotas(
             outcomes[index] = outcome;
         }
     }
+    if let Some(others) = others.join(&mut outcomes, asked).await {
+        durability = durability.min(others);
+    }
     let settled = Settled {
         outcomes,
         durability,
     };
     Ok(Published {
         durability: verdict(&settled)?,
-        is_replayed: false,
+        is_replayed,
     })
 }
 
 /// Charges all parts or none.
-fn take_charges(resources: &Resources, parts: &[Part]) -> Result<Vec<Charge>, Rejection> {
+fn take_charges(resources: &Resources, parts: &[OwnPart]) -> Result<Vec<Charge>, Rejection> {
     let mut charges: Vec<Charge> = Vec::with_capacity(parts.len());
     for part in parts {
         match Charge::take(resources, &part.accepted) {

@@ -45,8 +45,17 @@ pub(super) struct Accepted {
 }
 
 impl Accepted {
-    /// Keeps the records of these indexes, which rise.
+    /// Keeps the records of these indexes, which rise, of a request whose records have one key.
     pub(super) fn keep(&mut self, indexes: &[usize]) {
+        let records = self.records.len();
+        self.retain(indexes);
+        if self.records.len() < records {
+            pipeline::forget_request(&mut self.records);
+        }
+    }
+
+    /// Keeps the records of these indexes, which rise.
+    pub(super) fn retain(&mut self, indexes: &[usize]) {
         let mut kept = indexes.iter().copied().peekable();
         let mut index = 0;
         let mut is_kept = || {
@@ -63,9 +72,6 @@ impl Accepted {
             index += 1;
             indexes.binary_search(&(index - 1)).is_ok()
         });
-        if self.records.len() < index {
-            pipeline::forget_request(&mut self.records);
-        }
     }
 }
 

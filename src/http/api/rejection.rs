@@ -47,6 +47,9 @@ pub enum Rejection {
     /// The idempotency key was used for other records, or for less.
     IdempotencyKeyReused,
 
+    /// An event has the source and id of another one with other data, or with less durability.
+    EventReused,
+
     /// The request has no access token.
     MissingToken,
     /// The request has neither an access token nor Basic credentials, which are taken in its place.

@@ -254,7 +254,7 @@ impl Rejection {
             Self::TooManyAttempts { .. } | Self::OverQuota { .. } | Self::OverBurst => {
                 StatusCode::TOO_MANY_REQUESTS
             }
-            Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::IdempotencyKeyReused | Self::EventReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::LoginsBusy
             | Self::BodyLate(_)
@@ -281,6 +281,9 @@ impl Rejection {
             }
             Self::IdempotencyKeyReused => {
                 "The Idempotency-Key was used for another body or IEM-Durability, use a new one"
+            }
+            Self::EventReused => {
+                "The event's source and id were used for other data or IEM-Durability, use a new id"
             }
             Self::AccessDenied => "Access denied",
             Self::MissingToken | Self::MissingCredentials => "Missing access token",

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::config::Durability;
 use crate::pipeline::budget::Budget;
-use crate::pipeline::records::Outcomes;
+use crate::pipeline::receipt::Share;
 use crate::shares::Claims;
 
 const MS: Duration = Duration::from_millis(1);
@@ -20,7 +20,7 @@ const QUEUE: usize = 1000;
 struct Rig {
     delivery: Delivery,
     budget: Arc<Budget>,
-    replies: Vec<oneshot::Receiver<Outcomes>>,
+    replies: Vec<oneshot::Receiver<Share>>,
     now: Instant,
 }
 
@@ -65,6 +65,7 @@ impl Rig {
             reservation,
             self.now + DEADLINE,
             Durability::Delivered,
+            true,
         );
         self.replies.push(reply);
         self.delivery.accept(submission, self.now, unit_of);
@@ -114,7 +115,7 @@ fn a_record_is_not_sent_behind_its_successor() {
     rig.now += 50 * MS;
     assert_eq!(rig.hand_over(), []);
     let reply = rig.replies[0].try_recv().expect("an answer");
-    assert_eq!(reply.as_slice(), [Outcome::Retryable]);
+    assert_eq!(reply.outcomes.as_slice(), [Outcome::Retryable]);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Requests whose records are in the journal, and that wait until the sink has them.
+//! Requests whose records are in the journal, and that wait until the sink has them: until their
+//! deadline, and beyond it those that want to know the last outcomes.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,7 +10,10 @@ use parking_lot::Mutex;
 use smallvec::smallvec;
 
 use crate::pipeline::records::Outcomes;
-use crate::pipeline::submission::Reply;
+use crate::pipeline::submission::{LateReply, Reply};
+
+/// The most late requests for which nobody waits any more, beside as many as there were others.
+const GONE_MAX: usize = 1024;
 
 /// The requests that wait. The journal's writer adds and ends them, its forwarder settles their
 /// records.
@@ -17,6 +21,22 @@ use crate::pipeline::submission::Reply;
 pub(super) struct Waiting {
     /// By the sequence numbers of their first records: in the order of their deadlines.
     requests: Mutex<BTreeMap<u64, Request>>,
+    late: Mutex<LateRequests>,
+}
+
+/// The requests whose deadline is over, by the sequence numbers of their first records. They hold no
+/// budget: idempotency keys count them.
+#[derive(Default)]
+struct LateRequests {
+    requests: BTreeMap<u64, LateRequest>,
+    /// The number at which those go for which nobody waits.
+    sweep_at: usize,
+}
+
+struct LateRequest {
+    reply: LateReply,
+    outcomes: Outcomes,
+    open: usize,
 }
 
 struct Request {
@@ -42,15 +62,16 @@ impl Waiting {
     /// Settles a record. The last one of a request answers it.
     pub(super) fn settle(&self, sequence: u64, outcome: Outcome) {
         let mut requests = self.requests.lock();
-        let Some((first, request)) = requests.range_mut(..=sequence).next_back() else {
-            return;
+        let request = requests.range_mut(..=sequence).next_back();
+        let found = request.and_then(|(first, request)| {
+            let settled = request.outcomes.get_mut(index(*first, sequence))?;
+            *settled = outcome;
+            Some((*first, request))
+        });
+        let Some((first, request)) = found else {
+            drop(requests);
+            return self.late.lock().settle(sequence, outcome);
         };
-        let first = *first;
-        let index = usize::try_from(sequence - first).unwrap_or(usize::MAX);
-        let Some(settled) = request.outcomes.get_mut(index) else {
-            return;
-        };
-        *settled = outcome;
         request.open -= 1;
         if request.open > 0 {
             request.reply.settle_one();
@@ -68,10 +89,28 @@ impl Waiting {
             let Some(first) = first.filter(|first| first.get().deadline <= now) else {
                 return;
             };
-            let request = first.remove();
-            drop(requests);
-            request.reply.end(request.outcomes);
+            let (first, request) = first.remove_entry();
+            let Request {
+                reply,
+                outcomes,
+                open,
+                ..
+            } = request;
+            // The requests stay locked, so that no outcome comes between them and the late ones.
+            if let Some(reply) = reply.answer_and_free(outcomes.clone()) {
+                let late = LateRequest {
+                    reply,
+                    outcomes,
+                    open,
+                };
+                self.late.lock().add(first, late);
+            }
         }
+    }
+
+    /// Forgets the late requests: nobody will tell their outcomes any more.
+    pub(super) fn forget_late(&self) {
+        self.late.lock().requests.clear();
     }
 
     /// Returns the first deadline.
@@ -80,4 +119,36 @@ impl Waiting {
         let first = requests.first_key_value();
         first.map(|(_, request)| request.deadline)
     }
+}
+
+impl LateRequests {
+    fn add(&mut self, first: u64, request: LateRequest) {
+        if self.requests.len() >= self.sweep_at {
+            self.requests.retain(|_, request| !request.reply.is_gone());
+            self.sweep_at = 2 * self.requests.len() + GONE_MAX;
+        }
+        self.requests.insert(first, request);
+    }
+
+    fn settle(&mut self, sequence: u64, outcome: Outcome) {
+        let Some((first, request)) = self.requests.range_mut(..=sequence).next_back() else {
+            return;
+        };
+        let first = *first;
+        let Some(settled) = request.outcomes.get_mut(index(first, sequence)) else {
+            return;
+        };
+        *settled = outcome;
+        request.open -= 1;
+        if request.open == 0
+            && let Some(request) = self.requests.remove(&first)
+        {
+            request.reply.tell(request.outcomes);
+        }
+    }
+}
+
+/// Returns the index of a record in its request, which begins with `first`.
+fn index(first: u64, sequence: u64) -> usize {
+    usize::try_from(sequence - first).unwrap_or(usize::MAX)
 }

@@ -297,6 +297,7 @@ impl Writer {
         // Requests that still wait for the sink are answered: their records stay in the journal.
         let never = Instant::now() + Duration::from_hours(24);
         self.shared.waiting.expire(never);
+        self.shared.waiting.forget_late();
         let backlog = self.shared.progress.status().counts.backlog();
         tracing::info!(topic = self.shared.topic, backlog, "closed the journal");
     }

@@ -21,6 +21,7 @@ pub(super) fn examine(plan: &Plan, run: &Run) {
     if plan.model != Model::Disk {
         workers_answer_in_time(run);
     }
+    the_last_outcomes_are_true(plan, run);
     the_budget_is_free(run);
     if plan.model != Model::Calls {
         keys_are_in_order(run);
@@ -39,6 +40,25 @@ fn nothing_acknowledged_is_lost(run: &Run) {
                 *outcome != Outcome::Delivered || stored.contains(&data[..]),
                 "an acknowledged record is not stored"
             );
+        }
+    }
+}
+
+/// Checks that the last outcomes tell what is stored, and that it is stored once, where the sink knows:
+/// Kafka's client gives up what may have arrived, and a panic loses what is in flight.
+fn the_last_outcomes_are_true(plan: &Plan, run: &Run) {
+    if plan.model == Model::Partitions || plan.disturbance.fault == Fault::Panic {
+        return;
+    }
+    let mut stored: HashMap<&[u8], usize> = HashMap::new();
+    for one in &run.stored {
+        *stored.entry(&one.data[..]).or_default() += 1;
+    }
+    for request in &run.requests {
+        for (index, data) in request.data.iter().enumerate() {
+            let is_delivered = request.last.get(index) == Some(&Outcome::Delivered);
+            let times = stored.get(&data[..]).copied().unwrap_or_default();
+            assert_eq!(times, usize::from(is_delivered), "of a last outcome");
         }
     }
 }

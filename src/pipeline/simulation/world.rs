@@ -36,6 +36,8 @@ pub(super) struct Request {
     pub(super) is_bad: bool,
     pub(super) data: Vec<Vec<u8>>,
     pub(super) outcomes: Vec<Outcome>,
+    /// The last outcomes, of which some came after the answer. Empty if the request was refused.
+    pub(super) last: Vec<Outcome>,
     pub(super) answered: Instant,
     /// The answer came from no worker, but from the end of the client's wait.
     pub(super) is_unanswered: bool,
@@ -56,6 +58,14 @@ struct Hand {
     wakes_at: Option<Instant>,
 }
 
+/// A request without an answer: its index, and the shares of which no outcomes, or not the last
+/// ones, have come.
+struct Waiting {
+    index: usize,
+    unanswered: Vec<Part>,
+    open: Vec<Part>,
+}
+
 struct World {
     plan: Arc<Plan>,
     begin: Instant,
@@ -65,7 +75,9 @@ struct World {
     keys: Vec<Vec<String>>,
     random: StdRng,
     numbers: usize,
-    waiting: Vec<(usize, Vec<Part>)>,
+    waiting: Vec<Waiting>,
+    /// The requests that have been answered while records were open.
+    late: Vec<(usize, Vec<Part>)>,
     books: Arc<Books>,
     /// The records that had ended at the last look, so that not every step looks at all receipts.
     ended: u64,
@@ -86,6 +98,7 @@ pub(super) fn run(plan: &Arc<Plan>) -> Run {
     }
     world.pass_until(end + DRAIN);
     assert!(world.waiting.is_empty(), "each request is answered");
+    assert!(world.late.is_empty(), "each one is told its last outcomes");
     Run {
         begin,
         budget: world.queue.budget(),
@@ -138,6 +151,7 @@ impl World {
             random: StdRng::seed_from_u64(plan.seed ^ 0xFACE),
             numbers: 0,
             waiting: Vec::new(),
+            late: Vec::new(),
             books,
             ended: 0,
             requests: Vec::new(),
@@ -190,16 +204,21 @@ impl World {
             is_bad: records.iter().any(|record| record.data.starts_with(BAD)),
             data: records.iter().map(|record| record.data.to_vec()).collect(),
             outcomes: vec![Outcome::Retryable; records.len()],
+            last: Vec::new(),
             answered: now,
             is_unanswered: false,
         };
+        let durability = Durability::Delivered;
         match self
             .queue
-            .submit(records, 0, Claims::default(), Durability::Delivered, now)
+            .submit(records, 0, Claims::default(), durability, true, now)
         {
             Ok(receipt) => {
-                self.waiting
-                    .push((self.requests.len(), receipt.wake().into_parts()));
+                self.waiting.push(Waiting {
+                    index: self.requests.len(),
+                    unanswered: receipt.wake().into_parts(),
+                    open: Vec::new(),
+                });
                 request.answered = now + DEADLINE + GRACE;
             }
             Err(_) => request.outcomes = Vec::new(),
@@ -235,30 +254,56 @@ impl World {
     /// Returns the time at which the next request is answered without its worker.
     fn first_late(&self) -> Instant {
         let first = self.waiting.first();
-        first.map_or(self.begin + Duration::from_hours(1), |(index, _)| {
-            self.requests[*index].answered
+        first.map_or(self.begin + Duration::from_hours(1), |waiting| {
+            self.requests[waiting.index].answered
         })
     }
 
     /// Takes the answers that have come at `now`.
     fn collect(&mut self, now: Instant) {
         let requests = &mut self.requests;
-        self.waiting.retain_mut(|(index, parts)| {
-            let request = &mut requests[*index];
+        let late = &mut self.late;
+        self.waiting.retain_mut(|waiting| {
+            let request = &mut requests[waiting.index];
             let is_late = request.answered <= now;
-            parts.retain_mut(|part| match part.reply.try_recv() {
-                Ok(outcomes) => {
-                    part.merge_into(outcomes, &mut request.outcomes);
-                    false
+            for mut part in std::mem::take(&mut waiting.unanswered) {
+                match part.reply.try_recv() {
+                    Ok(share) => {
+                        if part.merge_into(share, &mut request.outcomes) {
+                            waiting.open.push(part);
+                        }
+                    }
+                    Err(TryRecvError::Empty) => waiting.unanswered.push(part),
+                    Err(TryRecvError::Closed) => {}
                 }
-                Err(error) => error == TryRecvError::Empty,
-            });
-            if !parts.is_empty() && !is_late {
+            }
+            if !waiting.unanswered.is_empty() && !is_late {
                 return true;
             }
-            request.is_unanswered = !parts.is_empty();
+            request.is_unanswered = !waiting.unanswered.is_empty();
             request.answered = request.answered.min(now);
+            request.last.clone_from(&request.outcomes);
+            let mut open = std::mem::take(&mut waiting.open);
+            open.append(&mut waiting.unanswered);
+            late.push((waiting.index, open));
             false
+        });
+        late.retain_mut(|(index, parts)| {
+            let last = &mut requests[*index].last;
+            parts.retain_mut(|part| {
+                loop {
+                    match part.reply.try_recv() {
+                        Ok(share) => {
+                            if !part.merge_into(share, last) {
+                                return false;
+                            }
+                        }
+                        Err(TryRecvError::Closed) => return false,
+                        Err(TryRecvError::Empty) => return true,
+                    }
+                }
+            });
+            !parts.is_empty()
         });
     }
 }

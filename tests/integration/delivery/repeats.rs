@@ -1,6 +1,8 @@
 //! Requests that are repeated with their idempotency key: each record reaches the sink once, and
 //! always has the same id.
 
+mod late;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 //! back in, and a request's events go to the topics of their kinds.
 
 mod attributes;
+mod repeats;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -48,7 +49,7 @@ fn batch(kinds: &[&str]) -> String {
     let events: Vec<_> = kinds
         .iter()
         .enumerate()
-        .map(|(index, kind)| event("a", kind, &acme(&format!("k{index}"))))
+        .map(|(index, kind)| event(&format!("e{index}"), kind, &acme(&format!("k{index}"))))
         .collect();
     format!("[{}]", events.join(","))
 }
@@ -57,32 +58,38 @@ fn batch(kinds: &[&str]) -> String {
 fn a_record_keeps_its_bytes_in_every_mode() {
     let gateway = Home::new().start();
     let structured = event("a", "event", &format!(" {ODD}\n"));
-    send(&gateway, "alice", STRUCTURED, structured.clone()).expect(200);
+    send(&gateway, "alice", STRUCTURED, structured).expect(200);
     check_data(&gateway, "events", &[ODD]);
     let binary = post(PATH, ODD)
         .cookie(&gateway.token("alice"))
         .header("ce-specversion", "1.0")
-        .header("ce-id", "a")
+        .header("ce-id", "b")
         .header("ce-source", "/tests")
         .header("ce-type", "iem.event");
     gateway.send(&binary).expect(200);
     check_data(&gateway, "events", &[ODD; 2]);
-    let two = format!("[{structured} ,\n{}]", event("b", "event", ODD));
+    let two = format!(
+        "[{} ,\n{}]",
+        event("c", "event", &format!(" {ODD}\n")),
+        event("d", "event", ODD)
+    );
     send(&gateway, "alice", BATCH, two).expect(200);
     check_data(&gateway, "events", &[ODD; 4]);
     let lines = format!(
         "{}\r\n\n{}",
-        event("a", "event", ODD),
-        event("b", "event", ODD)
+        event("e", "event", ODD),
+        event("f", "event", ODD)
     );
     send(&gateway, "alice", LINES, lines).expect(200);
     check_data(&gateway, "events", &[ODD; 6]);
-    let encoded = format!(
-        r#"{{"data_base64":"{}","specversion":"1.0","id":"a","source":"s","type":"iem.event"}}"#,
-        STANDARD.encode(ODD)
-    );
-    let mixed = format!("[{encoded},{}]", event("b", "event", ODD));
-    send(&gateway, "alice", STRUCTURED, encoded).expect(200);
+    let encoded = |id: &str| {
+        format!(
+            r#"{{"data_base64":"{}","specversion":"1.0","id":"{id}","source":"s","type":"iem.event"}}"#,
+            STANDARD.encode(ODD)
+        )
+    };
+    let mixed = format!("[{},{}]", encoded("a"), event("g", "event", ODD));
+    send(&gateway, "alice", STRUCTURED, encoded("b")).expect(200);
     send(&gateway, "alice", BATCH, mixed).expect(200);
     check_data(&gateway, "events", &[ODD; 9]);
 }
@@ -280,7 +287,8 @@ fn a_quota_is_taken_for_all_topics_or_for_none() {
         batch(&["event", "event", "metric"]),
     )
     .expect(200);
-    let answer = send(&gateway, "alice", BATCH, batch(&["event"; 3])).expect(429);
+    let others = batch(&["event"; 3]).replace(r#""id":"e"#, r#""id":"f"#);
+    let answer = send(&gateway, "alice", BATCH, others).expect(429);
     assert_eq!(
         answer.message(),
         "The customer is over its quota, try again later"
@@ -316,14 +324,17 @@ fn a_large_body_of_any_form_is_read_and_leaves_no_memory_held() {
     let gateway = Home::new().start();
     let padding = "[1,".repeat(1000) + &"]".repeat(1000).replacen(']', "1]", 1);
     let data = format!(r#"{{"envcustomerid":"acme","a":{padding}}}"#);
-    let encoded = format!(
-        r#"{{"specversion":"1.0","id":"a","source":"s","type":"iem.event","data_base64":"{}"}}"#,
-        STANDARD.encode(&data)
-    );
-    let plain = event("a", "metric", &data);
-    let events: Vec<_> = [encoded, plain].into_iter().cycle().take(200).collect();
-    send(&gateway, "alice", LINES, events.join("\n")).expect(200);
-    send(&gateway, "alice", BATCH, format!("[{}]", events.join(","))).expect(200);
+    let encoded = |number: usize| {
+        format!(
+            r#"{{"specversion":"1.0","id":"{number}","source":"s","type":"iem.event","data_base64":"{}"}}"#,
+            STANDARD.encode(&data)
+        )
+    };
+    let two = |number| [encoded(number), event(&number.to_string(), "metric", &data)];
+    let events: Vec<_> = (0..200).flat_map(two).collect();
+    let (lines, batch) = events.split_at(200);
+    send(&gateway, "alice", LINES, lines.join("\n")).expect(200);
+    send(&gateway, "alice", BATCH, format!("[{}]", batch.join(","))).expect(200);
     check_data(&gateway, "events", &[data.as_str(); 200]);
     check_data(&gateway, "metrics", &[data.as_str(); 200]);
     let sparse = format!("[{}{}]", " ".repeat(1 << 20), event("a", "event", &data));

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use iem_sink::{Context, Record};
+use iem_sink::{Context, Digests, Record};
 use uuid::Uuid;
 
-use crate::http::api::distribution::Part;
+use crate::http::api::event_claims::{Events, Part};
 use crate::http::api::ingest::{
     Accepted, Runs, copy_all, copy_from_sparse, current, customer, of_record, rejection,
     reserve_tape,
@@ -44,11 +44,21 @@ pub(super) struct EventIngest {
     pub(super) principal: Principal,
     /// The context of the records, of any kind.
     pub(super) context: Context,
-    /// By [`Kind`]: the fields of the ordering key, and the most records of one request.
-    pub(super) topics: [(KeyFields, usize); Kind::COUNT],
+    /// By [`Kind`].
+    pub(super) topics: [EventTopic; Kind::COUNT],
     pub(super) memory: Arc<MemoryBudget>,
     /// Tapes are too large to be taken without counting them.
     pub(super) is_large: bool,
+}
+
+/// A topic as events meet it.
+pub(super) struct EventTopic {
+    /// The fields of the ordering key.
+    pub(super) key_fields: KeyFields,
+    /// The most records of one request.
+    pub(super) records_max: usize,
+    /// A journal keeps the records, and with them the keys of their events.
+    pub(super) is_journaled: bool,
 }
 
 /// An event whose record has been read.
@@ -61,7 +71,7 @@ struct ReadEvent<'b> {
 impl EventIngest {
     /// Does checks 6 to 8 of `docs/contract.md#2-checks-of-a-publish-call`: 6 for all events, then
     /// 7 and 8, and the integration of a ticket, for each in turn.
-    pub(super) fn accept(self, body: &Bytes, source: Source) -> Result<Vec<Part>, Rejection> {
+    pub(super) fn accept(self, body: &Bytes, source: Source) -> Result<Events, Rejection> {
         let CloudEvents {
             events,
             fault,
@@ -80,13 +90,13 @@ impl EventIngest {
         for Part { accepted, .. } in &mut parts {
             accepted.held_bytes = hold(body, &mut accepted.records, is_alone, &self.memory)?;
         }
-        Ok(parts)
+        Ok(Events { parts, indexed })
     }
 
     fn events<'b>(&self, body: &'b Bytes, source: Source) -> Result<CloudEvents<'b>, BodyFault> {
         match source {
             Source::Body(form) => {
-                let max = self.topics.iter().map(|(_, max)| *max).max();
+                let max = self.topics.iter().map(|topic| topic.records_max).max();
                 record::cloud_events(body, form, max.unwrap_or_default())
             }
             Source::Headers(values) => {
@@ -111,7 +121,7 @@ impl EventIngest {
             EventData::Json(data) => body.slice_ref(data),
             EventData::Base64(text) => decode(text, &self.memory)?,
         };
-        let (key_fields, _) = &self.topics[event.kind as usize];
+        let EventTopic { key_fields, .. } = &self.topics[event.kind as usize];
         let reservation = if self.is_large {
             reserve_tape(&self.memory, &data, Form::Json)
         } else {
@@ -151,21 +161,28 @@ impl EventIngest {
                 parts.len() - 1
             });
             let part = &mut parts[position];
-            let (_, records_max) = self.topics[event.kind as usize];
-            if part.indexes.len() == records_max {
+            let topic = &self.topics[event.kind as usize];
+            if part.indexes.len() == topic.records_max {
                 return Err(Rejection::TooMuch);
             }
             let last = part.accepted.records.last().map(|record| &record.context);
             let context = self
                 .context(&directory, customer, &event, &record, last)
                 .map_err(|rejection| at(index, indexed, rejection))?;
+            let (id, digests) = self.identify(&event, &customer.id, &context, &data);
+            let context = if topic.is_journaled {
+                restorable(&context, &digests)
+            } else {
+                context
+            };
             match part.accepted.customers.last_mut() {
                 Some((last, count)) if last.id == customer.id => *count += 1,
                 _ => part.accepted.customers.push((Arc::clone(customer), 1)),
             }
             part.indexes.push(index);
+            part.digests.push(digests);
             part.accepted.records.push(Record {
-                id: self.id(&event, &customer.id, &context, &data),
+                id,
                 context,
                 customer: Arc::clone(&customer.id),
                 key: match record {
@@ -180,21 +197,29 @@ impl EventIngest {
         Ok(parts)
     }
 
-    /// Returns the id of an event's record: the one that another gateway gave it, or else one that
-    /// follows from the event's source and id, so that a repeat has the same.
-    fn id(&self, event: &CloudEvent<'_>, customer: &str, context: &Context, data: &[u8]) -> Uuid {
-        record::id_of_gateway(&event.id).unwrap_or_else(|| {
-            let integration = context.integration.as_deref().unwrap_or_default();
-            let parts = [
-                event.kind.event_type(),
-                customer,
-                integration,
-                &event.source,
-                &event.id,
-            ];
-            let key = RequestKey::of_event(&self.principal.user().email, parts);
-            Digester::new(&key).next_id(data)
-        })
+    /// Returns the id of an event's record, and the digests by which a repeat is known. The id is the
+    /// one that another gateway gave it, or else one that follows from the event's source and id, so
+    /// that a repeat has the same.
+    fn identify(
+        &self,
+        event: &CloudEvent<'_>,
+        customer: &str,
+        context: &Context,
+        data: &[u8],
+    ) -> (Uuid, Digests) {
+        let integration = context.integration.as_deref().unwrap_or_default();
+        let parts = [
+            event.kind.event_type(),
+            customer,
+            integration,
+            &event.source,
+            &event.id,
+        ];
+        let key = RequestKey::of_event(&self.principal.user().email, parts);
+        let mut digester = Digester::new(&key);
+        let derived = digester.next_id(data);
+        let id = record::id_of_gateway(&event.id).unwrap_or(derived);
+        (id, digester.finish())
     }
 
     /// Returns the context of an event's record: that of the `last` one of its kind, if it is the
@@ -236,6 +261,14 @@ impl EventIngest {
     }
 }
 
+/// Returns a context of one record alone, by which a gateway that starts knows the event again.
+fn restorable(context: &Context, digests: &Digests) -> Arc<Context> {
+    Arc::new(Context {
+        digests: Some(Box::new(*digests)),
+        ..context.clone()
+    })
+}
+
 /// Returns the rejection of the event at `index`, which names it if the body may hold several.
 fn at(index: usize, indexed: bool, rejection: Rejection) -> Rejection {
     match rejection {
@@ -255,6 +288,7 @@ fn empty(kind: Kind) -> Part {
             customers: Runs::new(),
         },
         indexes: Vec::new(),
+        digests: Vec::new(),
     }
 }
 

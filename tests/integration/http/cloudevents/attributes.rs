@@ -12,14 +12,15 @@ const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 #[test]
 fn an_event_has_the_attributes_that_the_gateway_gives_it() {
     let gateway = Home::new().start();
-    let with = |more: &str| {
-        event("not-a-uuid", "event", &acme("k")).replace(
+    let with = |id: &str, more: &str| {
+        event(id, "event", &acme("k")).replace(
             r#""id""#,
             &format!(r#""time":"1999-01-01T00:00:00Z","subject":"x","user":"eve",{more}"id""#),
         )
     };
-    let own = with(&format!(r#""traceparent":"{TRACE}","#));
-    let body = format!("[{own},{},{}]", with(""), with(r#""traceparent":"x","#));
+    let own = with("a", &format!(r#""traceparent":"{TRACE}","#));
+    let invalid = with("c", r#""traceparent":"x","#);
+    let body = format!("[{own},{},{invalid}]", with("b", ""));
     let request = post(PATH, body)
         .cookie(&gateway.token("alice"))
         .header("Content-Type", BATCH)
@@ -46,18 +47,19 @@ fn each_event_of_a_batch_has_its_own_attributes_behind_a_journal() {
     let gateway = Home::new()
         .set("topics.tickets.durability", "journaled")
         .start();
-    let ticket = |integration: &str, state: u8, trace: &str| {
+    let ticket = |id: &str, integration: &str, state: u8, trace: &str| {
         let attributes = format!(
             r#""customerid":"acme","integrationid":"{integration}","traceparent":"{trace}","id""#
         );
         let data = format!(r#"{{"state":{state},"sysid":"x"}}"#);
-        event(integration, "ticket", &data).replacen(r#""id""#, &attributes, 1)
+        event(id, "ticket", &data).replacen(r#""id""#, &attributes, 1)
     };
-    let (first, second) = (
-        ticket("servicenow-1", 6, TRACE),
-        ticket("servicenow-1", 7, OTHER_TRACE),
-    );
-    let request = post(PATH, format!("[{first},{second},{first}]"))
+    let events = [
+        ticket("a", "servicenow-1", 6, TRACE),
+        ticket("b", "servicenow-1", 7, OTHER_TRACE),
+        ticket("c", "servicenow-1", 6, TRACE),
+    ];
+    let request = post(PATH, format!("[{}]", events.join(",")))
         .cookie(&gateway.token("alice"))
         .header("Content-Type", BATCH);
     let answer = gateway.send(&request).expect(200);
