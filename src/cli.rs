@@ -5,25 +5,31 @@
 
 mod certificate;
 mod check;
+mod configuration;
 mod directory;
 mod exit;
+mod generated;
 mod journal;
 mod keys;
 mod prove;
 mod serve;
+mod settings;
 mod stop;
 
+use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Config, Loaded};
 use crate::telemetry::logging;
 use certificate::DevCertificate;
+use configuration::ConfigCommand;
 use directory::{CommandError, CustomerCommand, IntegrationCommand, UserCommand};
 use exit::{CONFIGURATION, FAILED, fail};
+use generated::{Completions, Manual};
 use journal::{JournalCommand, JournalError, Verdict};
 use keys::KeysCommand;
 use prove::ProveCommand;
@@ -58,6 +64,11 @@ enum Command {
     Serve,
     /// Check the configuration and what it names; print what holds and the memory ceiling
     Check,
+    /// The configuration file
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the JSON Schema of the configuration file, for editors
+    Schema,
     /// Make a certificate and a key for trying HTTPS
     DevCertificate(DevCertificate),
     /// The directory's customers
@@ -77,6 +88,10 @@ enum Command {
     Journal(JournalCommand),
     /// Put load on a running gateway, and prove that no acknowledged record is lost
     Prove(Box<ProveCommand>),
+    /// Print the script that completes commands in a shell
+    Completions(Completions),
+    /// Write manual pages
+    Man(Manual),
 }
 
 /// Runs the command of the process's command line.
@@ -85,10 +100,15 @@ pub fn main() -> ExitCode {
     let loaded = config::load(cli.config.as_deref(), std::env::vars_os());
     match (cli.command.unwrap_or(Command::Serve), loaded) {
         (Command::Check, loaded) => check(loaded, cli.json),
-        (Command::DevCertificate(command), _) => match command.run(&mut io::stdout()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(FAILED, &error),
-        },
+        (Command::Schema, _) => written(generated::print_schema(&mut io::stdout())),
+        (Command::Completions(command), _) => {
+            written(command.run(Cli::command(), &mut io::stdout()))
+        }
+        (Command::Man(command), _) => written(command.run(Cli::command(), &mut io::stdout())),
+        (Command::Config(ConfigCommand::Init(command)), _) => {
+            succeeded(command.run(cli.config, cli.json, &mut io::stdout()))
+        }
+        (Command::DevCertificate(command), _) => succeeded(command.run(&mut io::stdout())),
         (Command::Journal(JournalCommand::Look(look)), loaded) => {
             let configured = loaded.ok().map(|loaded| loaded.config.journal.path);
             let look = look.or_in(configured);
@@ -103,7 +123,10 @@ pub fn main() -> ExitCode {
             report_panics();
             judged(transfer.run(&config, cli.json, &mut io::stdout(), &mut io::stderr()))
         }
-        (Command::Serve, Ok(Loaded { config, .. })) => serve::serve(&config),
+        (Command::Serve, Ok(loaded)) => serve::serve(cli.config, loaded),
+        (Command::Config(ConfigCommand::Show(command)), Ok(Loaded { settings, .. })) => {
+            written(command.run(settings, cli.json, &mut io::stdout()))
+        }
         (Command::Prove(command), Ok(Loaded { config, .. })) => command.run(&config, cli.json),
         (Command::Customer(command), Ok(Loaded { config, .. })) => audited(&config, || {
             done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
@@ -115,10 +138,7 @@ pub fn main() -> ExitCode {
             done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
         }),
         (Command::Keys(command), Ok(Loaded { config, .. })) => audited(&config, || {
-            match command.run(&config.tokens, cli.json, &mut io::stdout()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => fail(FAILED, &error),
-            }
+            succeeded(command.run(&config.tokens, cli.json, &mut io::stdout()))
         }),
     }
 }
@@ -142,6 +162,18 @@ fn check(loaded: Result<Loaded, config::Errors>, json: bool) -> ExitCode {
         Ok(()) if report.is_good() => ExitCode::SUCCESS,
         Ok(()) => ExitCode::from(CONFIGURATION),
         Err(error) => fail(FAILED, &format_args!("cannot write the answer: {error}")),
+    }
+}
+
+fn written(result: io::Result<()>) -> ExitCode {
+    let failed = |error| format!("cannot write the answer: {error}");
+    succeeded(result.map_err(failed))
+}
+
+fn succeeded<E: Display>(result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(FAILED, &error),
     }
 }
 

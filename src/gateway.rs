@@ -179,6 +179,11 @@ impl Gateway {
         }
     }
 
+    /// Returns the quotas of customers, whose default may change while the gateway runs.
+    pub fn quotas(&self) -> Arc<Quotas> {
+        Arc::clone(&self.service.resources.quotas)
+    }
+
     /// Returns a front that serves connections over other streams than sockets.
     #[cfg(feature = "testing")]
     pub fn front(&self) -> crate::http::testing::Front {

@@ -14,6 +14,7 @@ use iem_sink::{Finding, Level};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
+use super::settings;
 use crate::config::{Config, Errors, Loaded, MemoryCeiling, Setting, Tls};
 use crate::identity::directory::{LiveDirectory, Status};
 use crate::identity::token::KeyFiles;
@@ -50,17 +51,7 @@ impl Report {
             Ok(holds) => holds,
             Err(errors) => return writeln!(out, "{errors}"),
         };
-        for setting in &holds.settings {
-            let value = setting
-                .value
-                .as_ref()
-                .map_or("(not shown)".to_owned(), ToString::to_string);
-            writeln!(
-                out,
-                "{:<34} = {value:<28} # {}",
-                setting.key, setting.origin
-            )?;
-        }
+        settings::write_text(&holds.settings, &mut out)?;
         writeln!(out, "\nWhat it names")?;
         for Finding { what, level, text } in &holds.needs {
             writeln!(out, "{:<6} {what}: {text}", state(*level))?;
@@ -80,9 +71,7 @@ impl Report {
         match &self.0 {
             Ok(holds) => json!({
                 "good": self.is_good(),
-                "settings": holds.settings.iter().map(|Setting { key, value, origin }| {
-                    json!({ "key": key, "value": value, "origin": origin.to_string() })
-                }).collect::<Vec<_>>(),
+                "settings": settings::json(&holds.settings),
                 "needs": holds.needs.iter().map(|Finding { what, level, text }| {
                     json!({ "what": what, "level": state(*level).to_lowercase(), "found": text })
                 }).collect::<Vec<_>>(),

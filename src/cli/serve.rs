@@ -1,24 +1,31 @@
 //! `serve`: runs the gateway until a signal stops it, and prints a greeting on a first start.
 
+mod reload;
+
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use iem_journal::SEGMENT_BYTES;
+use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{CONFIGURATION, FAILED, fail};
 use crate::Gateway;
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::identity::directory::first::{FirstUser, create_first};
 use crate::telemetry::logging;
+use reload::Reload;
 
 /// File descriptors needed beside those of connections: files, listeners, wake-ups.
 const DESCRIPTORS_BESIDE: u64 = 256;
 
-/// Runs the gateway until SIGTERM or SIGINT, and drains.
-pub(super) fn serve(config: &Config) -> ExitCode {
+/// Runs the gateway until SIGTERM or SIGINT, and drains. `file` is where the configuration came from.
+pub(super) fn serve(file: Option<PathBuf>, loaded: Loaded) -> ExitCode {
+    let Loaded { config, settings } = loaded;
     let mut signals = match Signals::register() {
         Ok(signals) => signals,
         Err(error) => {
@@ -28,12 +35,12 @@ pub(super) fn serve(config: &Config) -> ExitCode {
             );
         }
     };
-    let _log = match logging::init(&config.logging, &config.audit) {
-        Ok(guard) => guard,
+    let (_log, levels) = match logging::init(&config.logging, &config.audit) {
+        Ok(log) => log,
         Err(error) => return fail(FAILED, &error),
     };
     super::report_panics();
-    raise_descriptors(config);
+    raise_descriptors(&config);
     // Only a gateway without a configuration creates its own users.
     let first = if config.without_file {
         match create_first(&config.directory.path) {
@@ -48,7 +55,7 @@ pub(super) fn serve(config: &Config) -> ExitCode {
     let _ = first
         .as_ref()
         .map(|first| introduce(&mut io::stdout().lock(), first));
-    let gateway = match Gateway::open(config) {
+    let gateway = match Gateway::open(&config) {
         Ok(gateway) => gateway,
         Err(error) => {
             return fail(
@@ -63,8 +70,14 @@ pub(super) fn serve(config: &Config) -> ExitCode {
     };
     tracing::info!(address = %gateway.address(), admin = %gateway.admin_address(), "listening");
     let _ = first.map(|first| suggest(&mut io::stdout().lock(), &first, gateway.address()));
-    let reload = gateway.reloader();
-    match gateway.run(signals.stop(reload)) {
+    let read_files = gateway.reloader();
+    let reload = Reload::new(file, settings, levels, gateway.quotas());
+    let reload = Arc::new(Mutex::new(reload));
+    let read_all = move || {
+        read_files();
+        reload.lock().run();
+    };
+    match gateway.run(signals.stop(read_all)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "ended");

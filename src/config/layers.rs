@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
@@ -13,7 +14,8 @@ use super::file::{self, File, join};
 use super::properties;
 use crate::record::Kind;
 
-const DEFAULTS: &str = include_str!("defaults.toml");
+/// The embedded defaults.
+pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
 const VARIABLE: &str = "IEM_GATEWAY__";
 const SECRET_FILE_VARIABLE: &str = "IEM_GATEWAY_FILE__";
 
@@ -26,6 +28,25 @@ pub struct Setting {
     pub value: Option<Value>,
     /// The place where it was written.
     pub origin: Origin,
+    /// The value, secret or not.
+    stated: Stated,
+}
+
+impl Setting {
+    /// Returns whether both have the same value.
+    pub fn has_value_of(&self, other: &Self) -> bool {
+        self.stated == other.stated
+    }
+}
+
+/// A value that may be a secret: it can be compared, and is never shown.
+#[derive(Clone, PartialEq)]
+struct Stated(Value);
+
+impl fmt::Debug for Stated {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("(not shown)")
+    }
 }
 
 pub(super) struct Layers {
@@ -193,6 +214,7 @@ impl Layers {
             key,
             value: (!secret).then(|| value.clone()),
             origin,
+            stated: Stated(value.clone()),
         }
     }
 

@@ -8,13 +8,19 @@ use super::*;
 
 mod environment;
 mod errors;
+mod schema;
 
-/// Loads `toml` from a file named `gateway.toml`, under `variables`.
+/// Loads `toml` from a file named `gateway.toml`, under `variables`. Alone, the file must agree with
+/// the schema.
 pub(super) fn load_with(toml: &str, variables: &[(&str, &str)]) -> Result<Loaded, Errors> {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("gateway.toml");
     std::fs::write(&file, toml).expect("write");
-    load(Some(&file), environment(variables))
+    let loaded = load(Some(&file), environment(variables));
+    if variables.is_empty() {
+        schema::compare(toml, &loaded);
+    }
+    loaded
 }
 
 fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {

@@ -7,6 +7,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -30,11 +31,42 @@ pub enum OverQuota {
 
 /// The quota of each customer, and how much of it is used.
 pub struct Quotas<C: Clock = MonotonicClock> {
-    default: Quota,
+    default: DefaultQuota,
     clock: C,
     /// The customers that have a quota, from their first record on: never more than the directory
     /// has had.
     limits: DashMap<Arc<str>, Arc<Limits<C>>>,
+}
+
+/// The quota of customers that have none of their own. It may change at any time; 0 stands for no
+/// bound.
+struct DefaultQuota {
+    records: AtomicU32,
+    bytes: AtomicU32,
+}
+
+impl DefaultQuota {
+    fn new(quota: Quota) -> Self {
+        let default = Self {
+            records: AtomicU32::new(0),
+            bytes: AtomicU32::new(0),
+        };
+        default.set(quota);
+        default
+    }
+
+    fn set(&self, quota: Quota) {
+        let number = |rate: Option<NonZeroU32>| rate.map_or(0, NonZeroU32::get);
+        self.records.store(number(quota.records), Ordering::Relaxed);
+        self.bytes.store(number(quota.bytes), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Quota {
+        Quota {
+            records: NonZeroU32::new(self.records.load(Ordering::Relaxed)),
+            bytes: NonZeroU32::new(self.bytes.load(Ordering::Relaxed)),
+        }
+    }
 }
 
 impl Quotas {
@@ -47,10 +79,16 @@ impl Quotas {
 impl<C: Clock + Clone> Quotas<C> {
     fn with_clock(default: Quota, clock: C) -> Self {
         Self {
-            default,
+            default: DefaultQuota::new(default),
             clock,
             limits: DashMap::new(),
         }
+    }
+
+    /// Sets the quota of each customer that has none of its own. What customers have used of one that
+    /// changes is forgotten.
+    pub fn set_default(&self, quota: Quota) {
+        self.default.set(quota);
     }
 
     /// Returns whether the customer's records or bytes are limited.
@@ -97,9 +135,10 @@ impl<C: Clock + Clone> Quotas<C> {
     /// Returns the customer's own quota, completed by the default.
     fn quota(&self, customer: &Customer) -> Quota {
         let own = customer.quota;
+        let default = self.default.get();
         Quota {
-            records: own.records.map_or(self.default.records, NonZeroU32::new),
-            bytes: own.bytes.map_or(self.default.bytes, NonZeroU32::new),
+            records: own.records.map_or(default.records, NonZeroU32::new),
+            bytes: own.bytes.map_or(default.bytes, NonZeroU32::new),
         }
     }
 

@@ -7,14 +7,14 @@
 use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
 
-use tracing::Subscriber;
+use tracing::{Level, Subscriber};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, Registry};
+use tracing_subscriber::{Layer, Registry, reload};
 
 use super::appended_file::AppendedFile;
 use super::audit;
@@ -32,15 +32,43 @@ pub struct Guard {
 /// An error of [`init`] or [`init_audit`].
 pub type InitError = Box<dyn std::error::Error + Send + Sync>;
 
+/// The levels of the log, which may change while it is written.
+#[derive(Clone, Debug)]
+pub struct Levels(reload::Handle<Targets, Registry>);
+
+impl Levels {
+    /// Has lines written from these levels on.
+    ///
+    /// # Errors
+    /// The level cannot be parsed (that of a loaded configuration can), or the log has ended.
+    pub fn set(&self, level: &str) -> Result<(), InitError> {
+        self.0.reload(targets(level)?)?;
+        // Lines of libraries that log by other means are held back before they reach the log.
+        log::set_max_level(match LevelFilter::current().into_level() {
+            None => log::LevelFilter::Off,
+            Some(Level::ERROR) => log::LevelFilter::Error,
+            Some(Level::WARN) => log::LevelFilter::Warn,
+            Some(Level::INFO) => log::LevelFilter::Info,
+            Some(Level::DEBUG) => log::LevelFilter::Debug,
+            Some(Level::TRACE) => log::LevelFilter::Trace,
+        });
+        Ok(())
+    }
+}
+
+fn targets(level: &str) -> Result<Targets, InitError> {
+    Ok(Targets::from_str(level)?.with_target(audit::TARGET, LevelFilter::OFF))
+}
+
 /// Starts the process's logs. Call it once.
 ///
 /// # Errors
 /// The process already has a log, the level cannot be parsed (that of a loaded configuration can),
 /// or the audit log's file cannot be opened.
-pub fn init(logging: &Logging, audit: &Audit) -> Result<Guard, InitError> {
+pub fn init(logging: &Logging, audit: &Audit) -> Result<(Guard, Levels), InitError> {
     let (writer, worker) = writer_to(io::stderr());
-    let levels = Targets::from_str(&logging.level)?.with_target(audit::TARGET, LevelFilter::OFF);
-    let log = layer(logging.format, writer).with_filter(levels);
+    let (filter, levels) = reload::Layer::new(targets(&logging.level)?);
+    let log = layer(logging.format, writer).with_filter(filter);
     let mut workers = vec![worker];
     let audit = match audit_writer(audit)? {
         Some((writer, worker)) => {
@@ -51,7 +79,7 @@ pub fn init(logging: &Logging, audit: &Audit) -> Result<Guard, InitError> {
         None => None,
     };
     Registry::default().with(log).with(audit).try_init()?;
-    Ok(Guard { _workers: workers })
+    Ok((Guard { _workers: workers }, Levels(levels)))
 }
 
 /// Starts the log of a command: warnings and errors, on standard error. On a terminal each clears the

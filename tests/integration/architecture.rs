@@ -12,9 +12,11 @@ use imports::{Crate, Import};
 use source::{ROOT, rust_files, tokens};
 
 /// Each dependency with the rooms that use it.
-const HOMES: [(&str, &[&str]); 30] = [
+const HOMES: [(&str, &[&str]); 33] = [
     ("argon2", &["identity"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("crossbeam_channel", &["pipeline"]),
     ("crossbeam_utils", &["background", "pipeline"]),
     ("flate2", &["encoding"]),
@@ -30,6 +32,7 @@ const HOMES: [(&str, &[&str]); 30] = [
     ("iem_sink_kafka", &["sinks"]),
     ("iem_sink_pubsub", &["sinks"]),
     ("jsonwebtoken", &["identity"]),
+    ("log", &["telemetry"]),
     ("moka", &["identity"]),
     ("notify", &["follow"]),
     ("rustix", &["identity", "telemetry"]),

@@ -10,6 +10,7 @@ mod tables;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use iem_gateway::config::reference::sections;
 use markdown::Page;
 
 /// The repository's folder.
@@ -114,6 +115,11 @@ fn every_configuration_snippet_loads() {
 }
 
 #[test]
+fn the_schema_takes_every_configuration() {
+    none(&settings::refused(&pages()));
+}
+
+#[test]
 fn every_json_snippet_parses() {
     none(
         &pages()
@@ -125,7 +131,7 @@ fn every_json_snippet_parses() {
 
 #[test]
 fn the_key_and_limit_tables_are_those_of_the_defaults() {
-    let sections = settings::sections();
+    let sections = sections();
     none(
         &[
             tables::update("docs/configuration.md", &tables::keys(&sections)),
@@ -139,7 +145,7 @@ fn the_key_and_limit_tables_are_those_of_the_defaults() {
 
 #[test]
 fn every_key_of_the_defaults_is_documented() {
-    none(&settings::faults(&settings::sections()));
+    none(&settings::faults(&sections()));
 }
 
 #[test]

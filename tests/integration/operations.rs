@@ -7,4 +7,5 @@ mod command_line;
 mod first_start;
 mod metrics;
 mod permissions;
+mod reload;
 mod upgrade;

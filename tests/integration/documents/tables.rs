@@ -5,7 +5,8 @@ use std::env;
 use std::fmt::Write;
 use std::fs;
 
-use super::settings::{Key, Section};
+use iem_gateway::config::reference::{Key, Section};
+
 use super::{read, root};
 
 const BEGIN: &str = "<!-- Made from src/config/defaults.toml by UPDATE_DOCS=1 cargo test --test \
@@ -54,19 +55,27 @@ pub(super) fn keys(sections: &[Section]) -> String {
             part.push_str("\n| key | default | range | meaning |\n|---|---|---|---|\n");
         }
         for key in rows {
-            let default = key.default.as_deref().map(code).unwrap_or_default();
-            let about = if inherits { "as above" } else { &key.about };
-            row(&mut part, &[&code(&key.name), &default, &key.range, about]);
+            let default = default(key).map(code).unwrap_or_default();
+            let (range, about) = if inherits {
+                ("", "as above")
+            } else {
+                (key.range, &*key.about)
+            };
+            row(&mut part, &[&code(key.name), &default, range, about]);
         }
         parts.push(part);
     }
     parts.join("\n")
 }
 
+fn default(key: &Key) -> Option<&str> {
+    key.has_default.then_some(key.value)
+}
+
 /// Whether the key's default differs from the one in `other`.
 fn is_own(key: &Key, other: &Section) -> bool {
     let mut same = other.keys.iter().filter(|it| it.name == key.name);
-    same.all(|it| it.default != key.default)
+    same.all(|it| default(it) != default(key))
 }
 
 /// The table of limits.
@@ -77,20 +86,20 @@ pub(super) fn limits(sections: &[Section]) -> String {
         let name = section.name.replace("topics.events", "topics.<topic>");
         for key in &section.keys {
             for limit in &key.limits {
-                let default = key.default.as_deref().unwrap_or_default();
+                let default = default(key).unwrap_or_default();
                 let value = if limit.value.is_empty() {
                     default.trim_matches('"')
                 } else {
-                    &limit.value
+                    limit.value
                 };
-                let counted_as = match &*limit.counted_as {
+                let counted_as = match limit.counted_as {
                     "" => String::new(),
                     label => code(label),
                 };
                 let path = code(&format!("{name}.{}", key.name));
                 row(
                     &mut table,
-                    &[&limit.what, value, &path, &limit.beyond, &counted_as],
+                    &[limit.what, value, &path, limit.beyond, &counted_as],
                 );
             }
         }

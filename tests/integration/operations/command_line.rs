@@ -3,6 +3,7 @@
 mod configuration;
 mod directory;
 mod journal;
+mod settings;
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
