@@ -86,6 +86,17 @@ struct LastReading<E> {
     /// `None` if the files could not be read.
     digest: Option<blake3::Hash>,
     error: Option<E>,
+    /// The time at which the value in use was last found to be that of the files.
+    current_at: Instant,
+}
+
+impl<E> LastReading<E> {
+    /// Notes that the files are as they were when they were read.
+    fn note_unchanged(&mut self) {
+        if self.error.is_none() {
+            self.current_at = Instant::now();
+        }
+    }
 }
 
 impl<S: Source> Followed<S> {
@@ -104,6 +115,7 @@ impl<S: Source> Followed<S> {
                 look,
                 digest: Some(S::digest(&contents)),
                 error: None,
+                current_at: Instant::now(),
             }),
             source,
         })
@@ -124,6 +136,12 @@ impl<S: Source> Followed<S> {
         self.last.lock().error.clone()
     }
 
+    /// Returns for how long it is not known that the value in use is that of the files: since a fault
+    /// in them, or since the file system hangs.
+    pub fn stale_for(&self) -> Duration {
+        self.last.lock().current_at.elapsed()
+    }
+
     /// Reads the files again, and replaces the value if they changed and are valid. Blocks.
     ///
     /// # Errors
@@ -136,6 +154,7 @@ impl<S: Source> Followed<S> {
             let mut last = self.last.lock();
             last.look = look;
             if digest.is_some() && digest == last.digest {
+                last.note_unchanged();
                 return last.error.clone().map_or(Ok(()), Err);
             }
             last.digest = digest;
@@ -149,6 +168,7 @@ impl<S: Source> Followed<S> {
                 self.source.before_replacing(&before, &value);
                 self.current.store(Arc::new(value));
                 last.error = None;
+                last.current_at = Instant::now();
                 Ok(())
             }
             Err(error) => {
@@ -247,7 +267,9 @@ fn watch(
 
 fn follow<S: Source>(followed: &Followed<S>, signals: &Signals) {
     while signals.wait(POLL) {
-        if followed.may_have_changed() && wait_until_still(followed, signals) {
+        if !followed.may_have_changed() {
+            followed.last.lock().note_unchanged();
+        } else if wait_until_still(followed, signals) {
             // The error is logged, and kept for the metrics.
             let _ = followed.reload();
         }

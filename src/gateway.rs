@@ -125,6 +125,7 @@ impl Gateway {
         let service = Arc::new(Service { resources });
         let server = Server::new(listener, &server, tls.as_ref(), &service, &metrics)?;
         let state = GatewayState {
+            connections_limit: config.server.max_connections,
             draining: server.draining(),
             vitals,
             backends: backends.values().cloned().collect(),

@@ -20,6 +20,7 @@ pub(super) struct GatewayState {
     pub(super) identity: Arc<Identity>,
     pub(super) tls: Option<Arc<LiveTls>>,
     pub(super) memory: Arc<MemoryBudget>,
+    pub(super) connections_limit: usize,
     pub(super) window: Arc<Window>,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -64,6 +65,7 @@ impl State for GatewayState {
     fn metrics(&self) -> String {
         let counts = self.identity.counts();
         let status = self.identity.directory().status();
+        let tokens = self.identity.tokens();
         self.metrics.render(&Snapshot {
             topics: self.vitals.iter().map(topic).collect(),
             sinks: self
@@ -77,9 +79,13 @@ impl State for GatewayState {
             token_cache_hits: counts.token_hits,
             token_cache_misses: counts.token_misses,
             failed_logins: counts.failed_logins,
+            connections_limit: self.connections_limit,
             directory_ok: status.error.is_none(),
+            directory_stale: status.stale_for,
             directory_users: status.users,
             directory_customers: status.customers,
+            token_keys_ok: tokens.error().is_none(),
+            token_key_created: tokens.signer_created(SystemTime::now()),
             certificate: self.tls.as_deref().map(certificate),
         })
     }
@@ -91,6 +97,8 @@ fn topic(vitals: &Vitals) -> TopicSnapshot {
         sink: vitals.health().sink,
         records: vitals.records(),
         bytes: vitals.bytes(),
+        records_max: vitals.records_max(),
+        bytes_max: vitals.bytes_max(),
         balance: vitals.balance(),
         up: vitals.health().down(Instant::now()).is_none(),
         dead_lettered: vitals.dead_lettered(),
@@ -104,5 +112,6 @@ fn certificate(tls: &LiveTls) -> CertificateSnapshot {
     CertificateSnapshot {
         ok: status.error.is_none(),
         end: status.validity.until,
+        revocations_end: status.revocations_end,
     }
 }

@@ -126,6 +126,12 @@ impl Tokens {
         }
     }
 
+    /// Returns the time at which the key that signs at `now` was created; 1970 if its file does not
+    /// say.
+    pub fn signer_created(&self, now: SystemTime) -> Option<SystemTime> {
+        self.keys.load().signer_created(self.config.key_delay, now)
+    }
+
     /// Reads the keys again. Blocks.
     ///
     /// # Errors

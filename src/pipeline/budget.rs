@@ -50,6 +50,11 @@ impl Budget {
         self.records_max
     }
 
+    /// Returns the most bytes of all requests.
+    pub(super) fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
     pub(super) fn records(&self) -> usize {
         self.records.load(Ordering::Relaxed)
     }

@@ -97,7 +97,9 @@ impl Stage {
         }
         let (events, received) = crossbeam_channel::unbounded();
         let limit = SizeLimit::new(parts.kept_limit.bytes());
-        let shared = Arc::new(Shared::new(name, progress, books, limit, events));
+        let shared = Arc::new(Shared::new(
+            name, progress, books, limit, config.age, events,
+        ));
         let spare_maker = std::thread::Builder::new()
             .name(format!("{name}-spare"))
             .spawn(move || spare_maker.run())?;
@@ -119,7 +121,6 @@ impl Stage {
             requests,
             appender,
             parts.kept_limit,
-            config.age,
             topic.deadline,
         );
         let writer = writer.spawn(forwarder)?;

@@ -19,6 +19,8 @@ pub struct JournalVitals {
     pub status: Status,
     /// The age of the oldest record that is not settled; zero if there is none.
     pub oldest_age: Duration,
+    /// The bound on this age.
+    pub age_max: Duration,
     /// The journal takes no more now.
     pub is_full: bool,
     /// The commits that were synced since the start.
@@ -56,6 +58,16 @@ impl Vitals {
         self.budget.bytes()
     }
 
+    /// Returns the most records at once.
+    pub fn records_max(&self) -> usize {
+        self.budget.records_max()
+    }
+
+    /// Returns the most bytes at once.
+    pub fn bytes_max(&self) -> usize {
+        self.budget.bytes_max()
+    }
+
     /// Returns the sums of all records that the topic has accepted, and of their ends.
     pub fn balance(&self) -> Balance {
         let journal = self.journal.as_ref();
@@ -71,6 +83,7 @@ impl Vitals {
         Some(JournalVitals {
             status: shared.progress().status(),
             oldest_age: shared.oldest_age(now),
+            age_max: shared.age_max,
             is_full: shared.is_full(),
             commits: count(&counters.commits),
             committed_records: count(&counters.committed_records),

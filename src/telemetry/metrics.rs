@@ -6,6 +6,7 @@
 
 mod idempotency;
 mod journal;
+mod process;
 mod register;
 mod sinks;
 mod snapshot;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntGauge, TextEncoder};
 
+use self::process::ProcessMetrics;
 use self::register::Register;
 use self::snapshot::SnapshotMetrics;
 pub use self::snapshot::{CertificateSnapshot, Snapshot, TopicSnapshot};
@@ -50,6 +52,7 @@ pub struct Metrics {
     limits: [IntCounter; Limit::ALL.len()],
     customers: CustomerCounts,
     snapshot: SnapshotMetrics,
+    process: ProcessMetrics,
 }
 
 struct EndpointMetrics {
@@ -94,6 +97,7 @@ impl Metrics {
             limits: Limit::ALL.map(|limit| limits.with_label_values(&[limit.label()])),
             customers: CustomerCounts::new(customer_series),
             snapshot: SnapshotMetrics::new(&register)?,
+            process: ProcessMetrics::new()?,
             register,
         }))
     }
@@ -159,6 +163,7 @@ impl Metrics {
             metrics.set(&topic.balance);
         }
         let mut families = self.register.gather();
+        families.extend(self.process.gather());
         for (sink, statistics) in &snapshot.sinks {
             families.extend(sinks::families(sink, statistics));
         }

@@ -29,6 +29,8 @@ pub struct LiveTls(Arc<Followed<CertificateFiles>>);
 pub struct Status {
     /// The validity of the certificate in use.
     pub validity: Validity,
+    /// The time by which the first list of revoked certificates is to be replaced.
+    pub revocations_end: Option<SystemTime>,
     /// Why the files as they are now are not in use; `None` if they are.
     pub error: Option<TlsError>,
 }
@@ -115,8 +117,11 @@ impl LiveTls {
 
     /// Returns the result of the last reading, for the metrics.
     pub fn status(&self) -> Status {
+        let certificate = self.0.load();
+        let revocations = certificate.revocations.as_ref();
         Status {
-            validity: self.0.load().validity,
+            validity: certificate.validity,
+            revocations_end: revocations.and_then(RevocationLists::next_update),
             error: self.0.error(),
         }
     }

@@ -48,6 +48,11 @@ impl RevocationLists {
         })
     }
 
+    /// Returns the time by which the first of them is to be replaced; `None` if none says one.
+    pub fn next_update(&self) -> Option<SystemTime> {
+        self.next_update
+    }
+
     /// Returns why the lists may lack revocations at `now`; `None` if they do not.
     pub fn weakness(&self, now: SystemTime) -> Option<String> {
         let next_update = self.next_update.filter(|next_update| *next_update <= now)?;

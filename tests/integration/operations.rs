@@ -1,11 +1,13 @@
 //! The operator's side: the command line, the admin listener, the first start, checks of the sinks.
 
 mod admin;
+mod alerts;
 mod audit;
 mod check_sinks;
 mod command_line;
 mod first_start;
 mod metrics;
 mod permissions;
+mod prometheus;
 mod reload;
 mod upgrade;

@@ -25,6 +25,8 @@ pub struct LiveDirectory(Arc<Followed<DirectoryFile>>);
 pub struct Status {
     /// Why the file as it is now is not in use; `None` if it is.
     pub error: Option<DirectoryError>,
+    /// The time for which it is not known that the snapshot is that of the file.
+    pub stale_for: Duration,
     /// Users in the current snapshot.
     pub users: usize,
     /// Customers in the current snapshot.
@@ -95,6 +97,7 @@ impl LiveDirectory {
         let directory = self.load();
         Status {
             error: self.0.error().or_else(|| self.ended().error()),
+            stale_for: self.0.stale_for(),
             users: directory.users().len(),
             customers: directory.customers().len(),
         }

@@ -81,6 +81,11 @@ impl Ring {
         self.signing(delay, now).map(|key| key.id)
     }
 
+    /// Returns the time at which the key that signs at `now` was created.
+    pub(super) fn signer_created(&self, delay: Duration, now: SystemTime) -> Option<SystemTime> {
+        self.signing(delay, now).map(|key| key.created)
+    }
+
     fn signing(&self, delay: Duration, now: SystemTime) -> Option<&RingKey> {
         let is_known = |key: &&RingKey| {
             now.duration_since(key.created)

@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(super) waiting: Waiting,
     /// The largest record that the sink takes.
     pub(super) limit: Arc<SizeLimit>,
+    /// The greatest age of a record that is not settled, beyond which nothing more is taken.
+    pub(crate) age_max: Duration,
     pub(super) events: Sender<Event>,
     /// The forwarder knows that there is more to read.
     pub(super) is_told: AtomicBool,
@@ -60,6 +62,7 @@ impl Shared {
         progress: Progress,
         books: &Arc<Books>,
         limit: Arc<SizeLimit>,
+        age_max: Duration,
         events: Sender<Event>,
     ) -> Self {
         let counters = Counters::default();
@@ -70,6 +73,7 @@ impl Shared {
             books: Arc::clone(books),
             waiting: Waiting::default(),
             limit,
+            age_max,
             events,
             is_told: AtomicBool::new(false),
             stop: Mutex::new(None),

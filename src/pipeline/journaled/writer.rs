@@ -34,8 +34,6 @@ pub(super) struct Writer {
     appender: Appender,
     /// The largest record that the sink takes, as the disk has it.
     kept_limit: KeptLimit,
-    /// The greatest age of a record that is not settled, beyond which nothing more is taken.
-    age_max: Duration,
     /// The time in which a record whose client waits for the sink has to be there.
     deadline: Duration,
     checkpoint_at: Instant,
@@ -51,7 +49,6 @@ impl Writer {
         receiver: Receiver,
         appender: Appender,
         kept_limit: KeptLimit,
-        age_max: Duration,
         deadline: Duration,
     ) -> Self {
         Self {
@@ -59,7 +56,6 @@ impl Writer {
             receiver,
             appender,
             kept_limit,
-            age_max,
             deadline,
             checkpoint_at: Instant::now(),
             all_ranges_at: Instant::now(),
@@ -116,7 +112,7 @@ impl Writer {
 
     fn commit(&mut self, commit: Vec<Submission>) {
         let now = SystemTime::now();
-        let too_old = self.shared.oldest_age(now) > self.age_max;
+        let too_old = self.shared.oldest_age(now) > self.shared.age_max;
         let (commit, refused): (Vec<_>, Vec<_>) = commit
             .into_iter()
             .partition(|submission| !too_old && !self.is_late(submission, now));
@@ -273,7 +269,7 @@ impl Writer {
                 tracing::warn!(topic = self.shared.topic, %error, "cannot write the cursor");
             }
         }
-        let too_old = self.shared.oldest_age(SystemTime::now()) > self.age_max;
+        let too_old = self.shared.oldest_age(SystemTime::now()) > self.shared.age_max;
         self.note_full(too_old);
         self.keep_limit();
     }

@@ -14,6 +14,7 @@ pub(super) struct JournalMetrics {
     bytes: IntGaugeVec,
     limit_bytes: IntGaugeVec,
     oldest_seconds: IntGaugeVec,
+    limit_seconds: IntGaugeVec,
     segments: IntGaugeVec,
     full: IntGaugeVec,
     commits: IntCounterVec,
@@ -40,6 +41,10 @@ impl JournalMetrics {
             oldest_seconds: gauges(
                 "journal_oldest_seconds",
                 "Age of the oldest record that the sink does not have; 0 if there is none.",
+            )?,
+            limit_seconds: gauges(
+                "journal_limit_seconds",
+                "The bound on journal_oldest_seconds.",
             )?,
             segments: gauges("journal_segments", "Segments of the journal.")?,
             full: gauges("journal_full", "1 while the journal takes no records.")?,
@@ -80,6 +85,7 @@ impl JournalMetrics {
             (&self.bytes, status.bytes),
             (&self.limit_bytes, status.bytes_max),
             (&self.oldest_seconds, journal.oldest_age.as_secs()),
+            (&self.limit_seconds, journal.age_max.as_secs()),
             (&self.segments, status.segments as u64),
             (&self.full, u64::from(journal.is_full)),
         ];

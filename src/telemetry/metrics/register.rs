@@ -18,6 +18,11 @@ impl Register {
         Registry::new_custom(Some(PREFIX.to_owned()), None).map(Self)
     }
 
+    /// Creates one that leaves names as they are.
+    pub(super) fn without_prefix() -> Self {
+        Self(Registry::new())
+    }
+
     /// Returns every metric that has a series.
     pub(super) fn gather(&self) -> Vec<MetricFamily> {
         self.0.gather()

@@ -1,6 +1,6 @@
 //! Metrics whose values other parts of the gateway keep: a scrape copies them in.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use iem_sink::Statistic;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
@@ -33,12 +33,20 @@ pub struct Snapshot {
     pub token_cache_misses: u64,
     /// Logins with wrong credentials.
     pub failed_logins: u64,
+    /// The most client connections at once.
+    pub connections_limit: usize,
     /// Whether the directory file's current content is loaded.
     pub directory_ok: bool,
+    /// The time for which it is not known that the directory in use is that of the file.
+    pub directory_stale: Duration,
     /// Users in the directory.
     pub directory_users: usize,
     /// Customers in the directory.
     pub directory_customers: usize,
+    /// Whether the token keys' current content is loaded.
+    pub token_keys_ok: bool,
+    /// The time at which the key that signs tokens was created.
+    pub token_key_created: Option<SystemTime>,
     /// The certificate in use, if the gateway serves TLS.
     pub certificate: Option<CertificateSnapshot>,
 }
@@ -50,6 +58,8 @@ pub struct CertificateSnapshot {
     pub ok: bool,
     /// Time of expiry.
     pub end: SystemTime,
+    /// The time by which the first list of revoked client certificates is to be replaced.
+    pub revocations_end: Option<SystemTime>,
 }
 
 /// One topic's part of a [`Snapshot`].
@@ -63,6 +73,10 @@ pub struct TopicSnapshot {
     pub records: usize,
     /// Bytes of their data.
     pub bytes: usize,
+    /// The bound on `records`.
+    pub records_max: usize,
+    /// The bound on `bytes`.
+    pub bytes_max: usize,
     /// The sums of all records that it has accepted, and of their ends.
     pub balance: Balance,
     /// Whether deliveries succeed.
@@ -79,6 +93,8 @@ pub struct TopicSnapshot {
 pub(super) struct SnapshotMetrics {
     queue_records: IntGaugeVec,
     queue_bytes: IntGaugeVec,
+    queue_limit_records: IntGaugeVec,
+    queue_limit_bytes: IntGaugeVec,
     sink_up: IntGaugeVec,
     dead_lettered: IntCounterVec,
     dead_letters_lost: IntCounterVec,
@@ -90,11 +106,16 @@ pub(super) struct SnapshotMetrics {
     token_cache_misses: IntCounter,
     failed_logins: IntCounter,
     audit_left_out: IntCounter,
+    connections_limit: IntGauge,
     directory_ok: IntGauge,
+    directory_stale: IntGauge,
     directory_users: IntGauge,
     directory_customers: IntGauge,
+    token_keys_ok: IntGauge,
+    token_key_created: IntGauge,
     certificate_ok: IntGauge,
     certificate_end: IntGauge,
+    revocations_end: IntGauge,
     customers: IntCounterVec,
     other_customers: IntCounterVec,
 }
@@ -109,6 +130,16 @@ impl SnapshotMetrics {
                 &["topic"],
             )?,
             queue_bytes: gauges("queue_bytes", "Bytes accepted and not settled.", &["topic"])?,
+            queue_limit_records: gauges(
+                "queue_limit_records",
+                "The bound on queue_records.",
+                &["topic"],
+            )?,
+            queue_limit_bytes: gauges(
+                "queue_limit_bytes",
+                "The bound on queue_bytes.",
+                &["topic"],
+            )?,
             sink_up: gauges("sink_up", "1 while deliveries succeed.", &["topic", "sink"])?,
             dead_lettered: register.counters(
                 "dead_lettered_total",
@@ -134,13 +165,27 @@ impl SnapshotMetrics {
                 "audit_left_out_total",
                 "Entries that the audit log left out because too many came at once.",
             )?,
+            connections_limit: register
+                .gauge("connections_limit", "The bound on connections.")?,
             directory_ok: register.gauge(
                 "directory_loaded",
                 "1 while the directory file and its ended sessions parse.",
             )?,
+            directory_stale: register.gauge(
+                "directory_stale_seconds",
+                "Time for which it is not known that the directory in use is the file's.",
+            )?,
             directory_users: register.gauge("directory_users", "Users in the directory.")?,
             directory_customers: register
                 .gauge("directory_customers", "Customers in the directory.")?,
+            token_keys_ok: register.gauge(
+                "token_keys_loaded",
+                "1 while the files of the token keys are valid.",
+            )?,
+            token_key_created: register.gauge(
+                "token_key_created_seconds",
+                "Unix time at which the key that signs tokens was created; 0 if its file does not say.",
+            )?,
             certificate_ok: register.gauge(
                 "tls_certificate_loaded",
                 "1 while the certificate's files are valid; 0 without TLS.",
@@ -148,6 +193,11 @@ impl SnapshotMetrics {
             certificate_end: register.gauge(
                 "tls_certificate_expires_seconds",
                 "Unix time at which the certificate in use expires; 0 without TLS.",
+            )?,
+            revocations_end: register.gauge(
+                "tls_revocations_expire_seconds",
+                "Unix time by which the first list of revoked client certificates is to be \
+                 replaced; 0 without one.",
             )?,
             customers: register.counters(
                 "customer_records_total",
@@ -168,6 +218,10 @@ impl SnapshotMetrics {
             records.set(signed(topic.records));
             let bytes = self.queue_bytes.with_label_values(&[topic.topic]);
             bytes.set(signed(topic.bytes));
+            let limit = self.queue_limit_records.with_label_values(&[topic.topic]);
+            limit.set(signed(topic.records_max));
+            let limit = self.queue_limit_bytes.with_label_values(&[topic.topic]);
+            limit.set(signed(topic.bytes_max));
             let up = self.sink_up.with_label_values(&[topic.topic, topic.sink]);
             up.set(i64::from(topic.up));
             let dead_lettered = self.dead_lettered.with_label_values(&[topic.topic]);
@@ -185,15 +239,22 @@ impl SnapshotMetrics {
         raise(&self.token_cache_misses, snapshot.token_cache_misses);
         raise(&self.failed_logins, snapshot.failed_logins);
         raise(&self.audit_left_out, audit::left_out());
+        self.connections_limit
+            .set(signed(snapshot.connections_limit));
         self.directory_ok.set(i64::from(snapshot.directory_ok));
+        let stale_s = i64::try_from(snapshot.directory_stale.as_secs());
+        self.directory_stale.set(stale_s.unwrap_or(i64::MAX));
         self.directory_users.set(signed(snapshot.directory_users));
         self.directory_customers
             .set(signed(snapshot.directory_customers));
-        if let Some(CertificateSnapshot { ok, end }) = snapshot.certificate {
-            self.certificate_ok.set(i64::from(ok));
-            let end = end.duration_since(UNIX_EPOCH).unwrap_or_default();
-            self.certificate_end
-                .set(i64::try_from(end.as_secs()).unwrap_or(i64::MAX));
+        self.token_keys_ok.set(i64::from(snapshot.token_keys_ok));
+        self.token_key_created
+            .set(snapshot.token_key_created.map_or(0, unix_seconds));
+        if let Some(certificate) = &snapshot.certificate {
+            self.certificate_ok.set(i64::from(certificate.ok));
+            self.certificate_end.set(unix_seconds(certificate.end));
+            self.revocations_end
+                .set(certificate.revocations_end.map_or(0, unix_seconds));
         }
         self.set_customers(customers);
     }
@@ -209,4 +270,9 @@ impl SnapshotMetrics {
             raise(&counter("refused"), refused);
         });
     }
+}
+
+fn unix_seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

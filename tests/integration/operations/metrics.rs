@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use iem_test_support::brokers::kafka::Kafka;
 use iem_test_support::brokers::pubsub::PubSub;
 
-use iem_test_support::{AMPLE, Gateway, Home, check_metrics, eventually};
+use iem_test_support::{AMPLE, Authority, Gateway, Home, check_metrics, eventually};
 
 const EVENTS: &str = "/publish/allevents/";
 const RECORD: &str = r#"{"envcustomerid":"acme","entityid":"web-01"}"#;
@@ -75,6 +75,79 @@ fn metrics_with_pubsub() {
     check_page(&gateway, &["kafka"]);
 }
 
+#[test]
+fn the_bounds_are_those_of_the_configuration() {
+    let home = home()
+        .set("server.max_connections", 1000)
+        .set("topics.events.queue_records", 300)
+        .set("topics.events.batch_records", 300)
+        .set("journal.age", "2h");
+    let gateway = home.start();
+    for (name, topic, bound) in [
+        ("connections_limit", "", 1000.0),
+        // A third more than one customer may have.
+        ("queue_limit_records", "events", 400.0),
+        ("queue_limit_bytes", "events", 67_108_864.0),
+        ("journal_limit_seconds", "services", 7200.0),
+    ] {
+        let value = gateway.metric(&format!("iem_gateway_{name}"), &[topic]);
+        assert!((value - bound).abs() < 0.5, "{name}: {value}");
+    }
+}
+
+#[test]
+fn a_fault_in_a_file_shows_until_it_is_mended() {
+    let gateway = Home::new().start();
+    let value = |name: &str| gateway.metric(&format!("iem_gateway_{name}"), &[]);
+    for (file, loaded) in [
+        ("token.key", "token_keys_loaded"),
+        ("directory.toml", "directory_loaded"),
+    ] {
+        let sound = std::fs::read(gateway.home.path(file)).expect("the file");
+        assert!(value(loaded) > 0.5, "{file} is sound");
+        gateway.home.write_secret(file, b"no such thing");
+        gateway.reload();
+        assert!(value(loaded) < 0.5, "{file} is at fault");
+        if file == "directory.toml" {
+            eventually(AMPLE, "it gets stale", || {
+                value("directory_stale_seconds") > 1.5
+            });
+        }
+        gateway.home.write_secret(file, &sound);
+        gateway.reload();
+        assert!(value(loaded) > 0.5, "{file} is sound again");
+    }
+    assert!(value("directory_stale_seconds") < 1.5);
+}
+
+#[test]
+fn the_time_of_the_signing_key_shows_where_its_file_says_it() {
+    let created = |home: Home| {
+        home.start()
+            .metric("iem_gateway_token_key_created_seconds", &[])
+    };
+    assert!(created(Home::new()) < 0.5, "a key alone");
+    let now = std::time::UNIX_EPOCH.elapsed().expect("a time after 1970");
+    let age = now.as_secs_f64() - created(Home::new().set("tokens.keys", "keys"));
+    assert!(age.abs() < 60.0, "{age} s");
+}
+
+#[test]
+fn the_end_of_the_lists_of_revoked_certificates_shows() {
+    let authority = Authority::new("metrics");
+    let home = Home::new().with_tls(&authority.gateway());
+    home.write("ca.pem", authority.pem());
+    home.write("crl.pem", authority.revoke(&[], 7));
+    let home = home.set("server.tls.client_ca", "ca.pem");
+    let expires =
+        |gateway: &Gateway| gateway.metric("iem_gateway_tls_revocations_expire_seconds", &[]);
+    assert!(expires(&home.start()) < 0.5, "without lists");
+    let now = std::time::UNIX_EPOCH.elapsed().expect("a time after 1970");
+    let left = expires(&home.set("server.tls.client_crl", "crl.pem").start()) - now.as_secs_f64();
+    let days = left / 86_400.0;
+    assert!((days - 7.0).abs() < 0.1, "{days} days");
+}
+
 fn check_statistics(gateway: &Gateway, sink: &str) {
     let exported = exported(&gateway.admin("/metrics").text());
     for name in COMMON {
@@ -107,7 +180,7 @@ type Shape = (String, BTreeSet<String>);
 fn documented() -> BTreeMap<String, Shape> {
     DOCUMENTATION
         .lines()
-        .filter(|line| line.starts_with("| `iem_gateway_"))
+        .filter(|line| line.starts_with("| `iem_gateway_") || line.starts_with("| `process_"))
         .map(|row| {
             let cells: Vec<_> = row.split('|').map(str::trim).collect();
             let [_, name, kind, _unit, labels, _meaning, _] = cells[..] else {

@@ -4,6 +4,6 @@
 
 pub mod delaying_proxy;
 pub mod kafka;
-mod ports;
+pub(crate) mod ports;
 pub mod process;
 pub mod pubsub;

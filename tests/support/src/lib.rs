@@ -39,8 +39,8 @@ pub use case::{After, Case};
 #[cfg(feature = "gateway")]
 pub use client::{
     Call, Calls, Connection, Curl, FlowFile, Frames, Http2, Ledger, Load, Nifi, OkHttp, OpenLoop,
-    Secure, SecureClient, check_metrics, client_hello, narrow, proxy_header, proxy_header_local,
-    start_proxy,
+    Prometheus, Secure, SecureClient, check_metrics, client_hello, narrow, promtool, proxy_header,
+    proxy_header_local, start_proxy,
 };
 pub use directory::email;
 pub use encoding::encoded;

@@ -147,8 +147,15 @@ impl Drop for SecureClient {
 /// Has `promtool` check a page of metrics: its format, names, types and help texts.
 #[track_caller]
 pub fn check_metrics(page: &str) {
+    promtool(&["check", "metrics"], page);
+}
+
+/// Runs `promtool` with this text at its standard input; fails the test with all that it says unless
+/// it succeeds.
+#[track_caller]
+pub fn promtool(arguments: &[&str], text: &str) {
     let mut promtool = Command::new("promtool")
-        .args(["check", "metrics"])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -160,7 +167,8 @@ pub fn check_metrics(page: &str) {
             )
         });
     let mut input = promtool.stdin.take().expect("a pipe");
-    input.write_all(page.as_bytes()).expect("promtool reads");
+    // It may read none.
+    let _ = input.write_all(text.as_bytes());
     drop(input);
     let output = promtool.wait_with_output().expect("promtool's output");
     assert!(
