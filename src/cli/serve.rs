@@ -12,6 +12,7 @@ use iem_journal::SEGMENT_BYTES;
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use super::exit::{CONFIGURATION, FAILED, fail};
 use crate::Gateway;
@@ -110,15 +111,19 @@ impl Signals {
         })
     }
 
-    /// Waits for SIGTERM or SIGINT; reloads on SIGHUP.
+    /// Waits for SIGTERM or SIGINT; reloads on SIGHUP. Files are read on a thread of their own: one
+    /// that does not come to its end keeps nobody from stopping the gateway.
     async fn stop(&mut self, reload: impl Fn() + Clone + Send + 'static) {
+        let mut reading: Option<JoinHandle<()>> = None;
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => {
-                    // Reads files.
-                    let _ = tokio::task::spawn_blocking(reload.clone()).await;
+                _ = self.hangup.recv(), if reading.is_none() => {
+                    reading = Some(tokio::task::spawn_blocking(reload.clone()));
+                }
+                _ = async { reading.as_mut()?.await.ok() }, if reading.is_some() => {
+                    reading = None;
                 }
             }
         }

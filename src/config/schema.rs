@@ -10,9 +10,9 @@ use super::reference::{Key, Section, sections};
 use crate::size;
 
 /// Durations as `humantime` reads them.
-const DURATION: &str = "^\\s*([0-9][0-9\\s]*(\\.[0-9\\s]*[0-9][0-9\\s]*)?\
+const DURATION: &str = "^(0|\\s*([0-9][0-9\\s]*(\\.[0-9\\s]*[0-9][0-9\\s]*)?\
     (nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds|second|secs|sec|s|minutes|minute|mins|min|m\
-    |hours|hour|hrs|hr|h|days|day|d|weeks|week|wks|wk|w|months|month|M|years|year|yrs|yr|y)\\s*)+$";
+    |hours|hour|hrs|hr|h|days|day|d|weeks|week|wks|wk|w|months|month|M|years|year|yrs|yr|y)\\s*)+)$";
 
 /// Sizes as `bytesize` reads them, with a unit.
 const SIZE: &str = "^([0-9]+\\.?[0-9]*|\\.[0-9]+)\\s*([bB]|[kKmMgGtTpPeE][iI]?[bB]?)$";

@@ -61,7 +61,9 @@ fn heading(text: &mut String, words: &str) {
 fn write_section(text: &mut String, section: &Section) {
     text.push('\n');
     comment(text, &section.comment);
-    text.push_str(&format!("[{}]\n", section.name));
+    text.push('[');
+    text.push_str(section.name);
+    text.push_str("]\n");
     let (decided, others): (Vec<_>, Vec<_>) = section
         .keys
         .iter()
@@ -69,7 +71,9 @@ fn write_section(text: &mut String, section: &Section) {
     for key in decided.into_iter().chain(others) {
         comment(text, &key.comment);
         let mark = if is_decided(section, key) { "" } else { "#" };
-        text.push_str(&format!("{mark}{} = {}\n", key.name, key.value));
+        for part in [mark, key.name, " = ", key.value, "\n"] {
+            text.push_str(part);
+        }
     }
 }
 
@@ -107,7 +111,7 @@ mod tests {
             .iter()
             .filter(|setting| setting.origin != Origin::Default)
             .map(|setting| &*setting.key)
-            .filter(|key| !key.ends_with(".sink"));
+            .filter(|key| key.rsplit('.').next() != Some("sink"));
         let mut decided = DECIDED;
         decided.sort_unstable();
         assert_eq!(stated.collect::<Vec<_>>(), decided);

@@ -7,7 +7,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -38,33 +38,39 @@ pub struct Quotas<C: Clock = MonotonicClock> {
     limits: DashMap<Arc<str>, Arc<Limits<C>>>,
 }
 
-/// The quota of customers that have none of their own. It may change at any time; 0 stands for no
-/// bound.
+/// The quota of customers that have none of their own. It may change at any time.
 struct DefaultQuota {
-    records: AtomicU32,
-    bytes: AtomicU32,
+    /// Records and bytes, both in one so that they change together; 0 stands for no bound.
+    rates: AtomicU64,
+    changes: AtomicU64,
 }
 
 impl DefaultQuota {
     fn new(quota: Quota) -> Self {
-        let default = Self {
-            records: AtomicU32::new(0),
-            bytes: AtomicU32::new(0),
-        };
-        default.set(quota);
-        default
+        Self {
+            rates: AtomicU64::new(Self::rates(quota)),
+            changes: AtomicU64::new(0),
+        }
     }
 
     fn set(&self, quota: Quota) {
-        let number = |rate: Option<NonZeroU32>| rate.map_or(0, NonZeroU32::get);
-        self.records.store(number(quota.records), Ordering::Relaxed);
-        self.bytes.store(number(quota.bytes), Ordering::Relaxed);
+        let rates = Self::rates(quota);
+        if self.rates.swap(rates, Ordering::Relaxed) != rates {
+            self.changes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn rates(quota: Quota) -> u64 {
+        let number = |rate: Option<NonZeroU32>| rate.map_or(0, |rate| u64::from(rate.get()));
+        number(quota.records) << 32 | number(quota.bytes)
     }
 
     fn get(&self) -> Quota {
+        let rates = self.rates.load(Ordering::Relaxed);
+        let rate = |number: u64| NonZeroU32::new(u32::try_from(number).unwrap_or(u32::MAX));
         Quota {
-            records: NonZeroU32::new(self.records.load(Ordering::Relaxed)),
-            bytes: NonZeroU32::new(self.bytes.load(Ordering::Relaxed)),
+            records: rate(rates >> 32),
+            bytes: rate(rates & u64::from(u32::MAX)),
         }
     }
 }
@@ -120,12 +126,18 @@ impl<C: Clock + Clone> Quotas<C> {
         holds(quota.records, records) && holds(quota.bytes, bytes)
     }
 
-    /// Gives back `records`, of `bytes` in all, which were taken from the customer's quota. Does
-    /// nothing if the quota has changed since.
-    pub fn give_back(&self, customer: &Customer, records: usize, bytes: usize) {
+    /// Returns the time of what is taken from now on, for [`give_back`](Self::give_back).
+    pub fn time(&self) -> QuotaTime {
+        QuotaTime(self.default.changes.load(Ordering::Relaxed))
+    }
+
+    /// Gives back `records`, of `bytes` in all, which were taken from the customer's quota at `time`.
+    /// Does nothing if the quota has changed since.
+    pub fn give_back(&self, customer: &Customer, records: usize, bytes: usize, time: QuotaTime) {
         let quota = self.quota(customer);
         if let Some(limits) = self.limits.get(&customer.id)
             && limits.quota == quota
+            && limits.since <= time
         {
             give_back(limits.records.as_ref(), records);
             give_back(limits.bytes.as_ref(), bytes);
@@ -147,14 +159,19 @@ impl<C: Clock + Clone> Quotas<C> {
         if let Some(limits) = self.limits.get(id).filter(|limits| limits.quota == quota) {
             return Arc::clone(&limits);
         }
-        let limits = Arc::new(Limits::new(quota, &self.clock));
+        let limits = Arc::new(Limits::new(quota, self.time(), &self.clock));
         self.limits.insert(Arc::clone(id), Arc::clone(&limits));
         limits
     }
 }
 
+/// A time between two changes of the default quota.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct QuotaTime(u64);
+
 struct Limits<C: Clock> {
     quota: Quota,
+    since: QuotaTime,
     records: Option<Limit<C>>,
     bytes: Option<Limit<C>>,
 }
@@ -197,10 +214,11 @@ impl<C: Clock> Limit<C> {
 }
 
 impl<C: Clock + Clone> Limits<C> {
-    fn new(quota: Quota, clock: &C) -> Self {
+    fn new(quota: Quota, since: QuotaTime, clock: &C) -> Self {
         let limit = |rate| Limit::new(rate, clock.clone());
         Self {
             quota,
+            since,
             records: quota.records.map(limit),
             bytes: quota.bytes.map(limit),
         }

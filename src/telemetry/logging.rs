@@ -7,7 +7,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
 
-use tracing::{Level, Subscriber};
+use tracing::Subscriber;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
@@ -43,15 +43,6 @@ impl Levels {
     /// The level cannot be parsed (that of a loaded configuration can), or the log has ended.
     pub fn set(&self, level: &str) -> Result<(), InitError> {
         self.0.reload(targets(level)?)?;
-        // Lines of libraries that log by other means are held back before they reach the log.
-        log::set_max_level(match LevelFilter::current().into_level() {
-            None => log::LevelFilter::Off,
-            Some(Level::ERROR) => log::LevelFilter::Error,
-            Some(Level::WARN) => log::LevelFilter::Warn,
-            Some(Level::INFO) => log::LevelFilter::Info,
-            Some(Level::DEBUG) => log::LevelFilter::Debug,
-            Some(Level::TRACE) => log::LevelFilter::Trace,
-        });
         Ok(())
     }
 }

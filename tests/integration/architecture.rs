@@ -12,7 +12,7 @@ use imports::{Crate, Import};
 use source::{ROOT, rust_files, tokens};
 
 /// Each dependency with the rooms that use it.
-const HOMES: [(&str, &[&str]); 33] = [
+const HOMES: [(&str, &[&str]); 32] = [
     ("argon2", &["identity"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -32,7 +32,6 @@ const HOMES: [(&str, &[&str]); 33] = [
     ("iem_sink_kafka", &["sinks"]),
     ("iem_sink_pubsub", &["sinks"]),
     ("jsonwebtoken", &["identity"]),
-    ("log", &["telemetry"]),
     ("moka", &["identity"]),
     ("notify", &["follow"]),
     ("rustix", &["identity", "telemetry"]),

@@ -57,16 +57,17 @@ impl Reload {
         let (live, fixed): (Vec<_>, Vec<_>) = changed(&self.settings, settings)
             .into_iter()
             .partition(|key| LIVE.contains(&key.as_str()));
+        if let Err(error) = self.levels.set(&config.logging.level) {
+            tracing::error!(%error, "configuration not reloaded; the last good one stays");
+            return;
+        }
+        self.quotas.set_default(config.quota);
         for key in fixed {
             tracing::warn!(key, "a change of the configuration needs a restart");
         }
-        self.quotas.set_default(config.quota);
         tracing::info!(changes = live.join(", "), "configuration reloaded");
         if !live.is_empty() {
             audit::reloaded(NAME, &live);
-        }
-        if let Err(error) = self.levels.set(&config.logging.level) {
-            tracing::error!(%error, "the level of the log stays");
         }
         let is_live = |setting: &Setting| LIVE.contains(&setting.key.as_str());
         self.settings.retain(|setting| !is_live(setting));

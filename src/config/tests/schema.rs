@@ -14,7 +14,7 @@ static VALIDATOR: LazyLock<Validator> =
     LazyLock::new(|| jsonschema::draft202012::new(&schema()).expect("a schema"));
 
 /// Values of every type, and texts of every form.
-const VALUES: [&str; 22] = [
+const VALUES: [&str; 23] = [
     "true",
     "0",
     "7",
@@ -26,6 +26,7 @@ const VALUES: [&str; 22] = [
     "' 1 0 s 1m'",
     "'1.5h'",
     "'5'",
+    "'0'",
     "'1M'",
     "'8 MiB'",
     "'.5 gb'",

@@ -12,7 +12,7 @@ use super::ingest::{Accepted, Runs, ranges};
 use super::rejection::Rejection;
 use super::resources::Resources;
 use crate::identity::directory::Customer;
-use crate::identity::quota::Quotas;
+use crate::identity::quota::{QuotaTime, Quotas};
 
 /// Takes from a customer's quota for one record, and counts a record that is over it.
 fn take(
@@ -65,6 +65,7 @@ pub(super) fn over_quota<'a>(
 pub(super) struct Charge {
     /// The bytes of each record. Empty if no customer of the request has a quota.
     lengths: SmallVec<[usize; 1]>,
+    time: QuotaTime,
 }
 
 impl Charge {
@@ -90,7 +91,10 @@ impl Charge {
 
     /// Charges one record to its customer before its bytes are known.
     pub(super) fn take_one(resources: &Resources, customer: &Customer) -> Result<Self, Rejection> {
-        let mut charge = Self::default();
+        let mut charge = Self {
+            time: resources.quotas.time(),
+            ..Self::default()
+        };
         if resources.quotas.has_quota(customer) {
             take(resources, customer, 1, 0)?;
             charge.lengths.push(0);
@@ -120,6 +124,7 @@ impl Charge {
             return Self::default();
         }
         Self {
+            time: quotas.time(),
             lengths: records.iter().map(|record| record.data.len()).collect(),
         }
     }
@@ -140,7 +145,7 @@ impl Charge {
                 .map(|index| self.lengths[index]);
             let (records, bytes) = lengths.fold((0, 0), |(n, sum), length| (n + 1, sum + length));
             if records > 0 {
-                quotas.give_back(customer, records, bytes);
+                quotas.give_back(customer, records, bytes, self.time);
             }
         }
     }

@@ -99,7 +99,8 @@ fn give_back(
     records: usize,
     bytes: usize,
 ) {
-    quotas.give_back(directory.customer("a").expect("a customer"), records, bytes);
+    let customer = directory.customer("a").expect("a customer");
+    quotas.give_back(customer, records, bytes, quotas.time());
 }
 
 #[test]
@@ -154,6 +155,25 @@ fn what_was_taken_from_an_earlier_quota_is_not_given_back() {
         take(&quotas, &after, "a", 1, 1),
         Err(OverQuota::Until(SECOND / 5))
     );
+}
+
+#[test]
+fn what_was_taken_under_an_earlier_default_is_not_given_back() {
+    let directory = customers("");
+    let customer = directory.customer("a").expect("a customer");
+    let quotas = Quotas::with_clock(quota(10, 0), FakeRelativeClock::default());
+    let before = quotas.time();
+    assert_eq!(take(&quotas, &directory, "a", 10, 1), Ok(()));
+    quotas.set_default(quota(5, 0));
+    let after = quotas.time();
+    assert_eq!(take(&quotas, &directory, "a", 5, 1), Ok(()));
+    quotas.give_back(customer, 10, 1, before);
+    assert_eq!(
+        take(&quotas, &directory, "a", 1, 1),
+        Err(OverQuota::Until(SECOND / 5))
+    );
+    quotas.give_back(customer, 5, 1, after);
+    assert_eq!(take(&quotas, &directory, "a", 5, 1), Ok(()));
 }
 
 #[test]

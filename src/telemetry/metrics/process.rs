@@ -66,14 +66,24 @@ impl ProcessMetrics {
         self.threads
             .set(number(&status, "Threads:").unwrap_or_default());
 
-        let open_files = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
-        // The descriptor of the folder itself is among them.
-        self.open_files.set(signed(open_files.saturating_sub(1)));
+        self.open_files.set(open_files());
         let soft_limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         self.open_files_max
             .set(i64::try_from(soft_limit).unwrap_or(i64::MAX));
         self.register.gather()
     }
+}
+
+/// Returns the number of open file descriptors.
+fn open_files() -> i64 {
+    // From Linux 6.2 on, the size of the folder is their number.
+    let told = fs::metadata("/proc/self/fd").map_or(0, |folder| folder.len());
+    if told > 0 {
+        return i64::try_from(told).unwrap_or(i64::MAX);
+    }
+    let counted = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    // The descriptor of the folder itself is among them.
+    signed(counted.saturating_sub(1))
 }
 
 /// Returns the number behind a name of `/proc/self/status`.

@@ -59,7 +59,7 @@ pub(super) fn refused(pages: &[Page]) -> Vec<String> {
             (path.display().to_string(), text)
         })
         .collect();
-    assert_eq!(configurations.len(), 3, "{configurations:?}");
+    assert!(configurations.len() >= 3, "{configurations:?}");
     for snippet in pages.iter().flat_map(Page::snippets) {
         if snippet.kind == "toml" {
             configurations.push((snippet.place.clone(), snippet.text.clone()));

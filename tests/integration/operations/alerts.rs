@@ -30,7 +30,7 @@ fn alerts() -> BTreeSet<&'static str> {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("- alert: "));
     let names: Vec<_> = names.collect();
-    let set = BTreeSet::from_iter(names.iter().copied());
+    let set = names.iter().copied().collect::<BTreeSet<_>>();
     assert!(names.len() > 30 && set.len() == names.len(), "{names:?}");
     set
 }
