@@ -47,7 +47,8 @@ impl Settled {
         self.outcomes.iter().copied().all(is_settled)
     }
 
-    fn has_delivered(&self) -> bool {
+    /// Returns whether some are delivered.
+    pub fn has_delivered(&self) -> bool {
         self.outcomes.contains(&Outcome::Delivered)
     }
 

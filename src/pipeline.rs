@@ -40,7 +40,7 @@ pub use feed::Feed;
 pub use health::{Caller, Health};
 pub use journaled::JournalParts;
 pub use receipt::{Answer, Receipt};
-pub use records::{Outcomes, Records, forget_request};
+pub use records::{Outcomes, Records, forget_requests};
 pub use rejected::RejectedParts;
 pub use vitals::{JournalVitals, Vitals};
 
@@ -64,7 +64,7 @@ pub struct Demand {
     /// What the client wants to hold at least when it is answered.
     pub durability: Option<Durability>,
     /// The outcomes that come after the deadline are wanted, too.
-    pub late: bool,
+    pub wants_late: bool,
 }
 
 /// One topic's way from submission to acknowledgement.
@@ -168,19 +168,19 @@ impl Pipeline {
             Durability::Delivered
         };
         let durability = demand.durability.map_or(least, |asked| asked.max(least));
-        let late = demand.late;
+        let wants_late = demand.wants_late;
         let check = self.size_check.as_ref();
         let Some(too_large) = check.and_then(|check| check.take_out(&mut records)) else {
             return self
                 .queue
-                .submit(records, held_bytes, claims, durability, late, now);
+                .submit(records, held_bytes, claims, durability, wants_late, now);
         };
         let receipt = if records.is_empty() {
             Receipt::new(0, durability, now)
         } else {
-            forget_request(&mut records);
+            forget_requests(&mut records);
             self.queue
-                .submit(records, held_bytes, claims, durability, late, now)?
+                .submit(records, held_bytes, claims, durability, wants_late, now)?
         };
         self.books.reject(too_large.records);
         Ok(receipt.beside(too_large))

@@ -83,6 +83,9 @@ const COMMIT_BYTES: usize = 1 << 20;
 /// The records of a journal that are held back, and its settled ranges.
 const PARKED_BYTES: usize = 16 << 20;
 
+/// What a journal keeps of requests for whose last outcomes nobody waits any more.
+const GONE_BYTES: usize = 2 << 20;
+
 /// The memory for the bodies of requests without credentials, of which each is at most 16 KiB.
 pub const STRANGERS_BYTES: usize = 16 << 20;
 
@@ -178,7 +181,7 @@ impl Config {
         let records = queue_size(2 * journal.window_records);
         let slots = records * (RECORD_BYTES + KEY_VALUE_BYTES_MAX + CHANNEL_SLOT_BYTES);
         let buffers = JOURNAL_BUFFERS * (self.server.max_body + COMMIT_BYTES);
-        let each = 2 * journal.window_bytes + slots + buffers + PARKED_BYTES;
+        let each = 2 * journal.window_bytes + slots + buffers + PARKED_BYTES + GONE_BYTES;
         self.count_topics(Topic::is_journaled) * each
     }
 

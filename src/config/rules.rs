@@ -50,7 +50,7 @@ pub(super) fn broken(config: &Config) -> Vec<(String, String)> {
     login(&config.login, &mut faults);
     let idempotency = &config.idempotency;
     faults.duration("idempotency.window", idempotency.window, MINUTE..=DAY);
-    faults.count("idempotency.keys", idempotency.keys, 10_000..=100_000_000);
+    faults.count("idempotency.keys", idempotency.keys, 1_000..=100_000_000);
     alertmanager(&config.alertmanager, &mut faults);
     logging(&config.logging, &mut faults);
     faults.count(

@@ -54,8 +54,11 @@ pub(super) async fn last(late: LateOutcomes, limit: Duration) -> Option<Outcomes
     tokio::time::timeout(limit, late).await.ok()
 }
 
+/// The answer to records that were handed over, once it comes.
+type Awaited = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
 /// An attempt whose answer is awaited.
-struct Attempt<C: Claimed>(Option<(C, Pin<Box<dyn Future<Output = Answer> + Send>>)>);
+struct Attempt<C: Claimed>(Option<(C, Awaited)>);
 
 impl<C: Claimed> Attempt<C> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<(C, Answer)> {

@@ -86,10 +86,10 @@ impl Held {
     }
 
     /// Keeps the key under way after these outcomes of the records that were left, if there is a
-    /// place for that. Otherwise they are the last ones.
-    fn stay(mut self, answered: &Arc<Settled>) -> Option<Self> {
+    /// place for that, with the outcomes of so many records. Otherwise they are the last ones.
+    fn stay(mut self, answered: &Arc<Settled>, records: usize) -> Option<Self> {
         self.progress.answer(answered);
-        if self.keys.stay(&self.key, &self.progress) {
+        if self.keys.stay(&self.key, &self.progress, records) {
             self.stage = Stage::Late;
             return Some(self);
         }
@@ -106,7 +106,8 @@ impl Held {
     /// Ends the attempt with the outcomes of all records.
     fn end(mut self, all: &Arc<Settled>) {
         self.stage = Stage::Ended;
-        self.keys.settle(&self.key, &self.progress, all);
+        let now = Instant::now();
+        self.keys.settle(&self.key, &self.progress, all, now);
     }
 }
 
@@ -120,7 +121,7 @@ impl Claimed for Held {
             None => self.end(&all),
             Some(late) => {
                 let limit = self.keys.time();
-                if let Some(held) = self.stay(&all) {
+                if let Some(held) = self.stay(&all, all.outcomes.len()) {
                     attempt::go_on(async move {
                         if let Some(outcomes) = attempt::last(late, limit).await {
                             let all = held.all(Settled {
@@ -139,20 +140,23 @@ impl Claimed for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let all = match self.stage {
+        let (all, since) = match self.stage {
             Stage::Ended => return,
             Stage::Checked => return self.keys.give_back(&self.key, &self.progress),
             // A sink may have them. They are sent again all the same, with the same ids.
-            Stage::HandedOver(records) => self.all(Settled {
-                outcomes: smallvec![Outcome::default(); records],
-                durability: Durability::Delivered,
-            }),
+            Stage::HandedOver(records) => {
+                let unknown = Settled {
+                    outcomes: smallvec![Outcome::default(); records],
+                    durability: Durability::Delivered,
+                };
+                (self.all(unknown), Instant::now())
+            }
             Stage::Late => match self.progress.answered() {
                 Some(answered) => answered,
                 None => return,
             },
         };
-        self.keys.settle(&self.key, &self.progress, &all);
+        self.keys.settle(&self.key, &self.progress, &all, since);
     }
 }
 
@@ -193,12 +197,15 @@ impl Claimed for HeldEach {
 
     fn answered(self, Answer { settled, late }: Answer) -> Settled {
         let mut open = Vec::new();
+        // The first key that stays counts the outcomes of all.
+        let mut records = settled.outcomes.len();
         for (index, held) in self.held {
             let outcome = settled.outcomes[index];
             let all = held.all(Settled::one(outcome, settled.durability));
             if late.is_none() || is_settled(outcome) {
                 held.end(&all);
-            } else if let Some(held) = held.stay(&all) {
+            } else if let Some(held) = held.stay(&all, records) {
+                records = 1;
                 open.push((index, held));
             }
         }
@@ -250,6 +257,6 @@ impl UnderWay {
     /// records, or nothing is known of them.
     pub async fn outcomes(self, deadline: Instant) -> Option<Arc<Settled>> {
         let ended = tokio::time::timeout_at(deadline.into(), self.0.outcomes()).await;
-        ended.unwrap_or_else(|_| self.0.answered())
+        ended.unwrap_or_else(|_| Some(self.0.answered()?.0))
     }
 }

@@ -181,21 +181,26 @@ impl Keys {
         }
     }
 
-    /// Keeps a key under way whose request has been answered, which takes more places. Returns whether
-    /// there are any.
-    pub(super) fn stay(&mut self, key: &Short, progress: &Arc<Progress>) -> bool {
+    /// Keeps a key under way whose request has been answered, with the outcomes of so many records. It
+    /// takes more places, at the cost of the user's own keys alone. Returns whether there are any.
+    pub(super) fn stay(&mut self, key: &Short, progress: &Arc<Progress>, records: usize) -> bool {
         let Some(index) = self.by_key.get(key).copied() else {
             return false;
         };
         let entry = &self.entries[index as usize];
-        let late = State::Late(Arc::clone(progress));
+        let late = State::Late(Arc::clone(progress), records);
         let more = late.places().saturating_sub(entry.state.places());
-        let email = Arc::clone(&self.users[entry.user as usize].email);
-        let has_room = self.make_room(&email, more);
-        if has_room {
-            self.set_state(index, late);
+        let user = entry.user as usize;
+        let email = Arc::clone(&self.users[user].email);
+        while !self.has_room(&email, more) {
+            let Some(oldest) = self.users[user].own.first() else {
+                return false;
+            };
+            self.evicted += 1;
+            self.remove(oldest);
         }
-        has_room
+        self.set_state(index, late);
+        true
     }
 
     /// Notes the outcomes of a key's records, from which its time counts.
@@ -333,7 +338,7 @@ impl Keys {
         while !self.has_room(email, places) {
             let own = self.places_of(email);
             let is_over_bound = own + places > self.places_max / USER_PART;
-            let is_over_part = own * self.users.len() > self.places_max;
+            let is_over_part = (own + places) * self.users.len() > self.places_max;
             let user = self.by_email.get(email);
             let of_user = user.and_then(|user| self.users[*user as usize].own.first());
             let oldest = match of_user {

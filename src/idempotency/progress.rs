@@ -1,6 +1,7 @@
 //! The progress of a request whose key is held, and its outcome for those that wait for it.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -11,8 +12,8 @@ use super::Settled;
 pub(super) struct Progress {
     /// The outcomes of the attempts before it.
     pub(super) before: Option<Arc<Settled>>,
-    /// The outcomes of all records at its answer, if some are still open then.
-    answered: OnceLock<Arc<Settled>>,
+    /// The outcomes of all records at its answer, if some are still open then, and its time.
+    answered: OnceLock<(Arc<Settled>, Instant)>,
     /// The outcomes after it; `None` if nothing was handed over to a sink, now or before.
     after: OnceLock<Option<Arc<Settled>>>,
     ended: Notify,
@@ -30,11 +31,11 @@ impl Progress {
     /// Notes the outcomes of all records at the answer: the attempt goes on.
     pub(super) fn answer(&self, all: &Arc<Settled>) {
         // It is answered once.
-        let _ = self.answered.set(Arc::clone(all));
+        let _ = self.answered.set((Arc::clone(all), Instant::now()));
     }
 
-    /// Returns the outcomes at the answer, if some are still open then.
-    pub(super) fn answered(&self) -> Option<Arc<Settled>> {
+    /// Returns the outcomes at the answer, if some are still open then, and its time.
+    pub(super) fn answered(&self) -> Option<(Arc<Settled>, Instant)> {
         self.answered.get().cloned()
     }
 

@@ -26,15 +26,22 @@ impl SharedKeys {
         self.0.lock()
     }
 
-    /// Ends an attempt with the outcomes that hold after it.
-    pub(super) fn settle(&self, key: &Short, progress: &Progress, settled: &Arc<Settled>) {
-        self.lock().settle(key, settled, Instant::now());
+    /// Ends an attempt with the outcomes that hold after it, and have since then.
+    pub(super) fn settle(
+        &self,
+        key: &Short,
+        progress: &Progress,
+        settled: &Arc<Settled>,
+        since: Instant,
+    ) {
+        self.lock().settle(key, settled, since);
         progress.end(Some(Arc::clone(settled)));
     }
 
-    /// Keeps a key under way whose request has been answered. Returns whether there is a place.
-    pub(super) fn stay(&self, key: &Short, progress: &Arc<Progress>) -> bool {
-        self.lock().stay(key, progress)
+    /// Keeps a key under way whose request has been answered, with the outcomes of so many records.
+    /// Returns whether there is a place.
+    pub(super) fn stay(&self, key: &Short, progress: &Arc<Progress>, records: usize) -> bool {
+        self.lock().stay(key, progress, records)
     }
 
     /// Ends an attempt of which no sink can have a record.

@@ -25,8 +25,8 @@ const LATE_RECORD_BYTES: usize = 2 * size_of::<Outcome>() + size_of::<usize>();
 pub(super) enum State {
     /// A request is on its way to the sink.
     UnderWay(Arc<Progress>),
-    /// Its answer is over, and a sink still has some of the records.
-    Late(Arc<Progress>),
+    /// Its answer is over, and a sink still has some of the records. The outcomes of so many are kept.
+    Late(Arc<Progress>, usize),
     /// All are delivered.
     Delivered(Durability),
     /// All were journaled before the start. Nobody knows what their client was told.
@@ -55,12 +55,11 @@ impl State {
             Self::UnderWay(progress) => {
                 PROGRESS_PLACES + progress.before.as_deref().map_or(0, of_outcomes)
             }
-            Self::Late(progress) => {
+            Self::Late(progress, records) => {
                 let before = progress.before.as_deref().map_or(0, of_outcomes);
                 let answered = progress.answered();
-                let records = answered.as_deref().map_or(0, |all| all.outcomes.len());
                 let late = LATE_BYTES + records * LATE_RECORD_BYTES;
-                let answered = answered.as_deref().map_or(0, of_outcomes);
+                let answered = answered.map_or(0, |(all, _)| of_outcomes(&all));
                 PROGRESS_PLACES + before + answered + late.div_ceil(PLACE_BYTES)
             }
             Self::Delivered(_) | Self::Restored => 0,
@@ -69,6 +68,6 @@ impl State {
     }
 
     pub(super) fn is_under_way(&self) -> bool {
-        matches!(self, Self::UnderWay(_) | Self::Late(_))
+        matches!(self, Self::UnderWay(_) | Self::Late(..))
     }
 }

@@ -109,7 +109,7 @@ impl Window {
         }
         let is_less = |durability| asked.is_some_and(|asked| asked > durability);
         let known = match &entry.state {
-            State::UnderWay(progress) | State::Late(progress) => {
+            State::UnderWay(progress) | State::Late(progress, _) => {
                 Known::UnderWay(UnderWay(Arc::clone(progress)))
             }
             State::Delivered(durability) if is_less(*durability) => Known::Reused,

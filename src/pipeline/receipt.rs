@@ -130,10 +130,10 @@ impl Receipt {
         for (index, outcome) in self.known {
             outcomes[index] = outcome;
         }
-        let late = tokio::time::Instant::from_std(self.deadline + GRACE);
+        let until = tokio::time::Instant::from_std(self.deadline + GRACE);
         let mut open = SmallVec::new();
         for mut part in self.parts {
-            let is_open = match tokio::time::timeout_at(late, &mut part.reply).await {
+            let is_open = match tokio::time::timeout_at(until, &mut part.reply).await {
                 Ok(Ok(share)) => part.merge_into(share, &mut outcomes),
                 // Its worker is gone.
                 Ok(Err(_)) => false,

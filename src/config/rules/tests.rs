@@ -270,8 +270,8 @@ fn tokens_logins_and_metrics() {
             "idempotency.window: must be 1m to 1d, is 59s",
         ),
         (
-            "idempotency.keys = 9999",
-            "idempotency.keys: must be 10000 to 100000000, is 9999",
+            "idempotency.keys = 999",
+            "idempotency.keys: must be 1000 to 100000000, is 999",
         ),
         ("tokens.key_file = ''", "tokens.key_file: must not be empty"),
         ("directory.path = ''", "directory.path: must not be empty"),

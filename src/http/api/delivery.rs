@@ -64,13 +64,13 @@ impl Delivery<'_> {
         }
     }
 
-    /// Submits records to their topic. Gives back their charge if the topic does not take them. If
-    /// they are `held` by keys, their last outcomes are wanted as well.
+    /// Submits records to their topic. Gives back their charge if the topic does not take them. The
+    /// last outcomes of records with keys are wanted as well.
     pub(super) fn submit(
         &self,
         accepted: Accepted,
         charge: &Charge,
-        held: bool,
+        wants_late: bool,
     ) -> Result<Submitted, Rejection> {
         let Accepted {
             records,
@@ -83,7 +83,7 @@ impl Delivery<'_> {
         let pipeline = &self.resources.topic(self.kind).pipeline;
         let demand = Demand {
             durability: self.asked,
-            late: held,
+            wants_late,
         };
         match pipeline.submit(records, held_bytes, claims, demand, Instant::now()) {
             Ok(receipt) => Ok(Submitted {

@@ -27,7 +27,8 @@ pub(super) struct Part {
     pub(super) accepted: Accepted,
     /// The index of each record in the request.
     pub(super) indexes: Vec<usize>,
-    /// The key of each record's event, and the digest of its data.
+    /// The key of each record's event, and the digest of its data; none if the window does not know the
+    /// events.
     pub(super) digests: Vec<Digests>,
 }
 
@@ -99,6 +100,14 @@ impl Others {
             mut indexes,
             digests,
         } = part;
+        if digests.is_empty() {
+            return Ok(Some(OwnPart {
+                kind,
+                accepted,
+                indexes,
+                held: HeldEach::default(),
+            }));
+        }
         let until = now + resources.topic(kind).pipeline.deadline();
         let mut left = Vec::with_capacity(indexes.len());
         let mut held = HeldEach::default();
@@ -173,7 +182,8 @@ impl Others {
             // If the other request was refused before a sink could have the event, or less holds than
             // the client asks for, it is not confirmed.
             if let Some(settled) = other.outcomes(until).await
-                && asked.is_none_or(|asked| asked <= settled.durability)
+                && (!settled.has_delivered()
+                    || asked.is_none_or(|asked| asked <= settled.durability))
             {
                 self.note(index, &settled);
             }

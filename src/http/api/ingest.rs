@@ -50,7 +50,7 @@ impl Accepted {
         let records = self.records.len();
         self.retain(indexes);
         if self.records.len() < records {
-            pipeline::forget_request(&mut self.records);
+            pipeline::forget_requests(&mut self.records);
         }
     }
 

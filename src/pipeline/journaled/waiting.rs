@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use iem_sink::Outcome;
@@ -12,8 +13,10 @@ use smallvec::smallvec;
 use crate::pipeline::records::Outcomes;
 use crate::pipeline::submission::{LateReply, Reply};
 
-/// The most late requests for which nobody waits any more, beside as many as there were others.
-const GONE_MAX: usize = 1024;
+/// The outcomes of late requests that may be added before those are removed for which nobody waits.
+/// Each request counts as `REQUEST_OUTCOMES` more.
+const ADDED_MAX: usize = 1 << 16;
+const REQUEST_OUTCOMES: usize = 16;
 
 /// The requests that wait. The journal's writer adds and ends them, its forwarder settles their
 /// records.
@@ -22,6 +25,8 @@ pub(super) struct Waiting {
     /// By the sequence numbers of their first records: in the order of their deadlines.
     requests: Mutex<BTreeMap<u64, Request>>,
     late: Mutex<LateRequests>,
+    /// Whether there are late ones. It is set before the others are unlocked.
+    has_late: AtomicBool,
 }
 
 /// The requests whose deadline is over, by the sequence numbers of their first records. They hold no
@@ -29,8 +34,8 @@ pub(super) struct Waiting {
 #[derive(Default)]
 struct LateRequests {
     requests: BTreeMap<u64, LateRequest>,
-    /// The number at which those go for which nobody waits.
-    sweep_at: usize,
+    /// The outcomes that were added since those were removed for which nobody waits.
+    added: usize,
 }
 
 struct LateRequest {
@@ -70,7 +75,10 @@ impl Waiting {
         });
         let Some((first, request)) = found else {
             drop(requests);
-            return self.late.lock().settle(sequence, outcome);
+            if self.has_late.load(Ordering::Relaxed) {
+                self.change_late(|late| late.settle(sequence, outcome));
+            }
+            return;
         };
         request.open -= 1;
         if request.open > 0 {
@@ -103,14 +111,21 @@ impl Waiting {
                     outcomes,
                     open,
                 };
-                self.late.lock().add(first, late);
+                self.change_late(|requests| requests.add(first, late));
             }
         }
     }
 
     /// Forgets the late requests: nobody will tell their outcomes any more.
     pub(super) fn forget_late(&self) {
-        self.late.lock().requests.clear();
+        self.change_late(|late| late.requests.clear());
+    }
+
+    fn change_late(&self, change: impl FnOnce(&mut LateRequests)) {
+        let mut late = self.late.lock();
+        change(&mut late);
+        self.has_late
+            .store(!late.requests.is_empty(), Ordering::Relaxed);
     }
 
     /// Returns the first deadline.
@@ -123,11 +138,12 @@ impl Waiting {
 
 impl LateRequests {
     fn add(&mut self, first: u64, request: LateRequest) {
-        if self.requests.len() >= self.sweep_at {
-            self.requests.retain(|_, request| !request.reply.is_gone());
-            self.sweep_at = 2 * self.requests.len() + GONE_MAX;
-        }
+        self.added += request.outcomes.len() + REQUEST_OUTCOMES;
         self.requests.insert(first, request);
+        if self.added > ADDED_MAX {
+            self.requests.retain(|_, request| !request.reply.is_gone());
+            self.added = 0;
+        }
     }
 
     fn settle(&mut self, sequence: u64, outcome: Outcome) {

@@ -26,6 +26,10 @@ use crate::record::{
 };
 use crate::telemetry::Metrics;
 
+/// The most events of a request that are known again by the window. The events of a larger request
+/// have ids that follow from theirs, and no more: a repeat that waits for events under way holds no
+/// budget for what it notes of each.
+const EVENTS_KNOWN_MAX: usize = 512;
 /// The bytes of encoded data that are decoded at a time: whole groups of four.
 const ENCODED_CHUNK: usize = 4096;
 
@@ -143,6 +147,7 @@ impl EventIngest {
         let directory = self.identity.directory().load();
         let principal = current(&directory, &self.principal)?;
         let mut parts: Vec<Part> = Vec::new();
+        let are_known = read.len() <= EVENTS_KNOWN_MAX;
         for (
             index,
             ReadEvent {
@@ -170,7 +175,7 @@ impl EventIngest {
                 .context(&directory, customer, &event, &record, last)
                 .map_err(|rejection| at(index, indexed, rejection))?;
             let (id, digests) = self.identify(&event, &customer.id, &context, &data);
-            let context = if topic.is_journaled {
+            let context = if are_known && topic.is_journaled {
                 restorable(&context, &digests)
             } else {
                 context
@@ -180,7 +185,9 @@ impl EventIngest {
                 _ => part.accepted.customers.push((Arc::clone(customer), 1)),
             }
             part.indexes.push(index);
-            part.digests.push(digests);
+            if are_known {
+                part.digests.push(digests);
+            }
             part.accepted.records.push(Record {
                 id,
                 context,

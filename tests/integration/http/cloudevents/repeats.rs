@@ -76,13 +76,35 @@ fn an_event_is_delivered_once_however_it_is_sent() {
 #[test]
 fn an_event_that_comes_twice_in_a_request_is_delivered_once() {
     // The places of a small window end within a request.
-    let gateway = Home::new().set("idempotency.keys", 10_000).start();
-    let ids: Vec<_> = (0..2_000).map(|number| format!("e{number}")).collect();
+    let gateway = Home::new().set("idempotency.keys", 1_000).start();
+    let ids: Vec<_> = (0..256).map(|number| format!("e{number}")).collect();
     let twice: Vec<_> = ids.iter().chain(&ids).map(String::as_str).collect();
     alice(&gateway, events(&twice)).expect(200);
     assert_eq!(gateway.home.records("events").len(), ids.len());
     let not_kept = gateway.metric("iem_gateway_idempotency_keys_not_kept_total", &[]);
     assert!(not_kept > 0.5, "{not_kept}");
+}
+
+#[test]
+fn the_events_of_a_large_request_have_the_same_ids_and_are_not_known_again() {
+    let gateway = Home::new().start();
+    let ids: Vec<_> = (0..513).map(|number| format!("e{number}")).collect();
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    for _ in 0..2 {
+        assert!(!is_replayed(&alice(&gateway, events(&ids)).expect(200)));
+    }
+    let records = gateway.home.records("events");
+    assert_eq!(records.len(), 2 * ids.len());
+    let distinct: BTreeSet<_> = records
+        .iter()
+        .map(|record| record.attribute("id"))
+        .collect();
+    assert_eq!(distinct.len(), ids.len());
+    // One event less, and they are known from then on.
+    assert!(!is_replayed(
+        &alice(&gateway, events(&ids[1..])).expect(200)
+    ));
+    assert!(is_replayed(&alice(&gateway, events(&ids[1..])).expect(200)));
 }
 
 #[test]
