@@ -21,7 +21,8 @@ pub(super) fn faults() -> Vec<String> {
     assert!(cases.len() > 300, "{} cases", cases.len());
     let source = source();
     let mut faults = Vec::new();
-    for case in &cases {
+    // Answers of 304 have no body: prose tells them.
+    for case in cases.iter().filter(|case| case.status != 304) {
         if !told.iter().any(|row| agree(row, case)) {
             faults.push(format!("{}: {} is in no table", case.place, case.message));
         }
