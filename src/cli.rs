@@ -11,6 +11,7 @@ mod exit;
 mod generated;
 mod journal;
 mod keys;
+mod new_file;
 mod prove;
 mod serve;
 mod settings;

@@ -61,7 +61,7 @@ const WORKER_END: Duration = Duration::from_millis(200);
 /// The demands of a request on its delivery.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Demand {
-    /// What the client wants to hold at least when it is answered.
+    /// The least that the client wants to hold when it is answered.
     pub durability: Option<Durability>,
     /// The outcomes that come after the deadline are wanted, too.
     pub wants_late: bool,

@@ -1,14 +1,16 @@
 //! `dev-certificate`: makes a self-signed certificate and its key, to try HTTPS with.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::DirBuilder;
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use rcgen::{CertificateParams, DnType, KeyPair};
+
+use super::new_file::write_new;
 
 /// A year.
 const VALID_FOR: Duration = Duration::from_hours(365 * 24);
@@ -115,20 +117,10 @@ impl Pair {
 
 /// Writes a file that is not there yet.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), CertificateError> {
-    create(path, text, mode).map_err(|error| CertificateError::Write {
+    write_new(path, text, mode).map_err(|error| CertificateError::Write {
         path: path.to_owned(),
         error,
     })
-}
-
-fn create(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }
 
 /// Parses a DNS name, which may be a wildcard, or an IP address.

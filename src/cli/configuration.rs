@@ -1,13 +1,12 @@
 //! `config init` and `config show`: the configuration file to begin with, and the values that hold.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::new_file::write_new;
 use super::settings;
 use crate::config::{self, Setting};
 
@@ -60,7 +59,13 @@ impl Init {
     ) -> Result<(), InitError> {
         let path = self.path.or(configured);
         let path = path.unwrap_or_else(|| PathBuf::from("gateway.toml"));
-        create(&path)?;
+        write_new(&path, &config::template(), MODE).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => InitError::Exists(path.clone()),
+            _ => InitError::Write {
+                path: path.clone(),
+                error,
+            },
+        })?;
         let name = path.display();
         let message = format!("Made {name}.");
         if json {
@@ -79,34 +84,6 @@ impl Init {
     }
 }
 
-/// Writes the file whole, or not at all.
-fn create(path: &Path) -> Result<(), InitError> {
-    let failed = |error| InitError::Write {
-        path: path.to_owned(),
-        error,
-    };
-    let opened = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(MODE)
-        .open(path);
-    let mut file = match opened {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(InitError::Exists(path.to_owned()));
-        }
-        Err(error) => return Err(failed(error)),
-    };
-    let written = file
-        .write_all(config::template().as_bytes())
-        .and_then(|()| file.sync_all());
-    written.map_err(|error| {
-        // Half a file is worse than none; the error to tell is the first one.
-        let _ = std::fs::remove_file(path);
-        failed(error)
-    })
-}
-
 impl Show {
     /// Prints the settings.
     pub(super) fn run(
@@ -117,11 +94,7 @@ impl Show {
     ) -> io::Result<()> {
         if self.changed {
             let defaults = config::load(None, []).map_or_else(|_| Vec::new(), |it| it.settings);
-            let is_default = |setting: &Setting| {
-                let mut same = defaults.iter().filter(|it| it.key == setting.key);
-                same.any(|default| default.has_value_of(setting))
-            };
-            settings.retain(|setting| !is_default(setting));
+            settings.retain(|setting| !setting.holds_in(&defaults));
         }
         if json {
             writeln!(

@@ -33,9 +33,11 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Returns whether both have the same value.
-    pub fn has_value_of(&self, other: &Self) -> bool {
-        self.stated == other.stated
+    /// Returns whether its key has the same value among these settings.
+    pub fn holds_in(&self, settings: &[Self]) -> bool {
+        settings
+            .iter()
+            .any(|other| other.key == self.key && other.stated == self.stated)
     }
 }
 

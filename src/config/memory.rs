@@ -83,7 +83,7 @@ const COMMIT_BYTES: usize = 1 << 20;
 /// The records of a journal that are held back, and its settled ranges.
 const PARKED_BYTES: usize = 16 << 20;
 
-/// What a journal keeps of requests for whose last outcomes nobody waits any more.
+/// The requests that a journal keeps although nobody waits for their last outcomes any more.
 const GONE_BYTES: usize = 2 << 20;
 
 /// The memory for the bodies of requests without credentials, of which each is at most 16 KiB.

@@ -14,7 +14,7 @@ use crate::pipeline::Outcomes;
 /// The outcomes of records that come after their request's answer.
 pub type LateOutcomes = Pin<Box<dyn Future<Output = Outcomes> + Send>>;
 
-/// What is told of the records that a request has handed over.
+/// The answer to the records that a request has handed over.
 pub struct Answer {
     /// Their outcomes, as far as they are known in time.
     pub settled: Settled,
@@ -54,7 +54,7 @@ pub(super) async fn last(late: LateOutcomes, limit: Duration) -> Option<Outcomes
     tokio::time::timeout(limit, late).await.ok()
 }
 
-/// The answer to records that were handed over, once it comes.
+/// An answer, once it comes.
 type Awaited = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// An attempt whose answer is awaited.

@@ -94,6 +94,23 @@ enum Way {
 }
 
 impl Way {
+    /// Tells the outcomes while records are open, unless it has been done. Returns the way of the last
+    /// ones, if the request wants to know them.
+    fn answer(self, outcomes: Outcomes) -> Option<LateReply> {
+        match self {
+            Self::Request { sender, wants_late } => {
+                let (late, rest) = wants_late.then(oneshot::channel).unzip();
+                tell(sender, outcomes, rest);
+                late.map(LateReply)
+            }
+            Self::Late(reply) => Some(reply),
+            Self::Forwarder(_) => {
+                self.tell(outcomes);
+                None
+            }
+        }
+    }
+
     /// Tells the last outcomes.
     fn tell(self, outcomes: Outcomes) {
         match self {
@@ -109,30 +126,15 @@ impl Way {
 impl Reply {
     /// Answers the request, and keeps its budget: the sink still holds records of it.
     pub(super) fn answer(&mut self, outcomes: Outcomes) {
-        self.way = match self.way.take() {
-            Some(Way::Request { sender, wants_late }) => {
-                answer(sender, outcomes, wants_late).map(Way::Late)
-            }
-            Some(Way::Forwarder(forwarded)) => {
-                Way::Forwarder(forwarded).tell(outcomes);
-                None
-            }
-            answered => answered,
-        };
+        let way = self.way.take();
+        self.way = way.and_then(|way| way.answer(outcomes)).map(Way::Late);
     }
 
     /// Does the same, and gives the budget back. Returns the way of the last outcomes, if the request
     /// wants to know them.
     pub(super) fn answer_and_free(self, outcomes: Outcomes) -> Option<LateReply> {
         drop(self.reservation);
-        match self.way? {
-            Way::Request { sender, wants_late } => answer(sender, outcomes, wants_late),
-            Way::Late(reply) => Some(reply),
-            Way::Forwarder(forwarded) => {
-                Way::Forwarder(forwarded).tell(outcomes);
-                None
-            }
-        }
+        self.way?.answer(outcomes)
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -179,18 +181,6 @@ impl LateReply {
     pub(super) fn is_gone(&self) -> bool {
         self.0.is_closed()
     }
-}
-
-/// Answers a request of which records are open. Returns the way of the last outcomes, if it wants to
-/// know them.
-fn answer(
-    sender: oneshot::Sender<Share>,
-    outcomes: Outcomes,
-    wants_late: bool,
-) -> Option<LateReply> {
-    let (late, rest) = wants_late.then(oneshot::channel).unzip();
-    tell(sender, outcomes, rest);
-    late.map(LateReply)
 }
 
 fn tell(

@@ -78,12 +78,8 @@ impl Reload {
 
 /// Returns the keys whose values differ, or that only one of both has.
 fn changed(old: &[Setting], new: &[Setting]) -> Vec<String> {
-    let is_in = |list: &[Setting], setting: &Setting| {
-        let mut same = list.iter().filter(|other| other.key == setting.key);
-        same.any(|other| other.has_value_of(setting))
-    };
-    let gone = old.iter().filter(|setting| !is_in(new, setting));
-    let come = new.iter().filter(|setting| !is_in(old, setting));
+    let gone = old.iter().filter(|setting| !setting.holds_in(new));
+    let come = new.iter().filter(|setting| !setting.holds_in(old));
     let mut keys: Vec<_> = gone
         .chain(come)
         .map(|setting| setting.key.clone())

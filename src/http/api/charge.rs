@@ -3,12 +3,10 @@
 //! A charge stays unless it is given back: the records of a client that disconnects may be
 //! delivered.
 
-use std::collections::BTreeMap;
-
 use iem_sink::Record;
 use smallvec::SmallVec;
 
-use super::ingest::{Accepted, Runs, ranges};
+use super::ingest::{Accepted, Runs, ranges, totals};
 use super::rejection::Rejection;
 use super::resources::Resources;
 use crate::identity::directory::Customer;
@@ -36,23 +34,10 @@ pub(super) fn over_quota<'a>(
     rejection: Rejection,
     parts: impl IntoIterator<Item = &'a Accepted>,
 ) -> Rejection {
-    let mut sums = BTreeMap::<_, (&Customer, usize, usize)>::new();
-    for Accepted {
-        records, customers, ..
-    } in parts
-    {
-        for (customer, range) in ranges(customers) {
-            let (_, count, bytes) = sums.entry(&*customer.id).or_insert((customer, 0, 0));
-            *count += range.len();
-            *bytes += records[range]
-                .iter()
-                .map(|record| record.data.len())
-                .sum::<usize>();
-        }
-    }
-    let may_pass = sums
-        .into_values()
-        .all(|(customer, count, bytes)| quotas.may_take(customer, count, bytes));
+    let parts = parts.into_iter();
+    let parts = parts.map(|part| (&part.records[..], &part.customers));
+    let may_pass =
+        totals(parts).all(|total| quotas.may_take(total.customer, total.records, total.bytes));
     if may_pass {
         rejection
     } else {

@@ -1,14 +1,13 @@
 //! Hands accepted records to their topic and waits for the outcome of each. Counts each customer's
 //! accepted and refused records.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use iem_sink::{Outcome, Record};
 
 use super::charge::Charge;
-use super::ingest::{Accepted, Runs, ranges};
+use super::ingest::{Accepted, Runs, ranges, totals};
 use super::parse_pool::ParsePermit;
 use super::rejection::Rejection;
 use super::resources::Resources;
@@ -123,17 +122,9 @@ impl Delivery<'_> {
             claims.add(ledger.customer(&customer.id), records.len(), held_bytes);
             return claims;
         }
-        let mut held = BTreeMap::<&Arc<str>, (usize, usize)>::new();
-        for (customer, range) in ranges(customers) {
-            let (count, bytes) = held.entry(&customer.id).or_default();
-            *count += range.len();
-            *bytes += records[range]
-                .iter()
-                .map(|record| record.data.len())
-                .sum::<usize>();
-        }
-        for (customer, (count, bytes)) in held {
-            claims.add(ledger.customer(customer), count, bytes);
+        for total in totals([(records, customers)]) {
+            let account = ledger.customer(&total.customer.id);
+            claims.add(account, total.records, total.bytes);
         }
         claims
     }

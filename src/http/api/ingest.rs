@@ -1,6 +1,7 @@
 //! Turns a body into the records that may be published, all or none: parses and authorises them,
 //! and gives them ids. It never waits for anything, so it may run on any thread.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -87,6 +88,33 @@ pub(super) fn ranges(customers: &Runs) -> impl Iterator<Item = (&Arc<Customer>, 
         end += count;
         (customer, begin..end)
     })
+}
+
+/// The records of one customer.
+pub(super) struct Total<'a> {
+    pub(super) customer: &'a Arc<Customer>,
+    pub(super) records: usize,
+    pub(super) bytes: usize,
+}
+
+/// Returns how much each customer has of these records, in any part.
+pub(super) fn totals<'a>(
+    parts: impl IntoIterator<Item = (&'a [Record], &'a Runs)>,
+) -> impl Iterator<Item = Total<'a>> {
+    let mut totals = BTreeMap::<&str, Total<'a>>::new();
+    for (records, customers) in parts {
+        for (customer, range) in ranges(customers) {
+            let total = totals.entry(&customer.id).or_insert(Total {
+                customer,
+                records: 0,
+                bytes: 0,
+            });
+            total.records += range.len();
+            let lengths = records[range].iter().map(|record| record.data.len());
+            total.bytes += lengths.sum::<usize>();
+        }
+    }
+    totals.into_values()
 }
 
 impl Ingest<'_> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use iem_sink::testing::{Behaviour, ScriptedSink};
 use iem_sink::{Reason, Record, SinkError};
-use iem_test_support::{Answer, Gateway, Home, Request, eventually, post};
+use iem_test_support::{Answer, Connection, Gateway, Home, Request, eventually, post};
 
 const EVENTS: &str = "/publish/allevents/";
 const ONE: &str = r#"{"envcustomerid":"acme","splitby":1}"#;
@@ -45,6 +45,18 @@ fn await_waiting(gateway: &Gateway) {
     });
 }
 
+/// Sends a request and its repeat. Returns the connections once the sink has the first, and the
+/// repeat waits for it.
+fn send_twice(gateway: &Gateway, sink: &ScriptedSink) -> [Connection; 2] {
+    let bytes = request(gateway, ONE).bytes();
+    let [mut first, mut second] = [gateway.connect(), gateway.connect()];
+    first.send(&bytes);
+    sink.wait_for("events", |log| log.waiting == 1);
+    second.send(&bytes);
+    await_waiting(gateway);
+    [first, second]
+}
+
 #[test]
 fn a_repeat_is_answered_and_not_delivered_again() {
     let sink = ScriptedSink::new();
@@ -71,12 +83,7 @@ fn a_repeat_waits_for_the_first_request() {
     let sink = ScriptedSink::new();
     let gateway = Home::new().start_with(&sink);
     sink.set("events", Behaviour::Stall);
-    let bytes = request(&gateway, ONE).bytes();
-    let [mut first, mut second] = [gateway.connect(), gateway.connect()];
-    first.send(&bytes);
-    sink.wait_for("events", |log| log.waiting == 1);
-    second.send(&bytes);
-    await_waiting(&gateway);
+    let [mut first, mut second] = send_twice(&gateway, &sink);
     assert!(second.is_quiet());
     sink.set("events", Behaviour::Deliver);
     assert!(!is_replayed(&first.answer().expect(200)));

@@ -11,7 +11,7 @@ const TESTS: [&str; 2] = [
     include_str!("../../data/prometheus/days.test.yml"),
 ];
 const RUNBOOKS: &str = include_str!("../../../docs/runbooks.md");
-/// What each section of the runbooks says, in this order.
+/// The words that begin the parts of each section of the runbooks, in this order.
 const PARTS: [&str; 5] = [
     "- **Means.** ",
     "- **Costs.** ",

@@ -47,13 +47,7 @@ fn late_outcomes_count_although_both_clients_are_gone() {
     let sink = ScriptedSink::new();
     let gateway = patient("300ms").start_with(&sink);
     sink.once("events", Behaviour::StallPastDeadline);
-    let bytes = request(&gateway, ONE).bytes();
-    let [mut first, mut second] = [gateway.connect(), gateway.connect()];
-    first.send(&bytes);
-    sink.wait_for("events", |log| log.waiting == 1);
-    second.send(&bytes);
-    await_waiting(&gateway);
-    drop((first, second));
+    drop(send_twice(&gateway, &sink));
     send(&gateway, ONE).expect(503);
     sink.release("events");
     assert!(is_replayed(&await_replayed(&gateway, ONE)));

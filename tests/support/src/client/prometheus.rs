@@ -28,7 +28,7 @@ impl Prometheus {
     /// all. But for that, and for the targets, the configuration is the example's.
     ///
     /// # Panics
-    /// Where it does not start, with the end of its log.
+    /// If it does not start, with the end of its log.
     pub fn start(targets: &[SocketAddr]) -> Self {
         let folder = Folder::new("iem-prometheus-");
         for file in ["alerts.yml", "recording.yml"] {
@@ -100,7 +100,7 @@ impl Prometheus {
             .collect()
     }
 
-    /// Whether it answers. The test fails if it has ended.
+    /// Returns whether it answers. The test fails if it has ended.
     fn is_ready(&self) -> bool {
         assert!(
             self.process.is_running(),
