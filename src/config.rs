@@ -44,7 +44,9 @@ pub use identity::{Directory, Login, Quota, REFRESH_LIFETIME_MAX, Tokens};
 pub use journal::{Journal, OnDamage};
 pub use layers::Setting;
 pub use load::{Loaded, load};
-pub use memory::{MemoryCeiling, MemoryItem, PASSWORD_HASH_BYTES, STRANGERS_BYTES};
+pub use memory::{
+    FRESH_RECORDS_MAX, MemoryCeiling, MemoryItem, PASSWORD_HASH_BYTES, STRANGERS_BYTES,
+};
 pub use properties::Properties;
 pub use schema::schema;
 pub use server::{Admin, PARSE_IN_PLACE_MAX, Server};

@@ -4,7 +4,6 @@
 //! Commit k+1 is not written before commit k is synced. After a failed write or sync nothing more is
 //! written to the file: the next segment's header says where the file validly ends.
 
-use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,6 +16,8 @@ use crate::format::segment::{PreviousEnd, SegmentHeader};
 use crate::format::state::{self, State};
 use crate::format::{BLOCK, Nonce};
 use crate::log::{Inner, Log, Segment, Spare};
+use crate::reader::Written;
+use crate::tail::Tail;
 use crate::walk::End;
 
 /// The blocks at the end of a segment that only cursor commits may use while there is no spare file:
@@ -43,25 +44,8 @@ pub struct Appender {
     durable: State,
     /// Whether the disk has all ranges of that state.
     has_all_ranges: bool,
-}
-
-/// The place where the next commit goes.
-pub(crate) struct Tail {
-    pub(crate) file: Arc<File>,
-    /// The segment's first sequence number.
-    pub(crate) segment: u64,
-    pub(crate) nonce: Nonce,
-    pub(crate) offset: u64,
-    /// The length of the file.
-    pub(crate) length: u64,
-    pub(crate) next_commit: u64,
-    pub(crate) next_sequence: u64,
-    /// The checksum of the last commit's header.
-    pub(crate) checksum: u32,
-    /// The end of the segment before, as long as this one has no commit.
-    pub(crate) previous: Option<PreviousEnd>,
-    /// A write or a sync has failed here: nothing more is written to the file.
-    pub(crate) is_void: bool,
+    /// The last commit of records.
+    last: Option<Written>,
 }
 
 impl Appender {
@@ -78,6 +62,7 @@ impl Appender {
             buffer: Vec::new(),
             durable,
             has_all_ranges: true,
+            last: None,
         }
     }
 
@@ -127,14 +112,21 @@ impl Appender {
         }
         let count = self.encoder.count();
         state.counts.accepted += u64::from(count);
+        let begin = self.tail.walk();
         self.write(count, state)?;
         let first = self.tail.next_sequence;
         self.tail.next_sequence += u64::from(count);
+        self.last = Some(Written::new(self.tail.segment, begin, self.tail.walk()));
         let guard = tell(first..self.tail.next_sequence);
         self.has_all_ranges = self.durable.cursor.ranges().len() <= state::RANGES_MAX;
         self.publish(u64::from(count));
         drop(guard);
         Ok(first..self.tail.next_sequence)
+    }
+
+    /// Returns the place of the last commit of records, for [`Reader::pass`](crate::Reader::pass).
+    pub fn last(&self) -> Option<Written> {
+        self.last
     }
 
     /// Writes the state, if the disk does not have it yet, so that what is settled is not sent again
@@ -358,23 +350,6 @@ impl Appender {
         }
         self.publish(0);
         Ok(())
-    }
-}
-
-impl Tail {
-    pub(crate) fn begin(file: &Arc<File>, header: &SegmentHeader, length: u64) -> Self {
-        Self {
-            file: Arc::clone(file),
-            segment: header.first_sequence,
-            nonce: header.nonce,
-            offset: BLOCK as u64,
-            length,
-            next_commit: header.first_commit,
-            next_sequence: header.first_sequence,
-            checksum: header.previous.map_or(0, |previous| previous.checksum),
-            previous: header.previous,
-            is_void: false,
-        }
     }
 }
 

@@ -32,6 +32,7 @@ mod reader;
 mod recovery;
 mod scan;
 mod spare;
+mod tail;
 mod verify;
 mod walk;
 
@@ -50,7 +51,7 @@ pub use look::PassProgress;
 pub use name::is_file;
 pub use open::Journal;
 pub use progress::{Progress, Settlement, Status};
-pub use reader::{Place, Read, Reader};
+pub use reader::{Passed, Place, Read, Reader, Written};
 pub use spare::SpareMaker;
 pub use verify::{Verification, verify};
 

@@ -7,7 +7,7 @@ use iem_disk::{Disk, DiskError, FolderLock};
 use parking_lot::{Condvar, Mutex};
 
 use crate::access::Access;
-use crate::appender::{Appender, Tail};
+use crate::appender::Appender;
 use crate::config::{JournalConfig, OnDamage};
 use crate::damage::{Damage, DamageKind};
 use crate::error::OpenError;
@@ -19,6 +19,7 @@ use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::recovery::{Recovered, recover};
 use crate::spare::SpareMaker;
+use crate::tail::Tail;
 
 /// The most bytes of damage that are copied aside.
 const COPY_BYTES_MAX: u64 = 64 << 20;
@@ -100,29 +101,6 @@ impl Journal {
             progress: Progress::new(Arc::clone(&log)),
             spare_maker,
             damages,
-        })
-    }
-}
-
-impl Tail {
-    /// Returns the end of the last segment. A segment whose header is damaged is not written any
-    /// more.
-    fn at_end(first: u64, segment: &Segment, recovered: &Recovered) -> Result<Self, DiskError> {
-        let length = segment.file.metadata();
-        let length = length
-            .map_err(|error| DiskError::new("read the length of", Path::new("a segment"), error))?;
-        let is_of_header = |damage: &Damage| damage.kind == DamageKind::SegmentHeader;
-        Ok(Self {
-            file: Arc::clone(&segment.file),
-            segment: first,
-            nonce: segment.nonce,
-            offset: segment.end.offset,
-            length: length.len(),
-            next_commit: recovered.next_commit,
-            next_sequence: segment.end.sequence,
-            checksum: recovered.checksum,
-            previous: None,
-            is_void: recovered.damages.iter().any(is_of_header),
         })
     }
 }

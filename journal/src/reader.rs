@@ -9,6 +9,7 @@ use iem_sink::Record;
 use crate::access::Access;
 use crate::contents::Contents;
 use crate::damage::{Damage, DamageKind};
+use crate::format::BLOCK;
 use crate::log::{Log, Segment};
 use crate::scan::Source;
 use crate::walk::{Step, Walk};
@@ -34,6 +35,45 @@ pub struct Place {
     first: u64,
     /// The number of the commit, or one below it.
     commit: u64,
+}
+
+/// The place of a commit that was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    segment: u64,
+    begin: Walk,
+    end: Walk,
+}
+
+impl Written {
+    pub(crate) fn new(segment: u64, begin: Walk, end: Walk) -> Self {
+        Self {
+            segment,
+            begin,
+            end,
+        }
+    }
+
+    /// Returns the place, from which the records can be read again.
+    pub fn place(&self) -> Place {
+        Place {
+            segment: self.segment,
+            offset: self.begin.offset(),
+            first: self.begin.sequence(),
+            commit: self.begin.commit(),
+        }
+    }
+}
+
+/// The place of a reader beside that of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// The reader had come to the commit, and is behind it now.
+    Now,
+    /// The reader was behind it already.
+    Before,
+    /// The reader has yet to come to it.
+    NotYet,
 }
 
 /// The records of one commit, and the damage that was met on the way to it.
@@ -68,6 +108,11 @@ impl Place {
             first,
             commit: 0,
         }
+    }
+
+    /// Returns the sequence number of the first record.
+    pub fn first(&self) -> u64 {
+        self.first
     }
 }
 
@@ -133,6 +178,28 @@ impl Reader {
             bytes: 0,
             damages: std::mem::take(&mut self.met),
         }))
+    }
+
+    /// Passes a commit without reading it, if it is the next one: its records are known.
+    pub fn pass(&mut self, written: &Written) -> Passed {
+        if self.segment != written.segment {
+            return if self.segment < written.segment {
+                Passed::NotYet
+            } else {
+                Passed::Before
+            };
+        }
+        let offset = self.walk.map_or(BLOCK as u64, |walk| walk.offset());
+        let begin = written.begin.offset();
+        if offset > begin {
+            return Passed::Before;
+        }
+        // Damage that was met is told first.
+        if offset < begin || !self.met.is_empty() {
+            return Passed::NotYet;
+        }
+        self.walk = Some(written.end);
+        Passed::Now
     }
 
     /// Reads the records of a commit again that have these sequence numbers, in order. Those that
@@ -249,6 +316,37 @@ fn source<'a>(log: &'a Log, segment: &'a Segment) -> Source<'a> {
 mod tests {
     use super::*;
     use crate::tests::world::{World, new_folder};
+
+    #[test]
+    fn a_reader_passes_the_next_commit_alone() {
+        let folder = new_folder();
+        let mut world = World::new(folder.path(), 4);
+        assert_eq!(world.pass(), None);
+        assert!(world.append(&[vec![1, 2], vec![3]]));
+        assert_eq!(world.pass(), Some(Passed::Now));
+        assert_eq!(world.pass(), Some(Passed::Before));
+        assert!(world.read().is_empty(), "it is not read again");
+        for size in [4, 5] {
+            assert!(world.append(&[vec![size]]));
+        }
+        assert_eq!(world.pass(), Some(Passed::NotYet), "one is before it");
+        assert_eq!(world.read().len(), 2);
+        assert_eq!(world.pass(), Some(Passed::Before));
+        world.begin_second_segment();
+        assert_eq!(
+            world.pass(),
+            Some(Passed::NotYet),
+            "it is in another segment"
+        );
+        world.read();
+        assert!(world.append(&[vec![6]]));
+        assert_eq!(world.pass(), Some(Passed::Now));
+        world.settle(|sequence| sequence == 0);
+        assert!(world.checkpoint());
+        assert!(world.append(&[vec![7]]));
+        assert_eq!(world.pass(), Some(Passed::NotYet), "a cursor is before it");
+        assert_eq!(world.read().len(), 1);
+    }
 
     #[test]
     fn a_segment_that_is_removed_while_it_is_read_is_no_damage() {

@@ -80,6 +80,8 @@ const JOURNAL_THREADS: usize = 3;
 const JOURNAL_BUFFERS: usize = 6;
 /// The records of one commit, if no request alone has more.
 const COMMIT_BYTES: usize = 1 << 20;
+/// The most records of a journal's last commits that its forwarder need not read.
+pub const FRESH_RECORDS_MAX: usize = 8_192;
 /// The records of a journal that are held back, and its settled ranges.
 const PARKED_BYTES: usize = 16 << 20;
 
@@ -175,10 +177,11 @@ impl Config {
     }
 
     /// Returns the bytes that journals hold: two windows on their way to the sink, what is held back,
-    /// and the buffers of a writer and a reader, each of a commit of the largest body.
+    /// the buffers of a writer and a reader, each of a commit of the largest body, and the places of
+    /// the last commits, whose bodies count in `server.memory`.
     fn journal_bytes(&self) -> usize {
         let journal = &self.journal;
-        let records = queue_size(2 * journal.window_records);
+        let records = queue_size(2 * journal.window_records) + queue_size(FRESH_RECORDS_MAX);
         let slots = records * (RECORD_BYTES + KEY_VALUE_BYTES_MAX + CHANNEL_SLOT_BYTES);
         let buffers = JOURNAL_BUFFERS * (self.server.max_body + COMMIT_BYTES);
         let each = 2 * journal.window_bytes + slots + buffers + PARKED_BYTES + GONE_BYTES;

@@ -9,6 +9,7 @@
 //! keeps the order of each key.
 
 mod forwarder;
+mod fresh;
 mod parked;
 mod rate;
 mod rounds;

@@ -1,6 +1,7 @@
 //! A journal with small segments on a disk whose operations are traced and can fail, and its oracle.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +11,9 @@ use tempfile::TempDir;
 
 use super::oracle::Oracle;
 use crate::format::BLOCK;
-use crate::{Damage, DamageKind, Journal, JournalConfig, OnDamage, OpenError, Request, Settlement};
+use crate::{
+    Damage, DamageKind, Journal, JournalConfig, OnDamage, OpenError, Passed, Request, Settlement,
+};
 
 /// The blocks of a segment.
 const SEGMENT_BLOCKS: usize = 12;
@@ -46,8 +49,10 @@ pub(crate) struct World {
     pub(crate) oracle: Oracle,
     /// The damage that was met since it was opened.
     pub(crate) damages: Vec<Damage>,
-    /// The last sequence number that was read.
-    last_read: Option<u64>,
+    /// The sequence numbers that were read, or passed.
+    seen: BTreeSet<u64>,
+    /// Those of the last commit.
+    last: Range<u64>,
     names: u64,
 }
 
@@ -78,7 +83,8 @@ impl World {
             journal,
             oracle: Oracle::default(),
             damages,
-            last_read: None,
+            seen: BTreeSet::new(),
+            last: 0..0,
             names: 0,
         };
         let read = world.read();
@@ -103,14 +109,33 @@ impl World {
         while let Some(read) = self.journal.reader.read().expect("a disk that reads") {
             self.damages.extend(read.damages);
             for (sequence, record) in read.records {
-                assert!(self.last_read < Some(sequence), "out of order");
-                self.last_read = Some(sequence);
+                self.see(sequence);
                 assert_eq!(&*record.customer, "1001");
                 assert_eq!(&*record.context.kind, "iem.event");
                 all.insert(sequence, record.data.to_vec());
             }
         }
+        let lost = self.lost();
+        let mut open = self.oracle.open().into_iter();
+        let is_known = |sequence| self.seen.contains(&sequence) || lost.contains(&sequence);
+        assert!(open.all(is_known), "a record is missed");
         all
+    }
+
+    /// Has the reader pass the last commit. Returns what it says.
+    pub(crate) fn pass(&mut self) -> Option<Passed> {
+        let last = self.journal.appender.last()?;
+        assert_eq!(last.place().first(), self.last.start);
+        let passed = self.journal.reader.pass(&last);
+        if passed == Passed::Now {
+            self.last.clone().for_each(|sequence| self.see(sequence));
+        }
+        Some(passed)
+    }
+
+    fn see(&mut self, sequence: u64) {
+        assert!(self.seen.last() < Some(&sequence), "out of order");
+        self.seen.insert(sequence);
     }
 
     /// Appends requests with records of these sizes. Returns whether they were taken.
@@ -127,6 +152,7 @@ impl World {
         if let Ok(sequences) = self.journal.appender.append(&requests) {
             let count = records.iter().flatten().count() as u64;
             assert_eq!(sequences.end - sequences.start, count);
+            self.last = sequences.clone();
             self.oracle.acknowledged.extend(sequences.zip(data));
             return true;
         }

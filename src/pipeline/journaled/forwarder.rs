@@ -288,6 +288,14 @@ impl Forwarder {
     fn read_next(&mut self, now: Instant) -> bool {
         // The disk may take its time.
         self.parked.clear();
+        let reader = &mut self.reader;
+        if let Some(commit) = self.shared.fresh.take(|written| reader.pass(written)) {
+            let place = commit.written.place();
+            let records = (place.first()..).zip(commit.into_records());
+            self.next
+                .extend(records.map(|(sequence, record)| (sequence, place, record)));
+            return true;
+        }
         match self.reader.read() {
             Ok(Some(read)) => {
                 read.damages.iter().for_each(|damage| self.report(damage));

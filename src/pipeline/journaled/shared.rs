@@ -9,6 +9,7 @@ use crossbeam_channel::Sender;
 use iem_journal::Progress;
 use parking_lot::Mutex;
 
+use super::fresh::Fresh;
 use super::waiting::Waiting;
 use crate::pipeline::books::Books;
 use crate::pipeline::forwarded::Event;
@@ -20,6 +21,8 @@ pub(crate) struct Shared {
     pub(super) progress: Progress,
     pub(super) books: Arc<Books>,
     pub(super) waiting: Waiting,
+    /// The commits that the forwarder need not read.
+    pub(super) fresh: Fresh,
     /// The largest record that the sink takes.
     pub(super) limit: Arc<SizeLimit>,
     /// The greatest age of a record that is not settled, beyond which nothing more is taken.
@@ -72,6 +75,7 @@ impl Shared {
             progress,
             books: Arc::clone(books),
             waiting: Waiting::default(),
+            fresh: Fresh::default(),
             limit,
             age_max,
             events,

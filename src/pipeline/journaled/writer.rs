@@ -10,6 +10,7 @@ use iem_journal::{AppendError, Appender, KeptLimit, Request};
 use iem_sink::{Outcome, Reason, Record};
 use smallvec::smallvec;
 
+use super::fresh::Commit;
 use super::shared::{Counters, Shared};
 use crate::config::Durability;
 use crate::pipeline::books::Tally;
@@ -161,6 +162,10 @@ impl Writer {
             Ok(sequences) => {
                 self.has_failed = false;
                 self.count(&sequences, began);
+                drop(requests);
+                if let Some(written) = self.appender.last() {
+                    self.shared.fresh.add(Commit::new(written, records));
+                }
                 for (submission, records) in journaled {
                     answer(submission, records, Outcome::Delivered);
                 }
