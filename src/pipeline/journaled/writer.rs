@@ -20,6 +20,11 @@ use crate::pipeline::submission::Submission;
 
 /// The bytes of records that one commit takes, unless one request alone has more.
 const COMMIT_BYTES: usize = 1 << 20;
+/// The requests of a commit that are a crowd. A pause as long as the commit follows, in which more
+/// gather for the next one: the work of a commit is shared by more.
+const CROWD: usize = 8;
+/// The longest of these pauses.
+const GATHER_MAX: Duration = Duration::from_millis(2);
 /// The time between two writes of the cursor while no record comes.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
@@ -86,7 +91,12 @@ impl Writer {
                     let until = expiry.into_iter().chain(end).chain([self.checkpoint_at]);
                     self.receiver.wait(until.min());
                 } else {
+                    let is_crowd = taken.len() >= CROWD;
+                    let began = Instant::now();
                     self.write(&mut taken);
+                    if is_crowd {
+                        std::thread::sleep(began.elapsed().min(GATHER_MAX));
+                    }
                 }
             }
             self.close();
