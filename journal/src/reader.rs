@@ -198,6 +198,10 @@ impl Reader {
         if offset < begin || !self.met.is_empty() {
             return Passed::NotYet;
         }
+        debug_assert!(
+            self.walk
+                .is_none_or(|walk| walk.sequence() == written.begin.sequence())
+        );
         self.walk = Some(written.end);
         Passed::Now
     }

@@ -128,7 +128,17 @@ impl World {
         assert_eq!(last.place().first(), self.last.start);
         let passed = self.journal.reader.pass(&last);
         if passed == Passed::Now {
-            self.last.clone().for_each(|sequence| self.see(sequence));
+            let sequences: Vec<_> = self.last.clone().collect();
+            let read = self.journal.reader.read_again(last.place(), &sequences);
+            let read = read.expect("the disk is read");
+            assert!(
+                read.iter()
+                    .map(|(sequence, _)| *sequence)
+                    .eq(self.last.clone())
+            );
+            sequences
+                .into_iter()
+                .for_each(|sequence| self.see(sequence));
         }
         Some(passed)
     }

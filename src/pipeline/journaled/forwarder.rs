@@ -1,4 +1,5 @@
-//! The thread that reads a topic's journal and sends its records to the workers, in order.
+//! The thread that reads a topic's journal and sends its records to the workers, in order. The last
+//! commits it takes from memory, if it keeps up.
 //!
 //! It never gives a record up. What a worker refuses, because a unit of the sink settles nothing, is
 //! held back by its sequence number with all later records of its key, and sent again in rounds.
@@ -42,7 +43,7 @@ pub(super) struct Forwarder {
     met: Arc<AtomicU64>,
     sent: u64,
     window: Window,
-    /// Records of the commit that was read last, which are to be sent next.
+    /// Records of the commit that was read or taken last, which are to be sent next.
     next: VecDeque<(u64, Place, Record)>,
     parking: Parking,
     rounds: Rounds,

@@ -11,7 +11,8 @@ use parking_lot::Mutex;
 use crate::config::FRESH_RECORDS_MAX;
 use crate::pipeline::records::Records;
 
-/// The most bytes of records. A forwarder that is further behind reads the journal.
+/// The most bytes of records and of what else of their bodies they keep in memory. A forwarder that is
+/// further behind reads the journal.
 const BYTES_MAX: usize = 1 << 20;
 
 /// The last commits.
@@ -22,7 +23,7 @@ pub(super) struct Fresh(Mutex<Commits>);
 struct Commits {
     in_order: VecDeque<Commit>,
     records: usize,
-    bytes: usize,
+    held_bytes: usize,
 }
 
 /// The records of a commit.
@@ -30,17 +31,17 @@ pub(super) struct Commit {
     pub(super) written: Written,
     requests: Vec<Records>,
     records: usize,
-    bytes: usize,
+    held_bytes: usize,
 }
 
 impl Commit {
-    pub(super) fn new(written: Written, requests: Vec<Records>) -> Self {
-        let all = requests.iter().flatten();
+    /// Takes the records of a commit, which keep so many bytes in memory.
+    pub(super) fn new(written: Written, requests: Vec<Records>, held_bytes: usize) -> Self {
         Self {
             written,
             records: requests.iter().map(Records::len).sum(),
-            bytes: all.map(|record| record.data.len()).sum(),
             requests,
+            held_bytes,
         }
     }
 
@@ -58,10 +59,12 @@ impl Fresh {
     pub(super) fn add(&self, commit: Commit) {
         let mut commits = self.0.lock();
         commits.records += commit.records;
-        commits.bytes += commit.bytes;
+        commits.held_bytes += commit.held_bytes;
         commits.in_order.push_back(commit);
-        if commits.records > FRESH_RECORDS_MAX || commits.bytes > BYTES_MAX {
-            *commits = Commits::default();
+        if commits.records > FRESH_RECORDS_MAX || commits.held_bytes > BYTES_MAX {
+            let forgotten = std::mem::take(&mut *commits);
+            drop(commits);
+            drop(forgotten);
         }
     }
 
@@ -75,7 +78,7 @@ impl Fresh {
             }
             let commit = commits.in_order.pop_front()?;
             commits.records -= commit.records;
-            commits.bytes -= commit.bytes;
+            commits.held_bytes -= commit.held_bytes;
             if passed == Passed::Now {
                 return Some(commit);
             }
@@ -114,7 +117,7 @@ mod tests {
             let appended = journal.appender.append(&[Request::new(&records)]);
             appended.expect("the disk takes it");
             let written = journal.appender.last().expect("there is a last one");
-            Commit::new(written, vec![records])
+            Commit::new(written, vec![records], count * bytes)
         })
     }
 
@@ -165,7 +168,18 @@ mod tests {
             fresh.add(third);
             assert!(fresh.take(|_| Passed::Now).is_none());
             let commits = fresh.0.lock();
-            assert_eq!((commits.records, commits.bytes), (0, 0));
+            assert_eq!((commits.records, commits.held_bytes), (0, 0));
         }
+    }
+
+    #[test]
+    fn records_that_keep_a_large_body_in_memory_are_not_kept() {
+        let fresh = Fresh::default();
+        let [commit] = commits([(2, 10)]);
+        fresh.add(Commit {
+            held_bytes: BYTES_MAX + 1,
+            ..commit
+        });
+        assert!(fresh.take(|_| Passed::Now).is_none());
     }
 }

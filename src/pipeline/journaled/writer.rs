@@ -1,6 +1,7 @@
 //! The thread that writes a topic's journal: it takes what has arrived, writes it as one commit,
 //! syncs it, and answers. While one commit is synced, the next one gathers.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -20,8 +21,8 @@ use crate::pipeline::submission::Submission;
 
 /// The bytes of records that one commit takes, unless one request alone has more.
 const COMMIT_BYTES: usize = 1 << 20;
-/// The requests of a commit that are a crowd. A pause as long as the commit follows, in which more
-/// gather for the next one: the work of a commit is shared by more.
+/// The requests of a commit that are a crowd. A pause as long as the commit took follows, in which
+/// more gather for the next one: the work of a commit is shared by more.
 const CROWD: usize = 8;
 /// The longest of these pauses.
 const GATHER_MAX: Duration = Duration::from_millis(2);
@@ -93,8 +94,9 @@ impl Writer {
                 } else {
                     let is_crowd = taken.len() >= CROWD;
                     let began = Instant::now();
-                    self.write(&mut taken);
-                    if is_crowd {
+                    let commits = self.write(&mut taken);
+                    // One that was full gains nothing by more.
+                    if is_crowd && commits == 1 {
                         std::thread::sleep(began.elapsed().min(GATHER_MAX));
                     }
                 }
@@ -103,8 +105,9 @@ impl Writer {
         })
     }
 
-    /// Writes what was taken, in as many commits as it needs.
-    fn write(&mut self, taken: &mut Vec<Submission>) {
+    /// Writes what was taken, in as many commits as it needs. Returns how many were written.
+    fn write(&mut self, taken: &mut Vec<Submission>) -> usize {
+        let mut written = 0;
         let mut left = taken.drain(..).peekable();
         while left.peek().is_some() {
             let mut bytes = 0;
@@ -117,11 +120,12 @@ impl Writer {
                 bytes += more;
                 commit.extend(left.next());
             }
-            self.commit(commit);
+            written += self.commit(commit);
         }
+        written
     }
 
-    fn commit(&mut self, commit: Vec<Submission>) {
+    fn commit(&mut self, commit: Vec<Submission>) -> usize {
         let now = SystemTime::now();
         let too_old = self.shared.oldest_age(now) > self.shared.age_max;
         let (commit, refused): (Vec<_>, Vec<_>) = commit
@@ -131,13 +135,18 @@ impl Writer {
             let records = submission.records.len();
             self.end(submission, records, Outcome::Retryable);
         }
-        if !commit.is_empty() {
-            self.append(commit);
-        }
+        let written = if commit.is_empty() {
+            0
+        } else {
+            self.append(commit)
+        };
         self.note_full(too_old);
+        written
     }
 
-    fn append(&mut self, mut commit: Vec<Submission>) {
+    /// Writes a commit, or each of its requests by itself. Returns how many commits were written.
+    fn append(&mut self, mut commit: Vec<Submission>) -> usize {
+        let held_bytes = commit.iter().map(Submission::bytes).sum();
         let mut records: Vec<Records> = commit
             .iter_mut()
             .map(|submission| std::mem::take(&mut submission.records))
@@ -173,20 +182,19 @@ impl Writer {
                 self.has_failed = false;
                 self.count(&sequences, began);
                 drop(requests);
-                if let Some(written) = self.appender.last() {
-                    self.shared.fresh.add(Commit::new(written, records));
-                }
                 for (submission, records) in journaled {
                     answer(submission, records, Outcome::Delivered);
                 }
+                self.hand_over(&sequences, records, held_bytes);
                 self.shared.tell_forwarder();
+                1
             }
             Err(AppendError::TooLarge { limit }) => {
                 drop(requests);
                 for (submission, records) in commit.iter_mut().zip(&mut records) {
                     submission.records = std::mem::take(records);
                 }
-                self.append_each(commit, limit);
+                self.append_each(commit, limit)
             }
             Err(error) => {
                 let topic = self.shared.topic;
@@ -196,21 +204,34 @@ impl Writer {
                 for (submission, count) in commit.into_iter().zip(counts) {
                     self.end(submission, count, Outcome::Retryable);
                 }
+                0
             }
         }
     }
 
+    /// Leaves the records of the last commit to the forwarder.
+    fn hand_over(&self, sequences: &Range<u64>, records: Vec<Records>, held_bytes: usize) {
+        let written = self.appender.last();
+        if let Some(written) = written.filter(|written| written.place().first() == sequences.start)
+            && !sequences.is_empty()
+        {
+            let commit = Commit::new(written, records, held_bytes);
+            self.shared.fresh.add(commit);
+        }
+    }
+
     /// Writes requests one by one that are too large together. One that is so alone is rejected.
-    fn append_each(&mut self, mut commit: Vec<Submission>, limit: usize) {
+    fn append_each(&mut self, mut commit: Vec<Submission>, limit: usize) -> usize {
         if commit.len() > 1 {
-            for submission in commit {
-                self.append(vec![submission]);
-            }
-        } else if let Some(submission) = commit.pop() {
+            let each = commit.into_iter();
+            return each.map(|submission| self.append(vec![submission])).sum();
+        }
+        if let Some(submission) = commit.pop() {
             let records = submission.records.len();
             let outcome = Outcome::Rejected(Reason::TooLarge { limit });
             self.end(submission, records, outcome);
         }
+        0
     }
 
     /// Ends a request of so many records that does not go to the journal.
@@ -236,7 +257,7 @@ impl Writer {
         self.shared.is_full.store(is_full, Ordering::Relaxed);
     }
 
-    fn count(&self, sequences: &std::ops::Range<u64>, began: Instant) {
+    fn count(&self, sequences: &Range<u64>, began: Instant) {
         let counters = &self.shared.counters;
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         Counters::add(&counters.commits, 1);
