@@ -275,12 +275,13 @@ fn write(mut batch: Batch) -> Batch {
     batch
 }
 
-fn connection(_: ()) -> Connection {
-    Connection::open(&directory(), &event())
+fn connection(with_keys: bool) -> Connection {
+    Connection::open(&directory(), &event(), with_keys)
 }
 
 #[library_benchmark]
-#[bench::requests_100(args = (()), setup = connection, config = at_most(3_950_000))]
+#[bench::requests_100(args = (false), setup = connection, config = at_most(3_950_000))]
+#[bench::with_keys(args = (true), setup = connection, config = at_most(5_250_000))]
 fn serve(mut connection: Connection) -> Connection {
     connection.publish(100);
     connection

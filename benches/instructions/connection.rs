@@ -28,8 +28,13 @@ directory.path = "directory.toml"
 tokens.key_file = "token.key"
 "#;
 
+/// The digits of an idempotency key.
+const KEY_DIGITS: usize = 8;
+
 pub struct Connection {
     request: Vec<u8>,
+    /// The place of the idempotency key's digits in the request, if it has a key.
+    key_at: Option<usize>,
     answer: Vec<u8>,
     client: DuplexStream,
     local: LocalSet,
@@ -39,11 +44,12 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Opens a connection and uses it, so that everything that is made once exists.
+    /// Opens a connection and uses it, so that everything that is made once exists. `with_keys`, each
+    /// request has an idempotency key of its own.
     ///
     /// All threads run on one core: the worker answers only once the serving thread sleeps. Else the
     /// count would depend on which of the two is sooner, by up to 6 %.
-    pub fn open(directory: &str, body: &str) -> Self {
+    pub fn open(directory: &str, body: &str, with_keys: bool) -> Self {
         let cores = sched_getaffinity(None).expect("a thread has its cores");
         let first = (0..CpuSet::MAX_CPU).find(|core| cores.is_set(*core));
         let mut one = CpuSet::new();
@@ -71,9 +77,16 @@ impl Connection {
             .issue(&users.users()[0], &Session::begin(now), now)
             .expect("a token is issued")
             .access;
-        let request = format!(
-            "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\n\
-             Content-Type: application/json\r\nCookie: access_token={token}\r\n\
+        let mut request = "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\n".to_owned();
+        let key_at = with_keys.then(|| {
+            request += "Idempotency-Key: ";
+            let key_at = request.len();
+            request += &"0".repeat(KEY_DIGITS);
+            request += "\r\n";
+            key_at
+        });
+        request += &format!(
+            "Content-Type: application/json\r\nCookie: access_token={token}\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
@@ -90,6 +103,7 @@ impl Connection {
             .expect("a runtime is created");
         let mut connection = Self {
             request: request.into_bytes(),
+            key_at,
             answer: vec![0; 4096],
             client,
             local,
@@ -105,6 +119,7 @@ impl Connection {
     pub fn publish(&mut self, times: usize) {
         let Self {
             request,
+            key_at,
             answer,
             client,
             local,
@@ -113,6 +128,9 @@ impl Connection {
         } = self;
         local.block_on(runtime, async {
             for _ in 0..times {
+                if let Some(key_at) = *key_at {
+                    count_up(&mut request[key_at..key_at + KEY_DIGITS]);
+                }
                 client.write_all(request).await.expect("the gateway reads");
                 let length = client.read(answer).await.expect("the gateway answers");
                 assert!(
@@ -122,5 +140,16 @@ impl Connection {
                 );
             }
         });
+    }
+}
+
+/// Adds 1 to a decimal number.
+fn count_up(digits: &mut [u8]) {
+    for digit in digits.iter_mut().rev() {
+        if *digit < b'9' {
+            *digit += 1;
+            return;
+        }
+        *digit = b'0';
     }
 }

@@ -7,7 +7,6 @@ use iem_sink::Outcome;
 use smallvec::smallvec;
 
 use super::attempt::{self, Answer, Claimed, LateOutcomes};
-use super::keys::Short;
 use super::progress::Progress;
 use super::shared::SharedKeys;
 use super::{Settled, is_settled};
@@ -39,7 +38,8 @@ pub enum Known {
 /// as it was.
 pub struct Held {
     keys: Arc<SharedKeys>,
-    key: Short,
+    /// The key's entry, which stays while it is under way.
+    index: u32,
     progress: Arc<Progress>,
     stage: Stage,
 }
@@ -54,11 +54,11 @@ enum Stage {
 }
 
 impl Held {
-    pub(super) fn new(keys: &Arc<SharedKeys>, key: Short, progress: &Arc<Progress>) -> Self {
+    pub(super) fn new(keys: &Arc<SharedKeys>, index: u32, progress: Arc<Progress>) -> Self {
         Self {
             keys: Arc::clone(keys),
-            key,
-            progress: Arc::clone(progress),
+            index,
+            progress,
             stage: Stage::Checked,
         }
     }
@@ -89,7 +89,7 @@ impl Held {
     /// place for that, with the outcomes of so many records. Otherwise they are the last ones.
     fn stay(mut self, answered: &Arc<Settled>, records: usize) -> Option<Self> {
         self.progress.answer(answered);
-        if self.keys.stay(&self.key, &self.progress, records) {
+        if self.keys.stay(self.index, &self.progress, records) {
             self.stage = Stage::Late;
             return Some(self);
         }
@@ -107,7 +107,7 @@ impl Held {
     fn end(mut self, all: &Arc<Settled>) {
         self.stage = Stage::Ended;
         let now = Instant::now();
-        self.keys.settle(&self.key, &self.progress, all, now);
+        self.keys.settle(self.index, &self.progress, all, now);
     }
 }
 
@@ -142,7 +142,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         let (all, since) = match self.stage {
             Stage::Ended => return,
-            Stage::Checked => return self.keys.give_back(&self.key, &self.progress),
+            Stage::Checked => return self.keys.give_back(self.index, &self.progress),
             // A sink may have them. They are sent again all the same, with the same ids.
             Stage::HandedOver(records) => {
                 let unknown = Settled {
@@ -156,7 +156,7 @@ impl Drop for Held {
                 None => return,
             },
         };
-        self.keys.settle(&self.key, &self.progress, &all, since);
+        self.keys.settle(self.index, &self.progress, &all, since);
     }
 }
 

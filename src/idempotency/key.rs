@@ -1,6 +1,7 @@
 //! The idempotency key of a request, and what follows from it.
 
 use iem_sink::Digests;
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 /// The most characters of a key.
@@ -42,12 +43,12 @@ impl RequestKey {
     }
 
     fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut hasher = blake3::Hasher::new();
+        let mut bytes = SmallVec::<[u8; 512]>::new();
         for part in parts {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part);
+            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(part);
         }
-        Self(hasher.finalize().into())
+        Self(blake3::hash(&bytes).into())
     }
 }
 
@@ -85,7 +86,7 @@ impl Digester {
     }
 
     /// Returns the digests of the request.
-    pub fn finish(self) -> Digests {
+    pub fn finish(&self) -> Digests {
         Digests {
             key: self.key,
             body: self.all.finalize().into(),

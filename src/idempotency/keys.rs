@@ -1,10 +1,10 @@
 //! The keys of a window, in the order of their last outcomes: each user's, and all. The oldest makes
 //! room when there is none, and an old one goes by itself, at most a few at a time.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hashbrown::HashMap;
 use slab::Slab;
 
 use super::Settled;
@@ -96,17 +96,21 @@ impl Keys {
     }
 
     /// Returns a key that is not over at `now`.
-    pub(super) fn get(&mut self, key: &Short, now: Instant) -> Option<&Entry> {
+    pub(super) fn find(&mut self, key: &Short, now: Instant) -> Option<u32> {
         let index = *self.by_key.get(key)?;
         if self.is_over(index, now) {
             self.remove(index);
             return None;
         }
-        self.entries.get(index as usize)
+        Some(index)
     }
 
-    /// Adds a key whose first attempt begins, in the place of older ones if there is no other. Returns
-    /// whether it has a place.
+    pub(super) fn get(&self, index: u32) -> &Entry {
+        &self.entries[index as usize]
+    }
+
+    /// Adds a key whose first attempt begins, in the place of older ones if there is no other. `None`
+    /// if it has no place.
     pub(super) fn insert(
         &mut self,
         email: &Arc<str>,
@@ -114,13 +118,11 @@ impl Keys {
         body: BodyDigest,
         progress: &Arc<Progress>,
         now: Instant,
-    ) -> bool {
+    ) -> Option<u32> {
         let state = State::UnderWay(Arc::clone(progress));
-        let has_room = self.make_room(email, state.places());
-        if has_room {
-            self.add(email, key, body, state, now);
-        }
-        has_room
+        let mut user = self.by_email.get(email).copied();
+        let has_room = self.make_room(&mut user, state.places());
+        has_room.then(|| self.add(email, user, key, body, state, now))
     }
 
     /// Adds a key that was journaled before the start, if there is a place and the key is unknown. It
@@ -140,8 +142,9 @@ impl Keys {
             // A later request took the key anew.
             self.remove(index);
         }
-        if self.has_room(email, State::Restored.places()) {
-            let index = self.add(email, key, body, State::Restored, since);
+        let user = self.by_email.get(email).copied();
+        if self.has_room(user, State::Restored.places()) {
+            let index = self.add(email, user, key, body, State::Restored, since);
             self.link_first(index);
         }
     }
@@ -149,12 +152,13 @@ impl Keys {
     fn add(
         &mut self,
         email: &Arc<str>,
+        user: Option<u32>,
         key: Short,
         body: BodyDigest,
         state: State,
         since: Instant,
     ) -> u32 {
-        let user = self.user(email);
+        let user = user.unwrap_or_else(|| self.add_user(email));
         let places = state.places();
         let index = narrow(self.entries.insert(Entry {
             body,
@@ -173,27 +177,21 @@ impl Keys {
     }
 
     /// Begins another attempt with a key that is there.
-    pub(super) fn begin(&mut self, email: &Arc<str>, key: &Short, progress: Arc<Progress>) {
-        if let Some(index) = self.by_key.get(key).copied() {
-            self.set_state(index, State::UnderWay(progress));
-            self.unlink(index);
-            self.make_room(email, 0);
-        }
+    pub(super) fn begin(&mut self, index: u32, progress: Arc<Progress>) {
+        self.set_state(index, State::UnderWay(progress));
+        self.unlink(index);
+        self.make_room_after(index);
     }
 
     /// Keeps a key under way whose request has been answered, with the outcomes of so many records. It
     /// takes more places, at the cost of the user's own keys alone. Returns whether there are any.
-    pub(super) fn stay(&mut self, key: &Short, progress: &Arc<Progress>, records: usize) -> bool {
-        let Some(index) = self.by_key.get(key).copied() else {
-            return false;
-        };
+    pub(super) fn stay(&mut self, index: u32, progress: &Arc<Progress>, records: usize) -> bool {
         let entry = &self.entries[index as usize];
         let late = State::Late(Arc::clone(progress), records);
         let more = late.places().saturating_sub(entry.state.places());
-        let user = entry.user as usize;
-        let email = Arc::clone(&self.users[user].email);
-        while !self.has_room(&email, more) {
-            let Some(oldest) = self.users[user].own.first() else {
+        let user = entry.user;
+        while !self.has_room(Some(user), more) {
+            let Some(oldest) = self.users[user as usize].own.first() else {
                 return false;
             };
             self.evicted += 1;
@@ -204,30 +202,22 @@ impl Keys {
     }
 
     /// Notes the outcomes of a key's records, from which its time counts.
-    pub(super) fn settle(&mut self, key: &Short, settled: &Arc<Settled>, now: Instant) {
-        let Some(index) = self.by_key.get(key).copied() else {
-            return;
-        };
+    pub(super) fn settle(&mut self, index: u32, settled: &Arc<Settled>, now: Instant) {
         self.set_state(index, State::of(settled));
         self.link(index);
         let entry = &mut self.entries[index as usize];
         entry.since = now;
-        let user = &self.users[entry.user as usize];
         if entry.state.places() > self.places_max / USER_PART {
             // The outcomes of so many records take more than there is for a user.
             self.evicted += 1;
             self.remove(index);
             return;
         }
-        let email = Arc::clone(&user.email);
-        self.make_room(&email, 0);
+        self.make_room_after(index);
     }
 
     /// Puts a key back into the state before an attempt that came to nothing.
-    pub(super) fn give_back(&mut self, key: &Short, before: Option<&Arc<Settled>>) {
-        let Some(index) = self.by_key.get(key).copied() else {
-            return;
-        };
+    pub(super) fn give_back(&mut self, index: u32, before: Option<&Arc<Settled>>) {
         match before {
             Some(before) => {
                 self.set_state(index, State::of(before));
@@ -252,11 +242,8 @@ impl Keys {
         !entry.state.is_under_way() && now.saturating_duration_since(entry.since) >= self.time
     }
 
-    /// Returns the number of the user, who has a place from now on.
-    fn user(&mut self, email: &Arc<str>) -> u32 {
-        if let Some(user) = self.by_email.get(email) {
-            return *user;
-        }
+    /// Adds a user, and returns its number.
+    fn add_user(&mut self, email: &Arc<str>) -> u32 {
         let user = narrow(self.users.insert(User {
             email: Arc::clone(email),
             own: List::default(),
@@ -313,35 +300,33 @@ impl Keys {
         }
     }
 
-    /// Returns the places that a user has, those of one who is not there yet included.
-    fn places_of(&self, email: &Arc<str>) -> usize {
-        let user = self.by_email.get(email);
-        user.map_or(USER_PLACES, |user| self.users[*user as usize].places)
-    }
-
-    fn has_room(&self, email: &Arc<str>, places: usize) -> bool {
-        let own = self.places_of(email);
-        let of_user = if self.by_email.contains_key(email) {
-            0
-        } else {
-            USER_PLACES
+    /// Returns whether there are places for a user's key; `None` is one who is not there yet.
+    fn has_room(&self, user: Option<u32>, places: usize) -> bool {
+        let (own, more) = match user {
+            Some(user) => (self.users[user as usize].places, places),
+            None => (USER_PLACES, USER_PLACES + places),
         };
-        own + places <= self.places_max / USER_PART
-            && self.places + of_user + places <= self.places_max
+        own + places <= self.places_max / USER_PART && self.places + more <= self.places_max
     }
 
-    /// Makes room for a user's key. Returns whether there is room.
+    /// Makes room after a key has taken more places.
+    fn make_room_after(&mut self, index: u32) {
+        let user = self.entries[index as usize].user;
+        self.make_room(&mut Some(user), 0);
+    }
+
+    /// Makes room for a user's key. Returns whether there is room. The user is `None` afterwards if
+    /// it has lost its last key.
     ///
     /// A user within its fair part of the window makes room at the cost of the oldest key of all,
     /// another one at its own.
-    fn make_room(&mut self, email: &Arc<str>, places: usize) -> bool {
-        while !self.has_room(email, places) {
-            let own = self.places_of(email);
+    fn make_room(&mut self, user: &mut Option<u32>, places: usize) -> bool {
+        while !self.has_room(*user, places) {
+            let known = user.map(|user| &self.users[user as usize]);
+            let own = known.map_or(USER_PLACES, |user| user.places);
             let is_over_bound = own + places > self.places_max / USER_PART;
             let is_over_part = (own + places) * self.users.len() > self.places_max;
-            let user = self.by_email.get(email);
-            let of_user = user.and_then(|user| self.users[*user as usize].own.first());
-            let oldest = match of_user {
+            let oldest = match known.and_then(|user| user.own.first()) {
                 Some(oldest) if is_over_bound || is_over_part => Some(oldest),
                 _ if is_over_bound => None,
                 _ => self.all.first(),
@@ -351,6 +336,7 @@ impl Keys {
             };
             self.evicted += 1;
             self.remove(oldest);
+            *user = user.filter(|user| self.users.contains(*user as usize));
         }
         true
     }

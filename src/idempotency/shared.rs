@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::Settled;
-use super::keys::{Keys, Short};
+use super::keys::Keys;
 use super::progress::Progress;
 
 /// The keys, and the ends of attempts.
@@ -29,24 +29,24 @@ impl SharedKeys {
     /// Ends an attempt with the outcomes that hold after it, and have since then.
     pub(super) fn settle(
         &self,
-        key: &Short,
+        index: u32,
         progress: &Progress,
         settled: &Arc<Settled>,
         since: Instant,
     ) {
-        self.lock().settle(key, settled, since);
+        self.lock().settle(index, settled, since);
         progress.end(Some(Arc::clone(settled)));
     }
 
     /// Keeps a key under way whose request has been answered, with the outcomes of so many records.
     /// Returns whether there is a place.
-    pub(super) fn stay(&self, key: &Short, progress: &Arc<Progress>, records: usize) -> bool {
-        self.lock().stay(key, progress, records)
+    pub(super) fn stay(&self, index: u32, progress: &Arc<Progress>, records: usize) -> bool {
+        self.lock().stay(index, progress, records)
     }
 
     /// Ends an attempt of which no sink can have a record.
-    pub(super) fn give_back(&self, key: &Short, progress: &Progress) {
-        self.lock().give_back(key, progress.before.as_ref());
+    pub(super) fn give_back(&self, index: u32, progress: &Progress) {
+        self.lock().give_back(index, progress.before.as_ref());
         progress.end(progress.before.clone());
     }
 }

@@ -96,14 +96,14 @@ impl Window {
     ) -> Claim {
         let mut keys = self.keys.lock();
         keys.expire(now, EXPIRED_PER_CLAIM);
-        let Some(entry) = keys.get(&key, now) else {
+        let Some(index) = keys.find(&key, now) else {
             let progress = Progress::after(None);
-            return if keys.insert(user, key, body, &progress, now) {
-                Claim::Held(Held::new(&self.keys, key, &progress))
-            } else {
-                Claim::NoPlace
+            return match keys.insert(user, key, body, &progress, now) {
+                Some(index) => Claim::Held(Held::new(&self.keys, index, progress)),
+                None => Claim::NoPlace,
             };
         };
+        let entry = keys.get(index);
         if entry.body != body {
             return Claim::Known(Known::Reused);
         }
@@ -115,7 +115,7 @@ impl Window {
             State::Delivered(durability) if is_less(*durability) => Known::Reused,
             State::Delivered(durability) => Known::Delivered(*durability),
             State::Restored if is_less(Durability::Journaled) => {
-                return self.begin_again(keys, user, key, None);
+                return self.begin_again(keys, index, None);
             }
             State::Restored => Known::Delivered(Durability::Journaled),
             State::Partly(settled) if settled.has_delivered() && is_less(settled.durability) => {
@@ -124,7 +124,7 @@ impl Window {
             State::Partly(settled) if settled.is_final() => Known::Settled(Arc::clone(settled)),
             State::Partly(settled) => {
                 let before = Some(Arc::clone(settled));
-                return self.begin_again(keys, user, key, before);
+                return self.begin_again(keys, index, before);
             }
         };
         Claim::Known(known)
@@ -134,13 +134,12 @@ impl Window {
     fn begin_again(
         &self,
         mut keys: MutexGuard<'_, Keys>,
-        user: &Arc<str>,
-        key: Short,
+        index: u32,
         before: Option<Arc<Settled>>,
     ) -> Claim {
         let progress = Progress::after(before);
-        keys.begin(user, &key, Arc::clone(&progress));
-        Claim::Held(Held::new(&self.keys, key, &progress))
+        keys.begin(index, Arc::clone(&progress));
+        Claim::Held(Held::new(&self.keys, index, progress))
     }
 
     /// Adds the key of a user's request that was journaled before the start, unless it is known or

@@ -10,6 +10,7 @@ use hyper::HeaderMap;
 use hyper::header::CONTENT_TYPE;
 use iem_sink::{Context, Record};
 use smallvec::SmallVec;
+use uuid::Uuid;
 
 use super::rejection::Rejection;
 use crate::idempotency::{Digester, RequestKey};
@@ -171,7 +172,7 @@ impl Ingest<'_> {
         let ids = self.key.map(|key| {
             let mut digester = Digester::new(key);
             let ids = parsed.iter().map(|record| digester.next_id(&record.data));
-            let ids: Vec<_> = ids.collect();
+            let ids: SmallVec<[Uuid; 1]> = ids.collect();
             context.digests = Some(Box::new(digester.finish()));
             ids
         });
