@@ -6,6 +6,8 @@ use uuid::Uuid;
 
 /// The most characters of a key.
 const CHARACTERS_MAX: usize = 255;
+/// The most bytes that are hashed in one go, which costs less than a piece at a time.
+const SHORT: usize = 512;
 
 /// A key as a client has sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +44,17 @@ impl RequestKey {
         Self::of_parts(parts.map(str::as_bytes))
     }
 
-    fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut bytes = SmallVec::<[u8; 512]>::new();
+    fn of_parts<'a>(parts: impl Iterator<Item = &'a [u8]> + Clone) -> Self {
+        let with_lengths = parts.clone().map(|part| size_of::<u64>() + part.len());
+        if with_lengths.sum::<usize>() > SHORT {
+            let mut hasher = blake3::Hasher::new();
+            for part in parts {
+                hasher.update(&(part.len() as u64).to_le_bytes());
+                hasher.update(part);
+            }
+            return Self(hasher.finalize().into());
+        }
+        let mut bytes = SmallVec::<[u8; SHORT]>::new();
         for part in parts {
             bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
             bytes.extend_from_slice(part);

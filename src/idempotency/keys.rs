@@ -1,10 +1,13 @@
 //! The keys of a window, in the order of their last outcomes: each user's, and all. The oldest makes
 //! room when there is none, and an old one goes by itself, at most a few at a time.
 
+#[cfg(test)]
+mod sound;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hashbrown::HashMap;
+use foldhash::{HashMap, HashMapExt};
 use slab::Slab;
 
 use super::Settled;
@@ -47,6 +50,7 @@ impl Linked for Entry {
 /// The keys of all users.
 pub(super) struct Keys {
     entries: Slab<Entry>,
+    /// Clients can make keys with digests of their choice, but do not know the seed of the table.
     by_key: HashMap<Short, u32>,
     /// The keys that may go, the next one first. One under way is in no list.
     all: List<ALL>,
@@ -176,16 +180,26 @@ impl Keys {
         index
     }
 
-    /// Begins another attempt with a key that is there.
-    pub(super) fn begin(&mut self, index: u32, progress: Arc<Progress>) {
-        self.set_state(index, State::UnderWay(progress));
+    /// Begins another attempt with a key that is there, in the place of other keys if need be. Returns
+    /// whether there is a place for it.
+    pub(super) fn begin(&mut self, index: u32, progress: &Arc<Progress>) -> bool {
         self.unlink(index);
-        self.make_room_after(index);
+        let entry = &self.entries[index as usize];
+        let state = State::UnderWay(Arc::clone(progress));
+        let more = state.places().saturating_sub(entry.state.places());
+        let has_room = self.make_room(&mut Some(entry.user), more);
+        if has_room {
+            self.set_state(index, state);
+        } else {
+            self.link_first(index);
+        }
+        has_room
     }
 
     /// Keeps a key under way whose request has been answered, with the outcomes of so many records. It
     /// takes more places, at the cost of the user's own keys alone. Returns whether there are any.
     pub(super) fn stay(&mut self, index: u32, progress: &Arc<Progress>, records: usize) -> bool {
+        debug_assert!(self.is_of(index, progress));
         let entry = &self.entries[index as usize];
         let late = State::Late(Arc::clone(progress), records);
         let more = late.places().saturating_sub(entry.state.places());
@@ -202,7 +216,14 @@ impl Keys {
     }
 
     /// Notes the outcomes of a key's records, from which its time counts.
-    pub(super) fn settle(&mut self, index: u32, settled: &Arc<Settled>, now: Instant) {
+    pub(super) fn settle(
+        &mut self,
+        index: u32,
+        progress: &Progress,
+        settled: &Arc<Settled>,
+        now: Instant,
+    ) {
+        debug_assert!(self.is_of(index, progress));
         self.set_state(index, State::of(settled));
         self.link(index);
         let entry = &mut self.entries[index as usize];
@@ -213,12 +234,15 @@ impl Keys {
             self.remove(index);
             return;
         }
-        self.make_room_after(index);
+        // It may go itself.
+        let user = entry.user;
+        self.make_room(&mut Some(user), 0);
     }
 
     /// Puts a key back into the state before an attempt that came to nothing.
-    pub(super) fn give_back(&mut self, index: u32, before: Option<&Arc<Settled>>) {
-        match before {
+    pub(super) fn give_back(&mut self, index: u32, progress: &Progress) {
+        debug_assert!(self.is_of(index, progress));
+        match &progress.before {
             Some(before) => {
                 self.set_state(index, State::of(before));
                 self.link_first(index);
@@ -235,6 +259,15 @@ impl Keys {
                 _ => return,
             }
         }
+    }
+
+    /// Whether the entry is that of the attempt with this progress.
+    fn is_of(&self, index: u32, progress: &Progress) -> bool {
+        let entry = self.entries.get(index as usize);
+        entry.is_some_and(|entry| match &entry.state {
+            State::UnderWay(own) | State::Late(own, _) => std::ptr::eq(&raw const **own, progress),
+            State::Delivered(_) | State::Restored | State::Partly(_) => false,
+        })
     }
 
     fn is_over(&self, index: u32, now: Instant) -> bool {
@@ -309,12 +342,6 @@ impl Keys {
         own + places <= self.places_max / USER_PART && self.places + more <= self.places_max
     }
 
-    /// Makes room after a key has taken more places.
-    fn make_room_after(&mut self, index: u32) {
-        let user = self.entries[index as usize].user;
-        self.make_room(&mut Some(user), 0);
-    }
-
     /// Makes room for a user's key. Returns whether there is room. The user is `None` afterwards if
     /// it has lost its last key.
     ///
@@ -339,43 +366,6 @@ impl Keys {
             *user = user.filter(|user| self.users.contains(*user as usize));
         }
         true
-    }
-}
-
-#[cfg(test)]
-impl Keys {
-    /// Panics unless the places are those of the keys and the users, within their bounds, and each
-    /// list has the keys that are not under way.
-    pub(super) fn assert_sound(&self) {
-        let of_keys = |user: Option<u32>| -> usize {
-            let keys = self.entries.iter().map(|(_, entry)| entry);
-            let keys = keys.filter(|entry| user.is_none_or(|user| entry.user == user));
-            keys.map(|entry| entry.state.places()).sum()
-        };
-        assert_eq!(self.places, of_keys(None) + self.users.len() * USER_PLACES);
-        assert!(self.places <= self.places_max);
-        assert_eq!(self.by_key.len(), self.entries.len());
-        assert_eq!(self.by_email.len(), self.users.len());
-        let linked = |first: Option<u32>, list: usize| -> Vec<u32> {
-            let next = |index: &u32| self.entries[*index as usize].links[list].next();
-            std::iter::successors(first, next).collect()
-        };
-        let mut all = linked(self.all.first(), ALL);
-        all.sort_unstable();
-        let settled = self.entries.iter();
-        let settled = settled.filter(|(_, entry)| !entry.state.is_under_way());
-        let settled: Vec<_> = settled.map(|(index, _)| narrow(index)).collect();
-        assert_eq!(all, settled);
-        for (number, user) in &self.users {
-            let places = of_keys(Some(narrow(number))) + USER_PLACES;
-            assert_eq!(user.places, places);
-            assert!(places <= self.places_max / USER_PART);
-            let mut own = linked(user.own.first(), OWN);
-            own.sort_unstable();
-            let of_user = |index: &u32| self.entries[*index as usize].user == narrow(number);
-            let expected: Vec<_> = settled.iter().copied().filter(of_user).collect();
-            assert_eq!(own, expected);
-        }
     }
 }
 

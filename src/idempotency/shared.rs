@@ -34,7 +34,7 @@ impl SharedKeys {
         settled: &Arc<Settled>,
         since: Instant,
     ) {
-        self.lock().settle(index, settled, since);
+        self.lock().settle(index, progress, settled, since);
         progress.end(Some(Arc::clone(settled)));
     }
 
@@ -46,7 +46,7 @@ impl SharedKeys {
 
     /// Ends an attempt of which no sink can have a record.
     pub(super) fn give_back(&self, index: u32, progress: &Progress) {
-        self.lock().give_back(index, progress.before.as_ref());
+        self.lock().give_back(index, progress);
         progress.end(progress.before.clone());
     }
 }

@@ -114,6 +114,50 @@ fn a_key_is_bare_or_quoted_and_bounded() {
 }
 
 #[test]
+fn digests_are_those_of_the_contract() {
+    // Computed by another implementation of BLAKE3, as docs/contract.md#idempotency says. Journals
+    // have them, and other gateways derive the same.
+    let hex = |digest: &[u8; 32]| blake3::Hash::from_bytes(*digest).to_hex().to_string();
+    let mut digester = Digester::new(&key("one"));
+    let ids = [&b"{\"a\":1}"[..], b"{\"a\":2}"].map(|data| digester.next_id(data));
+    assert_eq!(
+        ids.map(|id| id.simple().to_string()),
+        [
+            "03ffd9fe2af38350becfe8a726ec97fd",
+            "63dde836a6f28066969ce9b946117394"
+        ]
+    );
+    let digests = digester.finish();
+    assert_eq!(
+        hex(&digests.key),
+        "687862d1104ed68167723e0e69c90193e2804ccc85de631aabb7e142242431ac"
+    );
+    assert_eq!(
+        hex(&digests.body),
+        "f332af40735e3dd1e64648a158cdcb2f9d1b63d0ebc286940d3e6ec48583159f"
+    );
+    for (length, expected) in [
+        (
+            300,
+            "c1932edefe4ae81ce5b7000c4db78496d6b7367b627364a1fb968f26a1825c91",
+        ),
+        (
+            600,
+            "0d8b54133f836c6466262ed37f967a0eb5156f49e41f0100b9e614f323e962d5",
+        ),
+        (
+            1100,
+            "0b0e1b9a993583d4b0d83e04a24ac22dc62e9105d30bae8e7d8aa57b467ce328",
+        ),
+    ] {
+        let id = "x".repeat(length);
+        let parts = ["iem.event", "acme", "", "nms", &id];
+        let key = RequestKey::of_event("alice@acme.example", parts);
+        assert_eq!(hex(&Digester::new(&key).finish().key), expected, "{length}");
+    }
+}
+
+#[test]
 fn ids_follow_from_user_endpoint_key_place_and_bytes() {
     let ids = |user: &str, endpoint: &[&str], key: &str, records: [&str; 2]| {
         let key = IdempotencyKey::parse(key.as_bytes()).unwrap();

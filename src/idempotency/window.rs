@@ -130,7 +130,8 @@ impl Window {
         Claim::Known(known)
     }
 
-    /// Begins another attempt, after these outcomes.
+    /// Begins another attempt, after these outcomes. If all places are under way, the request is told
+    /// to come again, as a repeat of an attempt that comes to nothing.
     fn begin_again(
         &self,
         mut keys: MutexGuard<'_, Keys>,
@@ -138,8 +139,11 @@ impl Window {
         before: Option<Arc<Settled>>,
     ) -> Claim {
         let progress = Progress::after(before);
-        keys.begin(index, Arc::clone(&progress));
-        Claim::Held(Held::new(&self.keys, index, progress))
+        if keys.begin(index, &progress) {
+            return Claim::Held(Held::new(&self.keys, index, progress));
+        }
+        progress.end(None);
+        Claim::Known(Known::UnderWay(UnderWay(progress)))
     }
 
     /// Adds the key of a user's request that was journaled before the start, unless it is known or

@@ -177,3 +177,24 @@ async fn restored_keys_take_no_place_of_others() {
         assert_eq!(name(&claim), "delivered", "{number}");
     }
 }
+
+#[tokio::test]
+async fn a_known_key_is_tried_again_only_where_there_is_a_place() {
+    let window = window(120);
+    let now = Instant::now();
+    let of = |text: &str| digests(&key(text), BODY);
+    let begin = |text: &str| held(window.claim(&alice(), &of(text), None, now));
+    // A quarter: the user, 14 keys under way, and one more.
+    let mut under_way: Vec<_> = (0..14).map(|number| begin(&number.to_string())).collect();
+    window.restore(&alice(), &of("k"), now);
+    assert_eq!(window.counts().keys, 30);
+    let again = || window.claim(&alice(), &of("k"), Some(Durability::Delivered), now);
+    let Claim::Known(Known::UnderWay(other)) = again() else {
+        panic!("there is a place");
+    };
+    assert_eq!(other.outcomes(soon()).await, None, "it is to come again");
+    assert_eq!(window.counts().keys, 30);
+    drop(under_way.pop());
+    drop(held(again()));
+    window.keys.lock().assert_sound();
+}
