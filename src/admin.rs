@@ -1,40 +1,50 @@
-//! The admin listener: liveness, readiness, metrics and a page of the OpenAPI document, on a thread
-//! of its own.
+//! The admin listener: liveness, readiness, metrics and pages for operators, on a thread of its own.
 //!
-//! It answers while the gateway is at its busiest, and while it drains. It is meant for loopback or
-//! a private network: it knows no users, and is no part of the public API.
+//! It answers while the gateway is at its busiest, and while it drains. Probes need no log-in; what
+//! shows or changes more asks for a superadmin, unless only this machine reaches the listener. It is
+//! no part of the public API.
 //!
-//! Each connection is for one request. None waits for another: beyond the most connections the
-//! oldest is closed, one that has asked nothing first.
+//! Each connection is for one request, and none waits for another (see `places`).
 
+mod access;
+mod answer;
+mod head;
+mod html;
+mod inbound;
+mod login;
 mod openapi;
 mod pages;
+mod places;
+mod refusal;
+mod return_path;
 
-use std::cell::Cell;
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener as StdListener;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
-use tokio::task::{AbortHandle, LocalSet};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::transport::Draining;
 use crate::http::transport::connection::{self, ConnectionLimits, Protocol};
+use crate::http::transport::{Draining, tls};
 use crate::threads::all_ended;
+use crate::tls::LiveTls;
+pub use access::Access;
 use pages::{Page, Pages};
 pub use pages::{Readiness, State};
+use places::Places;
 
-/// Connections at once. One more closes the oldest.
-const CONNECTIONS_MAX: usize = 64;
 /// The time that the end of the thread is waited for.
 const STOP_TIME: Duration = Duration::from_secs(1);
 /// The wait after `accept` failed for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The time of a TLS handshake.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
 const LIMITS: ConnectionLimits<'_> = ConnectionLimits {
     header_timeout: Duration::from_secs(10),
     idle_timeout: Duration::from_mins(2),
@@ -53,11 +63,17 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Serves the pages of `state` on `listener`.
+    /// Serves the pages of `state` on `listener` to those whom `access` lets in, over TLS if there is
+    /// a certificate.
     ///
     /// # Errors
     /// The operating system's, if it denies a thread or a runtime.
-    pub fn start(listener: StdListener, state: impl State + Send + 'static) -> io::Result<Self> {
+    pub fn start(
+        listener: StdListener,
+        tls: Option<Arc<LiveTls>>,
+        access: Access,
+        state: impl State + Send + 'static,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -67,16 +83,18 @@ impl Admin {
         let thread = std::thread::Builder::new()
             .name("admin".to_owned())
             .spawn(move || {
-                let pages = Rc::new(Pages(state));
+                let pages = Rc::new(Pages { state, access });
                 let serve = async {
                     tokio::select! {
-                        Err(error) = serve(listener, pages) => {
+                        Err(error) = serve(listener, tls, pages) => {
                             tracing::error!(%error, "the admin listener has ended");
                         }
                         () = stopped.cancelled() => {}
                     }
                 };
                 LocalSet::new().block_on(&runtime, serve);
+                // Only abandoned password hashes can still be running.
+                runtime.shutdown_background();
             })?;
         Ok(Self { stop, thread })
     }
@@ -91,91 +109,39 @@ impl Admin {
 
 async fn serve(
     listener: StdListener,
+    tls: Option<Arc<LiveTls>>,
     pages: Rc<Pages<impl State + 'static>>,
 ) -> io::Result<Infallible> {
     let listener = TcpListener::from_std(listener)?;
-    let mut connections = Connections::default();
+    let mut places = Places::default();
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, peer)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        connections.make_room();
-        let page = Page::new(&pages);
-        let has_asked = page.has_asked();
+        let _ = stream.set_nodelay(true);
+        let seat = places.take(peer.ip());
+        let page = Page::new(&pages, peer.ip(), seat.occupant());
+        let tls = tls.clone();
         let task = tokio::task::spawn_local(async move {
-            let draining = Draining::default();
             // A client that disconnects cannot receive the error.
-            let _ = connection::serve(stream, Protocol::Http1, LIMITS, &page, &draining).await;
+            let _ = serve_one(stream, tls.as_deref(), &page).await;
         });
-        connections.0.push_back(Connection {
-            has_asked,
-            task: task.abort_handle(),
-        });
+        places.add(seat, task.abort_handle());
     }
 }
 
-/// The open connections, the oldest first.
-#[derive(Default)]
-struct Connections(VecDeque<Connection>);
-
-struct Connection {
-    has_asked: Rc<Cell<bool>>,
-    task: AbortHandle,
-}
-
-impl Connections {
-    /// Closes a connection if there is no room for another: the oldest that has asked nothing, else
-    /// the oldest.
-    fn make_room(&mut self) {
-        self.0.retain(|connection| !connection.task.is_finished());
-        if self.0.len() < CONNECTIONS_MAX {
-            return;
-        }
-        let oldest_idle = self.0.iter().position(|open| !open.has_asked.get());
-        if let Some(closed) = self.0.remove(oldest_idle.unwrap_or_default()) {
-            closed.task.abort();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Opens as many connections as there may be, of which the first `asked` have asked.
-    fn full(asked: usize) -> Connections {
-        let open = (0..CONNECTIONS_MAX).map(|number| Connection {
-            has_asked: Rc::new(Cell::new(number < asked)),
-            task: tokio::spawn(std::future::pending::<()>()).abort_handle(),
-        });
-        Connections(open.collect())
-    }
-
-    /// Returns which of the connections is closed for another.
-    async fn closed(mut connections: Connections) -> Option<usize> {
-        let tasks: Vec<_> = connections.0.iter().map(|open| open.task.clone()).collect();
-        connections.make_room();
-        assert_eq!(connections.0.len(), CONNECTIONS_MAX - 1);
-        tokio::task::yield_now().await;
-        tasks.iter().position(AbortHandle::is_finished)
-    }
-
-    #[tokio::test]
-    async fn the_oldest_idle_connection_gives_way_else_the_oldest() {
-        assert_eq!(closed(full(0)).await, Some(0));
-        assert_eq!(closed(full(5)).await, Some(5));
-        assert_eq!(closed(full(CONNECTIONS_MAX)).await, Some(0));
-    }
-
-    #[tokio::test]
-    async fn nobody_gives_way_where_there_is_room() {
-        let mut connections = full(0);
-        let ended = connections.0[7].task.clone();
-        ended.abort();
-        tokio::task::yield_now().await;
-        connections.make_room();
-        assert_eq!(connections.0.len(), CONNECTIONS_MAX - 1);
-        assert!(connections.0.iter().all(|open| !open.task.is_finished()));
-    }
+async fn serve_one(
+    stream: TcpStream,
+    tls: Option<&LiveTls>,
+    page: &Page<impl State>,
+) -> io::Result<()> {
+    let draining = Draining::default();
+    let Some(tls) = tls else {
+        return connection::serve(stream, Protocol::Http1, LIMITS, page, &draining).await;
+    };
+    let stream = tls::accept(stream, tls, false, HANDSHAKE_TIME)
+        .await?
+        .stream;
+    connection::serve(stream, Protocol::Http1, LIMITS, page, &draining).await
 }

@@ -6,6 +6,7 @@
 //! it needs. A fault is an [`Error`] that names the file and line, or the variable, and the key.
 //! Nothing here opens the files that the configuration names; the modules that use them do.
 
+mod admin;
 mod alertmanager;
 mod client_name;
 mod durability;
@@ -34,6 +35,7 @@ use serde::Deserialize;
 
 use crate::record::Kind;
 
+pub use admin::{Admin, AdminLogin, AdminTls};
 pub use alertmanager::Alertmanager;
 pub use client_name::{ClientName, UnknownName};
 pub use durability::Durability;
@@ -49,7 +51,7 @@ pub use memory::{
 };
 pub use properties::Properties;
 pub use schema::schema;
-pub use server::{Admin, PARSE_IN_PLACE_MAX, Server};
+pub use server::{PARSE_IN_PLACE_MAX, Server};
 pub use sinks::{Compression, FileSink, KafkaSink, PubSubSink, SinkKind, Sinks};
 pub use telemetry::{Audit, LogFormat, Logging, Metrics};
 pub use template::template;
@@ -64,7 +66,7 @@ pub use units::is_authority;
 pub struct Config {
     /// The listener for clients.
     pub server: Server,
-    /// The listener for probes and metrics.
+    /// The listener for probes, metrics and pages.
     pub admin: Admin,
     /// Users, customers, associations and integrations.
     pub directory: Directory,

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use iem_sink::Sink;
 use socket2::{Domain, Socket, Type};
 
-use crate::admin::Admin;
+use crate::admin::{Access, Admin};
 use crate::background::Background;
 use crate::checker::Checker;
 use crate::config::{Config, STRANGERS_BYTES};
@@ -56,7 +56,8 @@ pub struct Gateway {
     admin_address: SocketAddr,
     identity: Arc<Identity>,
     tls: Option<Arc<LiveTls>>,
-    followers: (DirectoryFollower, Option<Follower>, Option<Follower>),
+    admin_tls: Option<Arc<LiveTls>>,
+    followers: (DirectoryFollower, Vec<Follower>),
     backends: Backends,
     checker: Checker,
     /// Reads keys until all are known.
@@ -93,6 +94,14 @@ impl Gateway {
         } else {
             None
         };
+        let admin_tls = if config.admin.tls.is_on() {
+            Some(Arc::new(LiveTls::open(
+                &config.admin.tls.settings(),
+                false,
+            )?))
+        } else {
+            None
+        };
         let metrics = Metrics::new(config.metrics.customer_series)?;
         let memory = MemoryBudget::new(server.memory);
         let window = Arc::new(Window::new(&config.idempotency));
@@ -124,6 +133,12 @@ impl Gateway {
         };
         let service = Arc::new(Service { resources });
         let server = Server::new(listener, &server, tls.as_ref(), &service, &metrics)?;
+        let access = Access::new(
+            Arc::clone(&identity),
+            Arc::clone(&metrics),
+            &config.admin,
+            &config.server.url,
+        );
         let state = GatewayState {
             connections_limit: config.server.max_connections,
             draining: server.draining(),
@@ -131,23 +146,25 @@ impl Gateway {
             backends: backends.values().cloned().collect(),
             identity: Arc::clone(&identity),
             tls: tls.clone(),
+            admin_tls: admin_tls.clone(),
             memory,
             window,
             metrics,
         };
+        let mut followers = Vec::from_iter(identity.tokens().follow()?);
+        for tls in tls.iter().chain(&admin_tls) {
+            followers.push(tls.follow()?);
+        }
         Ok(Self {
             service,
             server,
-            admin: Admin::start(admin_listener, state)?,
+            admin: Admin::start(admin_listener, admin_tls.clone(), access, state)?,
             address,
             admin_address,
-            followers: (
-                directory.follow()?,
-                identity.tokens().follow()?,
-                tls.as_ref().map(|tls| tls.follow()).transpose()?,
-            ),
+            followers: (directory.follow()?, followers),
             identity,
             tls,
+            admin_tls,
             backends,
             checker,
             _journaled_keys: journaled_keys,
@@ -166,15 +183,15 @@ impl Gateway {
         self.admin_address
     }
 
-    /// Returns a function that reads the directory, the token keys and the certificate again. It
+    /// Returns a function that reads the directory, the token keys and the certificates again. It
     /// blocks, and logs errors.
     pub fn reloader(&self) -> impl Fn() + Clone + Send + 'static {
         let identity = Arc::clone(&self.identity);
-        let tls = self.tls.clone();
+        let certificates: Vec<_> = self.tls.iter().chain(&self.admin_tls).cloned().collect();
         move || {
             let _ = identity.directory().reload();
             let _ = identity.tokens().reload();
-            if let Some(tls) = &tls {
+            for tls in &certificates {
                 let _ = tls.reload();
             }
         }

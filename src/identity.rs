@@ -34,7 +34,7 @@ use moka::sync::Cache;
 use tokio::time::Instant;
 
 use authentication::Basic;
-use directory::LiveDirectory;
+use directory::{LiveDirectory, PasswordVersion};
 use login::Logins;
 use sessions::{Rotations, Session, Thumbprint, Turn};
 use token::{Claims, IssueError, TokenError, TokenPair, Tokens, Use};
@@ -233,6 +233,21 @@ impl Identity {
         session
     }
 
+    /// Returns the user of a session that began by a log-in with this password, unless it has
+    /// ended since or the user was removed, disabled or has another password.
+    pub fn resume(
+        &self,
+        email: &str,
+        password: PasswordVersion,
+        session: &Session,
+    ) -> Option<Principal> {
+        let ended = self.directory.ended().load();
+        if ended.contains(email, password, session) {
+            return None;
+        }
+        Principal::find(&self.directory.load(), email, password)
+    }
+
     /// Issues a new pair of tokens of a session.
     pub fn issue(
         &self,
@@ -296,12 +311,8 @@ impl Identity {
         if !self.tokens.has_key(claims) || (is_bound && claims.certificate != certificate) {
             return Err(TokenError::Invalid);
         }
-        let password = claims.password_version;
-        let ended = self.directory.ended().load();
-        if ended.contains(&claims.email, password, &claims.session()) {
-            return Err(TokenError::Invalid);
-        }
-        Principal::find(&self.directory.load(), &claims.email, password).ok_or(TokenError::Invalid)
+        self.resume(&claims.email, claims.password_version, &claims.session())
+            .ok_or(TokenError::Invalid)
     }
 }
 

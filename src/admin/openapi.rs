@@ -1,7 +1,6 @@
 //! The page that shows the OpenAPI document, as HTML without a script. It is made from the document
 //! alone, and says nothing of the gateway's state.
 
-mod html;
 mod schema;
 
 use std::sync::LazyLock;
@@ -9,8 +8,8 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use super::html::{Html, Place};
 use crate::http::api::DOCUMENT;
-use html::{Html, Place};
 use schema::schema;
 
 /// The style of the page.

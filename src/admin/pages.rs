@@ -1,26 +1,25 @@
-//! The pages of the admin listener, from the state of the gateway.
+//! The pages of the admin listener: finds the page of a request, and who may see it.
 
-use std::cell::Cell;
+use std::net::IpAddr;
 use std::rc::Rc;
 
-use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{
-    CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
 
-use super::openapi;
+use super::access::Access;
+use super::answer::{CSS, HTML, POLICY, not_stored, page};
+use super::inbound::Inbound;
+use super::places::Occupant;
+use super::refusal::Refusal;
+use super::{login, openapi};
 use crate::http::api::{Rejection, json};
 use crate::http::transport::connection::Responder;
 use crate::http::transport::{Answer, Reply};
-use crate::telemetry::Endpoint;
 
-/// The policy for browsers: they show a page with the style from here, and load nothing else.
-const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \
-                      frame-ancestors 'none'";
+/// The path that takes Basic credentials, too.
+const METRICS: &str = "/metrics";
 
 /// The facts that readiness is judged by.
 #[derive(Debug, Default)]
@@ -50,32 +49,39 @@ pub trait State {
 }
 
 /// The pages of a state.
-pub(super) struct Pages<S>(pub(super) S);
+pub(super) struct Pages<S> {
+    pub(super) state: S,
+    pub(super) access: Access,
+}
 
 /// The one page that a connection asks for.
 pub(super) struct Page<S> {
     pages: Rc<Pages<S>>,
-    has_asked: Rc<Cell<bool>>,
+    peer: IpAddr,
+    place: Occupant,
 }
 
 impl<S> Page<S> {
-    pub(super) fn new(pages: &Rc<Pages<S>>) -> Self {
+    pub(super) fn new(pages: &Rc<Pages<S>>, peer: IpAddr, place: Occupant) -> Self {
         Self {
             pages: Rc::clone(pages),
-            has_asked: Rc::default(),
+            peer,
+            place,
         }
-    }
-
-    /// Returns whether the connection has asked yet, as it will be.
-    pub(super) fn has_asked(&self) -> Rc<Cell<bool>> {
-        Rc::clone(&self.has_asked)
     }
 }
 
 impl<S: State> Responder for Page<S> {
     async fn answer(&self, request: Request<Incoming>) -> Reply {
-        self.has_asked.set(true);
-        let mut answer = self.pages.answer(&request);
+        self.place.has_asked();
+        let mut request = Inbound::new(request, self.peer, &self.place);
+        let result = self.pages.answer(&mut request).await;
+        let takes_basic = request.path() == METRICS;
+        let mut answer =
+            result.unwrap_or_else(|refusal| refusal.into_answer(&request.head, takes_basic));
+        if let Some(id) = request.known_id().and_then(|id| id.parse().ok()) {
+            answer.headers_mut().insert("x-request-id", id);
+        }
         // Else a client that comes back later would hold a place until then.
         let close = HeaderValue::from_static("close");
         answer.headers_mut().insert(CONNECTION, close);
@@ -84,21 +90,57 @@ impl<S: State> Responder for Page<S> {
 }
 
 impl<S: State> Pages<S> {
-    fn answer(&self, request: &Request<Incoming>) -> Answer {
-        let path = request.uri().path();
-        let page = match path.strip_suffix('/').unwrap_or(path) {
-            "/livez" => json(StatusCode::OK, &serde_json::json!({"alive": true})),
-            "/readyz" => readiness(self.0.readiness(), asks_for_sinks(request.uri().query())),
-            "/metrics" => page(self.0.metrics(), "text/plain; version=0.0.4; charset=utf-8"),
-            "/openapi" => page(openapi::page(), "text/html; charset=utf-8"),
-            "/openapi.css" => page(openapi::STYLE, "text/css; charset=utf-8"),
-            _ => return Rejection::NotFound.into_answer(Endpoint::Other),
-        };
-        if matches!(*request.method(), Method::GET | Method::HEAD) {
-            return page;
+    async fn answer(&self, request: &mut Inbound<'_>) -> Result<Answer, Refusal> {
+        let Self { state, access } = self;
+        check_method(request)?;
+        match request.path() {
+            "/livez" => Ok(json(StatusCode::OK, &serde_json::json!({"alive": true}))),
+            "/readyz" => {
+                let with_sinks = asks_for_sinks(request.head.uri.query());
+                Ok(readiness(state.readiness(), with_sinks))
+            }
+            METRICS => {
+                access.scraper(request).await?;
+                let kind = "text/plain; version=0.0.4; charset=utf-8";
+                Ok(not_stored(page(state.metrics(), kind, POLICY)))
+            }
+            "/openapi" => Ok(page(openapi::page(), HTML, POLICY)),
+            "/openapi.css" => Ok(page(openapi::STYLE, CSS, POLICY)),
+            "/login" => login::log_in(access, request).await,
+            "/login.css" => Ok(page(login::STYLE, CSS, POLICY)),
+            "/logout" => login::log_out(access, request).await,
+            "/session" => session(access, request),
+            _ => Err(Rejection::NotFound.into()),
         }
-        Rejection::MethodNotAllowed { allow: "GET, HEAD" }.into_answer(Endpoint::Other)
     }
+}
+
+/// Checks that there is the path, and that it takes the method.
+fn check_method(request: &Inbound<'_>) -> Result<(), Rejection> {
+    let allow = match request.path() {
+        "/livez" | "/readyz" | METRICS | "/openapi" | "/openapi.css" | "/login.css"
+        | "/session" => "GET, HEAD",
+        "/login" => "GET, HEAD, POST",
+        "/logout" => "POST",
+        _ => return Err(Rejection::NotFound),
+    };
+    let is_allowed = match request.head.method {
+        Method::GET | Method::HEAD => allow.starts_with("GET"),
+        Method::POST => allow.ends_with("POST"),
+        _ => false,
+    };
+    if is_allowed {
+        Ok(())
+    } else {
+        Err(Rejection::MethodNotAllowed { allow })
+    }
+}
+
+/// Returns who has logged in, and the token that a page sends with a change.
+fn session(access: &Access, request: &Inbound<'_>) -> Result<Answer, Refusal> {
+    let viewer = access.viewer(request)?;
+    let session = serde_json::json!({ "user": viewer.email(), "csrf": viewer.csrf() });
+    Ok(not_stored(json(StatusCode::OK, &session)))
 }
 
 /// Whether the query is `sinks`, with or without a value, among others or alone.
@@ -125,19 +167,4 @@ fn readiness(readiness: Readiness, with_sinks: bool) -> Answer {
     let reasons = draining.into_iter().chain(sinks_down).chain(faulty_files);
     let reasons = reasons.collect();
     json(status, &ReadyPage { ready, reasons })
-}
-
-/// Returns a page with the policy for browsers.
-fn page(text: impl Into<Bytes>, content_type: &'static str) -> Answer {
-    let mut answer = Answer::new(text.into().into());
-    for (name, value) in [
-        (CONTENT_TYPE, content_type),
-        (CONTENT_SECURITY_POLICY, POLICY),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
-    ] {
-        let value = HeaderValue::from_static(value);
-        answer.headers_mut().insert(name, value);
-    }
-    answer
 }

@@ -3,10 +3,11 @@
 //!
 //! Changes nothing, and prints neither a secret nor the content of a file.
 
+mod admin;
+mod certificates;
 mod journals;
 
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -15,11 +16,10 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::settings;
-use crate::config::{Config, Errors, Loaded, MemoryCeiling, Setting, Tls};
+use crate::config::{Config, Errors, Loaded, MemoryCeiling, Setting};
 use crate::identity::directory::{LiveDirectory, Status};
 use crate::identity::token::KeyFiles;
 use crate::sinks;
-use crate::tls::{Checked, Material};
 
 /// The result of `check`.
 pub(super) struct Report(Result<Holds, Errors>);
@@ -113,9 +113,17 @@ fn needs(config: &Config) -> Vec<Finding> {
     let tls = &config.server.tls;
     if tls.is_on() {
         let http2 = config.server.http2.enabled;
-        needs.extend(check_certificate(tls, http2, SystemTime::now()));
-        needs.push(check_certificate_key(&tls.key));
+        needs.extend(certificates::check(tls, http2, SystemTime::now()));
     }
+    let tls = &config.admin.tls;
+    if tls.is_on() {
+        needs.extend(certificates::check(
+            &tls.settings(),
+            false,
+            SystemTime::now(),
+        ));
+    }
+    needs.push(admin::check(&config.admin));
     needs.extend(config.server.proxies.iter().filter_map(check_proxies));
     needs.extend(journals::check(config));
     needs.extend(sinks::inspect(config));
@@ -136,69 +144,6 @@ fn check_proxies(network: &IpNet) -> Option<Finding> {
              name the proxies themselves"
         ),
     })
-}
-
-/// Checks that the files of TLS hold, each alone and together.
-fn check_certificate(tls: &Tls, http2: bool, now: SystemTime) -> Vec<Finding> {
-    let what = format!("certificate {}", tls.certificate.display());
-    let checked = match Material::read(tls).and_then(|material| material.check(tls, http2)) {
-        Ok(checked) => checked,
-        Err(error) => {
-            return vec![Finding {
-                what,
-                level: Level::Bad,
-                text: error.to_string(),
-            }];
-        }
-    };
-    let Checked {
-        validity,
-        revocations,
-        ..
-    } = checked;
-    let mut findings = vec![unless_weak(what, validity.weakness(now), &validity)];
-    if let Some(lists) = revocations {
-        let what = format!("revoked certificates {}", tls.client_crl.display());
-        findings.push(unless_weak(what, lists.weakness(now), &lists));
-    }
-    findings
-}
-
-fn unless_weak(what: String, weakness: Option<String>, good: &impl ToString) -> Finding {
-    match weakness {
-        Some(text) => Finding {
-            what,
-            level: Level::Weak,
-            text,
-        },
-        None => Finding {
-            what,
-            level: Level::Good,
-            text: good.to_string(),
-        },
-    }
-}
-
-/// Checks which users may read the key. A group may have to, so the operator judges.
-fn check_certificate_key(path: &Path) -> Finding {
-    let what = format!("certificate key {}", path.display());
-    match std::fs::metadata(path).map(|metadata| metadata.permissions().mode() & 0o777) {
-        Ok(mode) if mode & 0o007 != 0 => Finding {
-            what,
-            level: Level::Weak,
-            text: format!("everybody may read or change it (mode {mode:o})"),
-        },
-        Ok(_) => Finding {
-            what,
-            level: Level::Good,
-            text: "holds".to_owned(),
-        },
-        Err(error) => Finding {
-            what,
-            level: Level::Bad,
-            text: format!("cannot be read: {error}"),
-        },
-    }
 }
 
 fn check_directory(path: &Path, may_be_made: bool) -> Result<String, String> {
@@ -240,6 +185,7 @@ fn check_token_keys(files: &KeyFiles, delay: Duration, now: SystemTime) -> Resul
 mod tests {
     use std::ffi::OsString;
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
     use crate::config;

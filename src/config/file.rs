@@ -10,7 +10,9 @@ use toml::{Table, Value};
 use super::error::{Error, Origin};
 
 /// The keys whose values are paths, relative to the file that states them.
-const PATHS: [&str; 11] = [
+const PATHS: [&str; 13] = [
+    "admin.tls.certificate",
+    "admin.tls.key",
     "audit.path",
     "server.tls.certificate",
     "server.tls.key",

@@ -88,6 +88,9 @@ const PARKED_BYTES: usize = 16 << 20;
 /// The requests that a journal keeps although nobody waits for their last outcomes any more.
 const GONE_BYTES: usize = 2 << 20;
 
+/// The admin listener: its connections over TLS with their buffers, and a body each.
+const ADMIN_BYTES: usize = 24 << 20;
+
 /// The memory for the bodies of requests without credentials, of which each is at most 16 KiB.
 pub const STRANGERS_BYTES: usize = 16 << 20;
 
@@ -126,6 +129,7 @@ impl Config {
             ("requests over HTTP/2", server.http2_request_bytes()),
             ("bodies being read and records waiting", server.memory),
             ("bodies without credentials", STRANGERS_BYTES),
+            ("admin listener", ADMIN_BYTES),
             ("slots of queues and batches", self.slot_bytes()),
             ("write buffers", self.write_buffer_bytes()),
             ("journals", self.journal_bytes()),

@@ -1,4 +1,4 @@
-//! The listeners: `[server]` and `[admin]`.
+//! The listener for clients: `[server]`.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -84,17 +84,6 @@ pub struct Server {
     /// The time to finish accepted requests after the signal to stop.
     #[serde(deserialize_with = "units::duration")]
     pub drain: Duration,
-}
-
-/// `[admin]`: the listener for probes and metrics.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub struct Admin {
-    /// The address for probes and metrics; port 0 takes a free one.
-    #[serde(deserialize_with = "units::address")]
-    pub listen: SocketAddr,
-    /// Allows an address other than loopback.
-    pub plaintext: bool,
 }
 
 impl Server {

@@ -19,6 +19,7 @@ pub(super) struct GatewayState {
     pub(super) backends: Vec<Arc<Backend>>,
     pub(super) identity: Arc<Identity>,
     pub(super) tls: Option<Arc<LiveTls>>,
+    pub(super) admin_tls: Option<Arc<LiveTls>>,
     pub(super) memory: Arc<MemoryBudget>,
     pub(super) connections_limit: usize,
     pub(super) window: Arc<Window>,
@@ -48,9 +49,12 @@ impl State for GatewayState {
         let directory = self.identity.directory().status().error;
         let keys = self.identity.tokens().error();
         let keys = keys.map(|error| error.to_string());
-        let certificate = self.tls.as_ref().and_then(|tls| tls.status().error);
+        let error = |tls: &Option<Arc<LiveTls>>| tls.as_ref().and_then(|tls| tls.status().error);
+        let certificate = error(&self.tls).map(|error| format!("certificate: {error}"));
+        let admin_certificate = error(&self.admin_tls);
+        let admin_certificate =
+            admin_certificate.map(|error| format!("certificate of the admin listener: {error}"));
         let directory = directory.map(|error| format!("directory: {error}"));
-        let certificate = certificate.map(|error| format!("certificate: {error}"));
         Readiness {
             draining: self.draining.has_begun(),
             sinks_down: down.collect(),
@@ -58,6 +62,7 @@ impl State for GatewayState {
                 .into_iter()
                 .chain(keys)
                 .chain(certificate)
+                .chain(admin_certificate)
                 .collect(),
         }
     }
@@ -87,6 +92,7 @@ impl State for GatewayState {
             token_keys_ok: tokens.error().is_none(),
             token_key_created: tokens.signer_created(SystemTime::now()),
             certificate: self.tls.as_deref().map(certificate),
+            admin_certificate: self.admin_tls.as_deref().map(certificate),
         })
     }
 }

@@ -15,7 +15,7 @@ mod responder;
 mod server;
 mod shared;
 mod thread;
-mod tls;
+pub mod tls;
 
 pub use application::{Answer, Application, Client, Reply};
 pub use draining::Draining;

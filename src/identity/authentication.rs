@@ -82,22 +82,32 @@ pub fn basic(authorization: Option<&[u8]>) -> BasicHeader {
     }
 }
 
-/// Returns the first cookie of our name. A pair ends at a semicolon even within quotes (RFC 6265,
-/// sections 4.2.1 and 5.4); one pair of quotes around the value is not part of it; an empty value
-/// is none.
+/// Returns the first cookie of our name. An empty value is none.
 fn cookie<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
+    let value = cookies(headers, COOKIE).next()?;
+    (!value.is_empty()).then_some(value)
+}
+
+/// Returns the values of all cookies of this name, in their order. `headers` are the values of all
+/// `Cookie` headers.
+///
+/// A pair ends at a semicolon even within quotes (RFC 6265, sections 4.2.1 and 5.4); one pair of
+/// quotes around the value is not part of it.
+pub fn cookies<'a>(
+    headers: impl IntoIterator<Item = &'a [u8]>,
+    name: &str,
+) -> impl Iterator<Item = &'a [u8]> {
     let pairs = headers.into_iter().flat_map(|header| {
         let ends = memchr::memchr_iter(b';', header).chain([header.len()]);
         ends.scan(0, |start, end| {
             Some(&header[std::mem::replace(start, end + 1)..end])
         })
     });
-    let mut named = pairs.filter_map(|pair| {
+    pairs.filter_map(move |pair| {
         let equals = memchr::memchr(b'=', pair)?;
-        (pair[..equals].trim_ascii() == COOKIE.as_bytes()).then(|| pair[equals + 1..].trim_ascii())
-    });
-    let value = unquoted(named.next()?);
-    (!value.is_empty()).then_some(value)
+        (pair[..equals].trim_ascii() == name.as_bytes())
+            .then(|| unquoted(pair[equals + 1..].trim_ascii()))
+    })
 }
 
 fn unquoted(value: &[u8]) -> &[u8] {
@@ -107,8 +117,8 @@ fn unquoted(value: &[u8]) -> &[u8] {
     }
 }
 
-/// Returns a Bearer token (RFC 6750, section 2.1).
-fn bearer(authorization: &[u8]) -> Option<&[u8]> {
+/// Returns the Bearer token of an `Authorization` header (RFC 6750, section 2.1).
+pub fn bearer(authorization: &[u8]) -> Option<&[u8]> {
     after_scheme(authorization, b"Bearer").filter(|token| !token.is_empty())
 }
 

@@ -7,7 +7,7 @@ use super::directory::{Customer, Directory, User};
 /// The reason why a request is denied. The contract fixes the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// The user is an organization user, who may not call the APIs.
+    /// The user may not call the APIs, or is no superadmin where only those may.
     #[error("access denied")]
     Access,
     /// The customer is inactive, or there is none.
@@ -24,6 +24,15 @@ pub fn may_call(user: &User) -> Result<(), Denied> {
         Err(Denied::Access)
     } else {
         Ok(())
+    }
+}
+
+/// Checks whether the user may use the admin listener.
+pub fn may_administer(user: &User) -> Result<(), Denied> {
+    if user.superadmin {
+        Ok(())
+    } else {
+        Err(Denied::Access)
     }
 }
 
@@ -68,6 +77,16 @@ mod tests {
         };
         check("nifi@example.com", Ok(()));
         check("root@example.com", Ok(()));
+        check("console@example.com", Err(Denied::Access));
+    }
+
+    #[test]
+    fn only_superadmins_may_administer() {
+        let check = |email: &str, expected: Result<(), Denied>| {
+            assert_eq!(may_administer(&example::user(email)), expected, "{email}");
+        };
+        check("root@example.com", Ok(()));
+        check("nifi@example.com", Err(Denied::Access));
         check("console@example.com", Err(Denied::Access));
     }
 

@@ -14,8 +14,6 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tracing_appender::non_blocking::ErrorCounter;
 
-use super::Endpoint;
-
 /// The target of its events.
 pub(super) const TARGET: &str = "audit";
 
@@ -87,15 +85,15 @@ pub fn tokens_issued(request: Request<'_>) {
     }
 }
 
-/// Writes that a request was refused because its user may not make it.
-pub fn refused(request: Request<'_>, endpoint: Endpoint, reason: &str) {
+/// Writes that a request at this endpoint was refused because its user may not make it.
+pub fn refused(request: Request<'_>, endpoint: &str, reason: &str) {
     let Request { id, peer, user } = request;
     if let Some(left_out) = REFUSALS.pass() {
         tracing::info!(
             target: TARGET,
             event = "refused",
             reason,
-            endpoint = endpoint.label(),
+            endpoint,
             user,
             %peer,
             request = id,

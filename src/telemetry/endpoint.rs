@@ -55,7 +55,8 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn label(self) -> &'static str {
+    /// Returns the label in logs and metrics.
+    pub fn label(self) -> &'static str {
         match self {
             Self::Records(kind) => kind.topic(),
             Self::CloudEvents => "cloudevents",

@@ -1,6 +1,7 @@
 //! The operator's side: the command line, the admin listener, the first start, checks of the sinks.
 
 mod admin;
+mod admin_access;
 mod alerts;
 mod audit;
 mod check_sinks;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::html::{Html, Place};
+use crate::admin::html::{Html, Place};
 
 /// Keywords that are told by their names and values.
 const BOUNDS: [&str; 7] = [

@@ -1,12 +1,13 @@
 //! Rules for the listeners.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use super::bounds::{DAY, GIB, KIB, MIB, MINUTE, SECOND, TIB, duration};
 use super::faults::Faults;
 use super::topics::DEADLINE_END;
-use crate::config::{ClientCertificates, Config, Http2, Server, Tls};
+use crate::config::{AdminTls, ClientCertificates, Config, Http2, Server, Tls};
 
 /// Far from the 65,534 bytes beyond which the HTTP library rejects by itself, with less detail.
 const URI_MAX: usize = 32 * KIB;
@@ -19,6 +20,8 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
     sizes(server, faults);
     times(config, faults);
     tls(&server.tls, faults);
+    let AdminTls { certificate, key } = &config.admin.tls;
+    certificate_and_key("admin.tls", certificate, key, faults);
     http2(&server.http2, faults);
     listeners(config, faults);
 }
@@ -112,18 +115,23 @@ fn request_timeout(config: &Config, faults: &mut Faults) {
     );
 }
 
+/// A certificate and its key are named together.
+fn certificate_and_key(table: &str, certificate: &Path, key: &Path, faults: &mut Faults) {
+    let [certificate, key] = [certificate, key].map(|path| !path.as_os_str().is_empty());
+    faults.require(
+        key || !certificate,
+        &format!("{table}.certificate"),
+        format!("needs {table}.key"),
+    );
+    faults.require(
+        certificate || !key,
+        &format!("{table}.key"),
+        format!("needs {table}.certificate"),
+    );
+}
+
 fn tls(tls: &Tls, faults: &mut Faults) {
-    let key = !tls.key.as_os_str().is_empty();
-    faults.require(
-        key || !tls.is_on(),
-        "server.tls.certificate",
-        "needs server.tls.key",
-    );
-    faults.require(
-        tls.is_on() || !key,
-        "server.tls.key",
-        "needs server.tls.certificate",
-    );
+    certificate_and_key("server.tls", &tls.certificate, &tls.key, faults);
     let client_ca = tls.requests_certificates();
     faults.require(
         tls.is_on() || !client_ca,
@@ -196,11 +204,11 @@ fn listeners(config: &Config, faults: &mut Faults) {
         ),
     );
     faults.require(
-        admin.ip().is_loopback() || config.admin.plaintext,
+        config.admin.is_on_loopback() || config.admin.plaintext || config.admin.tls.is_on(),
         "admin.listen",
         format!(
-            "{admin} is not a loopback address: \
-             set admin.plaintext = true if plain HTTP is wanted there"
+            "{admin} is not a loopback address: name a certificate and its key in admin.tls, \
+             or set admin.plaintext = true if plain HTTP is wanted there"
         ),
     );
     faults.require(

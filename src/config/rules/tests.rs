@@ -144,8 +144,21 @@ fn listeners() {
         ),
         (
             "admin.listen = '0.0.0.0:81'",
-            "admin.listen: 0.0.0.0:81 is not a loopback address: set admin.plaintext = true \
-             if plain HTTP is wanted there",
+            "admin.listen: 0.0.0.0:81 is not a loopback address: name a certificate and its key \
+             in admin.tls, or set admin.plaintext = true if plain HTTP is wanted there",
+        ),
+        (
+            "admin = { listen = '0.0.0.0:81', login = 'never' }",
+            "admin.listen: 0.0.0.0:81 is not a loopback address: name a certificate and its key \
+             in admin.tls, or set admin.plaintext = true if plain HTTP is wanted there",
+        ),
+        (
+            "admin.tls.certificate = 'c'",
+            "admin.tls.certificate: needs admin.tls.key",
+        ),
+        (
+            "admin.tls.key = 'k'",
+            "admin.tls.key: needs admin.tls.certificate",
         ),
         (
             "admin.listen = '127.0.0.1:8080'",
@@ -160,6 +173,8 @@ fn listeners() {
         "server = { listen = '0.0.0.0:81', plaintext = true }",
         "server = { listen = '0.0.0.0:81', tls = { certificate = 'c', key = 'k' } }",
         "admin = { listen = '0.0.0.0:81', plaintext = true }",
+        "admin = { listen = '0.0.0.0:81', tls = { certificate = 'c', key = 'k' } }",
+        "admin = { login = 'always', tls = { certificate = 'c', key = 'k' } }",
         "server.listen = '[::1]:81'",
         "server.listen = '127.0.0.1:0'\nadmin.listen = '127.0.0.1:0'",
         "server.listen = '127.0.0.1:81'\nadmin.listen = '127.0.0.2:81'",

@@ -28,6 +28,13 @@ fn every_default_can_be_set_by_the_environment() {
         let others = certificate
             .into_iter()
             .filter(|(other, _)| key.starts_with("server.tls.") && *other != variable);
+        let admin = [
+            ("IEM_GATEWAY__ADMIN__TLS__CERTIFICATE", "c"),
+            ("IEM_GATEWAY__ADMIN__TLS__KEY", "k"),
+        ];
+        let admin = admin
+            .into_iter()
+            .filter(|(other, _)| key.starts_with("admin.tls.") && *other != variable);
         let proxies = [("IEM_GATEWAY__SERVER__PROXIES", r#"["::1"]"#)];
         let proxies = proxies
             .into_iter()
@@ -37,6 +44,7 @@ fn every_default_can_be_set_by_the_environment() {
             .into_iter()
             .filter(|_| key == "server.tls.client_crl");
         let variables: Vec<_> = others
+            .chain(admin)
             .chain(proxies)
             .chain(client_ca)
             .chain([(&*variable, &*value)])
@@ -79,6 +87,7 @@ fn another(key: &str, default: &Value) -> String {
         Value::Array(_) => r#"["one", "two"]"#.to_owned(),
         _ => match key.rsplit('.').next().expect("name") {
             "listen" => "127.0.0.1:7070",
+            "login" => "always",
             "format" => "json",
             "level" => "warn,iem_gateway=trace",
             "compress" => "zstd",

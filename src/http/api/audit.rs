@@ -118,7 +118,7 @@ impl Entries {
             audit::session_revoked(of_request);
         }
         if let Some(reason) = self.refused {
-            audit::refused(of_request, endpoint, reason);
+            audit::refused(of_request, endpoint.label(), reason);
         }
     }
 }

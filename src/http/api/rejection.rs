@@ -151,7 +151,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Returns the limit that the client has reached, if that is the reason.
-    pub(super) fn limit(&self) -> Option<Limit> {
+    pub fn limit(&self) -> Option<Limit> {
         Some(match self {
             Self::UriTooLong { .. } => Limit::Uri,
             Self::TooManyHeaders { .. } => Limit::HeaderCount,
@@ -169,7 +169,7 @@ impl Rejection {
 
 impl Rejection {
     /// Returns what is wrong with the credentials of a log-in, if that is the reason.
-    pub(super) fn wrong_credentials(&self) -> Option<&'static str> {
+    pub fn wrong_credentials(&self) -> Option<&'static str> {
         Some(match self {
             Self::WrongLogin
             | Self::WrongCredentials
@@ -185,7 +185,7 @@ impl Rejection {
     }
 
     /// Returns why the user may not make the request, if that is the reason.
-    pub(super) fn denied(&self) -> Option<&'static str> {
+    pub fn denied(&self) -> Option<&'static str> {
         Some(match self {
             Self::InvalidToken => "invalid token",
             Self::AccessDenied => "may not use the APIs",

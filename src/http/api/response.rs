@@ -264,7 +264,8 @@ impl Rejection {
         }
     }
 
-    fn text(&self) -> Cow<'static, str> {
+    /// Returns the message.
+    pub fn text(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::Ambiguous => "One Host is needed, and no Transfer-Encoding but chunked",
             Self::NotFound => "Not found",

@@ -15,12 +15,13 @@ use crate::tls::{ClientCertificate, LiveTls};
 const SEND_BUFFER: usize = 16 * 1024;
 
 /// A connection after its handshake.
-pub(super) struct Secured {
-    pub(super) stream: TlsStream<TcpStream>,
+pub struct Secured {
+    /// The stream, decrypted.
+    pub stream: TlsStream<TcpStream>,
     /// The protocol agreed on by ALPN; HTTP/1.1 with a client that offers none.
-    pub(super) protocol: Protocol,
+    pub protocol: Protocol,
     /// The client's certificate, if it has one.
-    pub(super) certificate: Option<ClientCertificate>,
+    pub certificate: Option<ClientCertificate>,
 }
 
 /// Does the handshake within `time`. Offers HTTP/2 if `http2` is set.
@@ -28,7 +29,7 @@ pub(super) struct Secured {
 /// # Errors
 /// The client broke off, came too late, spoke no TLS version that is served, or has no certificate
 /// that is accepted.
-pub(super) async fn accept(
+pub async fn accept(
     stream: TcpStream,
     tls: &LiveTls,
     http2: bool,

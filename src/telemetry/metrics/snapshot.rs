@@ -47,8 +47,10 @@ pub struct Snapshot {
     pub token_keys_ok: bool,
     /// The time at which the key that signs tokens was created.
     pub token_key_created: Option<SystemTime>,
-    /// The certificate in use, if the gateway serves TLS.
+    /// The certificate in use for clients, if the gateway serves them TLS.
     pub certificate: Option<CertificateSnapshot>,
+    /// The certificate in use on the admin listener, if that serves TLS.
+    pub admin_certificate: Option<CertificateSnapshot>,
 }
 
 /// The certificate's part of a [`Snapshot`].
@@ -113,8 +115,8 @@ pub(super) struct SnapshotMetrics {
     directory_customers: IntGauge,
     token_keys_ok: IntGauge,
     token_key_created: IntGauge,
-    certificate_ok: IntGauge,
-    certificate_end: IntGauge,
+    certificate_ok: IntGaugeVec,
+    certificate_end: IntGaugeVec,
     revocations_end: IntGauge,
     customers: IntCounterVec,
     other_customers: IntCounterVec,
@@ -186,13 +188,15 @@ impl SnapshotMetrics {
                 "token_key_created_seconds",
                 "Unix time at which the key that signs tokens was created; 0 if its file does not say.",
             )?,
-            certificate_ok: register.gauge(
+            certificate_ok: gauges(
                 "tls_certificate_loaded",
                 "1 while the certificate's files are valid; 0 without TLS.",
+                &["listener"],
             )?,
-            certificate_end: register.gauge(
+            certificate_end: gauges(
                 "tls_certificate_expires_seconds",
                 "Unix time at which the certificate in use expires; 0 without TLS.",
+                &["listener"],
             )?,
             revocations_end: register.gauge(
                 "tls_revocations_expire_seconds",
@@ -250,12 +254,21 @@ impl SnapshotMetrics {
         self.token_keys_ok.set(i64::from(snapshot.token_keys_ok));
         self.token_key_created
             .set(snapshot.token_key_created.map_or(0, unix_seconds));
-        if let Some(certificate) = &snapshot.certificate {
-            self.certificate_ok.set(i64::from(certificate.ok));
-            self.certificate_end.set(unix_seconds(certificate.end));
-            self.revocations_end
-                .set(certificate.revocations_end.map_or(0, unix_seconds));
+        for (listener, certificate) in [
+            ("server", &snapshot.certificate),
+            ("admin", &snapshot.admin_certificate),
+        ] {
+            let is_ok = certificate.is_some_and(|certificate| certificate.ok);
+            let ok = self.certificate_ok.with_label_values(&[listener]);
+            ok.set(i64::from(is_ok));
+            let end_s = certificate.map_or(0, |certificate| unix_seconds(certificate.end));
+            let end = self.certificate_end.with_label_values(&[listener]);
+            end.set(end_s);
         }
+        let certificate = snapshot.certificate.as_ref();
+        let revocations_end = certificate.and_then(|certificate| certificate.revocations_end);
+        self.revocations_end
+            .set(revocations_end.map_or(0, unix_seconds));
         self.set_customers(customers);
     }
 

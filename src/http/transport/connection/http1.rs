@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 
+use hyper::body::Body;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -48,7 +49,12 @@ where
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        socket.enter(Phase::Idle(now));
+        let phase = match answer.body().size_hint().exact() {
+            Some(_) => Phase::Idle(now),
+            // A stream bounds its own time.
+            None => Phase::Streams,
+        };
+        socket.enter(phase);
         Ok::<_, Infallible>(answer)
     });
     let builder = builder(limits.max_header, limits.max_headers);

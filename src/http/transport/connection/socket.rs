@@ -25,7 +25,7 @@ pub(super) enum Phase {
     Head(Instant),
     /// A request is being answered. The time of its body is bounded where the body is read.
     Answering,
-    /// Requests over HTTP/2 are being answered. Each bounds its own time.
+    /// Requests over HTTP/2, or one with a stream, are being answered. Each bounds its own time.
     Streams,
 }
 

@@ -30,6 +30,15 @@ impl Prometheus {
     /// # Panics
     /// If it does not start, with the end of its log.
     pub fn start(targets: &[SocketAddr]) -> Self {
+        Self::start_with(targets, |configuration, _| configuration)
+    }
+
+    /// As [`start`](Self::start), with a configuration that `edit` returns, and with the files beside
+    /// it that `edit` writes into the folder.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_with(targets: &[SocketAddr], edit: impl FnOnce(String, &Path) -> String) -> Self {
         let folder = Folder::new("iem-prometheus-");
         for file in ["alerts.yml", "recording.yml"] {
             fs::copy(Path::new(DEPLOY).join(file), folder.path().join(file)).expect("a copy");
@@ -44,6 +53,7 @@ impl Prometheus {
             .replace("\"127.0.0.1:9090\"", &targets.join(", "))
             .replace("15s", "1s");
         let file = folder.path().join("prometheus.yml");
+        let configuration = edit(configuration, folder.path());
         fs::write(&file, configuration).expect("a file in a folder of its own");
         let address = format!("127.0.0.1:{}", ports::free(1)[0]);
         let process = Guarded::spawn(
