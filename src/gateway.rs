@@ -5,17 +5,16 @@ mod backlogs;
 mod error;
 mod journaled_keys;
 mod journals;
+mod listeners;
 mod state;
 mod topics;
 
 use std::future::Future;
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use iem_sink::Sink;
-use socket2::{Domain, Socket, Type};
 
 use crate::admin::{Access, Admin};
 use crate::background::Background;
@@ -40,12 +39,9 @@ pub use backlogs::{Backlog, Backlogs};
 pub use error::{RunError, StartError};
 use journaled_keys::JournaledKeys;
 pub use journals::dead_letters;
+pub use listeners::Listeners;
 use state::GatewayState;
 use topics::Topics;
-
-/// Connections that may wait to be accepted. The kernel drops the first packet of further ones, and
-/// their clients try again after a second. `net.core.somaxconn` is the kernel's own bound.
-const BACKLOG: i32 = 4096;
 
 /// A gateway that has opened everything and listens, but serves nothing yet.
 pub struct Gateway {
@@ -73,11 +69,19 @@ impl Gateway {
     /// # Errors
     /// The first thing that cannot be opened.
     pub fn open(config: &Config) -> Result<Self, StartError> {
+        Self::open_on(config, Listeners::default())
+    }
+
+    /// As [`open`](Self::open), on listeners that are open already.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_on(config: &Config, listeners: Listeners) -> Result<Self, StartError> {
         let backends = sinks::open(config).map_err(|error| StartError::Sink {
             sink: "sink".to_owned(),
             error,
         })?;
-        Self::open_with_sinks(config, backends)
+        Self::assemble(config, backends, listeners)
     }
 
     /// As [`open`](Self::open), on sinks that are open already.
@@ -85,6 +89,14 @@ impl Gateway {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with_sinks(config: &Config, backends: Backends) -> Result<Self, StartError> {
+        Self::assemble(config, backends, Listeners::default())
+    }
+
+    fn assemble(
+        config: &Config,
+        backends: Backends,
+        listeners: Listeners,
+    ) -> Result<Self, StartError> {
         let server = Arc::new(config.server.clone());
         let directory = Arc::new(LiveDirectory::open(&config.directory.path)?);
         let tokens = Tokens::open(&config.tokens)?.issued_by(&config.server.url);
@@ -113,8 +125,7 @@ impl Gateway {
         let journaled_keys = journaled_keys.restore(&window)?;
         let vitals: Arc<[Vitals]> = topics.iter().map(|topic| topic.pipeline.vitals()).collect();
         let checker = Checker::start(&backends, &vitals)?;
-        let listener = listen("server.listen", server.listen)?;
-        let admin_listener = listen("admin.listen", config.admin.listen)?;
+        let (listener, admin_listener) = listeners.open(config)?;
         let address = listener.local_addr()?;
         let admin_address = admin_listener.local_addr()?;
         let resources = Resources {
@@ -202,6 +213,13 @@ impl Gateway {
         Arc::clone(&self.service.resources.quotas)
     }
 
+    /// Returns a function that asks every serving thread for a sign of life. It answers once all have
+    /// answered, with whether none has ended, and never while one hangs.
+    pub fn liveness(&self) -> impl AsyncFn() -> bool + 'static {
+        let probe = self.server.probe();
+        async move || probe.all_answer().await
+    }
+
     /// Returns a front that serves connections over other streams than sockets.
     #[cfg(feature = "testing")]
     pub fn front(&self) -> crate::http::testing::Front {
@@ -252,41 +270,5 @@ impl Gateway {
         }
         tracing::info!("drained");
         Ok(())
-    }
-}
-
-fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    bind(address).map_err(|error| StartError::Listen {
-        key,
-        address,
-        error,
-    })
-}
-
-/// Binds a listener as [`TcpListener::bind`] does, with a longer backlog.
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // A restart does not wait until the last connections' time is over (RFC 9293, 2 x MSL).
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::TcpStream;
-
-    use super::*;
-
-    #[test]
-    fn connections_that_come_at_once_are_not_turned_away() {
-        let listener = bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let waiting: Vec<_> = (0..512)
-            .map(|_| TcpStream::connect_timeout(&address, Duration::from_millis(900)))
-            .collect::<Result<_, _>>()
-            .expect("nobody has to try again");
-        assert_eq!(waiting.len(), 512);
     }
 }

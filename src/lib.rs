@@ -61,6 +61,7 @@ pub mod record;
 pub mod shares;
 pub mod sinks;
 mod size;
+mod systemd;
 mod telemetry;
 mod threads;
 pub mod tls;

@@ -1,32 +1,50 @@
 //! `serve`: runs the gateway until a signal stops it, and prints a greeting on a first start.
 
+mod greeting;
 mod reload;
+mod signals;
+mod watchdog;
 
-use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::io;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use iem_journal::SEGMENT_BYTES;
 use parking_lot::Mutex;
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinHandle;
 
 use super::exit::{CONFIGURATION, FAILED, fail};
-use crate::Gateway;
-use crate::config::{Config, Loaded};
-use crate::identity::directory::first::{FirstUser, create_first};
+use crate::config::{Config, Errors, Loaded, Origin};
+use crate::gateway::{Gateway, Listeners};
+use crate::identity::directory::first::create_first;
+use crate::systemd::{self, Notifier};
 use crate::telemetry::logging;
 use reload::Reload;
+use signals::Signals;
 
 /// File descriptors needed beside those of connections: files, listeners, wake-ups.
 const DESCRIPTORS_BESIDE: u64 = 256;
+/// The time that a stop may take beside that for draining.
+const STOP_BESIDE: Duration = Duration::from_secs(10);
 
 /// Runs the gateway until SIGTERM or SIGINT, and drains. `file` is where the configuration came from.
 pub(super) fn serve(file: Option<PathBuf>, loaded: Loaded) -> ExitCode {
+    // First of all, while there is one thread.
+    let listeners = match systemd::listeners() {
+        Ok(listeners) => listeners,
+        Err(error) => return fail(FAILED, &error),
+    };
     let Loaded { config, settings } = loaded;
+    let config = match on_addresses_of(&listeners, &config) {
+        Ok(config) => config,
+        Err(errors) => return fail(CONFIGURATION, &errors),
+    };
+    let manager = match Notifier::from_environment() {
+        Ok(manager) => manager,
+        Err(error) => return fail(FAILED, &format_args!("NOTIFY_SOCKET: {error}")),
+    };
     let mut signals = match Signals::register() {
         Ok(signals) => signals,
         Err(error) => {
@@ -55,8 +73,8 @@ pub(super) fn serve(file: Option<PathBuf>, loaded: Loaded) -> ExitCode {
     // standard output is closed, no one can be told.
     let _ = first
         .as_ref()
-        .map(|first| introduce(&mut io::stdout().lock(), first));
-    let gateway = match Gateway::open(&config) {
+        .map(|first| greeting::introduce(&mut io::stdout().lock(), first));
+    let gateway = match Gateway::open_on(&config, listeners) {
         Ok(gateway) => gateway,
         Err(error) => {
             return fail(
@@ -69,8 +87,9 @@ pub(super) fn serve(file: Option<PathBuf>, loaded: Loaded) -> ExitCode {
             );
         }
     };
-    tracing::info!(address = %gateway.address(), admin = %gateway.admin_address(), "listening");
-    let _ = first.map(|first| suggest(&mut io::stdout().lock(), &first, gateway.address()));
+    let address = gateway.address();
+    tracing::info!(%address, admin = %gateway.admin_address(), "listening");
+    let _ = first.map(|first| greeting::suggest(&mut io::stdout().lock(), &first, address));
     let read_files = gateway.reloader();
     let reload = Reload::new(file, settings, levels, gateway.quotas());
     let reload = Arc::new(Mutex::new(reload));
@@ -78,7 +97,20 @@ pub(super) fn serve(file: Option<PathBuf>, loaded: Loaded) -> ExitCode {
         read_files();
         reload.lock().run();
     };
-    match gateway.run(signals.stop(read_all)) {
+    let status = format!("Serving on {address}");
+    let liveness = gateway.liveness();
+    let drain = config.server.drain;
+    let shutdown = async {
+        tokio::select! {
+            () = signals.stop(read_all, &manager, &status) => {}
+            () = watchdog::keep(&manager, liveness) => {}
+        }
+        manager.stopping(
+            drain + STOP_BESIDE,
+            format_args!("Draining: finishing accepted requests within {drain:?}"),
+        );
+    };
+    match gateway.run(shutdown) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "ended");
@@ -87,47 +119,14 @@ pub(super) fn serve(file: Option<PathBuf>, loaded: Loaded) -> ExitCode {
     }
 }
 
-/// The signals that the gateway handles. From [`Signals::register`] on, none of them ends the
-/// process by itself.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-    /// The runtime in which the signals were registered: it receives them.
-    _runtime: Runtime,
-}
-
-impl Signals {
-    fn register() -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let _inside = runtime.enter();
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            _runtime: runtime,
-        })
-    }
-
-    /// Waits for SIGTERM or SIGINT; reloads on SIGHUP. Files are read on a thread of their own: one
-    /// that does not come to its end keeps nobody from stopping the gateway.
-    async fn stop(&mut self, reload: impl Fn() + Clone + Send + 'static) {
-        let mut reading: Option<JoinHandle<()>> = None;
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv(), if reading.is_none() => {
-                    reading = Some(tokio::task::spawn_blocking(reload.clone()));
-                }
-                _ = async { reading.as_mut()?.await.ok() }, if reading.is_some() => {
-                    reading = None;
-                }
-            }
-        }
-    }
+/// Returns the configuration with the addresses of `listeners`.
+fn on_addresses_of(listeners: &Listeners, config: &Config) -> Result<Config, Errors> {
+    let address = |listener: &Option<TcpListener>| listener.as_ref()?.local_addr().ok();
+    config.listening_on(
+        address(&listeners.service),
+        address(&listeners.admin),
+        &Origin::Variable("LISTEN_FDS".to_owned()),
+    )
 }
 
 /// Returns the file descriptors for the segments of journals: those of the journal itself, and of the
@@ -151,45 +150,4 @@ fn raise_descriptors(config: &Config) {
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, wanted, "cannot raise the limit on open files"),
     }
-}
-
-/// Prints the first user, whose password is nowhere else in the clear.
-fn introduce(out: &mut impl Write, first: &FirstUser) -> io::Result<()> {
-    let FirstUser {
-        email,
-        password,
-        customer,
-        ..
-    } = first;
-    writeln!(
-        out,
-        "First start: made customer {customer} and API user {email}."
-    )?;
-    writeln!(
-        out,
-        "Its password, shown this once: {}\n",
-        password.reveal()
-    )?;
-    out.flush()
-}
-
-/// Prints first requests to try, ready to be pasted.
-fn suggest(out: &mut impl Write, first: &FirstUser, address: SocketAddr) -> io::Result<()> {
-    let FirstUser {
-        email,
-        password,
-        customer,
-        integration,
-    } = first;
-    let password = password.reveal();
-    writeln!(
-        out,
-        r#"To try it, paste into another terminal:
-
-TOKEN=$(curl -s -X POST -u '{email}:{password}' http://{address}/api/v1/user/token | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
-curl -H "Cookie: access_token=$TOKEN" -d '{{"envcustomerid":"{customer}","entityid":"web-01","severity":"4","description":"CPU above 95 %"}}' http://{address}/publish/allevents/
-curl -H "Cookie: access_token=$TOKEN" -d '{{"state":6,"sysid":"9d385017c611228701d22104cc95c371"}}' 'http://{address}/gbp/push/{customer}?integrationid={integration}'
-"#
-    )?;
-    out.flush()
 }

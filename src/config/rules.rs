@@ -6,12 +6,13 @@ mod faults;
 mod server;
 mod topics;
 
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use super::error::{Error, Errors, Origin};
+use super::error::{Errors, Origin};
 use super::units::FAILURES_MAX;
 use super::{
     Alertmanager, Config, FileSink, Logging, Login, REFRESH_LIFETIME_MAX, SinkKind, Tokens,
@@ -31,14 +32,26 @@ impl Config {
         }
         let mut faults = Faults::default();
         topics::sinks(&config, &mut faults);
-        match faults.0.pop() {
-            None => Ok(config),
-            Some((key, message)) => Err(Errors::from(Error {
-                origin: Origin::Default,
-                key: Some(key),
-                message,
-            })),
-        }
+        faults.or(config, &Origin::Default)
+    }
+
+    /// Returns the configuration with the addresses of listeners that are open already, as `origin`
+    /// names them. `None` leaves the address as it is.
+    ///
+    /// # Errors
+    /// An address breaks the rules of the configuration.
+    pub fn listening_on(
+        &self,
+        service: Option<SocketAddr>,
+        admin: Option<SocketAddr>,
+        origin: &Origin,
+    ) -> Result<Self, Errors> {
+        let mut config = self.clone();
+        config.server.listen = service.unwrap_or(config.server.listen);
+        config.admin.listen = admin.unwrap_or(config.admin.listen);
+        let mut faults = Faults::default();
+        server::listeners(&config, &mut faults);
+        faults.or(config, origin)
     }
 }
 

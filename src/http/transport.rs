@@ -10,6 +10,7 @@ mod draining;
 mod fair_permits;
 mod peers;
 mod pieces;
+mod probe;
 mod proxies;
 mod responder;
 mod server;

@@ -12,7 +12,7 @@ use imports::{Crate, Import};
 use source::{ROOT, rust_files, tokens};
 
 /// Each dependency with the rooms that use it.
-const HOMES: [(&str, &[&str]); 32] = [
+const HOMES: [(&str, &[&str]); 33] = [
     ("argon2", &["identity"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -32,9 +32,10 @@ const HOMES: [(&str, &[&str]); 32] = [
     ("iem_sink_kafka", &["sinks"]),
     ("iem_sink_pubsub", &["sinks"]),
     ("jsonwebtoken", &["identity"]),
+    ("listenfd", &["systemd"]),
     ("moka", &["identity"]),
     ("notify", &["follow"]),
-    ("rustix", &["identity", "telemetry"]),
+    ("rustix", &["identity", "systemd", "telemetry"]),
     ("rustls", &["tls"]),
     ("rustls_native_certs", &["tls"]),
     ("serde_path_to_error", &["config"]),

@@ -11,4 +11,5 @@ mod metrics;
 mod permissions;
 mod prometheus;
 mod reload;
+mod systemd;
 mod upgrade;

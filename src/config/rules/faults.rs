@@ -5,12 +5,26 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::bounds::{duration, size};
+use crate::config::{Error, Errors, Origin};
 
 /// The rules that are broken, as key and message.
 #[derive(Default)]
 pub(super) struct Faults(pub(super) Vec<(String, String)>);
 
 impl Faults {
+    /// Returns `value` if no rule is broken, else all faults, as written at `origin`.
+    pub(super) fn or<T>(self, value: T, origin: &Origin) -> Result<T, Errors> {
+        if self.0.is_empty() {
+            return Ok(value);
+        }
+        let error = |(key, message)| Error {
+            origin: origin.clone(),
+            key: Some(key),
+            message,
+        };
+        Err(Errors(self.0.into_iter().map(error).collect()))
+    }
+
     pub(super) fn require(&mut self, holds: bool, key: &str, message: impl Into<String>) {
         if !holds {
             self.0.push((key.to_owned(), message.into()));

@@ -192,7 +192,7 @@ fn http2(http2: &Http2, faults: &mut Faults) {
     );
 }
 
-fn listeners(config: &Config, faults: &mut Faults) {
+pub(super) fn listeners(config: &Config, faults: &mut Faults) {
     let server = config.server.listen;
     let admin = config.admin.listen;
     faults.require(

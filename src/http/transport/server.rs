@@ -15,9 +15,10 @@ use tokio::sync::mpsc;
 
 use super::application::Application;
 use super::draining::Draining;
+use super::probe::Probe;
 use super::proxies;
 use super::shared::Shared;
-use super::thread::{Accepted, Thread};
+use super::thread::{Accepted, Message, Thread};
 use crate::config;
 use crate::telemetry::{Limit, Metrics};
 use crate::threads::all_ended;
@@ -31,7 +32,7 @@ pub struct Server<A> {
     listener: StdListener,
     shared: Arc<Shared<A>>,
     draining: Draining,
-    threads: Vec<(mpsc::UnboundedSender<Accepted>, JoinHandle<()>)>,
+    threads: Vec<(mpsc::UnboundedSender<Message>, JoinHandle<()>)>,
 }
 
 impl<A: Application> Server<A> {
@@ -71,6 +72,11 @@ impl<A: Application> Server<A> {
     /// Returns the signal that [`drain`](Self::drain) gives.
     pub fn draining(&self) -> Draining {
         self.draining.clone()
+    }
+
+    /// Returns a probe of the serving threads.
+    pub fn probe(&self) -> Probe {
+        Probe::new(self.threads.iter().map(|(sender, _)| sender))
     }
 
     /// Accepts until `shutdown`.
@@ -118,12 +124,12 @@ impl<A: Application> Server<A> {
             if let (Ok(stream), Some(index)) = (stream.into_std(), next.next()) {
                 // A thread that is gone has panicked out of its runtime; its connections end with
                 // it.
-                let _ = self.threads[index].0.send(Accepted {
+                let _ = self.threads[index].0.send(Message::Connection(Accepted {
                     stream,
                     peer,
                     peer_permit,
                     permit,
-                });
+                }));
             }
         }
     }

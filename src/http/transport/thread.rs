@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 
@@ -46,6 +46,14 @@ pub(super) struct Accepted {
     pub(super) permit: ConnectionPermit,
 }
 
+/// A message to a serving thread.
+pub(super) enum Message {
+    /// A connection to serve.
+    Connection(Accepted),
+    /// A question whether the thread still runs.
+    Probe(oneshot::Sender<()>),
+}
+
 /// A serving thread.
 pub struct Thread<A> {
     pub(crate) shared: Arc<Shared<A>>,
@@ -56,7 +64,7 @@ impl<A: Application> Thread<A> {
     pub(super) fn spawn(
         self,
         index: usize,
-        receiver: mpsc::UnboundedReceiver<Accepted>,
+        receiver: mpsc::UnboundedReceiver<Message>,
     ) -> io::Result<JoinHandle<()>> {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime
@@ -72,13 +80,21 @@ impl<A: Application> Thread<A> {
             })
     }
 
-    /// Serves the connections of `receiver` until its sender is gone and all have ended.
-    async fn run(self, mut receiver: mpsc::UnboundedReceiver<Accepted>) {
+    /// Serves the connections that come until the sender of `receiver` is gone and all have ended.
+    async fn run(self, mut receiver: mpsc::UnboundedReceiver<Message>) {
         let thread = Rc::new(self);
         let connections = TaskTracker::new();
-        while let Some(accepted) = receiver.recv().await {
-            let thread = Rc::clone(&thread);
-            connections.spawn_local(async move { thread.serve(accepted).await });
+        while let Some(message) = receiver.recv().await {
+            match message {
+                Message::Connection(accepted) => {
+                    let thread = Rc::clone(&thread);
+                    connections.spawn_local(async move { thread.serve(accepted).await });
+                }
+                Message::Probe(answer) => {
+                    // The prober may have given up.
+                    let _ = answer.send(());
+                }
+            }
         }
         connections.close();
         connections.wait().await;

@@ -1,6 +1,7 @@
 //! A running gateway: inside this process, where only its answers matter, or as the real program,
 //! where its exit, its signals or its death do. Dropping it ends it, in a test that panics too.
 
+mod activation;
 mod books;
 mod certificates;
 mod home;
