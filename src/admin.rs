@@ -8,6 +8,7 @@
 
 mod access;
 mod answer;
+pub mod console;
 mod head;
 mod html;
 mod inbound;
@@ -17,6 +18,7 @@ mod pages;
 mod places;
 mod refusal;
 mod return_path;
+mod screens;
 
 use std::convert::Infallible;
 use std::io;
@@ -83,7 +85,7 @@ impl Admin {
         let thread = std::thread::Builder::new()
             .name("admin".to_owned())
             .spawn(move || {
-                let pages = Rc::new(Pages { state, access });
+                let pages = Rc::new(Pages::new(state, access));
                 let serve = async {
                     tokio::select! {
                         Err(error) = serve(listener, tls, pages) => {
@@ -134,7 +136,7 @@ async fn serve(
 async fn serve_one(
     stream: TcpStream,
     tls: Option<&LiveTls>,
-    page: &Page<impl State>,
+    page: &Page<impl State + 'static>,
 ) -> io::Result<()> {
     let draining = Draining::default();
     let Some(tls) = tls else {

@@ -16,6 +16,7 @@ mod prove;
 mod serve;
 mod settings;
 mod stop;
+mod top;
 
 use std::fmt::Display;
 use std::io;
@@ -34,6 +35,7 @@ use generated::{Completions, Manual};
 use journal::{JournalCommand, JournalError, Verdict};
 use keys::KeysCommand;
 use prove::ProveCommand;
+use top::TopCommand;
 
 /// An ingestion gateway for the IEM publish service and its ITSM integration API.
 ///
@@ -89,6 +91,8 @@ enum Command {
     Journal(JournalCommand),
     /// Put load on a running gateway, and prove that no acknowledged record is lost
     Prove(Box<ProveCommand>),
+    /// Show what a running gateway does, as the console's first screen
+    Top(TopCommand),
     /// Print the script that completes commands in a shell
     Completions(Completions),
     /// Write manual pages
@@ -109,6 +113,7 @@ pub fn main() -> ExitCode {
         (Command::Config(ConfigCommand::Init(command)), _) => {
             succeeded(command.run(cli.config, cli.json, &mut io::stdout()))
         }
+        (Command::Top(command), _) => command.run(cli.json),
         (Command::DevCertificate(command), _) => succeeded(command.run(&mut io::stdout())),
         (Command::Journal(JournalCommand::Look(look)), loaded) => {
             let configured = loaded.ok().map(|loaded| loaded.config.journal.path);

@@ -24,6 +24,7 @@ pub mod reference;
 mod rules;
 mod schema;
 mod server;
+mod settings_in_use;
 mod sinks;
 mod telemetry;
 mod template;
@@ -52,6 +53,7 @@ pub use memory::{
 pub use properties::Properties;
 pub use schema::schema;
 pub use server::{PARSE_IN_PLACE_MAX, Server};
+pub use settings_in_use::SettingsInUse;
 pub use sinks::{Compression, FileSink, KafkaSink, PubSubSink, SinkKind, Sinks};
 pub use telemetry::{Audit, LogFormat, Logging, Metrics};
 pub use template::template;

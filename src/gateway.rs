@@ -6,8 +6,10 @@ mod error;
 mod journaled_keys;
 mod journals;
 mod listeners;
+mod replays;
 mod state;
 mod topics;
+mod watched;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -19,7 +21,7 @@ use iem_sink::Sink;
 use crate::admin::{Access, Admin};
 use crate::background::Background;
 use crate::checker::Checker;
-use crate::config::{Config, STRANGERS_BYTES};
+use crate::config::{Config, STRANGERS_BYTES, SettingsInUse};
 use crate::follow::Follower;
 use crate::http::api::{ParsePool, Resources, Service, Strangers};
 use crate::http::transport::Server;
@@ -40,6 +42,7 @@ pub use error::{RunError, StartError};
 use journaled_keys::JournaledKeys;
 pub use journals::dead_letters;
 pub use listeners::Listeners;
+use replays::Replays;
 use state::GatewayState;
 use topics::Topics;
 
@@ -60,6 +63,8 @@ pub struct Gateway {
     _journaled_keys: Background,
     /// The files of dead letters, which are closed when they are idle.
     dead_letters: Option<Box<dyn Sink>>,
+    settings: Arc<SettingsInUse>,
+    replays: Arc<Replays>,
     drain: Duration,
 }
 
@@ -128,6 +133,8 @@ impl Gateway {
         let (listener, admin_listener) = listeners.open(config)?;
         let address = listener.local_addr()?;
         let admin_address = admin_listener.local_addr()?;
+        let quotas = Arc::new(Quotas::new(config.quota));
+        let settings = Arc::new(SettingsInUse::default());
         let resources = Resources {
             source: server.name.as_str().into(),
             identity: Arc::clone(&identity),
@@ -137,7 +144,7 @@ impl Gateway {
             parse_pool: ParsePool::new(server.parse_threads(), server.parse_wait())?,
             topics,
             alert_mapping: Arc::new(config.alertmanager.mapping()),
-            quotas: Arc::new(Quotas::new(config.quota)),
+            quotas: Arc::clone(&quotas),
             window: Arc::clone(&window),
             metrics: Arc::clone(&metrics),
             server: Arc::clone(&server),
@@ -150,6 +157,7 @@ impl Gateway {
             &config.admin,
             &config.server.url,
         );
+        let replays = Arc::new(Replays::new(config, &backends));
         let state = GatewayState {
             connections_limit: config.server.max_connections,
             draining: server.draining(),
@@ -161,6 +169,10 @@ impl Gateway {
             memory,
             window,
             metrics,
+            quotas,
+            settings: Arc::clone(&settings),
+            replays: Arc::clone(&replays),
+            config: config.clone(),
         };
         let mut followers = Vec::from_iter(identity.tokens().follow()?);
         for tls in tls.iter().chain(&admin_tls) {
@@ -180,6 +192,8 @@ impl Gateway {
             checker,
             _journaled_keys: journaled_keys,
             dead_letters,
+            settings,
+            replays,
             drain: config.server.drain,
         })
     }
@@ -220,6 +234,12 @@ impl Gateway {
         async move || probe.all_answer().await
     }
 
+    /// Returns the values of the configuration that hold, for the console: whoever loads them tells
+    /// them.
+    pub fn settings(&self) -> Arc<SettingsInUse> {
+        Arc::clone(&self.settings)
+    }
+
     /// Returns a front that serves connections over other streams than sockets.
     #[cfg(feature = "testing")]
     pub fn front(&self) -> crate::http::testing::Front {
@@ -239,6 +259,7 @@ impl Gateway {
         let drain = self.drain;
         tracing::info!(?drain, "draining");
         let deadline = Instant::now() + drain;
+        self.replays.signal_stop();
         let mut drained = self.server.drain(deadline);
         // The service is the channels' only owner once its threads have ended. The workers end when
         // it is gone.
@@ -257,6 +278,8 @@ impl Gateway {
         drop(self.followers);
         self.checker.stop();
         self.admin.stop();
+        self.replays.stop(deadline);
+        drop(self.replays);
         drop(self.dead_letters);
         if !drained {
             return Err(RunError::NotDrained(drain));

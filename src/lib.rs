@@ -34,6 +34,7 @@
 //! - [`record`]: bodies to records, customers and ordering keys.
 //! - [`pipeline`]: from an accepted record to its outcome.
 //! - [`sinks`]: the configuration to backends. `checker` asks these whether they can be reached.
+//! - `replay`: records of files to a sink, for a command and for the console.
 //! - `prove`: load on a running gateway, and the proof that no acknowledged record is lost.
 //! - [`config`], [`cli`], [`tls`], `telemetry`: the configuration, the commands, certificates, and
 //!   logs and metrics.
@@ -58,6 +59,7 @@ pub mod memory;
 pub mod pipeline;
 mod prove;
 pub mod record;
+mod replay;
 pub mod shares;
 pub mod sinks;
 mod size;

@@ -22,6 +22,7 @@ mod records;
 mod rejected;
 mod size_limit;
 mod submission;
+mod tap;
 mod vitals;
 mod worker;
 mod workers;
@@ -37,11 +38,12 @@ pub use books::Balance;
 pub use budget::SubmitError;
 pub use dead_letters::DeadLetterPlace;
 pub use feed::Feed;
-pub use health::{Caller, Health};
+pub use health::{Caller, Health, LastError};
 pub use journaled::JournalParts;
 pub use receipt::{Answer, Receipt};
 pub use records::{Outcomes, Records, forget_requests};
 pub use rejected::RejectedParts;
+pub use tap::{Sample, Tap};
 pub use vitals::{JournalVitals, Vitals};
 
 use books::Books;
@@ -78,6 +80,7 @@ pub struct Pipeline {
     /// The thread that keeps what the sink of a topic without a journal refuses, if that is wanted.
     rejected: Option<RejectedThread>,
     workers: Workers,
+    tap: Arc<Tap>,
 }
 
 impl Pipeline {
@@ -129,6 +132,7 @@ impl Pipeline {
             size_check,
             rejected,
             workers,
+            tap: Arc::default(),
         })
     }
 
@@ -162,6 +166,7 @@ impl Pipeline {
         demand: Demand,
         now: Instant,
     ) -> Result<Receipt, SubmitError> {
+        self.tap.take(&records, now);
         let least = if self.journal.is_some() {
             Durability::Journaled
         } else {
@@ -222,6 +227,7 @@ impl Pipeline {
                 .rejected
                 .as_ref()
                 .map(|thread| Arc::clone(thread.tally())),
+            tap: Arc::clone(&self.tap),
         }
     }
 

@@ -39,7 +39,6 @@ use tokio_rustls::rustls::ClientConfig;
 
 use crate::sinks::Source;
 use acknowledged::{Appender, Entry, Header};
-use client::Client;
 use fault::Faults;
 use mark::{MarkFinder, Template};
 use oracle::{Oracle, Verdict};
@@ -47,6 +46,7 @@ use progress::Progress;
 use report::LoadReport;
 use session::Session;
 
+pub use client::Client;
 pub use error::ProveError;
 pub use fault::{Fault, PASSWORD_VARIABLE};
 pub use load::Shape;

@@ -6,6 +6,8 @@
     allow(unused, reason = "each sink is a feature")
 )]
 
+mod kept;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use iem_sink::{Finding, Reader, Sink, SinkError};
 
 use crate::config::{Config, SinkKind, Topic};
 use crate::pipeline::Backend;
+pub use kept::Kept;
 
 /// The backends that the topics use, each opened once.
 pub type Backends = HashMap<SinkKind, Arc<Backend>>;

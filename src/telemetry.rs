@@ -7,7 +7,12 @@ mod endpoint;
 mod limit;
 pub mod logging;
 mod metrics;
+mod refusals;
 
+pub use customers::CustomerTotals;
 pub use endpoint::Endpoint;
 pub use limit::Limit;
-pub use metrics::{CertificateSnapshot, Metrics, Snapshot, TopicSnapshot};
+pub use metrics::{
+    CertificateSnapshot, Counts, EndpointCounts, Metrics, OpenConnection, Snapshot, TopicSnapshot,
+};
+pub use refusals::Refusal;

@@ -77,16 +77,12 @@ impl Connection {
             .issue(&users.users()[0], &Session::begin(now), now)
             .expect("a token is issued")
             .access;
-        let mut request = "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\n".to_owned();
-        let key_at = with_keys.then(|| {
-            request += "Idempotency-Key: ";
-            let key_at = request.len();
-            request += &"0".repeat(KEY_DIGITS);
-            request += "\r\n";
-            key_at
-        });
-        request += &format!(
-            "Content-Type: application/json\r\nCookie: access_token={token}\r\n\
+        let start = "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\n";
+        let name = "Idempotency-Key: ";
+        let key_at = with_keys.then_some(start.len() + name.len());
+        let key = key_at.map_or(String::new(), |_| format!("{name}{:0KEY_DIGITS$}\r\n", 0));
+        let request = format!(
+            "{start}{key}Content-Type: application/json\r\nCookie: access_token={token}\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         );

@@ -142,9 +142,8 @@ impl Access {
         if !self.metrics_need_login {
             return Ok(());
         }
-        let refused = match self.user(request) {
-            Ok(_) => return Ok(()),
-            Err(rejection) => rejection,
+        let Err(refused) = self.user(request) else {
+            return Ok(());
         };
         match authentication::basic(request.header(&AUTHORIZATION)) {
             BasicHeader::Absent => Err(Self::turned_away(request, refused)),
@@ -196,7 +195,6 @@ impl Access {
     /// # Errors
     /// Another page has caused the request, or may have.
     pub(super) fn may_change(
-        &self,
         request: &Inbound<'_>,
         viewer: &Viewer,
         field: Option<&str>,
@@ -228,7 +226,6 @@ impl Access {
     }
 
     /// Whether the viewer of an event stream may still look. It counts as use of the session.
-    #[expect(dead_code, reason = "the pages that stream are built on this")]
     pub(super) fn still_admits(&self, viewer: &Viewer, now: Instant, time: SystemTime) -> bool {
         match viewer {
             Viewer::Local(_) => true,
@@ -363,7 +360,10 @@ impl Access {
     }
 }
 
-fn audit_entry<'r>(request: &'r Inbound<'_>, user: Option<&'r str>) -> audit::Request<'r> {
+pub(super) fn audit_entry<'r>(
+    request: &'r Inbound<'_>,
+    user: Option<&'r str>,
+) -> audit::Request<'r> {
     audit::Request {
         id: request.id(),
         peer: request.peer,

@@ -10,10 +10,11 @@ use hyper::header::{
 use crate::http::transport::Answer;
 
 /// The policy for browsers: they show a page with the style from here, and load nothing else.
-pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; \
+pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; \
                                  form-action 'none'; frame-ancestors 'none'";
 
 pub(super) const HTML: &str = "text/html; charset=utf-8";
+pub(super) const SCRIPT: &str = "text/javascript; charset=utf-8";
 pub(super) const CSS: &str = "text/css; charset=utf-8";
 
 /// Returns a page with this policy for browsers.

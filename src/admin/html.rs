@@ -17,6 +17,11 @@ impl Html {
         self.0.push_str(markup);
     }
 
+    /// Appends HTML that was drawn apart.
+    pub(super) fn drawn(&mut self, html: &str) {
+        self.0.push_str(html);
+    }
+
     /// Appends a text, which means nothing in an element or in a quoted attribute.
     pub(super) fn text(&mut self, text: &str) {
         for character in text.chars() {

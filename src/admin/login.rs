@@ -15,11 +15,8 @@ use crate::identity::authentication::Basic;
 use crate::identity::password::Password;
 use crate::telemetry::Endpoint;
 
-/// The style of the page.
-pub(super) const STYLE: &str = include_str!("login/style.css");
-
 /// The policy for browsers: they show the page, and send its form here.
-const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; \
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'self'; \
                       frame-ancestors 'none'";
 /// Bytes of a form. Who sends it has shown nothing yet.
 const FORM_BYTES_MAX: usize = 4096;
@@ -69,7 +66,7 @@ pub(super) async fn log_out(access: &Access, request: &mut Inbound<'_>) -> Resul
     let fields = request.form(FORM_BYTES_MAX).await?;
     if let Ok(user) = access.superadmin(request) {
         let field = fields.field(CSRF_FIELD);
-        access.may_change(request, &Viewer::User(user), field.as_deref())?;
+        Access::may_change(request, &Viewer::User(user), field.as_deref())?;
     }
     let mut answer = redirect("/login");
     let cookie = access.log_out(request);
@@ -99,8 +96,8 @@ fn form(next: &str, refusal: Option<&str>) -> Answer {
     html.markup(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\">\
-         <link rel=\"stylesheet\" href=\"/login.css\"><title>Log in - IEM gateway</title></head>\n\
-         <body>\n<main>\n<h1>IEM gateway</h1>\n",
+         <link rel=\"icon\" href=\"data:,\"><link rel=\"stylesheet\" href=\"/console.css\"><title>Log in - IEM gateway</title></head>\n\
+         <body class=\"login\">\n<main>\n<h1>IEM gateway</h1>\n",
     );
     if let Some(refusal) = refusal {
         html.markup("<p role=\"alert\">");

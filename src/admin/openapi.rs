@@ -12,9 +12,6 @@ use super::html::{Html, Place};
 use crate::http::api::DOCUMENT;
 use schema::schema;
 
-/// The style of the page.
-pub(super) const STYLE: &str = include_str!("openapi/style.css");
-
 /// Returns the page. It is made when it is first asked for.
 pub(super) fn page() -> Bytes {
     static PAGE: LazyLock<Bytes> = LazyLock::new(|| {
@@ -40,10 +37,11 @@ fn render(document: &Value) -> String {
     html.markup(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\">\
-         <link rel=\"stylesheet\" href=\"/openapi.css\"><title>",
+         <link rel=\"icon\" href=\"data:,\">\
+         <link rel=\"stylesheet\" href=\"/console.css\"><title>",
     );
     html.text(text(&info["title"]));
-    html.markup("</title></head>\n<body>\n<h1>");
+    html.markup("</title></head>\n<body class=\"document\">\n<nav aria-label=\"Pages\"><a href=\"/\">Console</a></nav>\n<main>\n<h1>");
     html.text(&format!(
         "{} {}",
         text(&info["title"]),
@@ -64,7 +62,7 @@ fn render(document: &Value) -> String {
         }
     }
     components(&mut html, document);
-    html.markup("</body>\n</html>\n");
+    html.markup("</main>\n</body>\n</html>\n");
     html.into_string()
 }
 

@@ -9,10 +9,12 @@ use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
 
 use super::access::Access;
-use super::answer::{CSS, HTML, POLICY, not_stored, page};
+use super::answer::{CSS, HTML, POLICY, SCRIPT, not_stored, page};
+use super::console::{self, Console, Watched};
 use super::inbound::Inbound;
 use super::places::Occupant;
 use super::refusal::Refusal;
+use super::screens::{self, Screen};
 use super::{login, openapi};
 use crate::http::api::{Rejection, json};
 use crate::http::transport::connection::Responder;
@@ -41,7 +43,7 @@ struct ReadyPage {
 }
 
 /// The state that the pages show.
-pub trait State {
+pub trait State: Watched {
     /// Returns what readiness is judged by.
     fn readiness(&self) -> Readiness;
     /// Returns all metrics in Prometheus' text format, version 0.0.4.
@@ -50,8 +52,20 @@ pub trait State {
 
 /// The pages of a state.
 pub(super) struct Pages<S> {
-    pub(super) state: S,
-    pub(super) access: Access,
+    state: Rc<S>,
+    access: Rc<Access>,
+    console: Console<S>,
+}
+
+impl<S: State + 'static> Pages<S> {
+    pub(super) fn new(state: S, access: Access) -> Self {
+        let state = Rc::new(state);
+        Self {
+            console: Console::new(Rc::clone(&state)),
+            access: Rc::new(access),
+            state,
+        }
+    }
 }
 
 /// The one page that a connection asks for.
@@ -71,7 +85,7 @@ impl<S> Page<S> {
     }
 }
 
-impl<S: State> Responder for Page<S> {
+impl<S: State + 'static> Responder for Page<S> {
     async fn answer(&self, request: Request<Incoming>) -> Reply {
         self.place.has_asked();
         let mut request = Inbound::new(request, self.peer, &self.place);
@@ -89,9 +103,13 @@ impl<S: State> Responder for Page<S> {
     }
 }
 
-impl<S: State> Pages<S> {
+impl<S: State + 'static> Pages<S> {
     async fn answer(&self, request: &mut Inbound<'_>) -> Result<Answer, Refusal> {
-        let Self { state, access } = self;
+        let Self {
+            state,
+            access,
+            console,
+        } = self;
         check_method(request)?;
         match request.path() {
             "/livez" => Ok(json(StatusCode::OK, &serde_json::json!({"alive": true}))),
@@ -105,12 +123,12 @@ impl<S: State> Pages<S> {
                 Ok(not_stored(page(state.metrics(), kind, POLICY)))
             }
             "/openapi" => Ok(page(openapi::page(), HTML, POLICY)),
-            "/openapi.css" => Ok(page(openapi::STYLE, CSS, POLICY)),
+            "/console.css" => Ok(page(console::STYLE, CSS, POLICY)),
+            "/console.js" => Ok(page(console::SCRIPT, SCRIPT, POLICY)),
             "/login" => login::log_in(access, request).await,
-            "/login.css" => Ok(page(login::STYLE, CSS, POLICY)),
             "/logout" => login::log_out(access, request).await,
             "/session" => session(access, request),
-            _ => Err(Rejection::NotFound.into()),
+            _ => screens::answer(console, access, request).await,
         }
     }
 }
@@ -118,11 +136,11 @@ impl<S: State> Pages<S> {
 /// Checks that there is the path, and that it takes the method.
 fn check_method(request: &Inbound<'_>) -> Result<(), Rejection> {
     let allow = match request.path() {
-        "/livez" | "/readyz" | METRICS | "/openapi" | "/openapi.css" | "/login.css"
+        "/livez" | "/readyz" | METRICS | "/openapi" | "/console.css" | "/console.js"
         | "/session" => "GET, HEAD",
         "/login" => "GET, HEAD, POST",
         "/logout" => "POST",
-        _ => return Err(Rejection::NotFound),
+        path => Screen::at(path).ok_or(Rejection::NotFound)?.allow(),
     };
     let is_allowed = match request.head.method {
         Method::GET | Method::HEAD => allow.starts_with("GET"),

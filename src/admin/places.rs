@@ -131,10 +131,6 @@ impl Occupant {
 
     /// Takes one of the places for event streams, until the connection ends. Returns whether there
     /// was one.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the pages that stream are built on this")
-    )]
     pub(super) fn begin_stream(&self) -> bool {
         if self.standing.get() == Standing::Stream {
             return true;

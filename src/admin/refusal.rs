@@ -4,6 +4,7 @@
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
+use hyper::http::uri::PathAndQuery;
 
 use super::answer::{not_stored, redirect};
 use super::head::is_navigation;
@@ -25,7 +26,6 @@ pub(super) enum Refusal {
     /// The body is no form.
     NoForm,
     /// All places for event streams are taken.
-    #[expect(dead_code, reason = "the pages that stream are built on this")]
     TooManyStreams,
 }
 
@@ -73,7 +73,7 @@ fn refused(status: StatusCode, message: &str) -> Answer {
 
 /// Returns the path of the log-in that leads back to what was asked for.
 fn log_in_path(head: &Parts) -> String {
-    let asked_for = head.uri.path_and_query().map(|asked| asked.as_str());
+    let asked_for = head.uri.path_and_query().map(PathAndQuery::as_str);
     match asked_for.and_then(return_path) {
         Some(path) => {
             let next: String = form_urlencoded::byte_serialize(path.as_bytes()).collect();

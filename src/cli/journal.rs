@@ -5,7 +5,6 @@
 
 mod damage;
 mod drain;
-mod ending;
 mod error;
 #[cfg(feature = "file")]
 mod export;

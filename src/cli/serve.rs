@@ -91,7 +91,8 @@ pub(super) fn serve(file: Option<PathBuf>, loaded: Loaded) -> ExitCode {
     tracing::info!(%address, admin = %gateway.admin_address(), "listening");
     let _ = first.map(|first| greeting::suggest(&mut io::stdout().lock(), &first, address));
     let read_files = gateway.reloader();
-    let reload = Reload::new(file, settings, levels, gateway.quotas());
+    let in_use = gateway.settings();
+    let reload = Reload::new(file, settings, levels, gateway.quotas(), in_use);
     let reload = Arc::new(Mutex::new(reload));
     let read_all = move || {
         read_files();

@@ -88,6 +88,13 @@ const PARKED_BYTES: usize = 16 << 20;
 /// The requests that a journal keeps although nobody waits for their last outcomes any more.
 const GONE_BYTES: usize = 2 << 20;
 
+/// The console: the moments of a minute, its pages and their latest messages, the latest refusals, and
+/// what a replay of dead letters has under way.
+const CONSOLE_BYTES: usize = 32 << 20;
+/// The moments of which the records of each customer are kept, and the bytes of a customer in one.
+const CONSOLE_MOMENTS: usize = 7;
+const TOTALS_BYTES: usize = 48;
+
 /// The admin listener: its connections over TLS with their buffers, and a body each.
 const ADMIN_BYTES: usize = 24 << 20;
 
@@ -130,6 +137,10 @@ impl Config {
             ("bodies being read and records waiting", server.memory),
             ("bodies without credentials", STRANGERS_BYTES),
             ("admin listener", ADMIN_BYTES),
+            (
+                "console",
+                CONSOLE_BYTES + CONSOLE_MOMENTS * self.metrics.customer_series * TOTALS_BYTES,
+            ),
             ("slots of queues and batches", self.slot_bytes()),
             ("write buffers", self.write_buffer_bytes()),
             ("journals", self.journal_bytes()),

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use super::replays::Replays;
 use crate::admin::{Readiness, State};
+use crate::config::{Config, SettingsInUse};
 use crate::http::transport::Draining;
 use crate::idempotency::Window;
 use crate::identity::Identity;
+use crate::identity::quota::Quotas;
 use crate::memory::MemoryBudget;
 use crate::pipeline::{Backend, Vitals};
 use crate::telemetry::{CertificateSnapshot, Metrics, Snapshot, TopicSnapshot};
@@ -24,6 +27,10 @@ pub(super) struct GatewayState {
     pub(super) connections_limit: usize,
     pub(super) window: Arc<Window>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) quotas: Arc<Quotas>,
+    pub(super) settings: Arc<SettingsInUse>,
+    pub(super) replays: Arc<Replays>,
+    pub(super) config: Config,
 }
 
 impl State for GatewayState {
@@ -68,16 +75,24 @@ impl State for GatewayState {
     }
 
     fn metrics(&self) -> String {
+        let backends = self.backends.iter();
+        let statistics = backends.map(|backend| (backend.name, backend.sink.statistics()));
+        self.metrics.render(&Snapshot {
+            sinks: statistics.collect(),
+            ..self.snapshot()
+        })
+    }
+}
+
+impl GatewayState {
+    /// Returns what other parts count, without the statistics of sinks.
+    pub(super) fn snapshot(&self) -> Snapshot {
         let counts = self.identity.counts();
         let status = self.identity.directory().status();
         let tokens = self.identity.tokens();
-        self.metrics.render(&Snapshot {
+        Snapshot {
             topics: self.vitals.iter().map(topic).collect(),
-            sinks: self
-                .backends
-                .iter()
-                .map(|backend| (backend.name, backend.sink.statistics()))
-                .collect(),
+            sinks: Vec::new(),
             memory: self.memory.used(),
             memory_limit: self.memory.limit(),
             idempotency: self.window.counts(),
@@ -93,7 +108,7 @@ impl State for GatewayState {
             token_key_created: tokens.signer_created(SystemTime::now()),
             certificate: self.tls.as_deref().map(certificate),
             admin_certificate: self.admin_tls.as_deref().map(certificate),
-        })
+        }
     }
 }
 

@@ -20,6 +20,7 @@ pub mod tls;
 
 pub use application::{Answer, Application, Client, Reply};
 pub use draining::Draining;
+pub use pieces::Pieces;
 pub use server::Server;
 #[cfg(feature = "testing")]
 pub use shared::Shared;

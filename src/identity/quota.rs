@@ -145,7 +145,7 @@ impl<C: Clock + Clone> Quotas<C> {
     }
 
     /// Returns the customer's own quota, completed by the default.
-    fn quota(&self, customer: &Customer) -> Quota {
+    pub fn quota(&self, customer: &Customer) -> Quota {
         let own = customer.quota;
         let default = self.default.get();
         Quota {

@@ -132,6 +132,14 @@ impl Tokens {
         self.keys.load().signer_created(self.config.key_delay, now)
     }
 
+    /// Returns the keys with the times of their creation, the newest last, and the one that signs at
+    /// `now`.
+    pub fn keys(&self, now: SystemTime) -> (Vec<(KeyId, SystemTime)>, Option<KeyId>) {
+        let ring = self.keys.load();
+        let keys = ring.keys().collect();
+        (keys, ring.signer(self.config.key_delay, now))
+    }
+
     /// Reads the keys again. Blocks.
     ///
     /// # Errors

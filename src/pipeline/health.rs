@@ -27,6 +27,15 @@ struct Fault {
     at: Instant,
 }
 
+/// The last error of a sink, which may have been mended since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastError {
+    /// The sink's message.
+    pub message: String,
+    /// The time of the error.
+    pub at: Instant,
+}
+
 /// The state of the calls of one caller.
 #[derive(Debug, Default)]
 struct Calls {
@@ -47,6 +56,7 @@ pub struct Health {
     pub sink: &'static str,
     /// The workers' calls, and behind them the check's.
     callers: Mutex<Vec<Calls>>,
+    last_error: Mutex<Option<LastError>>,
 }
 
 impl Health {
@@ -55,6 +65,7 @@ impl Health {
             topic,
             sink,
             callers: Mutex::new((0..=workers).map(|_| Calls::default()).collect()),
+            last_error: Mutex::default(),
         };
         health.opened(Caller::Check);
         health
@@ -89,6 +100,11 @@ impl Health {
         (overdue > GRACE).then(|| format!("a call is {} s behind its deadline", overdue.as_secs()))
     }
 
+    /// Returns the sink's last error, if it has had one.
+    pub fn last_error(&self) -> Option<LastError> {
+        self.last_error.lock().clone()
+    }
+
     /// Notes that `caller` calls the sink, and that the call must return by `due`.
     pub fn calls(&self, caller: Caller, due: Instant) {
         let mut callers = self.callers.lock();
@@ -109,6 +125,10 @@ impl Health {
         }
         caller.of(&mut callers).fault = Some(Fault {
             reason: error.message.clone(),
+            at: now,
+        });
+        *self.last_error.lock() = Some(LastError {
+            message: error.message.clone(),
             at: now,
         });
     }
@@ -193,6 +213,8 @@ mod tests {
             None,
             "a failure long ago, and nothing was sent since"
         );
+        let last = health.last_error().expect("it has failed");
+        assert_eq!((&*last.message, last.at), ("away", now));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::budget::Budget;
 use super::health::Health;
 use super::journaled::Shared;
 use super::rejected::RejectedTally;
+use super::tap::Tap;
 
 /// The state of a topic's journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,7 @@ pub struct Vitals {
     pub(super) health: Arc<Health>,
     pub(super) journal: Option<Arc<Shared>>,
     pub(super) rejected: Option<Arc<RejectedTally>>,
+    pub(super) tap: Arc<Tap>,
 }
 
 impl Vitals {
@@ -107,6 +109,11 @@ impl Vitals {
     pub fn dead_letters_lost(&self) -> u64 {
         let rejected = self.rejected.as_ref();
         rejected.map(|tally| tally.lost()).unwrap_or_default()
+    }
+
+    /// Returns the tap of the topic's records.
+    pub fn tap(&self) -> &Tap {
+        &self.tap
     }
 
     /// Returns whether deliveries succeed at present.

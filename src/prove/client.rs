@@ -1,12 +1,14 @@
 //! A client of a gateway: HTTP/1.1 over connections that stay open. There are as many connections
 //! as requests in flight.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
 use hyper::rt::{Read, Write};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -49,6 +51,15 @@ pub enum Failure {
     TimedOut,
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(reason) => formatter.write_str(reason),
+            Self::TimedOut => formatter.write_str("it did not come in time"),
+        }
+    }
+}
+
 /// An open connection, which a task of its own drives.
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
@@ -74,6 +85,26 @@ impl Client {
     /// Returns the URL of the gateway.
     pub fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// Asks for a page, with this access token if one is needed, and waits for it until `deadline`.
+    pub async fn get(
+        &self,
+        path: &str,
+        token: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let mut request = Request::get(self.url.target(path)).header(HOST, &self.url.authority);
+        if let Some(token) = token {
+            let bearer = HeaderValue::try_from(format!("Bearer {token}"));
+            let no_token = |_| Failure::Connection("the token is none".to_owned());
+            let mut bearer = bearer.map_err(no_token)?;
+            bearer.set_sensitive(true);
+            request = request.header(AUTHORIZATION, bearer);
+        }
+        let request = request.body(Full::default());
+        let request = request.map_err(|error| Failure::Connection(error.to_string()))?;
+        self.send(request, deadline).await
     }
 
     /// Sends a request, and waits for its answer until `deadline`.

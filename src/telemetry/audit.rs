@@ -30,6 +30,7 @@ static ACCEPTED_LOG_INS: LazyLock<Pace> = LazyLock::new(Pace::new);
 static REFUSED_LOG_INS: LazyLock<Pace> = LazyLock::new(Pace::new);
 static TOKENS: LazyLock<Pace> = LazyLock::new(Pace::new);
 static REFUSALS: LazyLock<Pace> = LazyLock::new(Pace::new);
+static CONSOLE: LazyLock<Pace> = LazyLock::new(Pace::new);
 static SESSIONS: LazyLock<Pace> = LazyLock::new(Pace::new);
 static REVOCATIONS: LazyLock<Pace> = LazyLock::new(Pace::new);
 
@@ -98,6 +99,25 @@ pub fn refused(request: Request<'_>, endpoint: &str, reason: &str) {
             %peer,
             request = id,
             left_out
+        );
+    }
+}
+
+/// Writes that the dead letters of a topic are sent again.
+pub fn replayed(request: Request<'_>, topic: &str) {
+    console("dead_letters_replayed", request, topic);
+}
+
+/// Writes that a sample of a topic's records is shown.
+pub fn records_shown(request: Request<'_>, topic: &str) {
+    console("records_shown", request, topic);
+}
+
+fn console(event: &'static str, request: Request<'_>, topic: &str) {
+    let Request { id, peer, user } = request;
+    if let Some(left_out) = CONSOLE.pass() {
+        tracing::info!(
+            target: TARGET, event, topic, user, %peer, request = id, left_out
         );
     }
 }

@@ -13,6 +13,17 @@ struct Counts {
     refused: AtomicU64,
 }
 
+/// The records of one customer since the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomerTotals {
+    /// The customer; `None` stands for all customers beyond the bound on series.
+    pub customer: Option<Arc<str>>,
+    /// The records that were accepted.
+    pub accepted: u64,
+    /// The records that were refused.
+    pub refused: u64,
+}
+
 /// The numbers of accepted and refused records, by customer.
 #[derive(Debug)]
 pub struct CustomerCounts {
@@ -46,6 +57,18 @@ impl CustomerCounts {
         } else {
             add(&self.other);
         }
+    }
+
+    /// Returns the totals of each series.
+    pub fn totals(&self) -> Vec<CustomerTotals> {
+        let totals = |customer: Option<&Arc<str>>, counts: &Counts| CustomerTotals {
+            customer: customer.cloned(),
+            accepted: counts.accepted.load(Ordering::Relaxed),
+            refused: counts.refused.load(Ordering::Relaxed),
+        };
+        let series = self.series.iter();
+        let series = series.map(|entry| totals(Some(entry.key()), entry.value()));
+        series.chain([totals(None, &self.other)]).collect()
     }
 
     /// Calls `each` with each series: customer, accepted, refused. The customer is `None` for the

@@ -4,6 +4,7 @@
 //! Format: Prometheus text exposition format 0.0.4. `docs/metrics.md` lists every metric; a test
 //! holds the two together.
 
+mod counts;
 mod idempotency;
 mod journal;
 mod process;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntGauge, TextEncoder};
 
+pub use self::counts::{Counts, EndpointCounts};
 use self::process::ProcessMetrics;
 use self::register::Register;
 use self::snapshot::SnapshotMetrics;
@@ -26,6 +28,7 @@ use self::topics::TopicMetrics;
 use super::customers::CustomerCounts;
 use super::endpoint::Endpoint;
 use super::limit::Limit;
+use super::refusals::Refusals;
 use crate::record::Kind;
 
 /// The statuses that are answered; each has its counter ready, so that a request looks nothing up.
@@ -45,14 +48,32 @@ pub struct Metrics {
     endpoints: [EndpointMetrics; Endpoint::ALL.len()],
     topics: [Arc<TopicMetrics>; Kind::COUNT],
     connections: IntGauge,
+    http2_connections: IntGauge,
     connections_total: IntCounter,
     over_quota: IntCounter,
     connections_failed: IntCounter,
     handshakes_failed: IntCounter,
     limits: [IntCounter; Limit::ALL.len()],
     customers: CustomerCounts,
+    refusals: Refusals,
     snapshot: SnapshotMetrics,
     process: ProcessMetrics,
+}
+
+/// The count of an open connection.
+pub struct OpenConnection(IntGauge);
+
+impl OpenConnection {
+    fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 struct EndpointMetrics {
@@ -80,6 +101,10 @@ impl Metrics {
             endpoints: EndpointMetrics::all(&register)?,
             topics: TopicMetrics::all(&register)?,
             connections: register.gauge("connections", "Client connections open.")?,
+            http2_connections: register.gauge(
+                "http2_connections",
+                "Those of the open client connections that speak HTTP/2.",
+            )?,
             connections_total: register
                 .counter("connections_total", "Client connections accepted.")?,
             over_quota: register.counter(
@@ -96,6 +121,7 @@ impl Metrics {
             )?,
             limits: Limit::ALL.map(|limit| limits.with_label_values(&[limit.label()])),
             customers: CustomerCounts::new(customer_series),
+            refusals: Refusals::new(),
             snapshot: SnapshotMetrics::new(&register)?,
             process: ProcessMetrics::new()?,
             register,
@@ -123,17 +149,20 @@ impl Metrics {
         &self.customers
     }
 
+    /// Returns the latest refusals of each endpoint.
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
     /// Counts an accepted connection. It counts as open until the guard is dropped.
-    pub fn connection_opened(&self) -> impl Drop + use<> {
-        struct Open(IntGauge);
-        impl Drop for Open {
-            fn drop(&mut self) {
-                self.0.dec();
-            }
-        }
+    pub fn connection_opened(&self) -> OpenConnection {
         self.connections_total.inc();
-        self.connections.inc();
-        Open(self.connections.clone())
+        OpenConnection::new(&self.connections)
+    }
+
+    /// Counts a connection that goes on in HTTP/2, until the guard is dropped.
+    pub fn http2_opened(&self) -> OpenConnection {
+        OpenConnection::new(&self.http2_connections)
     }
 
     /// Counts a client that has reached a limit.

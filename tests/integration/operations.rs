@@ -6,6 +6,7 @@ mod alerts;
 mod audit;
 mod check_sinks;
 mod command_line;
+mod console;
 mod first_start;
 mod metrics;
 mod permissions;

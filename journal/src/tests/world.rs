@@ -136,9 +136,9 @@ impl World {
                     .map(|(sequence, _)| *sequence)
                     .eq(self.last.clone())
             );
-            sequences
-                .into_iter()
-                .for_each(|sequence| self.see(sequence));
+            for sequence in sequences {
+                self.see(sequence);
+            }
         }
         Some(passed)
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use iem_disk::{Disk, DiskError};
@@ -18,6 +18,9 @@ use crate::recovery::archived_bytes;
 
 /// The endings of files of records. Of files with the same stem, the first counts.
 const ENDINGS: [&str; 3] = [LINES, ARCHIVE, ".ndjson.gz"];
+
+/// The bytes at the end of a file in which its latest records are looked for.
+pub const END_BYTES: u64 = 256 << 10;
 
 /// The most times that a folder is looked at whose files are renamed or removed meanwhile.
 const ATTEMPTS: usize = 20;
@@ -98,6 +101,18 @@ impl RecordFile {
         })
     }
 
+    /// Returns the latest records of a file of lines that is not compressed, at most `count`, the last
+    /// one first. No more than its end is read: [`END_BYTES`] of it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn latest(&self, count: usize) -> Result<Vec<Record>, SinkError> {
+        let end = end(&self.path).map_err(|error| self.error("read", error))?;
+        let lines = end.split(|byte| *byte == b'\n').rev();
+        let records = lines.filter_map(|line| record_line::parse(line).ok());
+        Ok(records.take(count).collect())
+    }
+
     /// Removes it, with the other of file and archive of the same stem, and syncs the folder. What was
     /// found has all that the other one has.
     ///
@@ -165,6 +180,20 @@ impl RecordReader {
     pub fn bytes_read(&self) -> u64 {
         self.lines.bytes_read()
     }
+}
+
+/// Returns the last whole lines of a file.
+fn end(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let begin = file.metadata()?.len().saturating_sub(END_BYTES);
+    file.seek(SeekFrom::Start(begin))?;
+    let mut end = Vec::new();
+    file.take(END_BYTES).read_to_end(&mut end)?;
+    if begin > 0 {
+        let first = end.iter().position(|byte| *byte == b'\n');
+        end.drain(..first.map_or(end.len(), |first| first + 1));
+    }
+    Ok(end)
 }
 
 /// Returns stem and form of a file whose name is one of the sink's own.

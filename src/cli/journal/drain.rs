@@ -9,7 +9,6 @@ use clap::Args;
 use iem_journal::{Counts, PassProgress};
 use serde_json::{Value, json};
 
-use super::ending::{Ending, Patience};
 use super::error::JournalError;
 use super::folders::{is_journal, topic};
 use super::progress::Progress;
@@ -18,6 +17,7 @@ use crate::cli::stop::Stop;
 use crate::config::Config;
 use crate::gateway::{self, Backlog, Backlogs};
 use crate::record::Kind;
+use crate::replay::{Ending, Patience};
 
 /// The time that the sinks have to open their topics, before records are waited for.
 const OPEN_TIME: Duration = Duration::from_secs(5);

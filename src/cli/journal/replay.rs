@@ -1,10 +1,6 @@
 //! `journal replay`: sends the records of files again, dead letters above all, to any sink of the
 //! configuration.
 
-mod files;
-mod report;
-mod sending;
-
 use std::io::Write;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -22,10 +18,8 @@ use crate::cli::stop::Stop;
 use crate::config::{Config, Durability, SinkKind};
 use crate::gateway;
 use crate::record::Kind;
+use crate::replay::{Ending, Files, Report, Sending};
 use crate::sinks;
-use files::Files;
-use report::Report;
-use sending::Sending;
 
 /// The time that the sink has to close.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
@@ -78,7 +72,13 @@ impl ReplayCommand {
         let mut report = Report::new(backend.name);
         let files = Files::new(found, self.remove, &mut report);
         let sending = Sending::new(&config, &backend, self.rate, files, report);
-        let report = sending.run(self.timeout, &stop, progress)?;
+        progress.begin(&format!("to {}", backend.name));
+        let mut tell = |done, trouble: &dyn Fn() -> Option<String>| {
+            progress.tell_with(done, trouble);
+        };
+        let sent = sending.run(self.timeout, &|| stop.is_wanted(), &mut tell);
+        progress.end();
+        let (report, _) = sent.map_err(JournalError::System)?;
         let closed = Arc::into_inner(backend).map_or(Ok(()), |backend| {
             backend.sink.close(Instant::now() + CLOSE_TIME)
         });
@@ -88,7 +88,7 @@ impl ReplayCommand {
             report.write_text(out)?;
         }
         closed?;
-        Ok(report.verdict())
+        Ok(verdict(&report))
     }
 
     /// Finds the files, in the order in which they were named.
@@ -109,6 +109,15 @@ impl ReplayCommand {
             }
         }
         Ok(found)
+    }
+}
+
+/// Returns whether every record that was to be sent is delivered.
+fn verdict(report: &Report) -> Verdict {
+    match report.ending {
+        Ending::Refused => Verdict::Refused,
+        Ending::Done if report.has_sent_all() => Verdict::Sound,
+        Ending::Done | Ending::Stopped | Ending::TimedOut(_) => Verdict::Unfinished,
     }
 }
 

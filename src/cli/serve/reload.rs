@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::{self, Config, Errors, Loaded, Setting};
+use crate::config::{self, Config, Errors, Loaded, Setting, SettingsInUse};
 use crate::identity::quota::Quotas;
 use crate::telemetry::audit;
 use crate::telemetry::logging::Levels;
@@ -22,6 +22,8 @@ pub(super) struct Reload {
     settings: Vec<Setting>,
     levels: Levels,
     quotas: Arc<Quotas>,
+    /// The same values, for others.
+    in_use: Arc<SettingsInUse>,
 }
 
 impl Reload {
@@ -31,12 +33,15 @@ impl Reload {
         settings: Vec<Setting>,
         levels: Levels,
         quotas: Arc<Quotas>,
+        in_use: Arc<SettingsInUse>,
     ) -> Self {
+        in_use.set(&settings);
         Self {
             file,
             settings,
             levels,
             quotas,
+            in_use,
         }
     }
 
@@ -73,6 +78,9 @@ impl Reload {
         self.settings.retain(|setting| !is_live(setting));
         let taken = settings.iter().filter(|setting| is_live(setting));
         self.settings.extend(taken.cloned());
+        self.settings
+            .sort_by(|left, right| left.key.cmp(&right.key));
+        self.in_use.set(&self.settings);
     }
 }
 

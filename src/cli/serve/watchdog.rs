@@ -19,5 +19,5 @@ pub(super) async fn keep(manager: &Notifier, liveness: impl AsyncFn() -> bool) {
             manager.alive();
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -25,6 +25,11 @@ impl Trail {
         *self.user.borrow_mut() = Some(Arc::clone(email));
     }
 
+    /// Returns the user that the request is of, or says it is of.
+    pub(super) fn user(&self) -> Option<Arc<str>> {
+        self.user.borrow().clone()
+    }
+
     /// Notes that the request has shown a password or a certificate in place of a token.
     pub(super) fn set_log_in(&self) {
         self.has_logged_in.set(true);

@@ -219,7 +219,7 @@ impl Rejection {
         }
     }
 
-    fn status(&self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Ambiguous
             | Self::NoRefreshToken

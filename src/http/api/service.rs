@@ -29,7 +29,7 @@ use super::ticket::ticket;
 use super::token::token;
 use crate::http::transport::{Answer, Application, Client, Reply};
 use crate::record;
-use crate::telemetry::Endpoint;
+use crate::telemetry::{Endpoint, Refusal};
 
 /// The application that answers the API's requests.
 pub struct Service {
@@ -74,6 +74,13 @@ impl Application for Service {
         let is_ambiguous = matches!(result, Err(Rejection::Ambiguous));
         let mut answer = result.unwrap_or_else(|rejection| {
             rejection.limit().inspect(|limit| metrics.reached(*limit));
+            metrics.refusals().note(endpoint, || Refusal {
+                at: request.received,
+                status: rejection.status().as_u16(),
+                message: rejection.text(),
+                user: request.trail.user(),
+                peer: request.client.address,
+            });
             rejection.into_answer(endpoint)
         });
         // Over HTTP/2 the rest of a body costs its stream alone.

@@ -14,7 +14,7 @@ use super::fair_permits::FairPermit;
 use super::proxies;
 use super::shared::Shared;
 use crate::identity::Peer;
-use crate::telemetry::Limit;
+use crate::telemetry::{Limit, OpenConnection};
 use crate::tls::ClientCertificate;
 
 /// The responder of one client's connection.
@@ -28,6 +28,8 @@ pub(super) struct ClientResponder<'a, A: Application> {
     pub(super) certificate: Option<ClientCertificate>,
     /// The permit of a connection over HTTP/2.
     pub(super) http2: Cell<Option<FairPermit<'a>>>,
+    /// Its count among those.
+    pub(super) http2_open: Cell<Option<OpenConnection>>,
     pub(super) connection: A::Connection,
 }
 
@@ -105,7 +107,10 @@ impl<A: Application> Responder for ClientResponder<'_, A> {
             .or_else(|| self.shared.http2_connections.try_acquire(self.peer()));
         let takes = permit.is_some();
         self.http2.set(permit);
-        if !takes {
+        if takes {
+            self.http2_open
+                .set(Some(self.shared.metrics.http2_opened()));
+        } else {
             self.reached(Limit::Http2Connections);
         }
         takes

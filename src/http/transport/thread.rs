@@ -217,6 +217,7 @@ impl<A: Application> Thread<A> {
         let responder = ClientResponder {
             certificate,
             http2: Cell::new(http2),
+            http2_open: Cell::default(),
             ..self.responder(origin, permit)
         };
         connection::serve(stream, protocol, self.limits(), &responder, &self.draining).await
@@ -276,6 +277,7 @@ impl<A: Application> Thread<A> {
             is_proxy: origin.is_proxy,
             certificate: None,
             http2: Cell::new(None),
+            http2_open: Cell::default(),
             connection: A::Connection::default(),
         }
     }

@@ -11,7 +11,12 @@ use iem_test_support::{Answer, Connection, Gateway, Home, email};
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Sends a request to the admin listener, by the host that it has for a browser on this machine.
-fn ask(gateway: &Gateway, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+pub(super) fn ask(
+    gateway: &Gateway,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+) -> Answer {
     ask_with_body(gateway, method, target, headers, "")
 }
 
@@ -35,10 +40,10 @@ fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> 
     let is_host = |(name, _): &&(&str, &str)| name.eq_ignore_ascii_case("host");
     let host = headers.iter().find(is_host).is_none();
     let host = if host { "Host: 127.0.0.1\r\n" } else { "" };
-    let headers: String = headers
+    let lines = headers
         .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect();
+        .map(|(name, value)| format!("{name}: {value}\r\n"));
+    let headers = lines.collect::<Vec<_>>().concat();
     let length = if method == "POST" {
         format!("Content-Length: {}\r\n", body.len())
     } else {
@@ -48,7 +53,7 @@ fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> 
 }
 
 /// Sends a form.
-fn post_form(
+pub(super) fn post_form(
     gateway: &Gateway,
     target: &str,
     headers: &[(&str, &str)],
@@ -64,7 +69,8 @@ fn post_form(
 
 /// Encodes each byte for a form.
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    let bytes = text.bytes().map(|byte| format!("%{byte:02X}"));
+    bytes.collect::<Vec<_>>().concat()
 }
 
 /// Logs in as a browser does.
@@ -86,7 +92,7 @@ fn cookie(answer: &Answer) -> String {
 
 /// Logs root in, and returns its cookie.
 #[track_caller]
-fn roots_cookie(gateway: &Gateway) -> String {
+pub(super) fn roots_cookie(gateway: &Gateway) -> String {
     cookie(&log_in(gateway, email("root"), "root-password").expect(303))
 }
 

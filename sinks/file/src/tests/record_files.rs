@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::fixture::{TOPIC, close, config, ids, numbered, open, write, writer};
 use crate::config::FileConfig;
 use crate::line::Lines;
-use crate::record_files::RecordFile;
+use crate::record_files::{END_BYTES, RecordFile};
 
 /// Reads a file to its end. Returns the ids of its records, and the numbers of other lines.
 fn read(file: &RecordFile) -> (Vec<String>, Vec<u64>) {
@@ -182,4 +182,36 @@ fn a_file_that_became_an_archive_is_read_and_removed_all_the_same() {
     file.remove().unwrap();
     assert!(!archive.exists());
     assert!(file.open().is_err());
+}
+
+#[test]
+fn the_latest_records_are_those_at_the_end_of_a_file_that_may_be_growing() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.ndjson");
+    let records = numbered(0..5);
+    let mut bytes = Lines::from_records(&records).bytes().to_vec();
+    fs::write(&path, &bytes).unwrap();
+    let latest = |count| {
+        let files = RecordFile::find(&path).unwrap();
+        let latest = files[0].latest(count).unwrap();
+        ids(&latest)
+    };
+    let mut expected = ids(&records);
+    expected.reverse();
+    assert_eq!(latest(9), expected);
+    assert_eq!(latest(2), expected[..2]);
+    // A line that is not whole yet, and what is no record.
+    bytes.extend_from_slice(b"no record\n{\"specversion\":\"1.0\",");
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(latest(2), expected[..2]);
+    // No more than the end is read, and the first line there may be cut off.
+    let filler = format!("{}\n", "x".repeat(1_000));
+    let before = filler.repeat(usize::try_from(END_BYTES).unwrap() / filler.len() + 1);
+    let lines = Lines::from_records(&records[3..]).bytes().to_vec();
+    fs::write(
+        &path,
+        [bytes.as_slice(), b"\n", before.as_bytes(), &lines].concat(),
+    )
+    .unwrap();
+    assert_eq!(latest(9), expected[..2]);
 }

@@ -55,10 +55,10 @@ fn a_log_out_needs_the_token_of_a_page() {
     session(&gateway, &cookie).expect(200);
     let answer = sent(&[("Sec-Fetch-Site", "same-origin")], &[("csrf", &token)]).expect(303);
     assert_eq!(answer.header("location"), Some("/login"));
-    let set = answer.header("set-cookie").expect("a cookie in its place");
+    let ended = answer.header("set-cookie").expect("a cookie in its place");
     assert!(
-        set.starts_with("iem-admin=; ") && set.ends_with("; Max-Age=0"),
-        "{set}"
+        ended.starts_with("iem-admin=; ") && ended.ends_with("; Max-Age=0"),
+        "{ended}"
     );
     session(&gateway, &cookie).expect(401);
     // Nobody is left who could be logged out.

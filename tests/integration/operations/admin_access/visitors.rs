@@ -53,8 +53,8 @@ fn a_guarded_listener_shows_each_visitor_what_it_may_see() {
             "/readyz",
             "/readyz?sinks",
             "/openapi",
-            "/openapi.css",
-            "/login.css",
+            "/console.css",
+            "/console.js",
         ] {
             assert_eq!(status(&gateway, path, &shown), 200, "{path} {who}");
         }

@@ -1,18 +1,17 @@
 //! Sends the records of files to a sink, in order, until all are settled or something ends it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use iem_journal::PassProgress;
 use iem_sink::{Outcome, Record, SinkError};
 
-use super::files::{Files, Place, Step};
+use super::ending::{Ending, Patience};
+use super::files::{Files, Place, SentLines, Step};
 use super::report::Report;
-use crate::cli::journal::ending::{Ending, Patience};
-use crate::cli::journal::error::JournalError;
-use crate::cli::journal::progress::Progress;
-use crate::cli::stop::Stop;
 use crate::config::Config;
 use crate::pipeline::{Backend, Feed};
 use crate::record::Kind;
@@ -22,8 +21,11 @@ const TICK: Duration = Duration::from_millis(50);
 /// The time for records that are on their way when something else ends it.
 const STOP_TIME: Duration = Duration::from_secs(1);
 
+/// Takes how far a replay is, and can ask what is in its way.
+pub type Tell<'t> = &'t mut dyn FnMut(PassProgress, &dyn Fn() -> Option<String>);
+
 /// A replay under way.
-pub(super) struct Sending<'a> {
+pub struct Sending<'a> {
     config: &'a Config,
     backend: &'a Arc<Backend>,
     feed: Feed,
@@ -42,7 +44,7 @@ pub(super) struct Sending<'a> {
 
 impl<'a> Sending<'a> {
     /// `config` has all topics at the sink of `backend`.
-    pub(super) fn new(
+    pub fn new(
         config: &'a Config,
         backend: &'a Arc<Backend>,
         rate: Option<NonZeroU32>,
@@ -63,18 +65,17 @@ impl<'a> Sending<'a> {
         }
     }
 
-    /// Sends all, and ends. Blocks.
+    /// Sends all, and ends. `tell` is called again and again. Blocks.
     ///
     /// # Errors
     /// The operating system gives no thread.
-    pub(super) fn run(
+    pub fn run(
         mut self,
         timeout: Option<Duration>,
-        stop: &Stop,
-        progress: &mut Progress<'_>,
-    ) -> Result<Report, JournalError> {
+        is_stopped: &dyn Fn() -> bool,
+        tell: Tell<'_>,
+    ) -> io::Result<(Report, SentLines)> {
         let mut patience = Patience::new(timeout, Instant::now());
-        progress.begin(&format!("to {}", self.report.sink));
         let ending = loop {
             let at = self.send_ready(Instant::now())?;
             if self.next.is_none() && self.sent.is_empty() && at.is_none() {
@@ -87,13 +88,13 @@ impl<'a> Sending<'a> {
             if self.refusal.is_some() {
                 break Ending::Refused;
             }
-            if stop.is_wanted() {
+            if is_stopped() {
                 break Ending::Stopped;
             }
             if let Some(ending) = patience.note(self.settled, !self.sent.is_empty(), now) {
                 break ending;
             }
-            progress.tell_with(self.files.progress(), || self.feed.trouble(now));
+            tell(self.files.progress(), &|| self.feed.trouble(now));
         };
         if matches!(ending, Ending::Stopped | Ending::Refused) {
             let end = Instant::now() + STOP_TIME;
@@ -101,13 +102,12 @@ impl<'a> Sending<'a> {
                 self.settle(end);
             }
         }
-        progress.end();
         Ok(self.end(ending))
     }
 
     /// Sends what may be sent now. Returns the time to look again, if that does not depend on what
     /// is on its way.
-    fn send_ready(&mut self, now: Instant) -> Result<Option<Instant>, JournalError> {
+    fn send_ready(&mut self, now: Instant) -> io::Result<Option<Instant>> {
         loop {
             let Some((place, kind, record)) = self.next.take() else {
                 match self.files.step(&mut self.report) {
@@ -150,14 +150,14 @@ impl<'a> Sending<'a> {
         self.next = Some((place, kind, record));
     }
 
-    fn route(&mut self, kind: Kind) -> Result<usize, JournalError> {
+    fn route(&mut self, kind: Kind) -> io::Result<usize> {
         if let Some(route) = self.routes[kind as usize] {
             return Ok(route);
         }
         let topic = &self.config.topics[kind as usize];
         let journal = &self.config.journal;
         let opened = self.feed.open(kind.topic(), topic, journal, self.backend);
-        let route = opened.map_err(JournalError::System)?;
+        let route = opened?;
         self.routes[kind as usize] = Some(route);
         Ok(route)
     }
@@ -189,7 +189,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Ends the workers, and completes the report.
-    fn end(mut self, ending: Ending) -> Report {
+    fn end(mut self, ending: Ending) -> (Report, SentLines) {
         for (_, kind) in self.sent.values() {
             self.report.topics[*kind as usize].not_delivered += 1;
         }
@@ -203,6 +203,6 @@ impl<'a> Sending<'a> {
             self.report.stopped_at = first.map(|place| self.files.entry(place, trouble));
         }
         self.feed.close(Instant::now() + STOP_TIME);
-        self.report
+        (self.report, self.files.sent())
     }
 }

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::cli::journal::ending::Ending;
-use crate::cli::journal::verdict::Verdict;
+use super::ending::Ending;
 use crate::record::Kind;
 
 /// The most entries of one list that are shown. All are counted.
@@ -16,51 +15,51 @@ const SHOWN_MAX: usize = 100;
 const REASON_CHARS_MAX: usize = 300;
 
 /// The result of a replay.
-pub(super) struct Report {
+pub struct Report {
     /// The name of the sink.
-    pub(super) sink: &'static str,
+    pub sink: &'static str,
     /// By [`Kind`].
-    pub(super) topics: [Tally; Kind::COUNT],
+    pub topics: [Tally; Kind::COUNT],
     /// The records that the sink will never take.
-    pub(super) refused: List,
+    pub refused: List,
     /// Lines that are no record, and files that could not be read or removed.
-    pub(super) problems: List,
+    pub problems: List,
     /// The files that were read, and those of them that were removed.
-    pub(super) files: usize,
-    pub(super) removed: usize,
+    pub files: usize,
+    pub removed: usize,
     /// The files that a gateway was still writing: not read at all, or up to their ends then.
-    pub(super) left_out: Vec<PathBuf>,
-    pub(super) being_written: Vec<PathBuf>,
-    pub(super) ending: Ending,
+    pub left_out: Vec<PathBuf>,
+    pub being_written: Vec<PathBuf>,
+    pub ending: Ending,
     /// The first line that was not delivered, if the replay ended early, and why it was not.
-    pub(super) stopped_at: Option<Entry>,
+    pub stopped_at: Option<Entry>,
 }
 
 /// The records of one topic by how they have ended.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Tally {
-    pub(super) delivered: u64,
-    pub(super) refused: u64,
-    pub(super) not_delivered: u64,
+pub struct Tally {
+    pub delivered: u64,
+    pub refused: u64,
+    pub not_delivered: u64,
 }
 
 /// Something about a file or a line of it.
 #[derive(Clone)]
-pub(super) struct Entry {
-    pub(super) file: PathBuf,
-    pub(super) line: Option<u64>,
-    pub(super) reason: String,
+pub struct Entry {
+    pub file: PathBuf,
+    pub line: Option<u64>,
+    pub reason: String,
 }
 
 /// A list of which the first entries are kept.
 #[derive(Default)]
-pub(super) struct List {
+pub struct List {
     count: u64,
     first: Vec<Entry>,
 }
 
 impl List {
-    pub(super) fn add(&mut self, mut entry: Entry) {
+    pub fn add(&mut self, mut entry: Entry) {
         self.count += 1;
         if self.first.len() < SHOWN_MAX {
             // It may quote a line of any length.
@@ -76,6 +75,11 @@ impl List {
     fn value(&self) -> Value {
         let first = self.first.iter().map(Entry::value);
         json!({ "count": self.count, "first": first.collect::<Value>() })
+    }
+
+    /// Returns how many entries there are.
+    pub fn count(&self) -> u64 {
+        self.count
     }
 
     fn write(&self, what: &str, out: &mut dyn Write) -> io::Result<()> {
@@ -107,7 +111,7 @@ impl Entry {
 }
 
 impl Report {
-    pub(super) fn new(sink: &'static str) -> Self {
+    pub fn new(sink: &'static str) -> Self {
         Self {
             sink,
             topics: Default::default(),
@@ -122,21 +126,12 @@ impl Report {
         }
     }
 
-    /// Returns whether every record that was to be sent is delivered.
-    pub(super) fn verdict(&self) -> Verdict {
-        match self.ending {
-            Ending::Refused => Verdict::Refused,
-            Ending::Done if self.has_sent_all() => Verdict::Sound,
-            Ending::Done | Ending::Stopped | Ending::TimedOut(_) => Verdict::Unfinished,
-        }
-    }
-
     /// Returns whether the sink has every record of the files that were there.
-    fn has_sent_all(&self) -> bool {
+    pub fn has_sent_all(&self) -> bool {
         self.refused.count == 0 && self.problems.count == 0 && self.left_out.is_empty()
     }
 
-    pub(super) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
         let topics = self.used_topics().map(|(topic, tally)| {
             json!({
                 "topic": topic,
@@ -162,7 +157,7 @@ impl Report {
         writeln!(out, "{value:#}")
     }
 
-    pub(super) fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         self.problems.write("lines that are no records", out)?;
         self.refused.write("records that were refused", out)?;
         for path in &self.left_out {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// The reason why a command has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub enum Ending {
     /// Nothing is left to send.
     Done,
     /// A signal has come.
@@ -23,7 +23,7 @@ pub(super) enum Ending {
 
 impl Ending {
     /// Returns the name in JSON.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Stopped => "stopped",
@@ -49,14 +49,14 @@ impl fmt::Display for Ending {
 }
 
 /// The time for which a sink may take nothing.
-pub(super) struct Patience {
+pub struct Patience {
     timeout: Option<Duration>,
     taken: u64,
     since: Instant,
 }
 
 impl Patience {
-    pub(super) fn new(timeout: Option<Duration>, now: Instant) -> Self {
+    pub fn new(timeout: Option<Duration>, now: Instant) -> Self {
         Self {
             timeout,
             taken: 0,
@@ -66,7 +66,7 @@ impl Patience {
 
     /// Notes how many records the sink has taken in all, and whether it has any to take now. Returns
     /// the end, if it has taken none for too long.
-    pub(super) fn note(&mut self, taken: u64, has_any: bool, now: Instant) -> Option<Ending> {
+    pub fn note(&mut self, taken: u64, has_any: bool, now: Instant) -> Option<Ending> {
         if taken != self.taken || !has_any {
             self.taken = taken;
             self.since = now;
