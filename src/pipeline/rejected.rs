@@ -150,6 +150,9 @@ fn keep(received: &Receiver<Letter>, mut dead_letters: DeadLetters, tally: &Reje
         let all = letters.len();
         let letters = dead_letters.fitting(letters);
         let fitting = letters.len();
+        if fitting < all {
+            tally.lose(all - fitting, &full());
+        }
         if fitting > 0 {
             let kept = dead_letters.put_all(&letters);
             // The second attempt goes to another file: somebody may have removed the first one.
@@ -157,9 +160,6 @@ fn keep(received: &Receiver<Letter>, mut dead_letters: DeadLetters, tally: &Reje
                 Ok(()) => drop(tally.kept.fetch_add(fitting as u64, Ordering::Relaxed)),
                 Err(error) => tally.lose(fitting, &error),
             }
-        }
-        if fitting < all {
-            tally.lose(all - fitting, &full());
         }
     }
 }
