@@ -252,10 +252,13 @@ impl Gateway {
     /// # Errors
     /// The listener failed, or something was not finished within the time for draining.
     pub fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        tokio::runtime::Builder::new_current_thread()
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .build()?
-            .block_on(self.server.run(shutdown))?;
+            .build()?;
+        let served = runtime.block_on(self.server.run(shutdown));
+        // A reload that hangs is left behind.
+        runtime.shutdown_background();
+        served?;
         let drain = self.drain;
         tracing::info!(?drain, "draining");
         let deadline = Instant::now() + drain;

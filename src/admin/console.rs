@@ -24,6 +24,7 @@ mod viewer;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -105,6 +106,8 @@ struct Shared<W> {
     /// The dead letters of topics whose pages were asked for, with the number of letters that they
     /// were read at; `None` while they are being read.
     letters: RefCell<HashMap<&'static str, (Option<u64>, DeadLetters)>>,
+    /// The users who have asked for samples of topics' records.
+    sampled_for: RefCell<HashMap<&'static str, Arc<str>>>,
     looked: Cell<Instant>,
     is_looking: Cell<bool>,
 }
@@ -122,6 +125,7 @@ impl<W: Watched + 'static> Console<W> {
             history: RefCell::default(),
             streams: Streams::default(),
             letters: RefCell::default(),
+            sampled_for: RefCell::default(),
             looked: Cell::new(Instant::now()),
             is_looking: Cell::new(false),
         }))
@@ -152,6 +156,15 @@ impl<W: Watched + 'static> Console<W> {
                 shared.send(&watched);
             }
             shared.is_looking.set(false);
+            // A sample whose time is over is forgotten by a look at it.
+            for name in shared
+                .sampled_for
+                .borrow_mut()
+                .drain()
+                .map(|(name, _)| name)
+            {
+                shared.watched.samples(name);
+            }
             shared.history.borrow_mut().clear();
             shared.letters.borrow_mut().clear();
         });
@@ -193,8 +206,10 @@ impl<W: Watched + 'static> Console<W> {
         self.0.watched.start_replay(name)
     }
 
-    /// Takes a sample of a topic's records, for a time.
-    pub(super) fn take_samples(&self, name: &str) {
+    /// Takes a sample of a topic's records, for a time and for this user alone.
+    pub(super) fn take_samples(&self, name: &'static str, user: &Arc<str>) {
+        let mut sampled_for = self.0.sampled_for.borrow_mut();
+        sampled_for.insert(name, Arc::clone(user));
         self.0.watched.take_samples(name, SAMPLES_TIME);
     }
 
@@ -202,7 +217,8 @@ impl<W: Watched + 'static> Console<W> {
     pub(super) async fn topic(&self, name: &'static str, viewer: &ConsoleViewer<'_>) -> String {
         self.look();
         let read = Shared::read_letters(Rc::clone(&self.0), name, true);
-        // A disk that hangs holds up no page.
+        // A disk that hangs holds up no page, and is read to its end all the same.
+        let read = tokio::task::spawn_local(read);
         let _ = tokio::time::timeout(LETTERS_TIME, read).await;
         let overview = self.0.overview();
         let mut html = Html::default();
@@ -211,7 +227,7 @@ impl<W: Watched + 'static> Console<W> {
         records::account(&mut html, viewer);
         let heading = format!("Topic {name}");
         parts::main_part(&mut html, Some(&heading), &format!("/events?topic={name}"));
-        html.drawn(&self.0.topic(name, viewer.user.is_some(), &overview));
+        html.drawn(&self.0.topic(name, viewer.user, &overview));
         html.markup("</div>\n");
         let has_letters = self.0.letters.borrow().contains_key(name);
         records::actions(&mut html, name, has_letters, viewer);
@@ -241,31 +257,31 @@ impl<W: Watched + 'static> Shared<W> {
         for page in pages {
             let html = match page {
                 PageKey::First => first::live(&overview),
-                PageKey::Topic {
-                    name,
-                    shows_records,
-                } => {
+                PageKey::Topic { name, user } => {
                     let read = Self::read_letters(Rc::clone(self), name, false);
                     tokio::task::spawn_local(read);
-                    self.topic(name, *shows_records, &overview)
+                    self.topic(name, user.as_deref(), &overview)
                 }
             };
-            self.streams.send(*page, &html);
+            self.streams.send(page, &html);
         }
     }
 
-    /// Returns the live part of a topic's page.
-    fn topic(&self, name: &str, shows_records: bool, overview: &Overview) -> String {
+    /// Returns the live part of a topic's page, for somebody or for this user.
+    fn topic(&self, name: &str, user: Option<&str>, overview: &Overview) -> String {
         let Some(topic) = overview.topics.iter().find(|topic| topic.name == name) else {
             return String::new();
         };
         let letters = self.letters.borrow();
+        let sampled_for = self.sampled_for.borrow();
+        // Each look at records is in the audit log under its own name.
+        let may_see = user.is_some() && sampled_for.get(name).map(|user| &**user) == user;
         let page = TopicPage {
             topic,
             refusals: &self.watched.refusals(name),
             letters: letters.get(name).map(|(_, letters)| letters),
             replay: self.watched.replay(name),
-            samples: self.watched.samples(name).filter(|_| shows_records),
+            samples: self.watched.samples(name).filter(|_| may_see),
             now: SystemTime::now(),
         };
         page.live()

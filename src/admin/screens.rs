@@ -1,6 +1,7 @@
 //! The requests for the console: which page it is, who may look, and what changes something.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use hyper::StatusCode;
@@ -98,7 +99,7 @@ pub(super) async fn answer<W: Watched + 'static>(
                 None => PageKey::First,
                 Some(name) => PageKey::Topic {
                     name: topic(name)?,
-                    shows_records: viewer.email().is_some(),
+                    user: viewer.email().map(Arc::from),
                 },
             };
             stream(console, access, request, viewer, page)
@@ -114,7 +115,8 @@ pub(super) async fn answer<W: Watched + 'static>(
         Screen::Records(name) => {
             let name = topic(name)?;
             change(request, &viewer).await?;
-            console.take_samples(name);
+            let user = viewer.email().map(Arc::from);
+            console.take_samples(name, &user.ok_or(Rejection::MissingToken)?);
             audit::records_shown(audit_entry(request, viewer.email()), name);
             Ok(redirect(&format!("/topics/{name}")))
         }

@@ -74,7 +74,12 @@ impl Replays {
         };
         let config = config_at(&self.config, kind);
         let topics = Arc::clone(&self.topics);
+        let unfinished = Unfinished {
+            topics: Arc::clone(&topics),
+            kind,
+        };
         let work = move |signals: &Signals| {
+            let _unfinished = unfinished;
             let outcome = run(&config, &backend, kind, &topics, signals);
             // A sink can be closed once nobody else has it.
             drop(backend);
@@ -108,6 +113,25 @@ impl Replays {
         self.signal_stop();
         if let Some(running) = &*self.running.lock() {
             running.stop(deadline);
+        }
+    }
+}
+
+/// Ends the state of a replay whose thread ends before its time.
+struct Unfinished {
+    topics: Arc<Topics>,
+    kind: Kind,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let mut states = self.topics.states.lock();
+        let state = states.get_mut(self.kind.topic());
+        if let Some(state) = state.filter(|state| state.outcome.is_none()) {
+            state.outcome = Some(ReplayOutcome {
+                error: Some("its thread has ended; the log says more".to_owned()),
+                ..ReplayOutcome::default()
+            });
         }
     }
 }

@@ -59,20 +59,23 @@ impl Tap {
 
     /// Takes no more samples, and forgets those that it has.
     pub fn close(&self) {
+        self.forget(&mut self.samples.lock());
+    }
+
+    fn forget(&self, samples: &mut Samples) {
         self.is_open.store(false, Ordering::Relaxed);
-        *self.samples.lock() = Samples::default();
+        *samples = Samples::default();
     }
 
     /// Returns the time for which it is still open, and the latest samples, the last one first; `None`
     /// if it is not open. One whose time is over is closed.
     pub fn samples(&self, now: Instant) -> Option<(Duration, Vec<Sample>)> {
-        let samples = self.samples.lock();
+        let mut samples = self.samples.lock();
         let left = samples.until?.saturating_duration_since(now);
         if left > Duration::ZERO {
             return Some((left, samples.latest.iter().rev().cloned().collect()));
         }
-        drop(samples);
-        self.close();
+        self.forget(&mut samples);
         None
     }
 
@@ -88,8 +91,7 @@ impl Tap {
             return;
         }
         if samples.until.is_none_or(|until| now >= until) {
-            drop(samples);
-            return self.close();
+            return self.forget(&mut samples);
         }
         samples.next = Some(now + INTERVAL);
         if samples.latest.len() >= SAMPLES_MAX {

@@ -98,7 +98,7 @@ impl Files {
         report: &mut Report,
     ) -> Result<Self, SinkError> {
         let files = if folder.exists() {
-            RecordFile::find(folder)?
+            RecordFile::find_own(folder)?
         } else {
             Vec::new()
         };

@@ -32,8 +32,8 @@ use super::refusals::Refusals;
 use crate::record::Kind;
 
 /// The statuses that are answered; each has its counter ready, so that a request looks nothing up.
-const STATUSES: [u16; 15] = [
-    200, 304, 400, 401, 403, 404, 405, 413, 414, 415, 429, 431, 500, 503, 0,
+const STATUSES: [u16; 16] = [
+    200, 304, 400, 401, 403, 404, 405, 413, 414, 415, 422, 429, 431, 500, 503, 0,
 ];
 
 /// From 100 µs, a request that waits for no other part, to 15 s, where clients give up.

@@ -183,6 +183,8 @@ def main(folder, deploy, version, program):
         refuses(chart, journal, ('tls.secret', ''), 'plaintext: true')
         refuses(chart, kafka, ('directory.secret', ''), 'Set directory.secret')
         refuses(chart, kafka, ('drainSeconds', '20s'), 'drainSeconds')
+        refuses(chart, kafka, ('config', '[admin.tls]\ncertificate = "a"'), 'admin.tls')
+        refuses(chart, kafka, ('config', '[admin]\nlogin = "remote"\ntls.key = "a"'), 'admin.tls')
         refuses(chart, kafka, ('replica', 3), 'replica')
         check_rules(deploy, render(chart, kafka))
         stopped = pod(render(chart, {**kafka, 'preStopSeconds': 7, 'drainSeconds': 33}))

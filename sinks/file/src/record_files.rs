@@ -42,7 +42,16 @@ impl RecordFile {
     /// # Errors
     /// There is nothing of this name, or it cannot be read.
     pub fn find(path: &Path) -> Result<Vec<Self>, SinkError> {
-        let found = find(path).map_err(|error| DiskError::new("read", path, error));
+        let found = find(path, false).map_err(|error| DiskError::new("read", path, error));
+        found.map_err(from_disk)
+    }
+
+    /// Finds the files of a folder that this process writes to, as [`find`](Self::find) does.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub fn find_own(path: &Path) -> Result<Vec<Self>, SinkError> {
+        let found = find(path, true).map_err(|error| DiskError::new("read", path, error));
         found.map_err(from_disk)
     }
 
@@ -225,12 +234,13 @@ fn fuller(path: PathBuf) -> io::Result<PathBuf> {
     Ok(if is_whole { archive } else { lines })
 }
 
-fn find(path: &Path) -> io::Result<Vec<RecordFile>> {
+/// Finds the files at a path, which this process writes to if `is_own`.
+fn find(path: &Path, is_own: bool) -> io::Result<Vec<RecordFile>> {
     if !path.is_dir() {
-        let closed = closed_in_use(path.parent().unwrap_or(Path::new("")));
+        let closed = closed_in_use(path.parent().unwrap_or(Path::new("")), is_own);
         return Ok(vec![RecordFile::found(path.to_owned(), closed.as_deref())?]);
     }
-    let files = find_in(path)?;
+    let files = find_in(path, is_own)?;
     if !files.is_empty() {
         return Ok(files);
     }
@@ -238,15 +248,15 @@ fn find(path: &Path) -> io::Result<Vec<RecordFile>> {
     let mut folders: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
     folders.retain(|path| path.is_dir());
     folders.sort();
-    let files = folders.iter().map(|folder| find_in(folder));
+    let files = folders.iter().map(|folder| find_in(folder, is_own));
     Ok(files.collect::<io::Result<Vec<_>>>()?.concat())
 }
 
 /// Finds the files of one folder. Looks again if a gateway has renamed or removed some meanwhile.
-fn find_in(folder: &Path) -> io::Result<Vec<RecordFile>> {
+fn find_in(folder: &Path, is_own: bool) -> io::Result<Vec<RecordFile>> {
     for _ in 0..ATTEMPTS {
         let paths = list(folder)?;
-        let closed = closed_in_use(folder);
+        let closed = closed_in_use(folder, is_own);
         let found: io::Result<Vec<_>> = paths
             .iter()
             .map(|path| RecordFile::found(path.clone(), closed.as_deref()))
@@ -281,10 +291,13 @@ fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Returns the stem up to which the files of a topic's folder are closed, if a process has the data
-/// directory open. It is empty if nothing is known to be closed.
-fn closed_in_use(folder: &Path) -> Option<String> {
+/// directory open, which need not be looked up where it is this one. It is empty if nothing is known
+/// to be closed.
+fn closed_in_use(folder: &Path, is_own: bool) -> Option<String> {
     // An empty path is the working directory, and `.` has no parent of its own.
     let folder = Path::new(".").join(folder).canonicalize().ok()?;
-    iem_disk::holder(folder.parent()?)?;
+    if !is_own {
+        iem_disk::holder(folder.parent()?)?;
+    }
     Some(checkpoint::read(&folder).unwrap_or_default())
 }

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +22,7 @@ const STREAM_TIME: Duration = Duration::from_secs(100);
 const RETRY: &str = "retry: 500\n\n";
 
 /// A page that changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PageKey {
     /// The first screen.
     First,
@@ -29,8 +30,8 @@ pub enum PageKey {
     Topic {
         /// The topic's name.
         name: &'static str,
-        /// Whether who looks at it may see records.
-        shows_records: bool,
+        /// The email of who looks at it, if there was a log-in.
+        user: Option<Arc<str>>,
     },
 }
 
@@ -106,12 +107,12 @@ impl Streams {
         });
         let mut pages = self.pages.borrow_mut();
         pages.retain(|_, sender| sender.receiver_count() > 0);
-        pages.keys().copied().collect()
+        pages.keys().cloned().collect()
     }
 
     /// Sends the live part of a page to all who look at it.
-    pub(super) fn send(&self, page: PageKey, html: &str) {
-        if let Some(sender) = self.pages.borrow().get(&page) {
+    pub(super) fn send(&self, page: &PageKey, html: &str) {
+        if let Some(sender) = self.pages.borrow().get(page) {
             sender.send_replace(message(html));
         }
     }
@@ -147,7 +148,7 @@ mod tests {
         let mut answer = streams.open(PageKey::First, || true);
         assert_eq!(next(&mut answer).await.as_deref(), Some(RETRY));
         for text in ["one", "two", "a\n\"<b>\""] {
-            streams.send(PageKey::First, text);
+            streams.send(&PageKey::First, text);
         }
         let expected = "event: page\ndata: \"a\\n\\\"<b>\\\"\"\n\n";
         assert_eq!(next(&mut answer).await.as_deref(), Some(expected));

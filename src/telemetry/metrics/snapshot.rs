@@ -254,10 +254,11 @@ impl SnapshotMetrics {
         self.token_keys_ok.set(i64::from(snapshot.token_keys_ok));
         self.token_key_created
             .set(snapshot.token_key_created.map_or(0, unix_seconds));
-        for (listener, certificate) in [
-            ("server", &snapshot.certificate),
-            ("admin", &snapshot.admin_certificate),
-        ] {
+        // Without TLS the server has its series all the same, as before there was another listener.
+        let of_server = Some(("server", snapshot.certificate.as_ref()));
+        let of_admin = snapshot.admin_certificate.as_ref();
+        let of_admin = of_admin.map(|certificate| ("admin", Some(certificate)));
+        for (listener, certificate) in of_server.into_iter().chain(of_admin) {
             let is_ok = certificate.is_some_and(|certificate| certificate.ok);
             let ok = self.certificate_ok.with_label_values(&[listener]);
             ok.set(i64::from(is_ok));

@@ -1,6 +1,8 @@
 //! SIGHUP reads the configuration again: levels and quotas take effect, of all else the log says
 //! that it needs a restart, and a faulty file changes nothing. No connection is cut.
 
+use std::fs::File;
+use std::process::Command;
 use std::time::Duration;
 
 use iem_test_support::{Gateway, Home, eventually, post};
@@ -143,4 +145,21 @@ fn a_faulty_configuration_changes_nothing_and_says_where() {
     });
     connection.send(two).answer().expect(200);
     assert_eq!(gateway.admin("/readyz").status, 200);
+}
+
+#[test]
+fn a_reload_that_hangs_keeps_nobody_from_stopping_the_gateway() {
+    let mut gateway = Home::new().spawn();
+    let config = gateway.home.config();
+    std::fs::remove_file(&config).expect("it is removed");
+    let made = Command::new("mkfifo").arg(&config).status();
+    assert!(made.expect("mkfifo runs").success());
+    gateway.signal(Signal::HUP);
+    // Opens once the gateway reads, which it does without end.
+    let _writer = File::options()
+        .write(true)
+        .open(&config)
+        .expect("the gateway reads");
+    gateway.signal(Signal::TERM);
+    assert!(gateway.wait().success());
 }

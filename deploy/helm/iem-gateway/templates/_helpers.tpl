@@ -32,6 +32,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if and $deadLetters (not .Values.persistence.enabled) }}
 {{- fail "config has a topic with dead_letter = true: set persistence.enabled, or dead letters are lost with the pod." }}
 {{- end }}
+{{- if or (regexMatch "(?m)^[^#\n]*\\badmin\\.tls" .Values.config) (regexMatch "(?ms)^\\s*\\[admin\\][^\\[]*^\\s*tls" .Values.config) }}
+{{- fail "config must not have admin.tls: probes and monitoring speak plain HTTP to the admin port." }}
+{{- end }}
 {{- if not .Values.directory.secret }}
 {{- fail "Set directory.secret: the secret with directory.toml." }}
 {{- end }}
