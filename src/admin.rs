@@ -130,6 +130,8 @@ async fn serve(
             let _ = serve_one(stream, tls.as_deref(), &page).await;
         });
         places.add(seat, task.abort_handle());
+        // Who gave way closes its connection when its task runs: a flood must not keep it from that.
+        tokio::task::yield_now().await;
     }
 }
 

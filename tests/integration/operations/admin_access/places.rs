@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use iem_test_support::{AMPLE, Authority, Connection, Curl, client_hello, eventually};
 
@@ -10,6 +11,8 @@ use super::{ask, guarded, request, roots_cookie};
 
 /// The most connections of the admin listener beside event streams.
 const PLACES: usize = 64;
+/// The time between two connections of a flooder.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// The addresses of those who flood it.
 fn flooders() -> impl Iterator<Item = IpAddr> {
@@ -46,13 +49,14 @@ fn a_flood_of_connections_and_half_handshakes_keeps_no_probe_out() {
                     if held.len() > 2 * PLACES {
                         held.pop_front();
                     }
+                    thread::sleep(PAUSE);
                 }
             });
         }
         eventually(AMPLE, "the flood has begun", || {
             opened.load(Ordering::Relaxed) > 8 * PLACES
         });
-        for number in 0..40 {
+        for number in 0..12 {
             let path = ["/livez", "/readyz", "/metrics", "/login"][number % 4];
             let answer = Curl::new(&gateway.home, "ca.pem")
                 .args(&["--user", "root@iem.example:root-password"])

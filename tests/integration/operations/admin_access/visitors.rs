@@ -217,7 +217,7 @@ fn the_log_in_page_runs_nothing_and_sends_its_form_here_alone() {
     assert_eq!(
         answer.header("content-security-policy"),
         Some(
-            "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; \
+            "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'self'; \
              frame-ancestors 'none'"
         )
     );
