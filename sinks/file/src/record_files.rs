@@ -111,7 +111,7 @@ impl RecordFile {
     }
 
     /// Returns the latest records of a file of lines that is not compressed, at most `count`, the last
-    /// one first. No more than its end is read: [`END_BYTES`] of it.
+    /// one first. No more than the last 256 KiB are read.
     ///
     /// # Errors
     /// It cannot be read.
