@@ -176,8 +176,8 @@ fn credentials(sent_before: bool) -> Credentials {
 }
 
 #[library_benchmark]
-#[bench::sent_before(args = (true), setup = credentials, config = at_most(1_900))]
-#[bench::sent_by_another_connection(args = (false), setup = credentials, config = at_most(6_700))]
+#[bench::sent_before(args = (true), setup = credentials, config = at_most(1_990))]
+#[bench::sent_by_another_connection(args = (false), setup = credentials, config = at_most(6_800))]
 fn authenticate(credentials: Credentials) -> Credentials {
     let token = access_token([black_box(credentials.header.as_bytes())], None)
         .expect("the cookie has a token");
@@ -281,7 +281,7 @@ fn connection(with_keys: bool) -> Connection {
 
 #[library_benchmark]
 #[bench::requests_100(args = (false), setup = connection, config = at_most(3_950_000))]
-#[bench::with_keys(args = (true), setup = connection, config = at_most(5_250_000))]
+#[bench::with_keys(args = (true), setup = connection, config = at_most(5_150_000))]
 fn serve(mut connection: Connection) -> Connection {
     connection.publish(100);
     connection
