@@ -262,10 +262,14 @@ fn csrf(page: &str) -> String {
 
 /// Has the sink refuse one record, and waits until it is kept.
 fn add_dead_letter(gateway: &Gateway, sink: &ScriptedSink) {
+    let kept = || gateway.metric("iem_gateway_dead_lettered_total", &["\"events\""]);
+    let before = kept();
     let refuses = std::sync::Arc::new(|_: &iem_sink::Record| true);
     sink.set("events", Behaviour::Reject(refuses, Reason::Schema));
     gateway.publish("/publish/allevents/", RECORD).expect(413);
     sink.set("events", Behaviour::Deliver);
+    // The page may show the file of an earlier letter.
+    eventually(AMPLE, "its letter is kept", || kept() > before);
     let page = || look(gateway, "/topics/events").text();
     eventually(AMPLE, "its letter is there", || page().contains("1 file,"));
 }
