@@ -46,7 +46,7 @@ pub use idempotency::Idempotency;
 pub use identity::{Directory, Login, Quota, REFRESH_LIFETIME_MAX, Tokens};
 pub use journal::{Journal, OnDamage};
 pub use layers::Setting;
-pub use load::{Loaded, load};
+pub use load::{Loaded, defaults, load};
 pub use memory::{
     FRESH_RECORDS_MAX, MemoryCeiling, MemoryItem, PASSWORD_HASH_BYTES, STRANGERS_BYTES,
 };

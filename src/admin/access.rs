@@ -23,7 +23,7 @@ use crate::config;
 use crate::http::api::Rejection;
 use crate::identity::authentication::{self, Basic, BasicHeader};
 use crate::identity::authorization::may_administer;
-use crate::identity::{Identity, LastToken, LoginError, Principal};
+use crate::identity::{Identity, LastToken, Principal};
 use crate::telemetry::{Metrics, audit};
 use origin::{Hosts, is_of_our_site};
 use secret::secret;
@@ -65,7 +65,7 @@ pub(super) struct User {
     proof: Proof,
 }
 
-/// What the user has shown.
+/// The proof that a user has shown.
 enum Proof {
     /// The digest of a session's id.
     Session(blake3::Hash),
@@ -292,11 +292,7 @@ impl Access {
         let directory = self.identity.directory();
         let known = directory.load().user(&basic.user).cloned();
         let found = self.identity.login(basic, request.peer).await;
-        let found = found.map_err(|error| match error {
-            LoginError::Invalid => wrong,
-            LoginError::TooMany { retry_after } => Rejection::TooManyAttempts { retry_after },
-            LoginError::Busy(_) => Rejection::LoginsBusy,
-        });
+        let found = found.map_err(|error| Rejection::of_log_in(error, wrong));
         let rejection = found.as_ref().err();
         if let Some(limit) = rejection.and_then(Rejection::limit) {
             self.metrics.reached(limit);

@@ -17,6 +17,19 @@ impl Html {
         self.0.push_str(markup);
     }
 
+    /// Appends the begin of a page up to its body, with this title and with more for its head.
+    pub(super) fn begin(&mut self, title: &str, more: &'static str) {
+        self.markup(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+             <link rel=\"icon\" href=\"data:,\"><link rel=\"stylesheet\" href=\"/console.css\">",
+        );
+        self.markup(more);
+        self.markup("<title>");
+        self.text(title);
+        self.markup("</title></head>\n");
+    }
+
     /// Appends HTML that was drawn apart.
     pub(super) fn drawn(&mut self, html: &str) {
         self.0.push_str(html);

@@ -14,12 +14,11 @@ use hyper::http::request::Parts;
 use super::head::one;
 use super::places::Occupant;
 use super::refusal::Refusal;
-use crate::http::api::Rejection;
+use crate::http::api::{FORM, Rejection, without_parameters};
 use crate::telemetry::Limit;
 
 /// The time for the body of a request.
 const BODY_TIME: Duration = Duration::from_secs(10);
-const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// A request that is being answered.
 pub(super) struct Inbound<'a> {
@@ -75,12 +74,8 @@ impl<'a> Inbound<'a> {
     /// # Errors
     /// The body is no form, is too large, comes too late or breaks off.
     pub(super) async fn form(&mut self, bytes_max: usize) -> Result<Form, Refusal> {
-        let is_form = self.header(&CONTENT_TYPE).is_some_and(|value| {
-            let end = value.iter().position(|byte| *byte == b';');
-            let kind = value[..end.unwrap_or(value.len())].trim_ascii();
-            kind.eq_ignore_ascii_case(FORM)
-        });
-        if !is_form {
+        let media_type = self.header(&CONTENT_TYPE).map(without_parameters);
+        if !media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case(FORM)) {
             return Err(Refusal::NoForm);
         }
         Ok(Form(self.bytes(bytes_max).await?))

@@ -93,12 +93,8 @@ fn refused(rejection: Rejection, next: &str) -> Answer {
 /// Returns the page with the form.
 fn form(next: &str, refusal: Option<&str>) -> Answer {
     let mut html = Html::default();
-    html.markup(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\">\
-         <link rel=\"icon\" href=\"data:,\"><link rel=\"stylesheet\" href=\"/console.css\"><title>Log in - IEM gateway</title></head>\n\
-         <body class=\"login\">\n<main>\n<h1>IEM gateway</h1>\n",
-    );
+    html.begin("Log in - IEM gateway", "");
+    html.markup("<body class=\"login\">\n<main>\n<h1>IEM gateway</h1>\n");
     if let Some(refusal) = refusal {
         html.markup("<p role=\"alert\">");
         html.text(refusal);

@@ -34,14 +34,8 @@ struct Operation<'d> {
 fn render(document: &Value) -> String {
     let mut html = Html::default();
     let info = &document["info"];
-    html.markup(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\">\
-         <link rel=\"icon\" href=\"data:,\">\
-         <link rel=\"stylesheet\" href=\"/console.css\"><title>",
-    );
-    html.text(text(&info["title"]));
-    html.markup("</title></head>\n<body class=\"document\">\n<nav aria-label=\"Pages\"><a href=\"/\">Console</a></nav>\n<main>\n<h1>");
+    html.begin(text(&info["title"]), "");
+    html.markup("<body class=\"document\">\n<nav aria-label=\"Pages\"><a href=\"/\">Console</a></nav>\n<main>\n<h1>");
     html.text(&format!(
         "{} {}",
         text(&info["title"]),

@@ -19,7 +19,7 @@ const CONNECTIONS_MAX: usize = 64;
 /// Event streams at once. One more is refused.
 const STREAMS_MAX: usize = 16;
 
-/// How far a connection has come.
+/// The stage that a connection has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     /// Nothing has been asked.

@@ -93,8 +93,7 @@ impl Show {
         out: &mut dyn Write,
     ) -> io::Result<()> {
         if self.changed {
-            let defaults = config::load(None, []).map_or_else(|_| Vec::new(), |it| it.settings);
-            settings.retain(|setting| !setting.holds_in(&defaults));
+            settings.retain(|setting| !setting.holds_in(config::defaults()));
         }
         if json {
             writeln!(

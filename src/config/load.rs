@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::thread;
 
 use super::error::Errors;
@@ -50,6 +51,13 @@ pub fn load(
             .map(|(key, message)| layers.error(key, message))
             .collect(),
     ))
+}
+
+/// Returns the settings of a configuration in which nothing is stated.
+pub fn defaults() -> &'static [Setting] {
+    static DEFAULTS: LazyLock<Vec<Setting>> =
+        LazyLock::new(|| load(None, []).map_or_else(|_| Vec::new(), |it| it.settings));
+    &DEFAULTS
 }
 
 impl Default for Config {

@@ -36,7 +36,7 @@ pub(super) struct Replays {
     topics: Arc<Topics>,
 }
 
-/// What is known of the replays of each topic.
+/// The replays of each topic, as far as they are known.
 #[derive(Default)]
 struct Topics {
     states: Mutex<HashMap<&'static str, Replay>>,

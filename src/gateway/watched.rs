@@ -52,23 +52,22 @@ impl Watched for GatewayState {
     }
 
     fn settings(&self) -> Vec<SettingPart> {
-        let defaults = config::load(None, []).map_or_else(|_| Vec::new(), |it| it.settings);
         let part = |setting: &Setting| SettingPart {
             key: setting.key.clone(),
             value: setting.value.as_ref().map(ToString::to_string),
             origin: setting.origin.to_string(),
-            is_default: setting.holds_in(&defaults),
+            is_default: setting.holds_in(config::defaults()),
         };
         self.settings.get().iter().map(part).collect()
     }
 
     fn refusals(&self, topic: &str) -> Vec<Refusal> {
-        let kind = kind(topic).map(Endpoint::Records);
+        let kind = Kind::of_topic(topic).map(Endpoint::Records);
         kind.map_or_else(Vec::new, |kind| self.metrics.refusals().latest(kind))
     }
 
     fn dead_letters(&self, topic: &str) -> Option<ReadLetters> {
-        let kind = kind(topic)?;
+        let kind = Kind::of_topic(topic)?;
         if !self.config.topics[kind as usize].keeps_dead_letters() {
             return None;
         }
@@ -83,21 +82,21 @@ impl Watched for GatewayState {
     }
 
     fn replay(&self, topic: &str) -> Option<Replay> {
-        self.replays.state(kind(topic)?)
+        self.replays.state(Kind::of_topic(topic)?)
     }
 
     fn start_replay(&self, topic: &str) -> bool {
-        kind(topic).is_some_and(|kind| self.replays.start(kind))
+        Kind::of_topic(topic).is_some_and(|kind| self.replays.start(kind))
     }
 
     fn take_samples(&self, topic: &str, time: Duration) {
-        if let Some(kind) = kind(topic) {
+        if let Some(kind) = Kind::of_topic(topic) {
             self.vitals[kind as usize].tap().open(Instant::now() + time);
         }
     }
 
     fn samples(&self, topic: &str) -> Option<(Duration, Vec<Sample>)> {
-        let vitals = &self.vitals[kind(topic)? as usize];
+        let vitals = &self.vitals[Kind::of_topic(topic)? as usize];
         vitals.tap().samples(Instant::now())
     }
 }
@@ -122,8 +121,4 @@ fn letters(kept: &Kept) -> DeadLetters {
         latest: kept.latest.iter().map(letter).collect(),
         error: None,
     }
-}
-
-fn kind(topic: &str) -> Option<Kind> {
-    Kind::ALL.into_iter().find(|kind| kind.topic() == topic)
 }

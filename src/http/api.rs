@@ -37,6 +37,8 @@ pub use body::encoding;
 pub use credentials::access_token;
 #[cfg(feature = "testing")]
 pub use ingest::form;
+pub use ingest::without_parameters;
+pub use oauth::FORM;
 pub use openapi::DOCUMENT;
 pub use parse_pool::ParsePool;
 pub use rejection::Rejection;

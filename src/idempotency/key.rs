@@ -48,18 +48,22 @@ impl RequestKey {
         let with_lengths = parts.clone().map(|part| size_of::<u64>() + part.len());
         if with_lengths.sum::<usize>() > SHORT {
             let mut hasher = blake3::Hasher::new();
-            for part in parts {
-                hasher.update(&(part.len() as u64).to_le_bytes());
-                hasher.update(part);
-            }
+            put_each(parts, |bytes| {
+                hasher.update(bytes);
+            });
             return Self(hasher.finalize().into());
         }
-        let mut bytes = SmallVec::<[u8; SHORT]>::new();
-        for part in parts {
-            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
-            bytes.extend_from_slice(part);
-        }
-        Self(blake3::hash(&bytes).into())
+        let mut short = SmallVec::<[u8; SHORT]>::new();
+        put_each(parts, |bytes| short.extend_from_slice(bytes));
+        Self(blake3::hash(&short).into())
+    }
+}
+
+/// Puts each part behind its length.
+fn put_each<'a>(parts: impl Iterator<Item = &'a [u8]>, mut put: impl FnMut(&[u8])) {
+    for part in parts {
+        put(&(part.len() as u64).to_le_bytes());
+        put(part);
     }
 }
 

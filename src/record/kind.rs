@@ -121,6 +121,11 @@ impl Kind {
             .find(|kind| kind.event_type() == event_type)
     }
 
+    /// Returns the kind whose topic has this name.
+    pub fn of_topic(topic: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.topic() == topic)
+    }
+
     /// Returns the default fields of the ordering key, the preferred one first.
     pub const fn default_key(self) -> &'static [&'static str] {
         TABLE[self as usize].default_key

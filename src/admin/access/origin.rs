@@ -1,4 +1,4 @@
-//! Where a request comes from, as far as a browser says it: the host that it believes to speak to,
+//! The origin of a request, as far as a browser says it: the host that it believes to speak to,
 //! and the site whose page has caused the request. Pure.
 
 use std::net::{Ipv4Addr, Ipv6Addr};

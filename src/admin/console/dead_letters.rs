@@ -14,7 +14,7 @@ pub struct DeadLetters {
     pub bytes: u64,
     /// The latest letters, the last one first.
     pub latest: Vec<DeadLetter>,
-    /// Why they could not be read.
+    /// The reason why they could not be read.
     pub error: Option<String>,
 }
 
@@ -31,6 +31,6 @@ pub struct DeadLetter {
     pub user: String,
     /// The bytes of its data.
     pub bytes: usize,
-    /// Why the sink refused it.
+    /// The reason of the sink.
     pub reason: String,
 }

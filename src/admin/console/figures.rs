@@ -1,9 +1,9 @@
 //! Figures as people read them: numbers in groups of three, rates, times and dates. The page and
 //! `iem-gateway top` write them the same way.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What stands where a figure is not known.
+/// The sign for a figure that is not known.
 pub const UNKNOWN: &str = "—";
 
 /// Returns a count as a real number.
@@ -97,6 +97,22 @@ pub fn moment(second: u64) -> String {
     }
     let time = UNIX_EPOCH + Duration::from_secs(second);
     humantime::format_rfc3339_seconds(time).to_string()
+}
+
+/// Returns the second of Unix time.
+pub fn unix_second(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+/// Formats how much of a quota, in records a second, is used: `38 % of 50/s`.
+pub fn of_quota(rate: Option<f64>, quota: Option<u32>) -> String {
+    let Some(quota) = quota else {
+        return "no quota".to_owned();
+    };
+    let percent = rate.unwrap_or_default() * 100.0 / f64::from(quota.max(1));
+    format!("{} % of {}/s", whole(percent), count(u64::from(quota)))
 }
 
 /// Returns the whole number nearest to a real one that is not below zero.

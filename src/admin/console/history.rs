@@ -4,9 +4,9 @@
 mod topic;
 
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use super::figures::real;
+use super::figures::{real, unix_second};
 use super::moment::Moment;
 use super::overview::{
     CertificatePart, Clients, CustomerPart, Customers, DirectoryPart, Fill, KeyPart, Ledger,
@@ -247,12 +247,6 @@ fn keys(now: &Moment) -> Vec<KeyPart> {
         signs: key.signs,
     });
     keys.collect()
-}
-
-fn unix_second(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
 }
 
 /// Returns the seconds from `now` until `end`; below zero once it is over.

@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use crate::pipeline::LastError;
-use crate::telemetry::{Counts, CustomerTotals, Snapshot};
+use crate::telemetry::{Counts, CustomerTotals, Snapshot, TopicSnapshot};
 
 /// The gateway at one moment.
 #[derive(Debug)]
@@ -16,9 +16,9 @@ pub struct Moment {
     pub name: String,
     /// Whether it is about to end.
     pub draining: bool,
-    /// What metrics have, too. The statistics of sinks are left out.
+    /// The values of a scrape, without the statistics of sinks.
     pub snapshot: Snapshot,
-    /// What a topic's snapshot does not have, in the same order.
+    /// The topics' sinks, in the order of their snapshots.
     pub sinks: Vec<SinkMoment>,
     /// The counters.
     pub counts: Counts,
@@ -30,10 +30,17 @@ pub struct Moment {
     pub keys: Vec<KeyMoment>,
 }
 
+impl Moment {
+    /// Returns a figure of the topic with this index, or 0 if there is none.
+    pub(super) fn of_topic(&self, index: usize, figure: fn(&TopicSnapshot) -> u64) -> u64 {
+        self.snapshot.topics.get(index).map_or(0, figure)
+    }
+}
+
 /// A topic's sink.
 #[derive(Clone, Debug, Default)]
 pub struct SinkMoment {
-    /// Why it takes no records; `None` while it does.
+    /// The reason why it takes no records; `None` while it does.
     pub trouble: Option<String>,
     /// Its last error, which may have been mended.
     pub last_error: Option<LastError>,

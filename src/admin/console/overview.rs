@@ -1,4 +1,4 @@
-//! What the first screen shows, as data: for the page, for `iem-gateway top`, and for `/overview`.
+//! The first screen as data: for the page, for `iem-gateway top`, and for `/overview`.
 //! Rates are those of the last seconds, and unknown until there are two moments to compare.
 
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ pub struct Overview {
     pub directory: DirectoryPart,
 }
 
-/// How much of an operator's attention something needs.
+/// The attention of an operator that something needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -59,11 +59,11 @@ pub struct Verdict {
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// How bad it is.
+    /// Its level.
     pub level: Level,
     /// The thing that it is about.
     pub subject: String,
-    /// What is wrong with it.
+    /// The fault, in words.
     pub text: String,
 }
 
@@ -97,7 +97,7 @@ pub struct Ledger {
 /// A bounded amount.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fill {
-    /// What is used.
+    /// The part that is used.
     pub used: u64,
     /// The bound.
     pub limit: u64,
@@ -120,7 +120,7 @@ pub struct TopicPart {
     pub name: String,
     /// The name of its sink.
     pub sink: String,
-    /// Why the sink takes no records; `None` while it does.
+    /// The reason why the sink takes no records; `None` while it does.
     pub trouble: Option<String>,
     /// The sink's last error, which may have been mended.
     pub last_error: Option<SinkError>,
@@ -195,7 +195,7 @@ impl JournalPart {
 /// The customers that have series of their own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Customers {
-    /// How many have sent records or tried to.
+    /// The number of those that have sent records or tried to.
     pub seen: usize,
     /// Those with the most records.
     pub top: Vec<CustomerPart>,
@@ -255,14 +255,14 @@ pub struct Recent {
 pub struct LimitPart {
     /// Its label, as in metrics.
     pub limit: String,
-    /// How often it was reached.
+    /// The number of times that it was reached.
     pub reached: Recent,
 }
 
 /// A certificate in use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificatePart {
-    /// What it is for.
+    /// The listener or the list that it is of.
     pub name: String,
     /// Whether its files as they are now are in use.
     pub is_loaded: bool,

@@ -1,7 +1,5 @@
 //! The parts that pages of the console are made of.
 
-use std::time::SystemTime;
-
 use super::figures::{count, rate};
 use super::overview::{Fill, Level};
 use crate::admin::html::Html;
@@ -22,16 +20,13 @@ pub(super) fn class(level: Level) -> &'static str {
 
 /// Appends the begin of a page, up to its main part.
 pub(super) fn head(html: &mut Html, title: &str, gateway: &str, here: &str) {
-    html.markup(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <link rel=\"icon\" href=\"data:,\"><link rel=\"stylesheet\" href=\"/console.css\">\
-         <noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>\
-         <script src=\"/console.js\" defer></script><title>",
+    html.begin(
+        title,
+        "<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>\
+         <script src=\"/console.js\" defer></script>",
     );
-    html.text(title);
     html.markup(
-        "</title></head>\n<body>\n<a class=\"skip\" href=\"#main\">To the main part</a>\n\
+        "<body>\n<a class=\"skip\" href=\"#main\">To the main part</a>\n\
          <header class=\"top\"><h1>iem-gateway <span class=\"quiet\">",
     );
     html.text(gateway);
@@ -152,20 +147,14 @@ pub(super) fn fill(html: &mut Html, percent: u64, words: &str) {
         "</small><svg class=\"bar\" viewBox=\"0 0 100 5\" preserveAspectRatio=\"none\" \
          aria-hidden=\"true\"><rect width=\"100\" height=\"5\"/><rect class=\"part",
     );
-    match fill_level(percent) {
-        Level::Good => {}
-        Level::Warning => html.markup(" warn"),
-        Level::Bad => html.markup(" bad"),
+    let level = fill_level(percent);
+    if level != Level::Good {
+        html.markup(" ");
+        html.markup(class(level));
     }
     html.markup("\" height=\"5\" width=\"");
     html.text(&percent.to_string());
     html.markup("\"/></svg>");
-}
-
-/// Returns the second of Unix time.
-pub(super) fn unix_second(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
 }
 
 /// Returns the words of a fill of records or other things.

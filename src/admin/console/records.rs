@@ -1,9 +1,9 @@
-//! What viewers can do on a page, and the records that they asked for.
+//! The actions of viewers on a page, and the records that they asked for.
 
 use std::time::Duration;
 
-use super::figures::{count, moment, time};
-use super::parts::{sheet, unix_second};
+use super::figures::{count, moment, time, unix_second};
+use super::parts::sheet;
 use super::viewer::Viewer;
 use crate::admin::html::Html;
 use crate::pipeline::Sample;

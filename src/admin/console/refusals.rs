@@ -6,7 +6,7 @@ use crate::telemetry::Refusal;
 pub(super) struct Group<'r> {
     /// The last one.
     pub(super) last: &'r Refusal,
-    /// How many there are.
+    /// The number of them.
     pub(super) requests: u64,
 }
 

@@ -15,13 +15,13 @@ pub struct Replay {
     pub bytes: u64,
     /// Bytes of all files.
     pub bytes_total: u64,
-    /// What is in its way.
+    /// The obstacle in its way.
     pub trouble: Option<String>,
-    /// What came of it; `None` while it runs.
+    /// The outcome; `None` while it runs.
     pub outcome: Option<ReplayOutcome>,
 }
 
-/// What came of a replay.
+/// The outcome of a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplayOutcome {
     /// Records that the sink has taken.
@@ -32,7 +32,7 @@ pub struct ReplayOutcome {
     pub not_delivered: u64,
     /// The files that were removed.
     pub removed: usize,
-    /// Why it ended early.
+    /// The reason why it ended early.
     pub error: Option<String>,
 }
 

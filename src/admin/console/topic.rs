@@ -3,10 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use super::dead_letters::DeadLetters;
-use super::figures::{count, latency, moment, rate, time, whole};
+use super::figures::{count, latency, moment, rate, time, unix_second, whole};
 use super::first::{channel, journal, sink};
 use super::overview::{Level, TopicPart};
-use super::parts::{column, line, number, sheet, told, unix_second};
+use super::parts::{column, line, number, sheet, told};
 use super::records::samples;
 use super::refusals::{Group, groups};
 use super::replay::{Replay, replay};
@@ -15,7 +15,7 @@ use crate::pipeline::Sample;
 use crate::size;
 use crate::telemetry::Refusal;
 
-/// What the page shows.
+/// The facts that the page shows.
 pub(super) struct TopicPage<'p> {
     /// The topic's row of the first screen.
     pub(super) topic: &'p TopicPart,

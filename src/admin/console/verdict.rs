@@ -15,7 +15,7 @@ const FULL_IN_HELP: f64 = 900.0;
 const UNAVAILABLE_PERCENT: u64 = 1;
 const REQUESTS_MIN: u64 = 20;
 /// The seconds before its end at which a certificate needs a look: 14 days.
-const RENEWAL_S: i64 = 14 * 86_400;
+pub(super) const RENEWAL_S: i64 = 14 * 86_400;
 /// The seconds for which the directory may be of unknown age.
 const STALE_S: u64 = 60;
 

@@ -110,8 +110,7 @@ fn names(folder: &Path) -> Result<Vec<String>, JournalError> {
 
 /// Reads the name of a topic.
 pub(super) fn topic(name: &str) -> Result<Kind, String> {
-    let mut kinds = Kind::ALL.into_iter();
-    kinds.find(|kind| kind.topic() == name).ok_or_else(|| {
+    Kind::of_topic(name).ok_or_else(|| {
         let names: Vec<_> = Kind::ALL.map(Kind::topic).into();
         format!("none of {}", names.join(", "))
     })

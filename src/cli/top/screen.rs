@@ -1,6 +1,8 @@
 //! The first screen of the console as lines of text. Every line fits into the columns.
 
-use crate::admin::console::figures::{UNKNOWN, count, latency, rate, signed, time, whole};
+use crate::admin::console::figures::{
+    UNKNOWN, count, latency, of_quota, rate, signed, time, whole,
+};
 use crate::admin::console::first::headline;
 use crate::admin::console::overview::{CustomerPart, Level, Overview, TopicPart};
 use crate::size;
@@ -16,7 +18,7 @@ const LINE_COLUMNS: usize = 60;
 /// The eight heights of a line.
 const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// What lines are made for.
+/// The place that lines are made for.
 #[derive(Clone, Copy)]
 pub(super) struct Screen {
     /// Columns.
@@ -138,10 +140,7 @@ impl Screen {
         );
         let row = |part: &CustomerPart| {
             let name = part.customer.as_deref().unwrap_or("(all others)");
-            let quota = part.quota.map_or("no quota".to_owned(), |quota| {
-                let percent = part.rate.unwrap_or_default() * 100.0 / f64::from(quota.max(1));
-                format!("{} % of {}/s", whole(percent), count(u64::from(quota)))
-            });
+            let quota = of_quota(part.rate, part.quota);
             self.fit(&format!(
                 "{:<24}{:>10}{:>14}{:>12}  {quota}",
                 shortened(name, 23),

@@ -12,7 +12,7 @@ use super::resources::Resources;
 use crate::identity::authentication::{self, Basic, BasicHeader};
 use crate::identity::sessions::{Session, Thumbprint};
 use crate::identity::token::TokenError;
-use crate::identity::{Identity, LoginError, Principal};
+use crate::identity::{Identity, Principal};
 
 /// Returns the access token of a request with these headers.
 pub fn access_token(headers: &HeaderMap) -> Option<&[u8]> {
@@ -181,9 +181,5 @@ pub(super) async fn login_by(
     result
         .await
         .inspect(|_| request.client.authenticate())
-        .map_err(|error| match error {
-            LoginError::Invalid => wrong,
-            LoginError::TooMany { retry_after } => Rejection::TooManyAttempts { retry_after },
-            LoginError::Busy(_) => Rejection::LoginsBusy,
-        })
+        .map_err(|error| Rejection::of_log_in(error, wrong))
 }

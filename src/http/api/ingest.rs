@@ -302,8 +302,15 @@ pub(super) fn is_ndjson(media_type: &[u8]) -> bool {
 
 /// Returns the media type of a request with these headers, without its parameters.
 pub(super) fn media_type(headers: &HeaderMap) -> Option<&[u8]> {
-    let value = headers.get(CONTENT_TYPE)?.as_bytes();
-    Some(value.split(|byte| *byte == b';').next()?.trim_ascii())
+    headers
+        .get(CONTENT_TYPE)
+        .map(|value| without_parameters(value.as_bytes()))
+}
+
+/// Returns the media type in the value of a `Content-Type`, without its parameters.
+pub fn without_parameters(value: &[u8]) -> &[u8] {
+    let end = value.iter().position(|byte| *byte == b';');
+    value[..end.unwrap_or(value.len())].trim_ascii()
 }
 
 pub(super) fn rejection(fault: BodyFault) -> Rejection {

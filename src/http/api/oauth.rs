@@ -8,6 +8,7 @@ mod metadata;
 mod revoke;
 mod token;
 
+pub use form::FORM;
 pub(super) use metadata::{Metadata, metadata};
 pub(super) use revoke::revoke;
 pub(super) use token::token;

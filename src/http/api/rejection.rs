@@ -7,6 +7,7 @@ use iem_sink::Reason;
 
 use super::oauth::OAuthFault;
 use crate::encoding::DecodeError;
+use crate::identity::LoginError;
 use crate::identity::authorization::Denied;
 use crate::identity::quota::OverQuota;
 use crate::identity::token::TokenError;
@@ -168,6 +169,15 @@ impl Rejection {
 }
 
 impl Rejection {
+    /// Returns the rejection of a log-in that has failed. Wrong credentials are rejected as `wrong`.
+    pub fn of_log_in(error: LoginError, wrong: Self) -> Self {
+        match error {
+            LoginError::Invalid => wrong,
+            LoginError::TooMany { retry_after } => Self::TooManyAttempts { retry_after },
+            LoginError::Busy(_) => Self::LoginsBusy,
+        }
+    }
+
     /// Returns what is wrong with the credentials of a log-in, if that is the reason.
     pub fn wrong_credentials(&self) -> Option<&'static str> {
         Some(match self {

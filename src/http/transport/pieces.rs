@@ -17,14 +17,14 @@ use hyper::body::{Body, Frame, SizeHint};
 /// The most bytes of a piece. Nearly every answer is smaller.
 const PIECE_BYTES: usize = 8 << 10;
 
-/// What follows a part of a body.
+/// The parts of a body that are to come.
 type More = Pin<Box<dyn Stream<Item = Bytes> + Send>>;
 
 /// The rest of a body.
 #[derive(Default)]
 pub struct Pieces {
     rest: Bytes,
-    /// What comes behind the rest; `None` for a body that is there as a whole.
+    /// The parts behind the rest; `None` for a body that is there as a whole.
     more: Option<More>,
 }
 

@@ -21,7 +21,7 @@ pub struct Counts {
     pub connections_failed: u64,
     /// TLS handshakes that failed.
     pub handshakes_failed: u64,
-    /// How often each limit was reached, by its label.
+    /// The times that each limit was reached, by its label.
     pub limits: Vec<(&'static str, u64)>,
     /// The requests of each endpoint.
     pub endpoints: Vec<EndpointCounts>,

@@ -1,8 +1,9 @@
 //! The sheets of the first screen below the topics.
 
-use crate::admin::console::figures::{count, date, rate, time, whole};
+use crate::admin::console::figures::{count, date, of_quota, rate, time};
 use crate::admin::console::overview::{CertificatePart, Customers, Level, Overview, Recent};
 use crate::admin::console::parts::{column, number, of, pair, sheet, told};
+use crate::admin::console::verdict::RENEWAL_S;
 use crate::admin::html::Html;
 use crate::size;
 
@@ -31,14 +32,7 @@ pub(super) fn customers(html: &mut Html, customers: &Customers) {
         number(html, &rate(part.rate));
         number(html, &count(part.accepted));
         number(html, &count(part.refused));
-        match (part.quota, part.rate) {
-            (None, _) => number(html, "no quota"),
-            (Some(quota), rate) => {
-                let percent = rate.unwrap_or_default() * 100.0 / f64::from(quota.max(1));
-                let quota = count(u64::from(quota));
-                number(html, &format!("{} % of {quota}/s", whole(percent)));
-            }
-        }
+        number(html, &of_quota(part.rate, part.quota));
         html.markup("</tr>\n");
     }
     html.markup("</tbody></table>");
@@ -166,7 +160,7 @@ fn certificate(part: &CertificatePart) -> (Level, String) {
     match part.left_s {
         ..0 => (Level::Bad, format!("ended {date}")),
         _ if !part.is_loaded => (Level::Warning, format!("ends {date}; its files are faulty")),
-        0..1_209_600 => (Level::Warning, format!("ends {date}, in {left}")),
+        0..RENEWAL_S => (Level::Warning, format!("ends {date}, in {left}")),
         _ => (Level::Good, format!("ends {date}, in {left}")),
     }
 }

@@ -1,7 +1,7 @@
 //! Tests of the figures that follow from moments.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, UNIX_EPOCH};
 
 use super::*;
 use crate::admin::console::moment::{KeyMoment, SinkMoment};

@@ -25,10 +25,7 @@ impl History {
 
     /// Returns the records a second between each two moments.
     fn line(&self, topic: usize) -> Vec<f64> {
-        let accepted = |moment: &Moment| {
-            let topics = moment.snapshot.topics.get(topic);
-            topics.map_or(0, |topic| topic.balance.accepted)
-        };
+        let accepted = |moment: &Moment| moment.of_topic(topic, accepted);
         let pairs = self.0.iter().zip(self.0.iter().skip(1));
         let rate = |(before, after): (&Moment, &Moment)| {
             let seconds = after.at.duration_since(before.at).as_secs_f64();
@@ -44,21 +41,12 @@ fn part(span: &Span<'_>, index: usize, topic: &TopicSnapshot) -> TopicPart {
     let sink = span.now.sinks.get(index).cloned().unwrap_or_default();
     let of = |moment: &Moment| requests(moment, topic.topic);
     let (oldest, before, now) = (of(span.oldest), of(span.before), of(span.now));
-    let time = |share| {
-        let within = now.within.iter().zip(&before.within);
-        let within: Vec<_> = within
-            .map(|(now, before)| now.saturating_sub(*before))
-            .collect();
-        let total = now.answered.saturating_sub(before.answered);
-        quantile(share, EndpointCounts::LATENCY_BOUNDS, &within, total)
-    };
-    let topic_at = |moment: &'_ Moment| {
-        moment
-            .snapshot
-            .topics
-            .get(index)
-            .map(|it| it.balance.accepted)
-    };
+    let within = now.within.iter().zip(&before.within);
+    let within: Vec<_> = within
+        .map(|(now, before)| now.saturating_sub(*before))
+        .collect();
+    let answered = now.answered.saturating_sub(before.answered);
+    let time = |share| quantile(share, EndpointCounts::LATENCY_BOUNDS, &within, answered);
     TopicPart {
         name: topic.topic.to_owned(),
         sink: topic.sink.to_owned(),
@@ -67,10 +55,7 @@ fn part(span: &Span<'_>, index: usize, topic: &TopicSnapshot) -> TopicPart {
             ago_s: span.now.at.saturating_duration_since(error.at).as_secs(),
             message: error.message,
         }),
-        rate: span.rate(
-            topic_at(span.before).unwrap_or_default(),
-            topic.balance.accepted,
-        ),
+        rate: span.rate(span.before.of_topic(index, accepted), accepted(topic)),
         line: Vec::new(),
         p50_s: time(0.5),
         p99_s: time(0.99),
@@ -91,16 +76,14 @@ fn part(span: &Span<'_>, index: usize, topic: &TopicSnapshot) -> TopicPart {
         unavailable: now.unavailable.saturating_sub(oldest.unavailable),
         dead_lettered: topic.dead_lettered,
         dead_lettered_lately: span
-            .recent(|moment| {
-                moment
-                    .snapshot
-                    .topics
-                    .get(index)
-                    .map_or(0, |it| it.dead_lettered)
-            })
+            .recent(|moment| moment.of_topic(index, |topic| topic.dead_lettered))
             .lately,
         dead_letters_lost: topic.dead_letters_lost,
     }
+}
+
+fn accepted(topic: &TopicSnapshot) -> u64 {
+    topic.balance.accepted
 }
 
 /// Returns the requests of a topic's own endpoint.

@@ -1,10 +1,10 @@
 //! The parameters of a request, form-encoded in its body.
 
 use hyper::HeaderMap;
-use hyper::header::CONTENT_TYPE;
 
 use super::OAuthFault;
 use crate::http::api::inbound::Inbound;
+use crate::http::api::ingest::media_type;
 use crate::http::api::rejection::Rejection;
 use crate::http::api::resources::Resources;
 use crate::identity::password::{PASSWORD_BYTES_MAX, Password};
@@ -16,7 +16,8 @@ const EMAIL_BYTES_MAX: usize = 254;
 /// Bytes of a token, and of what is no secret.
 const TOKEN_BYTES_MAX: usize = 4096;
 
-const CONTENT: &[u8] = b"application/x-www-form-urlencoded";
+/// The media type of a form.
+pub const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// The parameters of a request by their names. Unknown ones are ignored, and an empty one counts as
 /// none (RFC 6749, section 3.2).
@@ -84,12 +85,7 @@ impl Form {
 
 /// Returns whether the content type is that of a form. A body without one counts as a form.
 fn is_form(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_none_or(|value| {
-        let value = value.as_bytes();
-        let end = value.iter().position(|byte| *byte == b';');
-        let kind = value[..end.unwrap_or(value.len())].trim_ascii();
-        kind.eq_ignore_ascii_case(CONTENT)
-    })
+    media_type(headers).is_none_or(|media_type| media_type.eq_ignore_ascii_case(FORM))
 }
 
 fn set(
@@ -130,6 +126,8 @@ pub(super) fn required<T>(parameter: Option<T>, name: &'static str) -> Result<T,
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use hyper::header::CONTENT_TYPE;
 
     use super::*;
 
