@@ -48,14 +48,15 @@ pub use journal::{Journal, OnDamage};
 pub use layers::Setting;
 pub use load::{Loaded, defaults, load};
 pub use memory::{
-    FRESH_RECORDS_MAX, MemoryCeiling, MemoryItem, PASSWORD_HASH_BYTES, STRANGERS_BYTES,
+    FRESH_RECORDS_MAX, MemoryCeiling, MemoryItem, PASSWORD_HASH_BYTES, SPANS_OF_BATCH_MAX,
+    SPANS_WAITING_MAX, STRANGERS_BYTES,
 };
 pub use properties::Properties;
 pub use schema::schema;
 pub use server::{PARSE_IN_PLACE_MAX, Server};
 pub use settings_in_use::SettingsInUse;
 pub use sinks::{Compression, FileSink, KafkaSink, PubSubSink, SinkKind, Sinks};
-pub use telemetry::{Audit, LogFormat, Logging, Metrics};
+pub use telemetry::{Audit, LogFormat, Logging, Metrics, Secret, Traces};
 pub use template::template;
 pub use tls::{ClientCertificates, Tls};
 pub use topic::{BATCHES_IN_FLIGHT, REJECTED_RECORDS, Topic};
@@ -88,6 +89,8 @@ pub struct Config {
     pub audit: Audit,
     /// Limits on metrics.
     pub metrics: Metrics,
+    /// The collector of traces.
+    pub traces: Traces,
     /// The backends.
     pub sink: Sinks,
     /// The journals of topics that have one.

@@ -36,6 +36,7 @@ use crate::record::Kind;
 use crate::shares::Ledger;
 use crate::sinks::{self, Backends};
 use crate::telemetry::Metrics;
+use crate::telemetry::traces::{Exporter, Tracer};
 use crate::tls::LiveTls;
 pub use backlogs::{Backlog, Backlogs};
 pub use error::{RunError, StartError};
@@ -63,6 +64,8 @@ pub struct Gateway {
     _journaled_keys: Background,
     /// The files of dead letters, which are closed when they are idle.
     dead_letters: Option<Box<dyn Sink>>,
+    /// Sends the spans of traces, if there are any.
+    span_exporter: Option<Exporter>,
     settings: Arc<SettingsInUse>,
     replays: Arc<Replays>,
     drain: Duration,
@@ -120,13 +123,15 @@ impl Gateway {
             None
         };
         let metrics = Metrics::new(config.metrics.customer_series)?;
+        let started = Tracer::start(&config.traces, &server.name, &metrics)?;
+        let (tracer, span_exporter) = started.unzip();
         let memory = MemoryBudget::new(server.memory);
         let window = Arc::new(Window::new(&config.idempotency));
         let journaled_keys = JournaledKeys::find(config);
         let Topics {
             topics,
             dead_letters,
-        } = topics::start(config, &backends, &metrics)?;
+        } = topics::start(config, &backends, &metrics, tracer.as_ref())?;
         let journaled_keys = journaled_keys.restore(&window)?;
         let vitals: Arc<[Vitals]> = topics.iter().map(|topic| topic.pipeline.vitals()).collect();
         let checker = Checker::start(&backends, &vitals)?;
@@ -147,6 +152,7 @@ impl Gateway {
             quotas: Arc::clone(&quotas),
             window: Arc::clone(&window),
             metrics: Arc::clone(&metrics),
+            tracer: tracer.clone(),
             server: Arc::clone(&server),
         };
         let service = Arc::new(Service { resources });
@@ -170,6 +176,7 @@ impl Gateway {
             window,
             metrics,
             quotas,
+            tracer,
             settings: Arc::clone(&settings),
             replays: Arc::clone(&replays),
             config: config.clone(),
@@ -192,6 +199,7 @@ impl Gateway {
             checker,
             _journaled_keys: journaled_keys,
             dead_letters,
+            span_exporter,
             settings,
             replays,
             drain: config.server.drain,
@@ -284,6 +292,9 @@ impl Gateway {
         self.replays.stop(deadline);
         drop(self.replays);
         drop(self.dead_letters);
+        if let Some(exporter) = &self.span_exporter {
+            exporter.stop();
+        }
         if !drained {
             return Err(RunError::NotDrained(drain));
         }

@@ -23,6 +23,7 @@ mod rejected;
 mod size_limit;
 mod submission;
 mod tap;
+mod timeline;
 mod vitals;
 mod worker;
 mod workers;
@@ -51,22 +52,27 @@ use journaled::{Stage, forwarded};
 use queue::Queue;
 use rejected::RejectedThread;
 use size_limit::SizeCheck;
+use submission::Wanted;
+use timeline::Traced;
 use worker::Reports;
 use workers::Workers;
 
 use crate::config::{Durability, Topic};
 use crate::shares::Claims;
+use crate::telemetry::traces::Trace;
 
 /// The time that the workers of a journaled topic have to end.
 const WORKER_END: Duration = Duration::from_millis(200);
 
 /// The demands of a request on its delivery.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Demand {
     /// The least that the client wants to hold when it is answered.
     pub durability: Option<Durability>,
     /// The outcomes that come after the deadline are wanted, too.
     pub wants_late: bool,
+    /// The span below which the request's way is traced.
+    pub trace: Option<Trace>,
 }
 
 /// One topic's way from submission to acknowledgement.
@@ -110,7 +116,8 @@ impl Pipeline {
             }
             Some(parts) => {
                 let (forward, receivers) = Queue::new(&held, topic.workers, &books);
-                let (queue, stage) = Stage::start(name, topic, parts, forward, &books)?;
+                let (queue, stage) =
+                    Stage::start(name, backend.name, topic, parts, forward, &books)?;
                 (queue, receivers, Some(stage))
             }
         };
@@ -173,19 +180,26 @@ impl Pipeline {
             Durability::Delivered
         };
         let durability = demand.durability.map_or(least, |asked| asked.max(least));
-        let wants_late = demand.wants_late;
+        let health = &self.workers.health;
+        let wanted = Wanted {
+            durability,
+            wants_late: demand.wants_late,
+            traced: demand.trace.map(|trace| Traced {
+                trace,
+                topic: health.topic,
+                sink: health.sink,
+            }),
+        };
         let check = self.size_check.as_ref();
         let Some(too_large) = check.and_then(|check| check.take_out(&mut records)) else {
-            return self
-                .queue
-                .submit(records, held_bytes, claims, durability, wants_late, now);
+            return self.queue.submit(records, held_bytes, claims, &wanted, now);
         };
         let receipt = if records.is_empty() {
             Receipt::new(0, durability, now)
         } else {
             forget_requests(&mut records);
             self.queue
-                .submit(records, held_bytes, claims, durability, wants_late, now)?
+                .submit(records, held_bytes, claims, &wanted, now)?
         };
         self.books.reject(too_large.records);
         Ok(receipt.beside(too_large))

@@ -1,4 +1,4 @@
-//! Metrics and logs of the gateway. They never hold a secret or a record's data.
+//! Metrics, logs and traces of the gateway. They never hold a secret or a record's data.
 
 mod appended_file;
 pub mod audit;
@@ -8,6 +8,7 @@ mod limit;
 pub mod logging;
 mod metrics;
 mod refusals;
+pub mod traces;
 
 pub use customers::CustomerTotals;
 pub use endpoint::Endpoint;

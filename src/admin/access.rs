@@ -364,5 +364,6 @@ pub(super) fn audit_entry<'r>(
         id: request.id(),
         peer: request.peer,
         user,
+        trace_id: None,
     }
 }

@@ -6,6 +6,7 @@
 mod admin;
 mod certificates;
 mod journals;
+mod traces;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -127,6 +128,7 @@ fn needs(config: &Config) -> Vec<Finding> {
     needs.extend(config.server.proxies.iter().filter_map(check_proxies));
     needs.extend(journals::check(config));
     needs.extend(sinks::inspect(config));
+    needs.extend(traces::check(&config.traces));
     needs
 }
 

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 use super::error::{Error, Origin};
 
 /// The keys whose values are paths, relative to the file that states them.
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 14] = [
     "admin.tls.certificate",
     "admin.tls.key",
     "audit.path",
@@ -24,6 +24,7 @@ const PATHS: [&str; 13] = [
     "sink.file.path",
     "journal.path",
     "sink.pubsub.credentials",
+    "traces.ca_file",
 ];
 
 pub(super) struct File {

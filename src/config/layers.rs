@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 use super::error::{Error, Origin};
 use super::file::{self, File, join};
-use super::properties;
+use super::{properties, telemetry};
 use crate::record::Kind;
 
 /// The embedded defaults.
@@ -210,8 +210,9 @@ impl Layers {
     fn setting(&self, key: String, value: &Value) -> Setting {
         let origin = self.origin(&key);
         // Only the client library knows which of its properties are secrets.
-        let secret =
-            matches!(origin, Origin::SecretFile { .. }) || key.starts_with(properties::KEY);
+        let secret = matches!(origin, Origin::SecretFile { .. })
+            || key.starts_with(properties::KEY)
+            || key == telemetry::AUTHORIZATION;
         Setting {
             key,
             value: (!secret).then(|| value.clone()),

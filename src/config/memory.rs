@@ -68,6 +68,12 @@ const CUSTOMER_SERIES_BYTES: usize = 2 << 10;
 const COMPRESSION_BYTES: usize = 16 << 20;
 /// Records larger than a batch that a worker may have in flight beside its batches.
 const LARGE_IN_FLIGHT: usize = 2;
+/// A span that waits for the collector of traces, or is sent to it.
+const SPAN_BYTES: usize = 2 << 10;
+/// The most spans that wait for the collector of traces.
+pub const SPANS_WAITING_MAX: usize = 4096;
+/// The most spans that are sent to it at once.
+pub const SPANS_OF_BATCH_MAX: usize = 512;
 /// A thread's stack.
 const STACK_BYTES: usize = 2 << 20;
 /// The program itself, the directory, the log lines waiting and the allocator's slack.
@@ -167,6 +173,7 @@ impl Config {
                 "series of customers",
                 self.metrics.customer_series * CUSTOMER_SERIES_BYTES,
             ),
+            ("spans of traces", self.span_bytes()),
             ("compression", self.compression_bytes()),
             ("stacks of threads", self.stack_bytes()),
             ("program", BASE_BYTES),
@@ -175,6 +182,16 @@ impl Config {
         MemoryCeiling {
             bytes: items.iter().map(|item| item.bytes).sum(),
             items: items.into(),
+        }
+    }
+
+    /// Returns the bytes of spans that have ended: those that wait, and a batch.
+    fn span_bytes(&self) -> usize {
+        if self.traces.is_on() {
+            // A batch is there twice more while it is encoded and sent.
+            (SPANS_WAITING_MAX + 3 * SPANS_OF_BATCH_MAX) * SPAN_BYTES
+        } else {
+            0
         }
     }
 
@@ -269,7 +286,8 @@ impl Config {
         let journals = JOURNAL_THREADS * self.count_topics(Topic::is_journaled);
         let rejected = self.count_topics(Topic::has_rejected_queue);
         let http = server.threads + server.parse_threads() + server.password_permits();
-        (http + workers + journals + rejected) * STACK_BYTES
+        let traces = usize::from(self.traces.is_on());
+        (http + workers + journals + rejected + traces) * STACK_BYTES
     }
 }
 

@@ -13,9 +13,10 @@ use std::time::Duration;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::error::{Errors, Origin};
+use super::telemetry::AUTHORIZATION;
 use super::units::FAILURES_MAX;
 use super::{
-    Alertmanager, Config, FileSink, Logging, Login, REFRESH_LIFETIME_MAX, SinkKind, Tokens,
+    Alertmanager, Config, FileSink, Logging, Login, REFRESH_LIFETIME_MAX, SinkKind, Tokens, Traces,
 };
 use bounds::{DAY, KIB, MINUTE, SECOND, TIB};
 use faults::Faults;
@@ -71,6 +72,7 @@ pub(super) fn broken(config: &Config) -> Vec<(String, String)> {
         config.metrics.customer_series,
         0..=100_000,
     );
+    traces(&config.traces, &mut faults);
     paths(config, &mut faults);
     file_sink(&config.sink.file, &mut faults);
     topics::check(config, &mut faults);
@@ -105,6 +107,31 @@ fn login(login: &Login, faults: &mut Faults) {
             "must be {} to {FAILURES_MAX}, is {}",
             login.failures_per_user, login.failures_per_peer
         ),
+    );
+}
+
+fn traces(traces: &Traces, faults: &mut Faults) {
+    let endpoint = &traces.endpoint;
+    faults.require(
+        !traces.is_on() || traces.is_encrypted() || traces.plaintext || traces.is_on_loopback(),
+        "traces.endpoint",
+        format!(
+            "{endpoint} is not on loopback: use https, or set traces.plaintext = true if spans may \
+             go there without TLS"
+        ),
+    );
+    let authorization = &traces.authorization.0;
+    faults.require(
+        authorization
+            .bytes()
+            .all(|byte| (b' '..=b'~').contains(&byte)),
+        AUTHORIZATION,
+        "must be printable ASCII",
+    );
+    faults.count(
+        "traces.max_per_second",
+        traces.max_per_second as usize,
+        1..=10_000,
     );
 }
 

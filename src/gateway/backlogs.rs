@@ -42,7 +42,7 @@ impl Backlogs {
     /// The first thing that cannot be opened.
     pub fn open(config: &Config, kinds: &[Kind]) -> Result<Self, StartError> {
         let config = &only(config, kinds);
-        let journals = Journals::open(config)?;
+        let journals = Journals::open(config, None)?;
         let parts = kinds.iter().map(|kind| journals.open_topic(*kind));
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
         let sinks = kinds.iter().map(|kind| config.topics[*kind as usize].sink);

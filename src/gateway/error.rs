@@ -10,6 +10,7 @@ use iem_sink::{SinkError, SinkErrorKind};
 use crate::identity::directory::DirectoryError;
 use crate::identity::token::KeyError;
 use crate::record::Kind;
+use crate::telemetry::traces::CollectorError;
 use crate::tls::TlsError;
 
 /// The reason why the gateway did not start.
@@ -24,6 +25,9 @@ pub enum StartError {
     /// The certificate, its key or the roots of client certificates are missing or invalid.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The collector of traces cannot be used as it is configured.
+    #[error(transparent)]
+    Traces(#[from] CollectorError),
     /// A sink does not take records.
     #[error("{sink}: {error}")]
     Sink {
@@ -72,6 +76,7 @@ impl StartError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Directory(_) | Self::Key(_) | Self::Tls(_) => true,
+            Self::Traces(error) => !matches!(error, CollectorError::System(_)),
             Self::Sink { error, .. } => error.kind == SinkErrorKind::Permanent,
             Self::Journal { error, .. } => !matches!(error, OpenError::Disk(_)),
             Self::Listen { .. } | Self::System(_) | Self::Metrics(_) => false,

@@ -13,6 +13,7 @@ use crate::config::{self, Config, Topic};
 use crate::pipeline::{DeadLetterPlace, JournalParts, RejectedParts};
 use crate::record::Kind;
 use crate::sinks;
+use crate::telemetry::traces::Tracer;
 
 /// Returns the folder of a topic's dead letters.
 pub fn dead_letters(config: &Config, kind: Kind) -> PathBuf {
@@ -22,6 +23,7 @@ pub fn dead_letters(config: &Config, kind: Kind) -> PathBuf {
 /// The configuration and the dead letters, which the journals of all topics share.
 pub(super) struct Journals<'a> {
     config: &'a Config,
+    tracer: Option<&'a Arc<Tracer>>,
     /// The files of dead letters; `None` if no topic keeps any.
     dead_letters: Option<(PathBuf, Box<dyn Sink>)>,
 }
@@ -31,10 +33,14 @@ impl<'a> Journals<'a> {
     ///
     /// # Errors
     /// They are in use, or the folder cannot be written.
-    pub(super) fn open(config: &'a Config) -> Result<Self, StartError> {
+    pub(super) fn open(
+        config: &'a Config,
+        tracer: Option<&'a Arc<Tracer>>,
+    ) -> Result<Self, StartError> {
         if !config.topics.iter().any(Topic::keeps_dead_letters) {
             return Ok(Self {
                 config,
+                tracer,
                 dead_letters: None,
             });
         }
@@ -52,6 +58,7 @@ impl<'a> Journals<'a> {
         })?;
         Ok(Self {
             config,
+            tracer,
             dead_letters: Some((path, sink)),
         })
     }
@@ -98,6 +105,7 @@ impl<'a> Journals<'a> {
             kept_limit,
             config,
             dead_letters,
+            tracer: self.tracer.cloned(),
         }))
     }
 

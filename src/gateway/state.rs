@@ -12,6 +12,7 @@ use crate::identity::Identity;
 use crate::identity::quota::Quotas;
 use crate::memory::MemoryBudget;
 use crate::pipeline::{Backend, Vitals};
+use crate::telemetry::traces::Tracer;
 use crate::telemetry::{CertificateSnapshot, Metrics, Snapshot, TopicSnapshot};
 use crate::tls::LiveTls;
 
@@ -28,6 +29,7 @@ pub(super) struct GatewayState {
     pub(super) window: Arc<Window>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) quotas: Arc<Quotas>,
+    pub(super) tracer: Option<Arc<Tracer>>,
     pub(super) settings: Arc<SettingsInUse>,
     pub(super) replays: Arc<Replays>,
     pub(super) config: Config,
@@ -99,6 +101,11 @@ impl GatewayState {
             token_cache_hits: counts.token_hits,
             token_cache_misses: counts.token_misses,
             failed_logins: counts.failed_logins,
+            spans: self
+                .tracer
+                .as_ref()
+                .map(|tracer| tracer.counts())
+                .unwrap_or_default(),
             connections_limit: self.connections_limit,
             directory_ok: status.error.is_none(),
             directory_stale: status.stale_for,

@@ -13,6 +13,7 @@ use crate::pipeline::{Observer, Pipeline};
 use crate::record::Kind;
 use crate::sinks::Backends;
 use crate::telemetry::Metrics;
+use crate::telemetry::traces::Tracer;
 
 /// The time that the sinks have to open the topics. A sink that needs longer is away: its topics
 /// answer 503 until it is back.
@@ -35,8 +36,9 @@ pub(super) fn start(
     config: &Config,
     backends: &Backends,
     metrics: &Metrics,
+    tracer: Option<&Arc<Tracer>>,
 ) -> Result<Topics, StartError> {
-    let journals = Journals::open(config)?;
+    let journals = Journals::open(config, tracer)?;
     let topics = Kind::ALL
         .into_iter()
         .map(|kind| start_one(kind, config, backends, &journals, metrics))

@@ -22,6 +22,7 @@ mod parse_pool;
 mod publish;
 mod refresh;
 mod rejection;
+mod request_trace;
 mod resources;
 mod response;
 mod route;

@@ -123,7 +123,7 @@ mod tests {
 
     use super::super::budget::Budget;
     use super::*;
-    use crate::config::Durability;
+    use crate::pipeline::submission::Wanted;
     use crate::shares::Claims;
 
     #[test]
@@ -137,8 +137,8 @@ mod tests {
                 smallvec![record("acme", "{}")],
                 reservation,
                 Instant::now(),
-                Durability::Delivered,
-                false,
+                &Wanted::delivered(false),
+                Instant::now(),
             )
         };
         let (sender, receiver) = channel(10);

@@ -108,9 +108,17 @@ impl Delivery {
         unit_of: impl Fn(&Record) -> usize,
     ) {
         if self.is_refused(&submission, now, &unit_of) {
-            let Submission { records, reply, .. } = submission;
+            let Submission {
+                records,
+                reply,
+                timeline,
+                ..
+            } = submission;
             self.tally.taken += records.len();
             self.tally.undelivered += records.len();
+            if let Some(timeline) = timeline {
+                timeline.refused(now);
+            }
             reply.end(smallvec::smallvec![Outcome::default(); records.len()]);
             return;
         }
@@ -119,11 +127,15 @@ impl Delivery {
             records,
             deadline,
             mut reply,
+            mut timeline,
             ..
         } = submission;
         reply.taken();
+        if let Some(timeline) = &mut timeline {
+            timeline.taken(now);
+        }
         self.tally.taken += records.len();
-        let request = self.requests.add(records.len(), deadline, reply);
+        let request = self.requests.add(records.len(), deadline, reply, timeline);
         let mut keys = SmallVec::<[usize; 1]>::with_capacity(records.len());
         for (index, record) in records.into_iter().enumerate() {
             let load = Load::one(record.data.len());
@@ -184,6 +196,10 @@ impl Delivery {
             Outcome::Undeliverable if self.limits.is_persistent => Outcome::Retryable,
             outcome => outcome,
         };
+        let id = (entry.unit, place.0);
+        if let Some(timeline) = self.requests.timeline(entry.request) {
+            timeline.arrived(id, outcome, now);
+        }
         let load = entry.load();
         let number = entry.number;
         let is_delivered = outcome == Outcome::Delivered;
@@ -206,7 +222,7 @@ impl Delivery {
             }
         }
         if is_final {
-            self.finish(key, outcome);
+            self.finish(key, outcome, now);
         } else {
             unit.failed.push(key);
         }
@@ -231,7 +247,7 @@ impl Delivery {
                 if self.requests.is_answered(entry.request)
                     || unit.is_overtaken(entry.record.key_hash(), entry.number)
                 {
-                    self.finish(*key, Outcome::Retryable);
+                    self.finish(*key, Outcome::Retryable, now);
                 } else {
                     unit.waiting.push_front(*key);
                 }
@@ -263,13 +279,13 @@ impl Delivery {
     }
 
     /// Gives up all records that wait, unless they are a journal's.
-    pub(super) fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self, now: Instant) {
         if self.limits.is_persistent {
             return;
         }
         for index in 0..self.units.len() {
             while let Some(key) = self.units[index].waiting.pop_front() {
-                self.finish(key, Outcome::Undeliverable);
+                self.finish(key, Outcome::Undeliverable, now);
             }
         }
     }
@@ -282,7 +298,7 @@ impl Delivery {
     }
 
     /// Ends a record that is not in flight.
-    fn finish(&mut self, key: usize, outcome: Outcome) {
+    fn finish(&mut self, key: usize, outcome: Outcome, now: Instant) {
         let entry = self.entries.remove(key);
         let unit = &mut self.units[entry.unit];
         unit.held -= entry.load();
@@ -298,7 +314,8 @@ impl Delivery {
             Outcome::Rejected(_) => self.tally.rejected += 1,
             Outcome::Retryable | Outcome::Undeliverable => self.tally.undelivered += 1,
         }
-        self.requests.settle(entry.request, entry.index, outcome);
+        self.requests
+            .settle(entry.request, entry.index, outcome, now);
     }
 
     /// Answers the requests whose deadline has come at `now`, and drops their records, but for those
@@ -313,12 +330,12 @@ impl Delivery {
                 && self.requests.is_answered(self.entries.get(key).request)
             {
                 self.units[index].waiting.pop_front();
-                self.finish(key, Outcome::Retryable);
+                self.finish(key, Outcome::Retryable, now);
             }
             let failed = std::mem::take(&mut self.units[index].failed);
             for key in failed {
                 if self.requests.is_answered(self.entries.get(key).request) {
-                    self.finish(key, Outcome::Retryable);
+                    self.finish(key, Outcome::Retryable, now);
                 } else {
                     self.units[index].failed.push(key);
                 }

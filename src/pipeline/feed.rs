@@ -128,7 +128,7 @@ impl Feed {
     fn forward(&mut self, number: u64, one: OnItsWay, now: Instant) {
         let way = Forwarded::new(number, self.sender.clone(), Arc::clone(&self.met));
         let queue = &self.routes[one.route].queue;
-        queue.forward(one.record.clone(), self.round, way, now);
+        queue.forward(one.record.clone(), self.round, way, None, now);
         self.bytes += one.record.data.len();
         self.on_their_way.insert(number, one);
     }

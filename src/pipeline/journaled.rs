@@ -14,6 +14,7 @@ mod parked;
 mod rate;
 mod rounds;
 mod shared;
+mod traced;
 mod waiting;
 mod window;
 mod writer;
@@ -30,6 +31,7 @@ pub(super) use rate::Rate;
 pub(super) use shared::Shared;
 
 use forwarder::Forwarder;
+use traced::RecordTraces;
 use window::Window;
 use writer::Writer;
 
@@ -39,6 +41,7 @@ use super::delivery::Load;
 use super::queue::Queue;
 use super::size_limit::SizeLimit;
 use crate::config::{self, Topic};
+use crate::telemetry::traces::Tracer;
 use crate::threads::all_ended;
 
 /// A topic's journal, and the parts that belong to it.
@@ -51,6 +54,8 @@ pub struct JournalParts<'a> {
     pub config: &'a config::Journal,
     /// The place of records that the sink will never take.
     pub dead_letters: DeadLetterPlace,
+    /// Begins the traces of records on their way to the sink.
+    pub tracer: Option<Arc<Tracer>>,
 }
 
 /// Returns a topic with the bounds on what is on its way from a journal to the sink: the window, and
@@ -80,6 +85,7 @@ impl Stage {
     /// The operating system gives no thread.
     pub(super) fn start(
         name: &'static str,
+        sink: &'static str,
         topic: &Topic,
         parts: JournalParts<'_>,
         forward: Queue,
@@ -114,7 +120,13 @@ impl Stage {
             Rate::new(config.drain_rate.map(NonZeroU32::get), now),
             DeadLetters::new(parts.dead_letters),
         );
-        let forwarder = forwarder.spawn()?;
+        let traces = parts.tracer.map(|tracer| RecordTraces {
+            tracer,
+            topic: name,
+            sink,
+            last: None,
+        });
+        let forwarder = forwarder.traced_by(traces).spawn()?;
         let (queue, mut receivers) = Queue::new(topic, 1, books);
         let requests = receivers.pop().expect("one was asked for");
         let writer = Writer::new(

@@ -13,8 +13,9 @@ use super::channel::{NotSent, Receiver, Sender, WakeGuard, channel};
 use super::forwarded::Forwarded;
 use super::receipt::{Part, Receipt};
 use super::records::Records;
-use super::submission::Submission;
-use crate::config::{Durability, Topic};
+use super::submission::{Submission, Wanted};
+use super::timeline::Traced;
+use crate::config::Topic;
 use crate::shares::Claims;
 
 /// The queue of one topic.
@@ -46,8 +47,7 @@ impl Queue {
         records: Records,
         held_bytes: usize,
         claims: Claims,
-        durability: Durability,
-        wants_late: bool,
+        wanted: &Wanted,
         now: Instant,
     ) -> Result<Receipt, SubmitError> {
         let mut beyond = held_bytes.saturating_sub(bytes(&records));
@@ -55,10 +55,9 @@ impl Queue {
             self.budget
                 .reserve(records.len(), bytes(&records) + beyond, claims)?;
         let deadline = now + self.deadline;
-        let mut receipt = Receipt::new(records.len(), durability, deadline);
+        let mut receipt = Receipt::new(records.len(), wanted.durability, deadline);
         if let [sender] = &self.senders[..] {
-            let (submission, reply) =
-                Submission::new(records, reservation, deadline, durability, wants_late);
+            let (submission, reply) = Submission::new(records, reservation, deadline, wanted, now);
             let indexes = None;
             receipt.push(Part { reply, indexes }, self.send(sender, submission)?);
             return Ok(receipt);
@@ -70,8 +69,7 @@ impl Queue {
             // The first share counts what the request pins beyond its records.
             let held_bytes = bytes(&records) + std::mem::take(&mut beyond);
             let reservation = reservation.split(records.len(), held_bytes);
-            let (submission, reply) =
-                Submission::new(records, reservation, deadline, durability, wants_late);
+            let (submission, reply) = Submission::new(records, reservation, deadline, wanted, now);
             let indexes = Some(indexes);
             receipt.push(Part { reply, indexes }, self.send(sender, submission)?);
         }
@@ -90,11 +88,12 @@ impl Queue {
         record: Record,
         round: u64,
         way: Forwarded,
+        traced: Option<Traced>,
         now: Instant,
     ) -> Option<WakeGuard> {
         let reservation = self.budget.reserve_one(record.data.len());
         let sender = &self.senders[record.key_hash() as usize % self.senders.len()];
-        let submission = Submission::forwarded(record, reservation, now, round, way);
+        let submission = Submission::forwarded(record, reservation, now, round, way, traced);
         // A worker lives as long as the queue. If it has ended all the same, the way back tells so.
         sender.send(submission).ok().flatten()
     }

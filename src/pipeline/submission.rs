@@ -11,6 +11,7 @@ use super::budget::Reservation;
 use super::forwarded::Forwarded;
 use super::receipt::Share;
 use super::records::{Outcomes, Records};
+use super::timeline::{Timeline, Traced};
 use crate::config::Durability;
 
 /// The time that a record of a journal has: for ever.
@@ -25,6 +26,31 @@ pub(super) struct Submission {
     /// The round of a forwarder in which it sends the record; 0 for a request's.
     pub(super) round: u64,
     pub(super) reply: Reply,
+    /// The times of a traced request.
+    pub(super) timeline: Option<Box<Timeline>>,
+}
+
+/// What a request wants of a topic's workers.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    /// The place where its records have to be safe before the answer.
+    pub(super) durability: Durability,
+    /// The outcomes that come after the deadline are wanted, too.
+    pub(super) wants_late: bool,
+    /// Its trace, if it has one.
+    pub(super) traced: Option<Traced>,
+}
+
+#[cfg(test)]
+impl Wanted {
+    /// Returns the wants of a request without a trace whose records are to be delivered.
+    pub(super) fn delivered(wants_late: bool) -> Self {
+        Self {
+            durability: Durability::Delivered,
+            wants_late,
+            traced: None,
+        }
+    }
 }
 
 impl Submission {
@@ -32,15 +58,18 @@ impl Submission {
         records: Records,
         reservation: Reservation,
         deadline: Instant,
-        durability: Durability,
-        wants_late: bool,
+        wanted: &Wanted,
+        now: Instant,
     ) -> (Self, oneshot::Receiver<Share>) {
         let (sender, receiver) = oneshot::channel();
+        let wants_late = wanted.wants_late;
+        let traced = wanted.traced.clone();
         let submission = Self {
             records,
             deadline,
-            durability,
+            durability: wanted.durability,
             round: 0,
+            timeline: traced.map(|traced| Timeline::new(traced, now)),
             reply: Reply {
                 way: Some(Way::Request { sender, wants_late }),
                 reservation,
@@ -56,12 +85,14 @@ impl Submission {
         now: Instant,
         round: u64,
         way: Forwarded,
+        traced: Option<Traced>,
     ) -> Self {
         Self {
             records: smallvec![record],
             deadline: now + NO_DEADLINE,
             durability: Durability::Delivered,
             round,
+            timeline: traced.map(|traced| Timeline::forwarded(traced, now)),
             reply: Reply {
                 way: Some(Way::Forwarder(way)),
                 reservation,

@@ -189,7 +189,7 @@ impl Worker {
         self.settle(now);
         self.delivery.expire(now);
         if self.is_refused {
-            self.delivery.give_up();
+            self.delivery.give_up(now);
         }
         let next = self.hand_over(now);
         self.report();

@@ -60,35 +60,52 @@ pub struct Request<'a> {
     /// The email of the user that it is of. A name that is no user's is left out: it may be a
     /// password that was typed in the wrong place.
     pub user: Option<&'a str>,
+    /// The id of the client's trace that it belongs to, if the client has told one.
+    pub trace_id: Option<&'a str>,
 }
 
 /// Writes that credentials were accepted, or why they were not.
 pub fn log_in(request: Request<'_>, refusal: Option<&str>) {
-    let Request { id, peer, user } = request;
+    let Request {
+        id,
+        peer,
+        user,
+        trace_id,
+    } = request;
     let (pace, outcome) = match refusal {
         None => (&ACCEPTED_LOG_INS, "accepted"),
         Some(reason) => (&REFUSED_LOG_INS, reason),
     };
     if let Some(left_out) = pace.pass() {
         tracing::info!(
-            target: TARGET, event = "log_in", outcome, user, %peer, request = id, left_out
+            target: TARGET, event = "log_in", outcome, user, %peer, request = id, trace_id, left_out
         );
     }
 }
 
 /// Writes that a user has new tokens.
 pub fn tokens_issued(request: Request<'_>) {
-    let Request { id, peer, user } = request;
+    let Request {
+        id,
+        peer,
+        user,
+        trace_id,
+    } = request;
     if let Some(left_out) = TOKENS.pass() {
         tracing::info!(
-            target: TARGET, event = "tokens_issued", user, %peer, request = id, left_out
+            target: TARGET, event = "tokens_issued", user, %peer, request = id, trace_id, left_out
         );
     }
 }
 
 /// Writes that a request at this endpoint was refused because its user may not make it.
 pub fn refused(request: Request<'_>, endpoint: &str, reason: &str) {
-    let Request { id, peer, user } = request;
+    let Request {
+        id,
+        peer,
+        user,
+        trace_id,
+    } = request;
     if let Some(left_out) = REFUSALS.pass() {
         tracing::info!(
             target: TARGET,
@@ -98,6 +115,7 @@ pub fn refused(request: Request<'_>, endpoint: &str, reason: &str) {
             user,
             %peer,
             request = id,
+            trace_id,
             left_out
         );
     }
@@ -114,10 +132,15 @@ pub fn records_shown(request: Request<'_>, topic: &str) {
 }
 
 fn console(event: &'static str, request: Request<'_>, topic: &str) {
-    let Request { id, peer, user } = request;
+    let Request {
+        id,
+        peer,
+        user,
+        trace_id,
+    } = request;
     if let Some(left_out) = CONSOLE.pass() {
         tracing::info!(
-            target: TARGET, event, topic, user, %peer, request = id, left_out
+            target: TARGET, event, topic, user, %peer, request = id, trace_id, left_out
         );
     }
 }
@@ -131,11 +154,16 @@ pub fn sessions_ended(user: &str, which: &str) {
 
 /// Writes that a user has ended a session of its own.
 pub fn session_revoked(request: Request<'_>) {
-    let Request { id, peer, user } = request;
+    let Request {
+        id,
+        peer,
+        user,
+        trace_id,
+    } = request;
     if let Some(left_out) = REVOCATIONS.pass() {
         let which = "one, revoked by its user";
         tracing::info!(
-            target: TARGET, event = "sessions_ended", user, which, %peer, request = id, left_out
+            target: TARGET, event = "sessions_ended", user, which, %peer, request = id, trace_id, left_out
         );
     }
 }

@@ -58,11 +58,13 @@ pub enum Limit {
     Http2Requests,
     /// Frames over HTTP/2 that no client needs: resets, empty ones, any without a request.
     Http2Abuse,
+    /// Traces that begin in a second.
+    Traces,
 }
 
 impl Limit {
     /// Every limit, in the order of the enumeration.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Connections,
         Self::Evicted,
         Self::ConnectionsPerPeer,
@@ -90,6 +92,7 @@ impl Limit {
         Self::Http2Connections,
         Self::Http2Requests,
         Self::Http2Abuse,
+        Self::Traces,
     ];
 
     /// Returns the label in the metric and in `docs/limits.md`.
@@ -122,6 +125,7 @@ impl Limit {
             Self::Http2Connections => "http2_connections",
             Self::Http2Requests => "http2_requests",
             Self::Http2Abuse => "http2_abuse",
+            Self::Traces => "traces",
         }
     }
 }

@@ -12,7 +12,7 @@ use imports::{Crate, Import};
 use source::{ROOT, rust_files, tokens};
 
 /// Each dependency with the rooms that use it.
-const HOMES: [(&str, &[&str]); 33] = [
+const HOMES: [(&str, &[&str]); 36] = [
     ("argon2", &["identity"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -35,6 +35,9 @@ const HOMES: [(&str, &[&str]); 33] = [
     ("listenfd", &["systemd"]),
     ("moka", &["identity"]),
     ("notify", &["follow"]),
+    ("opentelemetry", &["telemetry"]),
+    ("opentelemetry_otlp", &["telemetry"]),
+    ("opentelemetry_sdk", &["telemetry"]),
     ("rustix", &["cli", "identity", "systemd", "telemetry"]),
     ("rustls", &["tls"]),
     ("rustls_native_certs", &["tls"]),

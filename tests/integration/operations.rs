@@ -13,4 +13,5 @@ mod permissions;
 mod prometheus;
 mod reload;
 mod systemd;
+mod traces;
 mod upgrade;

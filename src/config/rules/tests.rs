@@ -135,6 +135,31 @@ fn times_of_the_server() {
 }
 
 #[test]
+fn traces() {
+    broken(&[
+        (
+            "traces.endpoint = 'http://10.0.0.1:4317'",
+            "traces.endpoint: http://10.0.0.1:4317 is not on loopback: use https, or set \
+             traces.plaintext = true if spans may go there without TLS",
+        ),
+        (
+            "traces.authorization = \"a\\nb\"",
+            "traces.authorization: must be printable ASCII",
+        ),
+        (
+            "traces.max_per_second = 0",
+            "traces.max_per_second: must be 1 to 10000, is 0",
+        ),
+    ]);
+    hold(&[
+        "traces = { endpoint = 'http://10.0.0.1:4317', plaintext = true }",
+        "traces.endpoint = 'https://collector.example:4317'",
+        "traces.endpoint = 'http://localhost:4317'",
+        "traces = { max_per_second = 10000, authorization = 'Bearer ~' }",
+    ]);
+}
+
+#[test]
 fn listeners() {
     broken(&[
         (

@@ -56,6 +56,7 @@ pub(super) async fn alertmanager(
         kind: Kind::Event,
         sender: &sender,
         asked,
+        trace: &request.trace,
     };
     let published = deliver_once(&delivery, accepted, None, permit).await?;
     Ok(Success::Published(published).into_answer())
@@ -72,6 +73,7 @@ async fn accept(
     body: Bytes,
     key: Option<RequestKey>,
 ) -> Result<(Accepted, Option<ParsePermit>), Rejection> {
+    let _stage = request.trace.stage("parse");
     let topic = resources.topic(Kind::Event);
     let ingest = AlertIngest {
         identity: Arc::clone(&resources.identity),

@@ -2,7 +2,6 @@
 //! user may not make it.
 
 use std::cell::{Cell, RefCell};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::rejection::Rejection;
@@ -95,13 +94,12 @@ impl Entries {
         !has_flag && self.log_in.is_none() && self.refused.is_none()
     }
 
-    /// Writes them, of a request from this peer. `id` is the id that the answer has, too.
-    pub(super) fn write(&self, trail: &Trail, peer: IpAddr, endpoint: Endpoint, id: &str) {
+    /// Writes them, of a request whose user the trail knows.
+    pub(super) fn write(&self, trail: &Trail, request: audit::Request<'_>, endpoint: Endpoint) {
         let user = trail.user.borrow();
         let of_request = audit::Request {
-            id,
-            peer,
             user: user.as_deref(),
+            ..request
         };
         if self.client_log_in {
             let client = trail.client.borrow();

@@ -47,8 +47,10 @@ pub(super) async fn cloudevents(
     let kinds = kind.as_ref().map_or(&Kind::ALL[..], std::slice::from_ref);
     let body = request.collect_for_any(resources, kinds, &sender).await?;
     let (events, permit) = accept(resources, form, principal, &sender, request, body).await?;
+    let trace = &request.trace;
     let published =
-        distribution::deliver_within_quotas(resources, events, &sender, asked, permit).await?;
+        distribution::deliver_within_quotas(resources, events, &sender, asked, permit, trace)
+            .await?;
     Ok(Success::Published(published).into_answer())
 }
 
@@ -83,6 +85,7 @@ async fn accept(
     request: &Inbound<'_>,
     body: Bytes,
 ) -> Result<(Events, Option<ParsePermit>), Rejection> {
+    let _stage = request.trace.stage("parse");
     let source = match form {
         None => Source::Headers(binary::attributes(request.headers())?),
         Some(form) => Source::Body(form),

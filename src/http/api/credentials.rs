@@ -46,6 +46,21 @@ pub(super) async fn publisher(
     resources: &Resources,
     request: &Inbound<'_>,
 ) -> Result<Principal, Rejection> {
+    let principal = publisher_by_any(resources, request).await?;
+    trace(resources, request);
+    Ok(principal)
+}
+
+/// Begins the trace of a request whose sender is known now.
+fn trace(resources: &Resources, request: &Inbound<'_>) {
+    request.begin_trace(resources);
+    request.trace.first_stage("authenticate");
+}
+
+async fn publisher_by_any(
+    resources: &Resources,
+    request: &Inbound<'_>,
+) -> Result<Principal, Rejection> {
     let identity = &resources.identity;
     let takes_basic = resources.server.basic;
     let headers = request.headers();
@@ -74,6 +89,15 @@ pub(super) async fn publisher(
 /// Returns the sender of a ticket's change: the holder of a token, or else of Basic credentials, or
 /// else of a client certificate.
 pub(super) async fn ticket_sender(
+    resources: &Resources,
+    request: &Inbound<'_>,
+) -> Result<Principal, Rejection> {
+    let principal = ticket_sender_by_any(&resources.identity, request).await?;
+    trace(resources, request);
+    Ok(principal)
+}
+
+async fn ticket_sender_by_any(
     identity: &Identity,
     request: &Inbound<'_>,
 ) -> Result<Principal, Rejection> {

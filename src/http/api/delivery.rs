@@ -10,6 +10,7 @@ use super::charge::Charge;
 use super::ingest::{Accepted, Runs, ranges, totals};
 use super::parse_pool::ParsePermit;
 use super::rejection::Rejection;
+use super::request_trace::RequestTrace;
 use super::resources::Resources;
 use super::sender::Sender;
 use crate::config::Durability;
@@ -19,6 +20,7 @@ use crate::pipeline::{Demand, Receipt};
 use crate::record::Kind;
 use crate::shares::Claims;
 use crate::telemetry::Metrics;
+use crate::telemetry::traces::Trace;
 
 /// The delivery of a request's records to their topic.
 pub(super) struct Delivery<'a> {
@@ -27,6 +29,7 @@ pub(super) struct Delivery<'a> {
     pub(super) sender: &'a Sender,
     /// The durability that the client asks for.
     pub(super) asked: Option<Durability>,
+    pub(super) trace: &'a RequestTrace,
 }
 
 impl Delivery<'_> {
@@ -43,6 +46,7 @@ impl Delivery<'_> {
         charge: Option<Charge>,
         permit: Option<ParsePermit>,
         held: Option<Held>,
+        trace: Option<Trace>,
     ) -> Result<Durability, Rejection> {
         if let Some(open) = held.as_ref().and_then(Held::open) {
             accepted.keep(&open);
@@ -51,7 +55,7 @@ impl Delivery<'_> {
             Some(charge) => charge,
             None => self.charge(&accepted)?,
         };
-        let submitted = self.submit(accepted, &charge, held.is_some());
+        let submitted = self.submit(accepted, &charge, held.is_some(), trace);
         drop(permit);
         let submitted = submitted?;
         match held {
@@ -64,12 +68,14 @@ impl Delivery<'_> {
     }
 
     /// Submits records to their topic. Gives back their charge if the topic does not take them. The
-    /// last outcomes of records with keys are wanted as well.
+    /// last outcomes of records with keys are wanted as well. The spans of their way are put below
+    /// `trace`.
     pub(super) fn submit(
         &self,
         accepted: Accepted,
         charge: &Charge,
         wants_late: bool,
+        trace: Option<Trace>,
     ) -> Result<Submitted, Rejection> {
         let Accepted {
             records,
@@ -83,6 +89,7 @@ impl Delivery<'_> {
         let demand = Demand {
             durability: self.asked,
             wants_late,
+            trace,
         };
         match pipeline.submit(records, held_bytes, claims, demand, Instant::now()) {
             Ok(receipt) => Ok(Submitted {

@@ -11,6 +11,7 @@ use super::delivery::{Delivery, count_customers, verdict};
 use super::event_claims::{self, Events, OwnPart};
 use super::parse_pool::ParsePermit;
 use super::rejection::Rejection;
+use super::request_trace::RequestTrace;
 use super::resources::Resources;
 use super::sender::Sender;
 use crate::config::Durability;
@@ -27,8 +28,11 @@ pub(super) async fn deliver_within_quotas(
     sender: &Sender,
     asked: Option<Durability>,
     permit: Option<ParsePermit>,
+    trace: &RequestTrace,
 ) -> Result<Published, Rejection> {
     let count = events.parts.iter().map(|part| part.indexes.len()).sum();
+    let mut stage = trace.stage("deliver");
+    stage.note("iem.records", count);
     let (own, others) = event_claims::claim(resources, events, asked)?;
     let is_replayed = own.is_empty();
     let charges = take_charges(resources, &own)?;
@@ -48,8 +52,9 @@ pub(super) async fn deliver_within_quotas(
             kind,
             sender,
             asked,
+            trace,
         };
-        match delivery.submit(accepted, &charge, !held.is_empty()) {
+        match delivery.submit(accepted, &charge, !held.is_empty(), stage.trace()) {
             Ok(submitted) => {
                 durability = durability.min(submitted.durability());
                 waiting.push(async move {

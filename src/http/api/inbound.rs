@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use hyper::HeaderMap;
@@ -12,6 +12,7 @@ use iem_sink::Context;
 use super::audit::Trail;
 use super::body::Body;
 use super::rejection::Rejection;
+use super::request_trace::{RequestTrace, traceparent};
 use super::resources::{Resources, Strangers};
 use super::response::{DURABILITY, IDEMPOTENCY_KEY};
 use super::sender::{LastSender, Sender};
@@ -40,6 +41,9 @@ pub(super) struct Inbound<'c> {
     pub(super) is_last: Cell<bool>,
     /// The notes for the audit log.
     pub(super) trail: Trail,
+    /// The time at which its head had come.
+    pub(super) began: Instant,
+    pub(super) trace: RequestTrace,
 }
 
 impl Inbound<'_> {
@@ -87,8 +91,17 @@ impl Inbound<'_> {
             resources.metrics.topic(*first).full(1);
             return Err(Rejection::Full(Limit::Queue));
         }
+        let _stage = self.trace.stage("read body");
         let data = self.body.collect(encoding, server, sender).await?;
         Ok(record::without_bom(data))
+    }
+
+    /// Begins the trace of the request, whose credentials are known, if its client samples it.
+    pub(super) fn begin_trace(&self, resources: &Resources) {
+        if let Some(tracer) = &resources.tracer {
+            self.trace
+                .begin(tracer, &self.head, self.began, self.received);
+        }
     }
 
     /// Returns the body of a request without credentials. Nobody answers for what it holds, so it is
@@ -141,7 +154,6 @@ impl Inbound<'_> {
 
     /// Returns the context of the request's records.
     pub(super) fn context(&self, source: &Arc<str>, kind: Kind, principal: &Principal) -> Context {
-        let traceparent = self.headers().get("traceparent");
         Context {
             source: Arc::clone(source),
             kind: kind.event_type().into(),
@@ -149,9 +161,7 @@ impl Inbound<'_> {
             user: Arc::clone(&principal.user().email),
             integration: None,
             actionable_state: None,
-            traceparent: traceparent
-                .and_then(|value| record::traceparent(value.as_bytes()))
-                .map(Into::into),
+            traceparent: traceparent(self.headers()).map(Into::into),
             rejection: None,
             digests: None,
         }

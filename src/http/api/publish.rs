@@ -49,6 +49,7 @@ pub(super) async fn publish(
         kind,
         sender: &sender,
         asked,
+        trace: &request.trace,
     };
     let published = deliver_once(&delivery, accepted, None, permit).await?;
     Ok(Success::Published(published).into_answer())
@@ -65,6 +66,7 @@ async fn accept(
     body: Bytes,
     key: Option<&RequestKey>,
 ) -> Result<(Accepted, Option<ParsePermit>), Rejection> {
+    let _stage = request.trace.stage("parse");
     let Topic {
         pipeline,
         key_fields,

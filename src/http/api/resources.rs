@@ -12,6 +12,7 @@ use crate::pipeline::Pipeline;
 use crate::record::{AlertMapping, KeyFields, Kind};
 use crate::shares::Ledger;
 use crate::telemetry::Metrics;
+use crate::telemetry::traces::Tracer;
 
 /// A topic as requests meet it.
 pub struct Topic {
@@ -65,6 +66,8 @@ pub struct Resources {
     pub window: Arc<Window>,
     /// The metrics that requests count in.
     pub metrics: Arc<Metrics>,
+    /// Begins the traces of requests, if there are any.
+    pub tracer: Option<Arc<Tracer>>,
 }
 
 impl Resources {

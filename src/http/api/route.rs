@@ -72,6 +72,10 @@ const CUSTOMER_POSTS: [(&str, CustomerRoute); 2] = [
     ("/alertmanager/", |customer| Route::Alertmanager(customer)),
 ];
 
+/// The names of these paths.
+const CUSTOMER_TEMPLATES: [&str; CUSTOMER_POSTS.len()] =
+    ["/gbp/push/{customerid}", "/alertmanager/{customerid}"];
+
 impl<'a> Route<'a> {
     /// Finds the route. A slash at the end of the path does not matter.
     pub fn of(method: &Method, path: &'a str) -> Self {
@@ -105,6 +109,16 @@ impl<'a> Route<'a> {
                 is_one_segment.then(|| route(percent_decode_str(customer).decode_utf8_lossy()))
             })
         })
+    }
+
+    /// Returns a path as the route has it: without the slash at its end, and with a name in the place
+    /// of what varies.
+    pub fn template(path: &str) -> &str {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let mut posts = CUSTOMER_POSTS.iter().zip(CUSTOMER_TEMPLATES);
+        posts
+            .find(|((prefix, _), _)| path.starts_with(prefix))
+            .map_or(path, |(_, template)| template)
     }
 
     /// Lists the method and the path of every route as the OpenAPI document has them, but for the

@@ -21,6 +21,7 @@ use super::openapi::openapi;
 use super::publish::publish;
 use super::refresh::refresh;
 use super::rejection::Rejection;
+use super::request_trace::{RequestTrace, trace_id};
 use super::resources::Resources;
 use super::response::{self, Success};
 use super::route::Route;
@@ -29,7 +30,7 @@ use super::ticket::ticket;
 use super::token::token;
 use crate::http::transport::{Answer, Application, Client, Reply};
 use crate::record;
-use crate::telemetry::{Endpoint, Refusal};
+use crate::telemetry::{Endpoint, Refusal, audit};
 
 /// The application that answers the API's requests.
 pub struct Service {
@@ -60,6 +61,8 @@ impl Application for Service {
             received: SystemTime::now(),
             is_last: Cell::new(false),
             trail: Trail::default(),
+            began,
+            trace: RequestTrace::default(),
         };
         // The path outlives the borrow of the request, whose body the endpoint reads.
         let uri = request.head.uri.clone();
@@ -70,6 +73,9 @@ impl Application for Service {
             .catch_unwind()
             .await
             .unwrap_or(Err(Rejection::Internal));
+        if issues_tokens && result.is_ok() {
+            request.begin_trace(&self.resources);
+        }
         let entries = Entries::of(&request.trail, issues_tokens, result.as_ref());
         let is_ambiguous = matches!(result, Err(Rejection::Ambiguous));
         let mut answer = result.unwrap_or_else(|rejection| {
@@ -93,6 +99,7 @@ impl Application for Service {
         }
         metrics.answered(endpoint, answer.status().as_u16(), began.elapsed());
         identify(&mut answer, endpoint, &request, &entries);
+        request.trace.end(&answer);
         Reply {
             answer,
             is_last: request.is_last.get(),
@@ -147,13 +154,19 @@ fn identify(answer: &mut Answer, endpoint: Endpoint, request: &Inbound<'_>, entr
         return;
     }
     let id = record::next_id(request.received).to_string();
-    let peer = request.client.address;
-    entries.write(&request.trail, peer, endpoint, &id);
+    let of_request = audit::Request {
+        id: &id,
+        peer: request.client.address,
+        user: None,
+        trace_id: trace_id(request.headers()),
+    };
+    entries.write(&request.trail, of_request, endpoint);
     let status = answer.status().as_u16();
+    let audit::Request { peer, trace_id, .. } = of_request;
     if status == 500 {
-        tracing::error!(request = id, ?endpoint, status, %peer, "answered");
+        tracing::error!(request = id, trace_id, ?endpoint, status, %peer, "answered");
     } else {
-        tracing::debug!(request = id, ?endpoint, status, %peer, "answered");
+        tracing::debug!(request = id, trace_id, ?endpoint, status, %peer, "answered");
     }
     if let Ok(id) = HeaderValue::try_from(id) {
         answer.headers_mut().insert("x-request-id", id);

@@ -33,7 +33,7 @@ pub(super) async fn ticket(
     query: Option<&str>,
     request: &mut Inbound<'_>,
 ) -> Result<Answer, Rejection> {
-    let principal = credentials::ticket_sender(&resources.identity, request).await?;
+    let principal = credentials::ticket_sender(resources, request).await?;
     authorization::may_call(principal.user())?;
     let asked = request.durability()?;
     // The key's scope is known later.
@@ -54,6 +54,7 @@ pub(super) async fn ticket(
         kind: Kind::Ticket,
         sender: &sender,
         asked,
+        trace: &request.trace,
     };
     let published = deliver_once(&delivery, accepted, Some(charge), permit).await?;
     Ok(Success::TicketTaken(published).into_answer())
@@ -83,7 +84,9 @@ async fn accept(
         RequestKey::new(&principal.user().email, &endpoint, key)
     });
     let data = request.collect(resources, Kind::Ticket, sender).await?;
+    let stage = request.trace.stage("parse");
     let (parsed, permit) = parse(resources, customer, &data, sender, key.as_ref()).await?;
+    drop(stage);
     let Parsed { update, derived } = parsed;
     // Looked up again: the body may have been long in coming.
     let customer = current_customer(resources, principal, &customer.id)?;

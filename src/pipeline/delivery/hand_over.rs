@@ -79,7 +79,7 @@ impl Delivery {
         while let Some(key) = self.units[index].waiting.front().copied() {
             if self.deadline_of(key) < now + needed {
                 self.units[index].waiting.pop_front();
-                self.finish(key, Outcome::Retryable);
+                self.finish(key, Outcome::Retryable, now);
                 continue;
             }
             let load = self.entries.get(key).load();
@@ -101,7 +101,11 @@ impl Delivery {
         if taken > 0 {
             let flight = self.units[index].depart(taken, terms.epoch, now);
             for (position, key) in self.batch[began..].iter().enumerate() {
-                self.entries.get_mut(*key).flight = Some((flight, position));
+                let entry = self.entries.get_mut(*key);
+                entry.flight = Some((flight, position));
+                if let Some(timeline) = self.requests.timeline(entry.request) {
+                    timeline.sent((index, flight), taken, now);
+                }
             }
         }
     }

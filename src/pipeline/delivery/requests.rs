@@ -10,6 +10,7 @@ use slab::Slab;
 use super::load::Load;
 use crate::pipeline::records::Outcomes;
 use crate::pipeline::submission::Reply;
+use crate::pipeline::timeline::Timeline;
 
 /// The most requests that are gone and still in the order of deadlines, beside as many as there
 /// are.
@@ -24,6 +25,8 @@ struct Request {
     /// Records that are neither settled nor given up.
     open: usize,
     number: u64,
+    /// Its times, if it is traced.
+    timeline: Option<Box<Timeline>>,
 }
 
 /// The requests of one worker.
@@ -38,12 +41,21 @@ pub(super) struct Requests {
     /// The keys and numbers of requests that may be unanswered, by deadline: a topic's requests all
     /// have the same time.
     unanswered: VecDeque<(usize, u64)>,
+    /// The number of requests that are traced.
+    traced: usize,
 }
 
 impl Requests {
     /// Adds a request of `records` records, and returns its key.
-    pub(super) fn add(&mut self, records: usize, deadline: Instant, reply: Reply) -> usize {
+    pub(super) fn add(
+        &mut self,
+        records: usize,
+        deadline: Instant,
+        reply: Reply,
+        timeline: Option<Box<Timeline>>,
+    ) -> usize {
         self.numbers += 1;
+        self.traced += usize::from(timeline.is_some());
         self.held += Load::new(records, reply.bytes());
         self.waited_for += records;
         let key = self.slab.insert(Request {
@@ -52,6 +64,7 @@ impl Requests {
             outcomes: smallvec::smallvec![Outcome::default(); records],
             open: records,
             number: self.numbers,
+            timeline,
         });
         self.unanswered.push_back((key, self.numbers));
         if self.unanswered.len() > 2 * self.slab.len() + GONE_MAX {
@@ -76,6 +89,14 @@ impl Requests {
         self.slab[key].number
     }
 
+    /// Returns the times of a request that is traced.
+    pub(super) fn timeline(&mut self, key: usize) -> Option<&mut Timeline> {
+        if self.traced == 0 {
+            return None;
+        }
+        self.slab[key].timeline.as_deref_mut()
+    }
+
     pub(super) fn deadline(&self, key: usize) -> Instant {
         self.slab[key].deadline
     }
@@ -86,7 +107,10 @@ impl Requests {
     }
 
     /// Ends one record of a request. The last one answers the request, and gives its budget back.
-    pub(super) fn settle(&mut self, key: usize, index: usize, outcome: Outcome) {
+    pub(super) fn settle(&mut self, key: usize, index: usize, outcome: Outcome, now: Instant) {
+        if let Some(timeline) = self.timeline(key) {
+            timeline.settled(outcome);
+        }
         let request = &mut self.slab[key];
         request.outcomes[index] = outcome;
         request.open -= 1;
@@ -97,6 +121,10 @@ impl Requests {
         if request.open == 0 {
             let request = self.slab.remove(key);
             self.held.bytes -= request.reply.bytes();
+            if let Some(timeline) = request.timeline {
+                self.traced -= 1;
+                timeline.ended(now);
+            }
             request.reply.end(request.outcomes);
         } else {
             request.reply.settle_one();

@@ -1,5 +1,7 @@
 //! The records of a worker, step by step: what is handed over, and when.
 
+mod traced;
+
 use std::sync::Arc;
 
 use iem_sink::testing::record;
@@ -7,9 +9,9 @@ use iem_sink::{DeliveryToken, Sending};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::config::Durability;
 use crate::pipeline::budget::Budget;
 use crate::pipeline::receipt::Share;
+use crate::pipeline::submission::Wanted;
 use crate::shares::Claims;
 
 const MS: Duration = Duration::from_millis(1);
@@ -50,6 +52,11 @@ impl Rig {
     /// Submits a request with a record of `bytes` for each of `units`. Returns whether the topic has
     /// the budget.
     fn submit(&mut self, units: &[usize], bytes: usize) -> bool {
+        self.submit_as(&Wanted::delivered(true), units, bytes)
+    }
+
+    /// Does the same for a request that wants this.
+    fn submit_as(&mut self, wanted: &Wanted, units: &[usize], bytes: usize) -> bool {
         let records: Vec<Record> = units
             .iter()
             .map(|unit| record(&unit.to_string(), vec![b'x'; bytes]))
@@ -64,8 +71,8 @@ impl Rig {
             records.into(),
             reservation,
             self.now + DEADLINE,
-            Durability::Delivered,
-            true,
+            wanted,
+            self.now,
         );
         self.replies.push(reply);
         self.delivery.accept(submission, self.now, unit_of);

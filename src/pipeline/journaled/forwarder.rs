@@ -19,6 +19,7 @@ use super::parked::{Parked, Parking};
 use super::rate::Rate;
 use super::rounds::{Rounds, STEP};
 use super::shared::{Counters, Shared};
+use super::traced::RecordTraces;
 use super::window::Window;
 use crate::pipeline::channel::WakeGuard;
 use crate::pipeline::dead_letters::DeadLetters;
@@ -49,6 +50,7 @@ pub(super) struct Forwarder {
     rounds: Rounds,
     rate: Rate,
     dead_letters: DeadLetters,
+    traces: Option<RecordTraces>,
     /// Workers that are woken once the records of a commit are sent.
     parked: Vec<WakeGuard>,
     /// The end of the wait after a failed read.
@@ -82,11 +84,17 @@ impl Forwarder {
             rounds: Rounds::new(Instant::now()),
             rate,
             dead_letters,
+            traces: None,
             parked: Vec::new(),
             pause_until: None,
             complain_at: Instant::now(),
             blocked_since: None,
         }
+    }
+
+    /// Has the records traced whose clients sample them.
+    pub(super) fn traced_by(self, traces: Option<RecordTraces>) -> Self {
+        Self { traces, ..self }
     }
 
     /// Starts the thread. It ends once the topic is closed, and either all is settled or its time is
@@ -328,7 +336,10 @@ impl Forwarder {
         self.sent += 1;
         let events = self.shared.events.clone();
         let way = Forwarded::new(sequence, events, Arc::clone(&self.met));
-        let guard = self.queue.forward(record, self.rounds.number(), way, now);
+        let traced = self.traces.as_mut();
+        let traced = traced.and_then(|traces| traces.begin(&record, now));
+        let round = self.rounds.number();
+        let guard = self.queue.forward(record, round, way, traced, now);
         self.parked.extend(guard);
     }
 

@@ -155,6 +155,7 @@ impl Writer {
         let counts: Vec<_> = records.iter().map(Records::len).collect();
         let began = Instant::now();
         let mut journaled = Vec::new();
+        let mut timelines = Vec::new();
         let shared = Arc::clone(&self.shared);
         let written = self.appender.append_and_tell(&requests, |sequences| {
             let books = shared
@@ -162,7 +163,8 @@ impl Writer {
                 .journal(requests.iter().map(|request| request.records.len()).sum());
             // Those that wait for the sink are known before a reader can see their records.
             let mut first = sequences.start;
-            for (submission, count) in commit.drain(..).zip(&counts) {
+            for (mut submission, count) in commit.drain(..).zip(&counts) {
+                timelines.extend(submission.timeline.take());
                 let end = first + *count as u64;
                 match submission.durability {
                     Durability::Journaled => journaled.push((submission, *count)),
@@ -182,6 +184,10 @@ impl Writer {
                 self.has_failed = false;
                 self.count(&sequences, began);
                 drop(requests);
+                let records_of_all = counts.iter().sum();
+                for timeline in timelines {
+                    timeline.journaled(began, Instant::now(), records_of_all);
+                }
                 for (submission, records) in journaled {
                     answer(submission, records, Outcome::Delivered);
                 }
@@ -235,7 +241,10 @@ impl Writer {
     }
 
     /// Ends a request of so many records that does not go to the journal.
-    fn end(&self, submission: Submission, records: usize, outcome: Outcome) {
+    fn end(&self, mut submission: Submission, records: usize, outcome: Outcome) {
+        if let Some(timeline) = submission.timeline.take() {
+            timeline.not_journaled(Instant::now(), outcome);
+        }
         let is_rejected = matches!(outcome, Outcome::Rejected(_));
         let (rejected, undelivered) = if is_rejected {
             (records, 0)

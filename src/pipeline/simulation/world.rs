@@ -20,6 +20,7 @@ use crate::pipeline::budget::Budget;
 use crate::pipeline::queue::Queue;
 use crate::pipeline::receipt::{GRACE, Part};
 use crate::pipeline::records::Records;
+use crate::pipeline::submission::Wanted;
 use crate::pipeline::worker::{Next, Reports, Surroundings, Worker};
 use crate::shares::Claims;
 
@@ -208,10 +209,10 @@ impl World {
             answered: now,
             is_unanswered: false,
         };
-        let durability = Durability::Delivered;
+        let wanted = Wanted::delivered(true);
         match self
             .queue
-            .submit(records, 0, Claims::default(), durability, true, now)
+            .submit(records, 0, Claims::default(), &wanted, now)
         {
             Ok(receipt) => {
                 self.waiting.push(Waiting {

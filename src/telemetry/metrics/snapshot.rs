@@ -13,6 +13,7 @@ use crate::idempotency::WindowCounts;
 use crate::pipeline::{Balance, JournalVitals};
 use crate::telemetry::audit;
 use crate::telemetry::customers::CustomerCounts;
+use crate::telemetry::traces::SpanCounts;
 
 /// The values that other parts keep, at the moment of a scrape.
 #[derive(Debug, Default)]
@@ -33,6 +34,8 @@ pub struct Snapshot {
     pub token_cache_misses: u64,
     /// Logins with wrong credentials.
     pub failed_logins: u64,
+    /// Spans of traces, by their end.
+    pub spans: SpanCounts,
     /// The most client connections at once.
     pub connections_limit: usize,
     /// Whether the directory file's current content is loaded.
@@ -108,6 +111,7 @@ pub(super) struct SnapshotMetrics {
     token_cache_misses: IntCounter,
     failed_logins: IntCounter,
     audit_left_out: IntCounter,
+    spans: IntCounterVec,
     connections_limit: IntGauge,
     directory_ok: IntGauge,
     directory_stale: IntGauge,
@@ -166,6 +170,11 @@ impl SnapshotMetrics {
             audit_left_out: register.counter(
                 "audit_left_out_total",
                 "Entries that the audit log left out because too many came at once.",
+            )?,
+            spans: register.counters(
+                "spans_total",
+                "Spans of traces, by whether the collector has them.",
+                &["outcome"],
             )?,
             connections_limit: register
                 .gauge("connections_limit", "The bound on connections.")?,
@@ -243,6 +252,13 @@ impl SnapshotMetrics {
         raise(&self.token_cache_misses, snapshot.token_cache_misses);
         raise(&self.failed_logins, snapshot.failed_logins);
         raise(&self.audit_left_out, audit::left_out());
+        for (outcome, spans) in [
+            ("exported", snapshot.spans.exported),
+            ("failed", snapshot.spans.failed),
+            ("dropped", snapshot.spans.dropped),
+        ] {
+            raise(&self.spans.with_label_values(&[outcome]), spans);
+        }
         self.connections_limit
             .set(signed(snapshot.connections_limit));
         self.directory_ok.set(i64::from(snapshot.directory_ok));

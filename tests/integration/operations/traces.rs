@@ -1,0 +1,197 @@
+//! Traces: what a collector is told of requests, and what one costs that refuses or hangs.
+//! `scripts/clients` has the same with a real OpenTelemetry Collector.
+
+mod collector;
+
+use std::fs;
+
+use iem_sink::testing::{Behaviour, ScriptedSink};
+use iem_test_support::frames::{DATA, END_STREAM, Frame, RST_STREAM};
+use iem_test_support::{AMPLE, Frames, Gateway, Home, Request, eventually, post};
+use serde_json::Value;
+
+use collector::{Collector, Mood};
+
+const EVENTS: &str = "/publish/allevents/";
+const SERVER: &str = "POST /publish/allevents";
+const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
+
+fn home(collector: &Collector) -> Home {
+    Home::new()
+        .set("traces.endpoint", collector.url())
+        .set("traces.max_per_second", 10_000)
+}
+
+fn trace_id(trace: u16) -> String {
+    format!("{trace:032x}")
+}
+
+/// Returns a request in this trace.
+fn traced(trace: u16, request: Request) -> Request {
+    request.header("traceparent", &traceparent(trace))
+}
+
+fn traceparent(trace: u16) -> String {
+    format!("00-{}-b7ad6b7169203331-01", trace_id(trace))
+}
+
+fn publish(gateway: &Gateway, trace: u16, body: &str) -> Request {
+    traced(trace, post(EVENTS, body).cookie(&gateway.token("alice")))
+}
+
+#[test]
+fn requests_are_told_once_their_credentials_are_known() {
+    let collector = Collector::start(Mood::Takes);
+    let gateway = home(&collector)
+        .set("traces.authorization", "Bearer collectors-own")
+        .start();
+    gateway.send(&traced(1, post(EVENTS, RECORD))).expect(401);
+    let wrong = post(EVENTS, RECORD).cookie("no-token");
+    gateway.send(&traced(2, wrong)).expect(401);
+    let other = r#"{"envcustomerid":"globex"}"#;
+    let status = gateway.send(&publish(&gateway, 3, other)).status;
+    let refused = collector.await_span(&trace_id(3), SERVER);
+    let field = |name: &str| refused.fields.get(name).map(String::as_str);
+    let status = status.to_string();
+    assert_eq!(field("http.response.status_code"), Some(&*status));
+    assert_eq!(
+        refused.fault, "",
+        "the client's fault is none of the gateway's"
+    );
+    let log_in = post("/api/v1/user/token", "").basic("alice@acme.example", "alice-password");
+    let answer = gateway.send(&traced(4, log_in)).expect(200);
+    let log_in = collector.await_span(&trace_id(4), "POST /api/v1/user/token");
+    assert_eq!(
+        log_in.fields.get("iem.request_id").map(String::as_str),
+        answer.header("x-request-id")
+    );
+    let wrong = post("/api/v1/user/token", "").basic("alice@acme.example", "guess");
+    gateway.send(&traced(5, wrong)).expect(401);
+    gateway.send(&publish(&gateway, 6, RECORD)).expect(200);
+    collector.await_span(&trace_id(6), SERVER);
+    for stranger in [1, 2, 5] {
+        assert!(
+            collector.spans(&trace_id(stranger)).is_empty(),
+            "{stranger}"
+        );
+    }
+    let authorization = collector.authorization();
+    assert_eq!(authorization.as_deref(), Some("Bearer collectors-own"));
+}
+
+#[test]
+fn what_a_customer_is_called_is_in_no_name_of_a_span() {
+    let collector = Collector::start(Mood::Takes);
+    let gateway = home(&collector).start();
+    let ticket = post(
+        "/gbp/push/acme?integrationid=servicenow",
+        r#"{"state":6,"sysid":"a"}"#,
+    );
+    let ticket = ticket.cookie(&gateway.token("alice"));
+    gateway.send(&traced(1, ticket));
+    let span = collector.await_span(&trace_id(1), "POST /gbp/push/{customerid}");
+    assert_eq!(
+        span.fields.get("http.route").map(String::as_str),
+        Some("/gbp/push/{customerid}")
+    );
+}
+
+#[test]
+fn a_client_that_goes_away_is_told_as_gone() {
+    let collector = Collector::start(Mood::Takes);
+    let sink = ScriptedSink::new();
+    let gateway = home(&collector).start_with(&sink);
+    sink.set("events", Behaviour::Stall);
+    let cookie = format!("access_token={}", gateway.token("alice"));
+    let head = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", EVENTS),
+        ("cookie", &cookie),
+        ("traceparent", &traceparent(1)),
+    ];
+    let mut client = Frames::open(gateway.address, &[]);
+    let mut send = |frame: Frame| client.send(&frame).expect("the gateway reads");
+    send(Frame::headers(1, &head, false));
+    send(Frame::new(DATA, END_STREAM, 1, RECORD));
+    sink.wait_for("events", |log| log.waiting > 0);
+    send(Frame::new(RST_STREAM, 0, 1, 8_u32.to_be_bytes()));
+    let span = collector.await_span(&trace_id(1), SERVER);
+    assert_eq!(span.fault, "the client went away");
+    sink.set("events", Behaviour::Deliver);
+    sink.release("events");
+    let span = collector.await_span(&trace_id(1), "send");
+    assert_eq!(span.fault, "", "the sink has it");
+}
+
+#[test]
+fn a_collector_that_hangs_or_refuses_costs_spans_and_no_request() {
+    let collector = Collector::start(Mood::Hangs);
+    let mut gateway = home(&collector).start();
+    let mut connection = gateway.connect();
+    // More spans than may wait: eight a request.
+    for trace in 1..=700 {
+        let request = publish(&gateway, trace, RECORD);
+        connection.send(request.bytes()).answer().expect(200);
+    }
+    let spans = |outcome: &str| gateway.metric("iem_gateway_spans_total", &[outcome]);
+    assert!(spans("dropped") > 0.0);
+    assert!(spans("exported") < 1.0);
+    collector.set(Mood::Refuses);
+    eventually(AMPLE, "spans were refused", || spans("failed") > 0.0);
+    collector.set(Mood::Takes);
+    eventually(AMPLE, "spans are taken again", || {
+        gateway.send(&publish(&gateway, 1_000, RECORD)).expect(200);
+        !collector.spans(&trace_id(1_000)).is_empty()
+    });
+    assert_eq!(gateway.reached("traces"), 0);
+    collector.set(Mood::Hangs);
+    gateway.send(&publish(&gateway, 1_001, RECORD)).expect(200);
+    gateway.stop();
+}
+
+#[test]
+fn traces_beyond_the_rate_do_not_begin() {
+    let collector = Collector::start(Mood::Takes);
+    let gateway = home(&collector).set("traces.max_per_second", 1).start();
+    let mut connection = gateway.connect();
+    for trace in 1..=50 {
+        let request = publish(&gateway, trace, RECORD);
+        connection.send(request.bytes()).answer().expect(200);
+    }
+    assert!(gateway.reached("traces") >= 40);
+    collector.await_span(&trace_id(1), SERVER);
+}
+
+#[test]
+fn logs_carry_the_id_of_the_trace_whether_it_is_sampled_or_not() {
+    let home = Home::new().set("logging.level", "debug");
+    let path = home.path("audit.log");
+    let gateway = home
+        .set("audit.path", path.to_str().expect("UTF-8"))
+        .spawn();
+    let unsampled = format!("00-{}-b7ad6b7169203331-00", trace_id(7));
+    let wrong = post("/api/v1/user/token", "").basic("alice@acme.example", "guess");
+    gateway
+        .send(&wrong.header("traceparent", &unsampled))
+        .expect(401);
+    let wrong = post("/api/v1/user/token", "").basic("alice@acme.example", "guess");
+    gateway.send(&wrong).expect(401);
+    let entries = || -> Vec<Value> {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let lines = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"));
+        lines.collect()
+    };
+    eventually(AMPLE, "two entries", || entries().len() >= 2);
+    let ids: Vec<_> = entries()
+        .iter()
+        .map(|entry| entry["trace_id"].clone())
+        .collect();
+    assert_eq!(ids, [Value::from(trace_id(7)), Value::Null]);
+    eventually(AMPLE, "a line of the log", || {
+        let id = format!(r#"trace_id="{}""#, trace_id(7));
+        gateway.log().contains(&id)
+    });
+}
