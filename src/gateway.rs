@@ -293,7 +293,7 @@ impl Gateway {
         drop(self.replays);
         drop(self.dead_letters);
         if let Some(exporter) = &self.span_exporter {
-            exporter.stop();
+            exporter.begin_stop();
         }
         if !drained {
             return Err(RunError::NotDrained(drain));
@@ -305,6 +305,7 @@ impl Gateway {
                 error,
             })?;
         }
+        drop(self.span_exporter);
         tracing::info!("drained");
         Ok(())
     }

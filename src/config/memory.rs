@@ -70,6 +70,8 @@ const COMPRESSION_BYTES: usize = 16 << 20;
 const LARGE_IN_FLIGHT: usize = 2;
 /// A span that waits for the collector of traces, or is sent to it.
 const SPAN_BYTES: usize = 2 << 10;
+/// The times of a traced request, at one worker.
+const TIMELINE_BYTES: usize = 1 << 10;
 /// The most spans that wait for the collector of traces.
 pub const SPANS_WAITING_MAX: usize = 4096;
 /// The most spans that are sent to it at once.
@@ -173,7 +175,7 @@ impl Config {
                 "series of customers",
                 self.metrics.customer_series * CUSTOMER_SERIES_BYTES,
             ),
-            ("spans of traces", self.span_bytes()),
+            ("traces", self.trace_bytes()),
             ("compression", self.compression_bytes()),
             ("stacks of threads", self.stack_bytes()),
             ("program", BASE_BYTES),
@@ -185,14 +187,20 @@ impl Config {
         }
     }
 
-    /// Returns the bytes of spans that have ended: those that wait, and a batch.
-    fn span_bytes(&self) -> usize {
-        if self.traces.is_on() {
-            // A batch is there twice more while it is encoded and sent.
-            (SPANS_WAITING_MAX + 3 * SPANS_OF_BATCH_MAX) * SPAN_BYTES
-        } else {
-            0
+    /// Returns the bytes of spans that have ended, those that wait and a batch, and of the times of
+    /// requests and of records of journals that are traced.
+    fn trace_bytes(&self) -> usize {
+        if !self.traces.is_on() {
+            return 0;
         }
+        // A batch is there twice more while it is encoded and sent.
+        let spans = SPANS_WAITING_MAX + 3 * SPANS_OF_BATCH_MAX;
+        let seconds = self.server.request_timeout.as_secs().max(1);
+        let seconds = usize::try_from(seconds).unwrap_or(usize::MAX);
+        let requests = seconds * self.traces.max_per_second as usize;
+        let journaled = self.count_topics(Topic::is_journaled);
+        let records = journaled * queue_size(self.journal.window_records);
+        spans * SPAN_BYTES + (requests + records) * TIMELINE_BYTES
     }
 
     /// Returns the bytes of all places for records in queues, channels and batches.
@@ -286,7 +294,8 @@ impl Config {
         let journals = JOURNAL_THREADS * self.count_topics(Topic::is_journaled);
         let rejected = self.count_topics(Topic::has_rejected_queue);
         let http = server.threads + server.parse_threads() + server.password_permits();
-        let traces = usize::from(self.traces.is_on());
+        // That of the traces, and one that looks up the collector's name.
+        let traces = 2 * usize::from(self.traces.is_on());
         (http + workers + journals + rejected + traces) * STACK_BYTES
     }
 }

@@ -116,17 +116,23 @@ fn traces(traces: &Traces, faults: &mut Faults) {
         !traces.is_on() || traces.is_encrypted() || traces.plaintext || traces.is_on_loopback(),
         "traces.endpoint",
         format!(
-            "{endpoint} is not on loopback: use https, or set traces.plaintext = true if spans may \
-             go there without TLS"
+            "{endpoint} is not on loopback: use https, or set traces.plaintext = true if spans and \
+             traces.authorization may go there without TLS"
         ),
     );
     let authorization = &traces.authorization.0;
+    let is_printable = authorization
+        .bytes()
+        .all(|byte| (b' '..=b'~').contains(&byte));
     faults.require(
-        authorization
-            .bytes()
-            .all(|byte| (b' '..=b'~').contains(&byte)),
+        is_printable && authorization.trim_ascii() == authorization,
         AUTHORIZATION,
-        "must be printable ASCII",
+        "must be printable ASCII, without spaces around it",
+    );
+    faults.require(
+        traces.ca_file.as_os_str().is_empty() || traces.is_encrypted(),
+        "traces.ca_file",
+        "needs a traces.endpoint with https",
     );
     faults.count(
         "traces.max_per_second",

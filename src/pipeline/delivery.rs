@@ -132,7 +132,7 @@ impl Delivery {
         } = submission;
         reply.taken();
         if let Some(timeline) = &mut timeline {
-            timeline.taken(now);
+            timeline.taken(records.len(), now);
         }
         self.tally.taken += records.len();
         let request = self.requests.add(records.len(), deadline, reply, timeline);
@@ -250,6 +250,9 @@ impl Delivery {
                     self.finish(*key, Outcome::Retryable, now);
                 } else {
                     unit.waiting.push_front(*key);
+                    if let Some(timeline) = self.requests.timeline(entry.request) {
+                        timeline.waits_again(now);
+                    }
                 }
             }
             self.units[index].forget_ahead();

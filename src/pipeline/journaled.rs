@@ -120,12 +120,8 @@ impl Stage {
             Rate::new(config.drain_rate.map(NonZeroU32::get), now),
             DeadLetters::new(parts.dead_letters),
         );
-        let traces = parts.tracer.map(|tracer| RecordTraces {
-            tracer,
-            topic: name,
-            sink,
-            last: None,
-        });
+        let traces = parts.tracer;
+        let traces = traces.map(|tracer| RecordTraces::new(tracer, name, sink));
         let forwarder = forwarder.traced_by(traces).spawn()?;
         let (queue, mut receivers) = Queue::new(topic, 1, books);
         let requests = receivers.pop().expect("one was asked for");

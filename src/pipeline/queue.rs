@@ -14,7 +14,7 @@ use super::forwarded::Forwarded;
 use super::receipt::{Part, Receipt};
 use super::records::Records;
 use super::submission::{Submission, Wanted};
-use super::timeline::Traced;
+use super::timeline::Timeline;
 use crate::config::Topic;
 use crate::shares::Claims;
 
@@ -88,12 +88,12 @@ impl Queue {
         record: Record,
         round: u64,
         way: Forwarded,
-        traced: Option<Traced>,
+        timeline: Option<Box<Timeline>>,
         now: Instant,
     ) -> Option<WakeGuard> {
         let reservation = self.budget.reserve_one(record.data.len());
         let sender = &self.senders[record.key_hash() as usize % self.senders.len()];
-        let submission = Submission::forwarded(record, reservation, now, round, way, traced);
+        let submission = Submission::forwarded(record, reservation, now, round, way, timeline);
         // A worker lives as long as the queue. If it has ended all the same, the way back tells so.
         sender.send(submission).ok().flatten()
     }

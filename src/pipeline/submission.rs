@@ -85,14 +85,14 @@ impl Submission {
         now: Instant,
         round: u64,
         way: Forwarded,
-        traced: Option<Traced>,
+        timeline: Option<Box<Timeline>>,
     ) -> Self {
         Self {
             records: smallvec![record],
             deadline: now + NO_DEADLINE,
             durability: Durability::Delivered,
             round,
-            timeline: traced.map(|traced| Timeline::forwarded(traced, now)),
+            timeline,
             reply: Reply {
                 way: Some(Way::Forwarder(way)),
                 reservation,

@@ -10,6 +10,8 @@ use crate::telemetry::traces::{Field, Span, SpanKind, Trace};
 
 /// The most flights of a request that have spans at once.
 const FLIGHTS_MAX: usize = 64;
+/// The most failed flights that have spans. A sink may be away for hours.
+const FAILURES_MAX: u32 = 8;
 
 /// The trace of a request, and the names in its spans.
 #[derive(Clone)]
@@ -23,11 +25,14 @@ pub(super) struct Traced {
 pub(super) struct Timeline {
     traced: Traced,
     submitted: Instant,
-    /// Since when records wait to be handed over.
-    waiting_since: Option<Instant>,
+    /// The records that wait to be handed over, and since when.
+    waiting: usize,
+    waiting_since: Instant,
     flights: SmallVec<[Flight; 1]>,
-    /// The trace ends with these records: nobody else tells its span.
-    is_whole: bool,
+    /// The flights that have failed.
+    failures: u32,
+    /// The trace ends with these records, and its own span has not been told.
+    owes_whole: bool,
     /// The reason why a record was not delivered.
     fault: Option<&'static str>,
 }
@@ -40,8 +45,6 @@ struct Flight {
     open: usize,
     batch_records: usize,
     fault: Option<&'static str>,
-    /// Whether a record is to be sent again.
-    is_sent_again: bool,
 }
 
 /// The unit of a flight, and its number there.
@@ -53,38 +56,46 @@ impl Timeline {
         Box::new(Self {
             traced,
             submitted,
-            waiting_since: None,
+            waiting: 0,
+            waiting_since: submitted,
             flights: SmallVec::new(),
-            is_whole: false,
+            failures: 0,
+            owes_whole: false,
             fault: None,
         })
     }
 
     /// Begins it for a record of a journal, which its trace ends with.
     pub(super) fn forwarded(traced: Traced, submitted: Instant) -> Box<Self> {
-        Box::new(Self {
-            is_whole: true,
-            ..*Self::new(traced, submitted)
-        })
+        let mut timeline = Self::new(traced, submitted);
+        timeline.owes_whole = true;
+        timeline
     }
 
-    /// Notes that the worker has taken the records.
-    pub(super) fn taken(&mut self, now: Instant) {
+    /// Notes that the worker has taken so many records.
+    pub(super) fn taken(&mut self, records: usize, now: Instant) {
+        // They may have been submitted after the worker has looked at its clock.
+        let now = now.max(self.submitted);
         self.tell(Span::new("queue", self.submitted, now));
-        self.waiting_since = Some(now);
+        self.waiting = records;
+        self.waiting_since = now;
     }
 
     /// Notes that the worker has not taken the records, because their unit settles nothing.
     pub(super) fn refused(mut self, now: Instant) {
-        self.taken(now);
         self.settled(Outcome::Retryable);
-        self.ended(now);
+        self.tell(Span {
+            fault: self.fault.map(Into::into),
+            ..Span::new("queue", self.submitted, now)
+        });
+        self.end(now);
     }
 
     /// Notes that one more record was handed over, in a flight of so many.
     pub(super) fn sent(&mut self, id: FlightId, batch_records: usize, now: Instant) {
-        if let Some(since) = self.waiting_since.take() {
-            self.tell(Span::new("batch", since, now));
+        self.waiting = self.waiting.saturating_sub(1);
+        if self.waiting == 0 && self.failures < FAILURES_MAX {
+            self.tell(Span::new("batch", self.waiting_since, now));
         }
         if let Some(flight) = self.flights.iter_mut().find(|flight| flight.id == id) {
             flight.records += 1;
@@ -97,7 +108,6 @@ impl Timeline {
                 open: 1,
                 batch_records,
                 fault: None,
-                is_sent_again: false,
             });
         }
     }
@@ -110,15 +120,22 @@ impl Timeline {
         let flight = &mut self.flights[index];
         flight.open -= 1;
         flight.fault = flight.fault.or(fault(outcome));
-        flight.is_sent_again |= outcome == Outcome::Retryable;
         if flight.open > 0 {
             return;
         }
         let flight = self.flights.swap_remove(index);
-        if flight.is_sent_again {
-            self.waiting_since.get_or_insert(now);
+        self.failures += u32::from(flight.fault.is_some());
+        if flight.fault.is_none() || self.failures <= FAILURES_MAX {
+            self.tell_sent(&flight, now);
         }
-        self.tell_sent(&flight, now);
+    }
+
+    /// Notes that one more record waits to be handed over again.
+    pub(super) fn waits_again(&mut self, now: Instant) {
+        if self.waiting == 0 {
+            self.waiting_since = now;
+        }
+        self.waiting += 1;
     }
 
     /// Notes the last outcome of a record.
@@ -128,7 +145,7 @@ impl Timeline {
 
     /// Notes that the records were written to the journal, in a commit of so many.
     pub(super) fn journaled(mut self, began: Instant, ended: Instant, commit_records: usize) {
-        self.taken(began);
+        self.taken(0, began);
         self.tell(Span {
             fields: vec![("iem.commit.records", commit_records.into())],
             ..Span::new("journal", began, ended)
@@ -137,7 +154,7 @@ impl Timeline {
 
     /// Notes that the journal has not taken the records.
     pub(super) fn not_journaled(mut self, now: Instant, outcome: Outcome) {
-        self.taken(now);
+        self.taken(0, now);
         self.tell(Span {
             fault: fault(outcome).map(Into::into),
             ..Span::new("journal", now, now)
@@ -145,20 +162,14 @@ impl Timeline {
     }
 
     /// Notes that no record is open any more.
-    pub(super) fn ended(self, now: Instant) {
-        if let (Some(since), Some(fault)) = (self.waiting_since, self.fault) {
+    pub(super) fn ended(mut self, now: Instant) {
+        if self.waiting > 0 {
             self.tell(Span {
-                fault: Some(fault.into()),
-                ..Span::new("batch", since, now)
-            });
-        }
-        if self.is_whole {
-            self.traced.trace.tell(Span {
-                fields: vec![topic(&self.traced)],
                 fault: self.fault.map(Into::into),
-                ..Span::new("forward", self.submitted, now)
+                ..Span::new("batch", self.waiting_since, now)
             });
         }
+        self.end(now);
     }
 
     /// Tells the span of records that were at the sink.
@@ -169,7 +180,7 @@ impl Timeline {
             fields: vec![
                 // The far end, in the pictures that viewers draw.
                 ("peer.service", sink.into()),
-                topic(&self.traced),
+                self.topic(),
                 ("iem.records", flight.records.into()),
                 ("iem.batch.records", flight.batch_records.into()),
             ],
@@ -178,13 +189,37 @@ impl Timeline {
         });
     }
 
+    /// Tells the span of the whole trace, if nobody else does.
+    fn end(&mut self, now: Instant) {
+        if std::mem::take(&mut self.owes_whole) {
+            self.traced.trace.tell(Span {
+                fields: vec![
+                    self.topic(),
+                    ("iem.failures", (self.failures as usize).into()),
+                ],
+                fault: self.fault.map(Into::into),
+                ..Span::new("forward", self.submitted, now)
+            });
+        }
+    }
+
     fn tell(&self, span: Span) {
         self.traced.trace.tell_child(span);
     }
+
+    fn topic(&self) -> Field {
+        ("iem.topic", self.traced.topic.into())
+    }
 }
 
-fn topic(traced: &Traced) -> Field {
-    ("iem.topic", traced.topic.into())
+/// What has no end when the gateway stops stays in the journal.
+impl Drop for Timeline {
+    fn drop(&mut self) {
+        if self.owes_whole {
+            self.fault.get_or_insert("left in the journal");
+            self.end(Instant::now());
+        }
+    }
 }
 
 /// Returns why a record with this outcome was not delivered.

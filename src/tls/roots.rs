@@ -32,6 +32,15 @@ pub fn client_config(ca: Option<&Path>) -> Result<ClientConfig, TlsError> {
     Ok(config)
 }
 
+/// Returns the text of a file of root certificates, for a client that reads them itself.
+///
+/// # Errors
+/// The file cannot be read, holds none, or one that is no root.
+pub fn roots_pem(path: &Path) -> Result<Vec<u8>, TlsError> {
+    roots_of_file(path)?;
+    read(path)
+}
+
 fn roots_of_file(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path, &read(path)?)? {

@@ -12,7 +12,7 @@ use imports::{Crate, Import};
 use source::{ROOT, rust_files, tokens};
 
 /// Each dependency with the rooms that use it.
-const HOMES: [(&str, &[&str]); 36] = [
+const HOMES: [(&str, &[&str]); 37] = [
     ("argon2", &["identity"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -36,7 +36,7 @@ const HOMES: [(&str, &[&str]); 36] = [
     ("moka", &["identity"]),
     ("notify", &["follow"]),
     ("opentelemetry", &["telemetry"]),
-    ("opentelemetry_otlp", &["telemetry"]),
+    ("opentelemetry_proto", &["telemetry"]),
     ("opentelemetry_sdk", &["telemetry"]),
     ("rustix", &["cli", "identity", "systemd", "telemetry"]),
     ("rustls", &["tls"]),
@@ -46,6 +46,7 @@ const HOMES: [(&str, &[&str]); 36] = [
     ("simd_json", &["record"]),
     ("tokio_rustls", &["http", "prove"]),
     ("toml_edit", &["identity"]),
+    ("tonic", &["telemetry"]),
     ("tracing_appender", &["telemetry"]),
     ("x509_parser", &["tls"]),
     ("zstd", &["encoding"]),

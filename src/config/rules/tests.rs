@@ -140,11 +140,19 @@ fn traces() {
         (
             "traces.endpoint = 'http://10.0.0.1:4317'",
             "traces.endpoint: http://10.0.0.1:4317 is not on loopback: use https, or set \
-             traces.plaintext = true if spans may go there without TLS",
+             traces.plaintext = true if spans and traces.authorization may go there without TLS",
         ),
         (
             "traces.authorization = \"a\\nb\"",
-            "traces.authorization: must be printable ASCII",
+            "traces.authorization: must be printable ASCII, without spaces around it",
+        ),
+        (
+            "traces.authorization = 'Bearer '",
+            "traces.authorization: must be printable ASCII, without spaces around it",
+        ),
+        (
+            "traces = { endpoint = 'http://127.0.0.1:4317', ca_file = 'ca.pem' }",
+            "traces.ca_file: needs a traces.endpoint with https",
         ),
         (
             "traces.max_per_second = 0",

@@ -43,7 +43,10 @@ fn every_default_can_be_set_by_the_environment() {
         let client_ca = client_ca
             .into_iter()
             .filter(|_| key == "server.tls.client_crl");
+        let collector = [("IEM_GATEWAY__TRACES__ENDPOINT", "https://collector")];
+        let collector = collector.into_iter().filter(|_| key == "traces.ca_file");
         let variables: Vec<_> = others
+            .chain(collector)
             .chain(admin)
             .chain(proxies)
             .chain(client_ca)
@@ -57,6 +60,10 @@ fn every_default_can_be_set_by_the_environment() {
             .find(|setting| setting.key == key)
             .expect("setting");
         assert_eq!(setting.origin, Origin::Variable(variable.clone()), "{key}");
+        if key == "traces.authorization" {
+            assert_eq!(setting.value, None, "it is a secret");
+            continue;
+        }
         let holds = setting.value.as_ref().expect("value");
         assert_eq!(holds.type_str(), default.type_str(), "{key}");
         assert_eq!(
@@ -110,6 +117,7 @@ fn another(key: &str, default: &Value) -> String {
             "idle_timeout" | "max_connection_age" | "access_lifetime" | "rotate_age" => "24h",
             "refresh_lifetime" | "session_lifetime" | "age" => "48h",
             "durability" => "journaled",
+            "endpoint" if key.starts_with("traces") => "https://collector",
             "on_damage" => "refuse",
             "bytes" => "1 GiB",
             _ => "9 MiB",

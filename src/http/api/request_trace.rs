@@ -37,10 +37,10 @@ impl RequestTrace {
         };
         let (method, path) = (head.method.as_str(), Route::template(head.uri.path()));
         let text = |text: &str| FieldValue::Text(text.to_owned().into());
-        let version = if head.version == Version::HTTP_2 {
-            "2"
-        } else {
-            "1.1"
+        let version = match head.version {
+            Version::HTTP_2 => "2",
+            Version::HTTP_10 => "1.0",
+            _ => "1.1",
         };
         let _ = self.0.set(Open {
             trace,
@@ -107,7 +107,8 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.tell(Some("the client went away".to_owned()));
+        // The client went away, or the request was cut off.
+        self.tell(Some("ended without an answer".to_owned()));
     }
 }
 

@@ -121,11 +121,11 @@ impl Requests {
         if request.open == 0 {
             let request = self.slab.remove(key);
             self.held.bytes -= request.reply.bytes();
+            request.reply.end(request.outcomes);
             if let Some(timeline) = request.timeline {
                 self.traced -= 1;
                 timeline.ended(now);
             }
-            request.reply.end(request.outcomes);
         } else {
             request.reply.settle_one();
         }

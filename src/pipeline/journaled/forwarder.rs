@@ -25,6 +25,7 @@ use crate::pipeline::channel::WakeGuard;
 use crate::pipeline::dead_letters::DeadLetters;
 use crate::pipeline::forwarded::{Event, Forwarded};
 use crate::pipeline::queue::Queue;
+use crate::pipeline::timeline::Timeline;
 
 /// The longest wait for an event: the age of the oldest record, and what is stalled, change without
 /// one.
@@ -256,7 +257,7 @@ impl Forwarder {
                     return index;
                 }
                 self.parking.remove(*sequence);
-                self.send(*sequence, place, record, now);
+                self.send(*sequence, place, record, None, now);
             } else {
                 self.parking.remove(*sequence);
             }
@@ -276,7 +277,9 @@ impl Forwarder {
             if self.parking.has_key(record.key_hash()) {
                 self.parking.add(sequence, Parked::new(place, &record));
             } else if self.may_send(record.data.len()) && self.rate.take(now) {
-                self.send(sequence, place, record, now);
+                let traces = self.traces.as_mut();
+                let timeline = traces.and_then(|traces| traces.begin(&record));
+                self.send(sequence, place, record, timeline, now);
             } else {
                 return self.next.push_front((sequence, place, record));
             }
@@ -330,16 +333,21 @@ impl Forwarder {
         }
     }
 
-    fn send(&mut self, sequence: u64, place: Place, record: Record, now: Instant) {
+    fn send(
+        &mut self,
+        sequence: u64,
+        place: Place,
+        record: Record,
+        timeline: Option<Box<Timeline>>,
+        now: Instant,
+    ) {
         let (parked, bytes) = (Parked::new(place, &record), record.data.len());
         self.window.add(sequence, parked, bytes, now);
         self.sent += 1;
         let events = self.shared.events.clone();
         let way = Forwarded::new(sequence, events, Arc::clone(&self.met));
-        let traced = self.traces.as_mut();
-        let traced = traced.and_then(|traces| traces.begin(&record, now));
         let round = self.rounds.number();
-        let guard = self.queue.forward(record, round, way, traced, now);
+        let guard = self.queue.forward(record, round, way, timeline, now);
         self.parked.extend(guard);
     }
 

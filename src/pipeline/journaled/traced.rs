@@ -5,32 +5,50 @@ use std::time::{Instant, SystemTime};
 
 use iem_sink::{Context, Record};
 
-use crate::pipeline::timeline::Traced;
+use crate::pipeline::timeline::{Timeline, Traced};
 use crate::telemetry::traces::Tracer;
 
 /// Begins the trace of the first record of each request.
 pub(super) struct RecordTraces {
-    pub(super) tracer: Arc<Tracer>,
-    pub(super) topic: &'static str,
-    pub(super) sink: &'static str,
-    /// What the last record shares with the others of its request.
-    pub(super) last: Option<Arc<Context>>,
+    tracer: Arc<Tracer>,
+    topic: &'static str,
+    sink: &'static str,
+    /// What the last record with a `traceparent` shared with the others of its request.
+    last: Option<Arc<Context>>,
 }
 
 impl RecordTraces {
-    /// Begins the trace of a record that is sent now, if its client samples it.
-    pub(super) fn begin(&mut self, record: &Record, now: Instant) -> Option<Traced> {
+    /// Creates it for a topic, with the names in spans.
+    pub(super) fn new(tracer: Arc<Tracer>, topic: &'static str, sink: &'static str) -> Self {
+        Self {
+            tracer,
+            topic,
+            sink,
+            last: None,
+        }
+    }
+
+    /// Begins the trace of a record that is sent now, for the first time, if its client samples it.
+    pub(super) fn begin(&mut self, record: &Record) -> Option<Box<Timeline>> {
         let context = &record.context;
         let traceparent = context.traceparent.as_deref()?;
         let last = self.last.replace(Arc::clone(context));
-        if last.is_some_and(|last| Arc::ptr_eq(&last, context)) {
+        if last.is_some_and(|last| are_of_one_request(&last, context)) {
             return None;
         }
-        let trace = self.tracer.begin(traceparent, now, SystemTime::now())?;
-        Some(Traced {
+        let began = Instant::now();
+        let trace = self.tracer.follow(traceparent, began, SystemTime::now())?;
+        let traced = Traced {
             trace,
             topic: self.topic,
             sink: self.sink,
-        })
+        };
+        Some(Timeline::forwarded(traced, began))
     }
+}
+
+/// Returns whether records with these contexts are of one request, as far as a trace is concerned.
+/// Each event of CloudEvents has a context of its own.
+fn are_of_one_request(one: &Context, other: &Context) -> bool {
+    one.time == other.time && one.user == other.user && one.traceparent == other.traceparent
 }

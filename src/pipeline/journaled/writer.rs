@@ -184,15 +184,15 @@ impl Writer {
                 self.has_failed = false;
                 self.count(&sequences, began);
                 drop(requests);
-                let records_of_all = counts.iter().sum();
-                for timeline in timelines {
-                    timeline.journaled(began, Instant::now(), records_of_all);
-                }
+                let ended = Instant::now();
                 for (submission, records) in journaled {
                     answer(submission, records, Outcome::Delivered);
                 }
                 self.hand_over(&sequences, records, held_bytes);
                 self.shared.tell_forwarder();
+                for timeline in timelines {
+                    timeline.journaled(began, ended, counts.iter().sum());
+                }
                 1
             }
             Err(AppendError::TooLarge { limit }) => {

@@ -173,7 +173,7 @@ impl SnapshotMetrics {
             )?,
             spans: register.counters(
                 "spans_total",
-                "Spans of traces, by whether the collector has them.",
+                "Spans of traces, by whether the collector has taken them.",
                 &["outcome"],
             )?,
             connections_limit: register

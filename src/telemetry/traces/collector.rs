@@ -1,81 +1,130 @@
-//! The collector: where it is, and how it is reached.
+//! The collector: how it is reached, and what it says to a batch of spans.
 
-use std::fs;
+use std::error::Error;
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use opentelemetry::{InstrumentationScope, KeyValue};
-use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
-use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig};
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, WithTonicConfig};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkError;
-use opentelemetry_sdk::trace::SpanExporter as _;
+use opentelemetry_sdk::trace::SpanData;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::{Code, Request, Status};
 
 use crate::config::Traces;
+use crate::tls::{TlsError, roots_pem};
 
-/// The time that the collector has for one call.
-pub(super) const CALL_TIME: Duration = Duration::from_secs(10);
+/// The time that the collector has for a batch, in all attempts.
+const BATCH_TIME: Duration = Duration::from_secs(10);
+/// The time to connect, and that for the TLS handshake.
+const CONNECT_TIME: Duration = Duration::from_secs(3);
+/// A connection is given up that does not answer a ping for so long. One is sent each time.
+const PING_TIME: Duration = Duration::from_secs(5);
 /// The time in which `check` wants an answer.
-const CHECK_TIME: Duration = Duration::from_secs(3);
+const CHECK_TIME: Duration = Duration::from_secs(5);
+/// The wait before a batch is sent again that the collector could not take.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The reason why the collector cannot be used as it is configured.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectorError {
-    /// A file of certificates cannot be read.
-    #[error("traces.ca_file: {path}: cannot be read: {error}", path = path.display())]
-    Ca {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's error.
-        error: io::Error,
-    },
-    /// The client's library does not take the address, the certificates or the credentials.
-    #[error("traces: {0}")]
-    Client(#[from] ExporterBuildError),
+    /// The certificates that its own may be signed by are missing or invalid.
+    #[error("traces.ca_file: {0}")]
+    Ca(#[from] TlsError),
+    /// The client's library does not take the address or the certificates.
+    #[error("traces.endpoint: {}", with_sources(.0.to_string(), .0))]
+    Client(#[from] tonic::transport::Error),
     /// The operating system denies a thread or a runtime.
     #[error("traces: {0}")]
     System(#[from] io::Error),
 }
 
-/// Returns a client of the collector. To be called within a runtime, on which it works.
-pub(super) fn client(config: &Traces, name: &str) -> Result<SpanExporter, CollectorError> {
-    let mut metadata = MetadataMap::new();
-    // The rules of the configuration let no other characters in.
-    if let Ok(value) = config.authorization.0.parse()
-        && !config.authorization.0.is_empty()
-    {
-        metadata.insert("authorization", value);
+/// A client of the collector.
+pub(super) struct Collector {
+    client: TraceServiceClient<Channel>,
+    resource: ResourceAttributesWithSchema,
+    authorization: Option<MetadataValue<Ascii>>,
+}
+
+impl Collector {
+    /// Creates it, within the runtime on which it is to work. It connects when it is used. `name` is
+    /// the name of the gateway.
+    pub(super) fn new(config: &Traces, name: &str) -> Result<Self, CollectorError> {
+        let mut endpoint = Endpoint::from_shared(config.endpoint.clone())?
+            .connect_timeout(CONNECT_TIME)
+            .timeout(BATCH_TIME)
+            .http2_keep_alive_interval(PING_TIME)
+            .keep_alive_timeout(PING_TIME);
+        if config.is_encrypted() {
+            endpoint = endpoint.tls_config(tls(config)?)?;
+        }
+        // With the attributes that the environment adds (OTEL_RESOURCE_ATTRIBUTES).
+        let resource = Resource::builder()
+            .with_service_name(name.to_owned())
+            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+            .build();
+        let authorization = Some(&config.authorization.0).filter(|value| !value.is_empty());
+        Ok(Self {
+            client: TraceServiceClient::new(endpoint.connect_lazy()),
+            resource: ResourceAttributesWithSchema::from(&resource),
+            // The rules of the configuration let no other characters in.
+            authorization: authorization.and_then(|value| value.parse().ok()),
+        })
     }
-    let mut builder = SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(&config.endpoint)
-        .with_timeout(CALL_TIME)
-        .with_metadata(metadata);
-    if config.is_encrypted() {
-        builder = builder.with_tls_config(tls(config)?);
+
+    /// Sends spans, also again if the collector cannot take them now. Returns how many of them it has
+    /// rejected.
+    ///
+    /// # Errors
+    /// The reason why it has not taken any, as far as is known.
+    pub(super) async fn send(&mut self, spans: Vec<SpanData>) -> Result<usize, String> {
+        let request = self.request(spans);
+        let deadline = Instant::now() + BATCH_TIME;
+        loop {
+            let status = match timeout_at(deadline, self.attempt(request.clone())).await {
+                Ok(Ok(rejected)) => return Ok(rejected),
+                Ok(Err(status)) => status,
+                Err(_) => return Err(format!("no answer for {} s", BATCH_TIME.as_secs())),
+            };
+            // OTLP, section "Failures".
+            let may_retry = matches!(status.code(), Code::Unavailable | Code::Aborted);
+            if !may_retry || Instant::now() + RETRY_AFTER >= deadline {
+                return Err(text_of(&status));
+            }
+            sleep(RETRY_AFTER).await;
+        }
     }
-    let mut client = builder.build()?;
-    // Attributes of the environment (OTEL_RESOURCE_ATTRIBUTES) are added by the library.
-    let resource = Resource::builder()
-        .with_service_name(name.to_owned())
-        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-        .build();
-    client.set_resource(&resource);
-    Ok(client)
+
+    fn request(&self, spans: Vec<SpanData>) -> ExportTraceServiceRequest {
+        ExportTraceServiceRequest {
+            resource_spans: group_spans_by_resource_and_scope(spans, &self.resource),
+        }
+    }
+
+    async fn attempt(&mut self, spans: ExportTraceServiceRequest) -> Result<usize, Status> {
+        let mut request = Request::new(spans);
+        if let Some(value) = &self.authorization {
+            let metadata = request.metadata_mut();
+            metadata.insert("authorization", value.clone());
+        }
+        let answer = self.client.export(request).await?.into_inner();
+        let rejected = answer.partial_success.map(|partly| partly.rejected_spans);
+        Ok(usize::try_from(rejected.unwrap_or(0)).unwrap_or(0))
+    }
 }
 
 fn tls(config: &Traces) -> Result<ClientTlsConfig, CollectorError> {
-    let path = &config.ca_file;
-    if path.as_os_str().is_empty() {
-        return Ok(ClientTlsConfig::new().with_native_roots());
+    let tls = ClientTlsConfig::new().timeout(CONNECT_TIME);
+    if config.ca_file.as_os_str().is_empty() {
+        return Ok(tls.with_native_roots());
     }
-    let pem = fs::read(path).map_err(|error| CollectorError::Ca {
-        path: path.clone(),
-        error,
-    })?;
-    Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
+    let pem = roots_pem(&config.ca_file)?;
+    Ok(tls.ca_certificate(Certificate::from_pem(pem)))
 }
 
 /// Returns the name under which this program makes spans.
@@ -85,17 +134,46 @@ pub(super) fn scope() -> InstrumentationScope {
         .build()
 }
 
-/// Returns why the collector does not answer. Blocks for a few seconds at most.
+/// Returns a refusal of the collector as text.
+fn text_of(status: &Status) -> String {
+    let text = format!("{:?}: {}", status.code(), status.message());
+    with_sources(text, status)
+}
+
+/// Adds the messages of an error's sources to its own, without what is said twice.
+fn with_sources(mut text: String, error: &dyn Error) -> String {
+    let mut source = error.source();
+    while let Some(error) = source {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        source = error.source();
+    }
+    text
+}
+
+/// Asks the collector to take no spans. Returns the reason if it does not. Blocks for a few seconds at
+/// most.
 ///
 /// # Errors
 /// [`CollectorError`] if it cannot be asked.
-pub fn answers(config: &Traces) -> Result<Result<(), OTelSdkError>, CollectorError> {
+pub fn answers(config: &Traces) -> Result<Result<(), String>, CollectorError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        let client = client(config, "")?;
-        let answer = tokio::time::timeout(CHECK_TIME, client.export(Vec::new())).await;
-        Ok(answer.unwrap_or(Err(OTelSdkError::Timeout(CHECK_TIME))))
-    })
+    let answer = runtime.block_on(async {
+        let mut collector = Collector::new(config, "")?;
+        let request = collector.request(Vec::new());
+        Ok(
+            match timeout(CHECK_TIME, collector.attempt(request)).await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(status)) => Err(text_of(&status)),
+                Err(_) => Err(format!("no answer for {} s", CHECK_TIME.as_secs())),
+            },
+        )
+    });
+    // It does not wait for a name that is still being looked up.
+    runtime.shutdown_background();
+    answer
 }

@@ -4,19 +4,20 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use opentelemetry_otlp::SpanExporter;
-use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
+use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::mpsc::Receiver;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::collector::{CollectorError, client};
+use super::collector::{Collector, CollectorError};
 use super::queue::SpanQueue;
 use crate::config::{SPANS_OF_BATCH_MAX, Traces};
 use crate::threads::all_ended;
 
-/// The time in which spans gather for one call.
+/// The time in which spans gather for one call, and how often it is looked in it whether there are
+/// enough.
 const GATHER: Duration = Duration::from_secs(1);
+const LOOKS: u32 = 20;
 /// The time for the last calls after a stop.
 const LAST_CALLS: Duration = Duration::from_secs(2);
 
@@ -37,13 +38,13 @@ impl Exporter {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let client = {
+        let collector = {
             let _inside = runtime.enter();
-            client(config, name)?
+            Collector::new(config, name)?
         };
         let stop = CancellationToken::new();
         let sending = Sending {
-            client,
+            collector,
             queue: Arc::clone(queue),
             spans,
             stop: stop.clone(),
@@ -55,24 +56,23 @@ impl Exporter {
         Ok(Self { stop, thread })
     }
 
-    /// Sends what waits, for two seconds at most, and ends the thread.
-    pub fn stop(&self) {
+    /// Has it send what waits, for two seconds at most, and end.
+    pub fn begin_stop(&self) {
         self.stop.cancel();
-        all_ended(
-            [&self.thread],
-            Instant::now() + LAST_CALLS + Duration::from_secs(1),
-        );
     }
 }
 
+/// Waits until the last spans are sent.
 impl Drop for Exporter {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.begin_stop();
+        let end = LAST_CALLS + Duration::from_secs(1);
+        all_ended([&self.thread], Instant::now() + end);
     }
 }
 
 struct Sending {
-    client: SpanExporter,
+    collector: Collector,
     queue: Arc<SpanQueue>,
     spans: Receiver<SpanData>,
     stop: CancellationToken,
@@ -103,7 +103,7 @@ impl Sending {
                 () = stop.cancelled() => {}
             }
             tokio::select! {
-                _ = timeout(GATHER, self.fill(&mut batch)) => {}
+                () = self.gather(&mut batch) => {}
                 () = stop.cancelled() => {}
             }
             self.send(&mut batch).await;
@@ -114,11 +114,18 @@ impl Sending {
         }
     }
 
-    async fn fill(&mut self, batch: &mut Vec<SpanData>) {
-        while batch.len() < SPANS_OF_BATCH_MAX {
-            self.spans
-                .recv_many(batch, SPANS_OF_BATCH_MAX - batch.len())
-                .await;
+    /// Lets more spans come, and fills the batch. Those who tell spans wake nobody meanwhile.
+    async fn gather(&mut self, batch: &mut Vec<SpanData>) {
+        for _ in 0..LOOKS {
+            if batch.len() + self.spans.len() >= SPANS_OF_BATCH_MAX {
+                break;
+            }
+            sleep(GATHER / LOOKS).await;
+        }
+        while batch.len() < SPANS_OF_BATCH_MAX
+            && let Ok(span) = self.spans.try_recv()
+        {
+            batch.push(span);
         }
     }
 
@@ -127,15 +134,22 @@ impl Sending {
             return;
         }
         let spans = batch.len();
-        let sent = self.client.export(std::mem::take(batch)).await;
-        self.queue.count_sent(spans, sent.is_ok());
-        let failed_before = std::mem::replace(&mut self.fails, sent.is_err());
+        let sent = self.collector.send(std::mem::take(batch)).await;
+        let failed = match &sent {
+            Ok(rejected) => (*rejected).min(spans),
+            Err(_) => spans,
+        };
+        self.queue.count_sent(spans - failed, failed);
+        let failed_before = std::mem::replace(&mut self.fails, failed > 0);
         match sent {
             Err(error) if !failed_before => {
-                tracing::warn!(%error, "the collector does not take spans");
+                tracing::warn!(error, "the collector does not take spans");
             }
-            Ok(()) if failed_before => tracing::info!("the collector takes spans again"),
-            Ok(()) | Err(_) => {}
+            Ok(rejected) if rejected > 0 && !failed_before => {
+                tracing::warn!(rejected, "the collector does not take all spans");
+            }
+            Ok(0) if failed_before => tracing::info!("the collector takes spans again"),
+            Ok(_) | Err(_) => {}
         }
     }
 }

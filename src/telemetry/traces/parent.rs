@@ -14,13 +14,18 @@ impl Parent {
     /// Returns the parent that a valid `traceparent` names, if its trace is sampled: level 1 of Trace
     /// Context, section 3.2.2.5.1.
     pub(super) fn sampled(traceparent: &str) -> Option<Self> {
-        let mut fields = traceparent.split('-').skip(1);
-        let trace = TraceId::from_hex(fields.next()?).ok()?;
-        let span = SpanId::from_hex(fields.next()?).ok()?;
-        let flags = u8::from_str_radix(fields.next()?, 16).ok()?;
-        // The other flags are not known, and level 1 has them sent on as zero.
-        let flags = TraceFlags::new(flags) & TraceFlags::SAMPLED;
-        flags.is_sampled().then_some(Self { trace, span, flags })
+        let (ids, flags) = traceparent.rsplit_once('-')?;
+        let flags = u8::from_str_radix(flags, 16).ok()?;
+        if !TraceFlags::new(flags).is_sampled() {
+            return None;
+        }
+        let mut ids = ids.split('-').skip(1);
+        Some(Self {
+            trace: TraceId::from_hex(ids.next()?).ok()?,
+            span: SpanId::from_hex(ids.next()?).ok()?,
+            // The other flags are not known, and level 1 has them sent on as zero.
+            flags: TraceFlags::SAMPLED,
+        })
     }
 }
 

@@ -7,6 +7,9 @@ use tokio::sync::mpsc;
 
 use crate::config::SPANS_WAITING_MAX;
 
+/// The last places, for the spans of whole requests.
+pub(super) const WHOLE_REQUESTS: usize = SPANS_WAITING_MAX / 8;
+
 /// The queue as those see it who tell spans.
 pub(super) struct SpanQueue {
     sender: mpsc::Sender<SpanData>,
@@ -39,22 +42,21 @@ impl SpanQueue {
         (Self { sender, ends }, receiver)
     }
 
-    /// Takes a span, or drops it if there is no room.
+    /// Takes a span, or drops it if there is no room. The last places are for those of whole requests,
+    /// which come after those below them.
     pub(super) fn put(&self, span: SpanData) {
-        if self.sender.try_send(span).is_err() {
+        let is_below = !span.parent_span_is_remote;
+        let has_no_room = is_below && self.sender.capacity() <= WHOLE_REQUESTS;
+        if has_no_room || self.sender.try_send(span).is_err() {
             self.ends.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Counts spans that were sent to the collector.
-    pub(super) fn count_sent(&self, spans: usize, is_taken: bool) {
+    pub(super) fn count_sent(&self, exported: usize, failed: usize) {
         let ends = &self.ends;
-        let end = if is_taken {
-            &ends.exported
-        } else {
-            &ends.failed
-        };
-        end.fetch_add(spans as u64, Ordering::Relaxed);
+        ends.exported.fetch_add(exported as u64, Ordering::Relaxed);
+        ends.failed.fetch_add(failed as u64, Ordering::Relaxed);
     }
 
     pub(super) fn counts(&self) -> SpanCounts {

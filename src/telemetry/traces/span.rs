@@ -155,7 +155,7 @@ impl Trace {
             span_kind: span.kind,
             name: span.name,
             start_time: open.clock.time_of(span.began),
-            end_time: open.clock.time_of(span.ended),
+            end_time: open.clock.time_of(span.ended.max(span.began)),
             attributes: fields
                 .map(|(name, value)| KeyValue::new(name, value))
                 .collect(),

@@ -20,10 +20,13 @@ use crate::telemetry::{Limit, Metrics};
 /// Decides which requests are traced.
 pub struct Tracer {
     queue: Arc<SpanQueue>,
-    rate: RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<RateInstant>>,
+    requests: Rate,
+    /// The rate of records on their way from a journal, so that a backlog takes no request's trace.
+    records: Rate,
     metrics: Arc<Metrics>,
 }
 
+type Rate = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<RateInstant>>;
 type RateInstant = <MonotonicClock as governor::clock::Clock>::Instant;
 
 impl Tracer {
@@ -56,16 +59,32 @@ impl Tracer {
         let quota = Quota::per_second(per_second);
         Self {
             queue,
-            rate: RateLimiter::direct_with_clock(quota, MonotonicClock),
+            requests: RateLimiter::direct_with_clock(quota, MonotonicClock),
+            records: RateLimiter::direct_with_clock(quota, MonotonicClock),
             metrics: Arc::clone(metrics),
         }
     }
 
-    /// Begins the trace of what began at this moment, told by two clocks, if its client samples it
-    /// and not too many have begun. `traceparent` is valid.
+    /// Begins the trace of a request that began at this moment, told by two clocks, if its client
+    /// samples it and not too many have begun. `traceparent` is valid.
     pub fn begin(&self, traceparent: &str, began: Instant, time: SystemTime) -> Option<Trace> {
+        self.begin_at(&self.requests, traceparent, began, time)
+    }
+
+    /// Does the same for a record of a journal.
+    pub fn follow(&self, traceparent: &str, began: Instant, time: SystemTime) -> Option<Trace> {
+        self.begin_at(&self.records, traceparent, began, time)
+    }
+
+    fn begin_at(
+        &self,
+        rate: &Rate,
+        traceparent: &str,
+        began: Instant,
+        time: SystemTime,
+    ) -> Option<Trace> {
         let parent = Parent::sampled(traceparent)?;
-        if self.rate.check().is_err() {
+        if rate.check().is_err() {
             self.metrics.reached(Limit::Traces);
             return None;
         }
@@ -88,6 +107,7 @@ mod tests {
 
     use crate::config::SPANS_WAITING_MAX;
     use crate::telemetry::traces::Span;
+    use crate::telemetry::traces::queue::WHOLE_REQUESTS;
     use crate::telemetry::traces::testing::{SAMPLED, Told};
 
     use super::*;
@@ -141,10 +161,14 @@ mod tests {
     fn spans_that_find_no_room_are_dropped_and_counted() {
         let told = Told::new(1);
         let trace = told.begin();
-        for _ in 0..SPANS_WAITING_MAX + 3 {
-            let now = Instant::now();
-            trace.tell_child(Span::new("one", now, now));
+        let now = Instant::now();
+        for _ in 0..SPANS_WAITING_MAX {
+            trace.tell_child(Span::new("stage", now, now));
         }
-        assert_eq!(told.tracer.counts().dropped, 3);
+        assert_eq!(told.tracer.counts().dropped, WHOLE_REQUESTS as u64);
+        for _ in 0..WHOLE_REQUESTS + 3 {
+            trace.tell(Span::new("request", now, now));
+        }
+        assert_eq!(told.tracer.counts().dropped, WHOLE_REQUESTS as u64 + 3);
     }
 }

@@ -1,7 +1,7 @@
 //! The spans of traced requests.
 
 use super::*;
-use crate::pipeline::timeline::Traced;
+use crate::pipeline::timeline::{Timeline, Traced};
 use crate::telemetry::traces::testing::Told;
 
 fn traced(told: &Told) -> Wanted {
@@ -102,4 +102,84 @@ fn what_arrives_after_the_deadline_is_told_all_the_same() {
     rig.now += 500 * MS;
     rig.tell(&[sent], Outcome::Delivered, true);
     assert_eq!(told.take(), ["queue 0", "batch 0", "send 3500"]);
+}
+
+#[test]
+fn a_part_that_is_never_sent_has_waited_although_another_was_sent() {
+    let (mut rig, mut told) = (rig(1, Load::new(1, 1 << 20)), Told::new(1));
+    // One more than the window takes.
+    rig.submit_as(&traced(&told), &[0; 5], 1);
+    let sent: Vec<_> = rig.hand_over();
+    assert_eq!(sent.len(), 4);
+    rig.now += DEADLINE;
+    rig.delivery.expire(rig.now);
+    let tokens: Vec<_> = sent.into_iter().map(|(token, _)| token).collect();
+    rig.tell(&tokens, Outcome::Delivered, true);
+    let mut spans = told.take();
+    assert_eq!(spans.pop().as_deref(), Some("batch 3000: not delivered"));
+    assert_eq!(spans.len(), 1 + tokens.len());
+}
+
+#[test]
+fn what_comes_back_too_late_to_be_sent_again_has_not_waited() {
+    let (mut rig, mut told) = (rig(1, Load::new(100, 1 << 20)), Told::new(1));
+    rig.submit_as(&traced(&told), &[0], 1);
+    let sent = rig.hand_over()[0].0;
+    rig.now += DEADLINE;
+    rig.delivery.expire(rig.now);
+    rig.tell(&[sent], Outcome::Retryable, true);
+    let expected = ["queue 0", "batch 0", "send 3000: not delivered"];
+    assert_eq!(told.take(), expected);
+}
+
+#[test]
+fn a_sink_that_fails_for_long_is_told_a_few_times() {
+    let (mut rig, mut told) = (rig(1, Load::new(100, 1 << 20)), Told::new(1));
+    rig.submit_as(&traced(&told), &[0], 1);
+    let mut attempts = 0;
+    let last = loop {
+        rig.now += MS;
+        let Some((token, _)) = rig.hand_over().pop() else {
+            continue;
+        };
+        attempts += 1;
+        if attempts == 11 {
+            break token;
+        }
+        rig.tell(&[token], Outcome::Retryable, true);
+    };
+    rig.tell(&[last], Outcome::Delivered, true);
+    let spans = told.take();
+    let failures = spans.iter().filter(|span| span.ends_with("not delivered"));
+    assert_eq!(failures.count(), 8);
+    assert_eq!(spans.last().map(String::as_str), Some("send 0"));
+}
+
+#[test]
+fn what_comes_while_the_worker_takes_has_not_waited() {
+    let mut told = Told::new(1);
+    let looked_at = Instant::now();
+    let traced = traced(&told).traced.expect("it is traced");
+    let mut timeline = Timeline::new(traced, looked_at + MS);
+    timeline.taken(1, looked_at);
+    timeline.sent((0, 0), 1, looked_at);
+    assert_eq!(told.take(), ["queue 0", "batch 0"]);
+}
+
+#[test]
+fn a_trace_ends_with_the_record_that_it_follows() {
+    let mut told = Told::new(2);
+    let began = Instant::now();
+    let timeline = || {
+        let traced = traced(&told).traced.expect("it is traced");
+        Timeline::forwarded(traced, began)
+    };
+    let (mut sent, left) = (timeline(), timeline());
+    sent.settled(Outcome::Delivered);
+    sent.ended(began + 5 * MS);
+    drop(left);
+    let spans = told.take();
+    assert_eq!(spans[0], "forward 5");
+    assert!(spans[1].ends_with("left in the journal"), "{spans:?}");
+    assert_eq!(spans.len(), 2);
 }
