@@ -184,10 +184,12 @@ impl Pipeline {
         let wanted = Wanted {
             durability,
             wants_late: demand.wants_late,
-            traced: demand.trace.map(|trace| Traced {
-                trace,
-                topic: health.topic,
-                sink: health.sink,
+            traced: demand.trace.map(|trace| {
+                Box::new(Traced {
+                    trace,
+                    topic: health.topic,
+                    sink: health.sink,
+                })
             }),
         };
         let check = self.size_check.as_ref();

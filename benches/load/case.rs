@@ -28,6 +28,7 @@ pub enum Group {
     Many,
     Rates,
     Keys,
+    Console,
     Journal,
     Scale,
     Start,
@@ -75,6 +76,8 @@ pub struct Setup {
     pub has_journal: bool,
     /// The users of the directory, as many as customers, each with a token in use.
     pub users: usize,
+    /// Whether somebody looks at the console.
+    pub is_watched: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +157,7 @@ impl fmt::Display for Group {
             Self::Many => "Many records a request",
             Self::Rates => "Constant arrival rate, as a share of what saturates the gateway",
             Self::Keys => "An idempotency key with each request, to files without a sync",
+            Self::Console => "The console open, to files without a sync",
             Self::Journal => "A journal in front of the sink",
             Self::Scale => "Many users, many connections",
             Self::Start => "Cold start, from the program's start to ready",
@@ -184,12 +188,16 @@ impl fmt::Display for Alone {
 
 impl fmt::Display for Serving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Gateway(Setup { users, .. }) = self else {
+        let Self::Gateway(setup) = self else {
             return f.write_str("bare hyper");
         };
-        match users {
-            1 => f.write_str("gateway"),
-            users => write!(f, "gateway, {users} users"),
+        f.write_str("gateway")?;
+        if setup.is_watched {
+            f.write_str(", watched")?;
+        }
+        match setup.users {
+            1 => Ok(()),
+            users => write!(f, ", {users} users"),
         }
     }
 }
@@ -198,6 +206,9 @@ impl fmt::Display for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.has_journal {
             f.write_str("journal, ")?;
+        }
+        if self.is_watched {
+            f.write_str("watched, ")?;
         }
         self.sink.fmt(f)
     }

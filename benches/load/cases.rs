@@ -23,6 +23,7 @@ pub fn all() -> Vec<Case> {
         decoded(),
         rates(),
         keys(),
+        console(),
         journal(),
         scale(),
         start(),
@@ -172,6 +173,16 @@ fn keys() -> Vec<Case> {
     ]
 }
 
+/// Returns the case in which somebody looks at the console, beside the same without.
+fn console() -> Vec<Case> {
+    let load = closed(Body::EVENT, CONNECTIONS);
+    vec![
+        Case::about(Group::Console, Task::Served(watched(), load))
+            .base(Task::Served(gateway(Sink::File, 1), load))
+            .goal(Goal::Cpu(1.02)),
+    ]
+}
+
 /// Returns the cases with a journal in front of the sink. Each is compared with the same sink
 /// without one.
 fn journal() -> Vec<Case> {
@@ -258,6 +269,17 @@ fn gateway(sink: Sink, users: usize) -> Serving {
         sink,
         has_journal: false,
         users,
+        is_watched: false,
+    })
+}
+
+/// Returns a gateway with files whose console is open.
+fn watched() -> Serving {
+    Serving::Gateway(Setup {
+        sink: Sink::File,
+        has_journal: false,
+        users: 1,
+        is_watched: true,
     })
 }
 
@@ -266,6 +288,7 @@ fn journaled(sink: Sink) -> Serving {
         sink,
         has_journal: true,
         users: 1,
+        is_watched: false,
     })
 }
 

@@ -2,7 +2,7 @@
 //! process of its own, so that its cost can be told from that of the clients.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -80,14 +80,28 @@ impl Server {
         let path = folder.path().join("gateway.toml");
         fs::write(&path, configuration(site, setup)).expect("the configuration is written");
         let path = path.to_str().expect("the path is UTF-8");
-        match setup.sink {
+        let server = match setup.sink {
             Sink::Null => Self::spawn(folder, &[&own_program(), "role", "null-gateway", path, "0"]),
             Sink::NullFar => Self::spawn(
                 folder,
                 &[&own_program(), "role", "null-gateway", path, "30"],
             ),
             _ => Self::spawn(folder, &[GATEWAY, "--config", path, "serve"]),
+        };
+        if setup.is_watched {
+            server.watch();
         }
+        server
+    }
+
+    /// Reads the console's stream until the gateway ends, as a browser does.
+    fn watch(&self) {
+        let admin = self.admin.expect("the gateway has an admin listener");
+        let mut stream = TcpStream::connect(admin).expect("the admin listener takes a connection");
+        stream
+            .write_all(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            .expect("it reads");
+        thread::spawn(move || io::copy(&mut stream, &mut io::sink()));
     }
 
     fn spawn(folder: TempDir, command: &[&str]) -> Self {

@@ -38,7 +38,7 @@ pub(super) struct Wanted {
     /// The outcomes that come after the deadline are wanted, too.
     pub(super) wants_late: bool,
     /// Its trace, if it has one.
-    pub(super) traced: Option<Traced>,
+    pub(super) traced: Option<Box<Traced>>,
 }
 
 #[cfg(test)]
@@ -69,7 +69,7 @@ impl Submission {
             deadline,
             durability: wanted.durability,
             round: 0,
-            timeline: traced.map(|traced| Timeline::new(traced, now)),
+            timeline: traced.map(|traced| Timeline::new(*traced, now)),
             reply: Reply {
                 way: Some(Way::Request { sender, wants_late }),
                 reservation,

@@ -13,7 +13,7 @@ use crate::telemetry::traces::{Field, FieldValue, Span, SpanKind, Trace, Tracer}
 
 /// The trace of a request, if its client samples it and its credentials are known.
 #[derive(Default)]
-pub(super) struct RequestTrace(OnceCell<Open>);
+pub(super) struct RequestTrace(OnceCell<Box<Open>>);
 
 struct Open {
     trace: Trace,
@@ -42,7 +42,7 @@ impl RequestTrace {
             Version::HTTP_10 => "1.0",
             _ => "1.1",
         };
-        let _ = self.0.set(Open {
+        let _ = self.0.set(Box::new(Open {
             trace,
             began,
             name: format!("{method} {path}"),
@@ -51,16 +51,18 @@ impl RequestTrace {
                 ("http.route", text(path)),
                 ("network.protocol.version", version.into()),
             ]),
-        });
+        }));
     }
 
     /// Begins a stage, which ends when it is dropped.
     pub(super) fn stage(&self, name: &'static str) -> Stage {
-        Stage(self.0.get().map(|open| OpenStage {
-            trace: open.trace.child(),
-            name,
-            began: Instant::now(),
-            fields: Vec::new(),
+        Stage(self.0.get().map(|open| {
+            Box::new(OpenStage {
+                trace: open.trace.child(),
+                name,
+                began: Instant::now(),
+                fields: Vec::new(),
+            })
         }))
     }
 
@@ -112,8 +114,8 @@ impl Drop for Open {
     }
 }
 
-/// A stage of a request. Dropping it ends it.
-pub(super) struct Stage(Option<OpenStage>);
+/// A stage of a request. Dropping it ends it. Small, because nearly every request has none.
+pub(super) struct Stage(Option<Box<OpenStage>>);
 
 struct OpenStage {
     trace: Trace,

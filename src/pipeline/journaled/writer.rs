@@ -21,9 +21,10 @@ use crate::pipeline::submission::Submission;
 
 /// The bytes of records that one commit takes, unless one request alone has more.
 const COMMIT_BYTES: usize = 1 << 20;
-/// The requests of a commit that are a crowd. A pause as long as the commit took follows, in which
-/// more gather for the next one: the work of a commit is shared by more.
+/// The requests of a commit that are a crowd. A pause follows, so many times as long as the commit took,
+/// in which more gather for the next one: the work of a commit is shared by more.
 const CROWD: usize = 8;
+const GATHER: u32 = 2;
 /// The longest of these pauses.
 const GATHER_MAX: Duration = Duration::from_millis(2);
 /// The time between two writes of the cursor while no record comes.
@@ -97,7 +98,7 @@ impl Writer {
                     let commits = self.write(&mut taken);
                     // One that was full gains nothing by more.
                     if is_crowd && commits == 1 {
-                        std::thread::sleep(began.elapsed().min(GATHER_MAX));
+                        std::thread::sleep((GATHER * began.elapsed()).min(GATHER_MAX));
                     }
                 }
             }

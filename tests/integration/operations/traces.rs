@@ -81,6 +81,31 @@ fn requests_are_told_once_their_credentials_are_known() {
 }
 
 #[test]
+fn a_sampled_request_is_told_in_order_and_one_that_is_not_sampled_is_not() {
+    let collector = Collector::start(Mood::Takes);
+    let gateway = home(&collector).start();
+    let unsampled = traceparent(1).replace("-01", "-00");
+    let request = post(EVENTS, RECORD).cookie(&gateway.token("alice"));
+    gateway
+        .send(&request.header("traceparent", &unsampled))
+        .expect(200);
+    gateway.send(&publish(&gateway, 2, RECORD)).expect(200);
+    collector.await_span(&trace_id(2), SERVER);
+    assert!(collector.spans(&trace_id(1)).is_empty());
+    let mut spans = collector.spans(&trace_id(2));
+    spans.sort_by_key(|span| span.began);
+    let names: Vec<_> = spans.iter().map(|span| &*span.name).collect();
+    // The request begins with its first stage.
+    let (first, later) = names.split_at(2);
+    assert!(first.contains(&SERVER) && first.contains(&"authenticate"));
+    let expected = ["read body", "parse", "deliver", "queue", "batch", "send"];
+    assert_eq!(later, expected);
+    let whole = spans.iter().find(|span| span.name == SERVER);
+    let whole = whole.expect("it was awaited");
+    assert!(spans.iter().all(|span| span.ended <= whole.ended));
+}
+
+#[test]
 fn what_a_customer_is_called_is_in_no_name_of_a_span() {
     let collector = Collector::start(Mood::Takes);
     let gateway = home(&collector).start();

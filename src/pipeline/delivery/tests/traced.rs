@@ -6,11 +6,11 @@ use crate::telemetry::traces::testing::Told;
 
 fn traced(told: &Told) -> Wanted {
     Wanted {
-        traced: Some(Traced {
+        traced: Some(Box::new(Traced {
             trace: told.begin(),
             topic: "events",
             sink: "scripted",
-        }),
+        })),
         ..Wanted::delivered(true)
     }
 }
@@ -160,7 +160,7 @@ fn what_comes_while_the_worker_takes_has_not_waited() {
     let mut told = Told::new(1);
     let looked_at = Instant::now();
     let traced = traced(&told).traced.expect("it is traced");
-    let mut timeline = Timeline::new(traced, looked_at + MS);
+    let mut timeline = Timeline::new(*traced, looked_at + MS);
     timeline.taken(1, looked_at);
     timeline.sent((0, 0), 1, looked_at);
     assert_eq!(told.take(), ["queue 0", "batch 0"]);
@@ -172,7 +172,7 @@ fn a_trace_ends_with_the_record_that_it_follows() {
     let began = Instant::now();
     let timeline = || {
         let traced = traced(&told).traced.expect("it is traced");
-        Timeline::forwarded(traced, began)
+        Timeline::forwarded(*traced, began)
     };
     let (mut sent, left) = (timeline(), timeline());
     sent.settled(Outcome::Delivered);

@@ -130,6 +130,9 @@ impl Drop for Collector {
 #[derive(Debug)]
 pub(super) struct Told {
     pub(super) name: String,
+    /// Its times, in nanoseconds since 1970.
+    pub(super) began: u64,
+    pub(super) ended: u64,
     /// The reason why it did not succeed; empty if it did.
     pub(super) fault: String,
     pub(super) fields: BTreeMap<String, String>,
@@ -149,6 +152,8 @@ impl Told {
         let status = span.status.as_ref();
         Self {
             name: span.name.clone(),
+            began: span.start_time_unix_nano,
+            ended: span.end_time_unix_nano,
             fault: status
                 .map(|status| status.message.clone())
                 .unwrap_or_default(),
