@@ -37,8 +37,15 @@ impl Completions {
     pub(super) fn run(&self, mut command: Command, out: &mut dyn Write) -> io::Result<()> {
         let name = command.get_name().to_owned();
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut command, name, &mut script);
-        out.write_all(&script)
+        clap_complete::generate(self.shell, &mut command, &name, &mut script);
+        if self.shell != Shell::Bash {
+            return out.write_all(&script);
+        }
+        // Past the first command it names the program in two ways, if that has a hyphen:
+        // https://github.com/clap-rs/clap/issues/6421
+        let script = String::from_utf8_lossy(&script);
+        let wrong = name.replace('-', "__subcmd__");
+        out.write_all(script.replace(&wrong, &name.replace('-', "__")).as_bytes())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use iem_test_support::Home;
 use serde_json::Value;
@@ -190,6 +191,42 @@ fn schema_completions_and_manual_need_no_configuration() {
     check_arguments(&home, &["man", "made/pages"], "", 0, &[]);
     home.write("file", "");
     check(&home, "man file/pages", 1, &["file/pages"]);
+}
+
+#[test]
+fn bash_completes_commands_and_their_options() {
+    let home = Home::empty();
+    let script = stdout(&check(&home, "completions bash", 0, &[]));
+    home.write("completions", script);
+    let complete = |words: &[&str]| {
+        // As bash calls it: with the program, the word to complete, and the one before that.
+        let [.., before, word] = words else {
+            panic!("{words:?}");
+        };
+        let run = format!(
+            "source completions; COMP_WORDS=({}); COMP_CWORD={}; \
+             _iem__gateway iem-gateway {word} {before}; echo \"${{COMPREPLY[@]}}\"",
+            words.join(" "),
+            words.len() - 1,
+        );
+        let bash = Command::new("bash")
+            .args(["--norc", "-c", &run])
+            .current_dir(home.path(""))
+            .output();
+        let output = bash.expect("bash runs");
+        assert!(output.status.success(), "{output:?}");
+        stdout(&output).trim().to_owned()
+    };
+    assert_eq!(complete(&["iem-gateway", "jour"]), "journal");
+    assert_eq!(complete(&["iem-gateway", "journal", "re"]), "replay");
+    assert_eq!(
+        complete(&["iem-gateway", "user", "add", "--cus"]),
+        "--customer"
+    );
+    assert_eq!(
+        complete(&["iem-gateway", "dev-certificate", "--ou"]),
+        "--out"
+    );
 }
 
 /// Calls `visit` with each command's words, `["user", "add"]`, as `--help` lists them.
