@@ -94,14 +94,20 @@ impl Server {
         server
     }
 
-    /// Reads the console's stream until the gateway ends, as a browser does.
+    /// Reads the console's stream until the gateway ends, as a browser does: again when it has ended.
     fn watch(&self) {
         let admin = self.admin.expect("the gateway has an admin listener");
-        let mut stream = TcpStream::connect(admin).expect("the admin listener takes a connection");
-        stream
-            .write_all(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            .expect("it reads");
-        thread::spawn(move || io::copy(&mut stream, &mut io::sink()));
+        thread::spawn(move || {
+            while let Ok(mut stream) = TcpStream::connect(admin) {
+                let request = b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+                let mut head = [0; 12];
+                let answer = stream.write_all(request);
+                if answer.and_then(|()| stream.read_exact(&mut head)).is_ok() {
+                    assert_eq!(&head, b"HTTP/1.1 200", "the console has no stream");
+                    let _ = io::copy(&mut stream, &mut io::sink());
+                }
+            }
+        });
     }
 
     fn spawn(folder: TempDir, command: &[&str]) -> Self {

@@ -27,6 +27,8 @@ pub(super) enum Refusal {
     NoForm,
     /// All places for event streams are taken.
     TooManyStreams,
+    /// Dead letters are being sent again already, or the gateway is about to end.
+    NoReplayNow,
 }
 
 /// The challenges of a page that takes a token or a password.
@@ -53,6 +55,10 @@ impl Refusal {
             Self::TooManyStreams => refused(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Too many event streams at once, try again later",
+            ),
+            Self::NoReplayNow => refused(
+                StatusCode::CONFLICT,
+                "Dead letters are being sent again, of this topic or of another: wait until that has ended",
             ),
         };
         if answer.status() == StatusCode::UNAUTHORIZED {

@@ -107,9 +107,10 @@ pub(super) async fn answer<W: Watched + 'static>(
         Screen::Replay(name) => {
             let name = topic(name)?;
             change(request, &viewer).await?;
-            if console.start_replay(name) {
-                audit::replayed(audit_entry(request, viewer.email()), name);
+            if !console.start_replay(name) {
+                return Err(Refusal::NoReplayNow);
             }
+            audit::replayed(audit_entry(request, viewer.email()), name);
             Ok(redirect(&format!("/topics/{name}")))
         }
         Screen::Records(name) => {

@@ -71,7 +71,7 @@ const LARGE_IN_FLIGHT: usize = 2;
 /// A span that waits for the collector of traces, or is sent to it.
 const SPAN_BYTES: usize = 2 << 10;
 /// The times of a traced request, at one worker.
-const TIMELINE_BYTES: usize = 1 << 10;
+const TIMELINE_BYTES: usize = 2 << 10;
 /// The most spans that wait for the collector of traces.
 pub const SPANS_WAITING_MAX: usize = 4096;
 /// The most spans that are sent to it at once.
@@ -197,9 +197,11 @@ impl Config {
         let spans = SPANS_WAITING_MAX + 3 * SPANS_OF_BATCH_MAX;
         let seconds = self.server.request_timeout.as_secs().max(1);
         let seconds = usize::try_from(seconds).unwrap_or(usize::MAX);
-        let requests = seconds * self.traces.max_per_second as usize;
+        let workers = self.topics.iter().map(|topic| topic.workers);
+        let workers = workers.max().unwrap_or(1);
+        let requests = seconds * self.traces.max_per_second as usize * workers;
         let journaled = self.count_topics(Topic::is_journaled);
-        let records = journaled * queue_size(self.journal.window_records);
+        let records = journaled * queue_size(2 * self.journal.window_records);
         spans * SPAN_BYTES + (requests + records) * TIMELINE_BYTES
     }
 

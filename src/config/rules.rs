@@ -130,7 +130,7 @@ fn traces(traces: &Traces, faults: &mut Faults) {
         "must be printable ASCII, without spaces around it",
     );
     faults.require(
-        traces.ca_file.as_os_str().is_empty() || traces.is_encrypted(),
+        !traces.is_on() || traces.ca_file.as_os_str().is_empty() || traces.is_encrypted(),
         "traces.ca_file",
         "needs a traces.endpoint with https",
     );

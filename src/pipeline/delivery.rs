@@ -288,7 +288,7 @@ impl Delivery {
         }
         for index in 0..self.units.len() {
             while let Some(key) = self.units[index].waiting.pop_front() {
-                self.finish(key, Outcome::Undeliverable, now);
+                self.give_up_one(key, Outcome::Undeliverable, now);
             }
         }
     }
@@ -333,7 +333,7 @@ impl Delivery {
                 && self.requests.is_answered(self.entries.get(key).request)
             {
                 self.units[index].waiting.pop_front();
-                self.finish(key, Outcome::Retryable, now);
+                self.give_up_one(key, Outcome::Retryable, now);
             }
             let failed = std::mem::take(&mut self.units[index].failed);
             for key in failed {

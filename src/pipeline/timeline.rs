@@ -9,9 +9,12 @@ use smallvec::SmallVec;
 use crate::telemetry::traces::{Field, Span, SpanKind, Trace};
 
 /// The most flights of a request that have spans at once.
-const FLIGHTS_MAX: usize = 64;
+const FLIGHTS_MAX: usize = 16;
 /// The most failed flights that have spans. A sink may be away for hours.
-const FAILURES_MAX: u32 = 8;
+const FAILURES_MAX: u32 = 64;
+
+/// The fault of a record that may be sent again.
+const NOT_DELIVERED: &str = "not delivered";
 
 /// The trace of a request, and the names in its spans.
 #[derive(Clone)]
@@ -93,6 +96,7 @@ impl Timeline {
 
     /// Notes that one more record was handed over, in a flight of so many.
     pub(super) fn sent(&mut self, id: FlightId, batch_records: usize, now: Instant) {
+        let now = now.max(self.submitted);
         self.waiting = self.waiting.saturating_sub(1);
         if self.waiting == 0 && self.failures < FAILURES_MAX {
             self.tell(Span::new("batch", self.waiting_since, now));
@@ -138,6 +142,17 @@ impl Timeline {
         self.waiting += 1;
     }
 
+    /// Notes that one record that waits is given up.
+    pub(super) fn given_up(&mut self, outcome: Outcome, now: Instant) {
+        self.waiting = self.waiting.saturating_sub(1);
+        if self.waiting == 0 {
+            self.tell(Span {
+                fault: fault(outcome).map(Into::into),
+                ..Span::new("batch", self.waiting_since, now)
+            });
+        }
+    }
+
     /// Notes the last outcome of a record.
     pub(super) fn settled(&mut self, outcome: Outcome) {
         self.fault = self.fault.or(fault(outcome));
@@ -163,12 +178,6 @@ impl Timeline {
 
     /// Notes that no record is open any more.
     pub(super) fn ended(mut self, now: Instant) {
-        if self.waiting > 0 {
-            self.tell(Span {
-                fault: self.fault.map(Into::into),
-                ..Span::new("batch", self.waiting_since, now)
-            });
-        }
         self.end(now);
     }
 
@@ -192,12 +201,17 @@ impl Timeline {
     /// Tells the span of the whole trace, if nobody else does.
     fn end(&mut self, now: Instant) {
         if std::mem::take(&mut self.owes_whole) {
+            // A record that comes back is sent again later.
+            let fault = self.fault.map(|fault| match fault {
+                NOT_DELIVERED => "held back in the journal",
+                other => other,
+            });
             self.traced.trace.tell(Span {
                 fields: vec![
                     self.topic(),
                     ("iem.failures", (self.failures as usize).into()),
                 ],
-                fault: self.fault.map(Into::into),
+                fault: fault.map(Into::into),
                 ..Span::new("forward", self.submitted, now)
             });
         }
@@ -227,7 +241,7 @@ fn fault(outcome: Outcome) -> Option<&'static str> {
     match outcome {
         Outcome::Delivered => None,
         Outcome::Rejected(_) => Some("rejected by the sink"),
-        Outcome::Retryable => Some("not delivered"),
+        Outcome::Retryable => Some(NOT_DELIVERED),
         Outcome::Undeliverable => Some("not to be delivered as things are"),
     }
 }

@@ -79,7 +79,7 @@ impl Delivery {
         while let Some(key) = self.units[index].waiting.front().copied() {
             if self.deadline_of(key) < now + needed {
                 self.units[index].waiting.pop_front();
-                self.finish(key, Outcome::Retryable, now);
+                self.give_up_one(key, Outcome::Retryable, now);
                 continue;
             }
             let load = self.entries.get(key).load();
@@ -108,6 +108,15 @@ impl Delivery {
                 }
             }
         }
+    }
+
+    /// Gives up a record that has waited.
+    pub(super) fn give_up_one(&mut self, key: usize, outcome: Outcome, now: Instant) {
+        let request = self.entries.get(key).request;
+        if let Some(timeline) = self.requests.timeline(request) {
+            timeline.given_up(outcome, now);
+        }
+        self.finish(key, outcome, now);
     }
 
     /// Returns whether the window has room for more of a unit. Of several units, one may have no more

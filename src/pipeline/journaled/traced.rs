@@ -47,8 +47,8 @@ impl RecordTraces {
     }
 }
 
-/// Returns whether records with these contexts are of one request, as far as a trace is concerned.
-/// Each event of CloudEvents has a context of its own.
+/// Returns whether records with these contexts are of one request. Each event of CloudEvents has a
+/// context of its own.
 fn are_of_one_request(one: &Context, other: &Context) -> bool {
-    one.time == other.time && one.user == other.user && one.traceparent == other.traceparent
+    one.time == other.time && one.user == other.user
 }

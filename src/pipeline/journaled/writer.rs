@@ -21,11 +21,12 @@ use crate::pipeline::submission::Submission;
 
 /// The bytes of records that one commit takes, unless one request alone has more.
 const COMMIT_BYTES: usize = 1 << 20;
-/// The requests of a commit that are a crowd. A pause follows, so many times as long as the commit took,
-/// in which more gather for the next one: the work of a commit is shared by more.
+/// The requests of a commit that are a crowd. A pause follows, in which more gather for the next one:
+/// the work of a commit is shared by more.
 const CROWD: usize = 8;
+/// The length of the pause, in multiples of the time that the commit took.
 const GATHER: u32 = 2;
-/// The longest of these pauses.
+/// The longest pause.
 const GATHER_MAX: Duration = Duration::from_millis(2);
 /// The time between two writes of the cursor while no record comes.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);

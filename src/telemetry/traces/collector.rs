@@ -21,10 +21,12 @@ use crate::tls::{TlsError, roots_pem};
 
 /// The time that the collector has for a batch, in all attempts.
 const BATCH_TIME: Duration = Duration::from_secs(10);
-/// The time to connect, and that for the TLS handshake.
+/// The time to connect to an address, and that for the TLS handshake.
 const CONNECT_TIME: Duration = Duration::from_secs(3);
-/// A connection is given up that does not answer a ping for so long. One is sent each time.
+/// The time after which a connection in use is asked for a sign of life, and that for the sign.
 const PING_TIME: Duration = Duration::from_secs(5);
+/// The time after which the system asks an idle connection.
+const IDLE_TIME: Duration = Duration::from_mins(1);
 /// The time in which `check` wants an answer.
 const CHECK_TIME: Duration = Duration::from_secs(5);
 /// The wait before a batch is sent again that the collector could not take.
@@ -44,6 +46,14 @@ pub enum CollectorError {
     System(#[from] io::Error),
 }
 
+/// The spans that the collector has rejected.
+#[derive(Default)]
+pub(super) struct Rejected {
+    pub(super) spans: usize,
+    /// The collector's own words.
+    pub(super) reason: String,
+}
+
 /// A client of the collector.
 pub(super) struct Collector {
     client: TraceServiceClient<Channel>,
@@ -59,7 +69,8 @@ impl Collector {
             .connect_timeout(CONNECT_TIME)
             .timeout(BATCH_TIME)
             .http2_keep_alive_interval(PING_TIME)
-            .keep_alive_timeout(PING_TIME);
+            .keep_alive_timeout(PING_TIME)
+            .tcp_keepalive(Some(IDLE_TIME));
         if config.is_encrypted() {
             endpoint = endpoint.tls_config(tls(config)?)?;
         }
@@ -77,25 +88,30 @@ impl Collector {
         })
     }
 
-    /// Sends spans, also again if the collector cannot take them now. Returns how many of them it has
-    /// rejected.
+    /// Sends spans, also again if the collector cannot take them now. Returns what it has rejected of
+    /// them.
     ///
     /// # Errors
     /// The reason why it has not taken any, as far as is known.
-    pub(super) async fn send(&mut self, spans: Vec<SpanData>) -> Result<usize, String> {
+    pub(super) async fn send(&mut self, spans: Vec<SpanData>) -> Result<Rejected, String> {
         let request = self.request(spans);
         let deadline = Instant::now() + BATCH_TIME;
+        let mut last = None;
         loop {
-            let status = match timeout_at(deadline, self.attempt(request.clone())).await {
-                Ok(Ok(rejected)) => return Ok(rejected),
-                Ok(Err(status)) => status,
-                Err(_) => return Err(format!("no answer for {} s", BATCH_TIME.as_secs())),
+            let Ok(answer) = timeout_at(deadline, self.attempt(request.clone())).await else {
+                let before = last.map(|before| format!("; before that {before}"));
+                let before = before.unwrap_or_default();
+                return Err(format!("no answer for {} s{before}", BATCH_TIME.as_secs()));
             };
-            // OTLP, section "Failures".
-            let may_retry = matches!(status.code(), Code::Unavailable | Code::Aborted);
-            if !may_retry || Instant::now() + RETRY_AFTER >= deadline {
-                return Err(text_of(&status));
+            let status = match answer {
+                Ok(rejected) => return Ok(rejected),
+                Err(status) => status,
+            };
+            let text = text_of(&status);
+            if !may_pass(&status) || Instant::now() + RETRY_AFTER >= deadline {
+                return Err(text);
             }
+            last = Some(text);
             sleep(RETRY_AFTER).await;
         }
     }
@@ -106,16 +122,35 @@ impl Collector {
         }
     }
 
-    async fn attempt(&mut self, spans: ExportTraceServiceRequest) -> Result<usize, Status> {
+    async fn attempt(&mut self, spans: ExportTraceServiceRequest) -> Result<Rejected, Status> {
         let mut request = Request::new(spans);
         if let Some(value) = &self.authorization {
             let metadata = request.metadata_mut();
             metadata.insert("authorization", value.clone());
         }
         let answer = self.client.export(request).await?.into_inner();
-        let rejected = answer.partial_success.map(|partly| partly.rejected_spans);
-        Ok(usize::try_from(rejected.unwrap_or(0)).unwrap_or(0))
+        Ok(answer
+            .partial_success
+            .map_or_else(Rejected::default, |partly| Rejected {
+                spans: usize::try_from(partly.rejected_spans).unwrap_or(0),
+                reason: partly.error_message,
+            }))
     }
+}
+
+/// Returns whether the collector may take the same spans a little later: OTLP, section "Failures".
+/// What the connection has broken is no word of the collector.
+fn may_pass(status: &Status) -> bool {
+    status.source().is_some()
+        || matches!(
+            status.code(),
+            Code::Aborted
+                | Code::Cancelled
+                | Code::DataLoss
+                | Code::DeadlineExceeded
+                | Code::OutOfRange
+                | Code::Unavailable
+        )
 }
 
 fn tls(config: &Traces) -> Result<ClientTlsConfig, CollectorError> {

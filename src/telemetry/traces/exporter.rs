@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::collector::{Collector, CollectorError};
+use super::collector::{Collector, CollectorError, Rejected};
 use super::queue::SpanQueue;
 use crate::config::{SPANS_OF_BATCH_MAX, Traces};
 use crate::threads::all_ended;
@@ -17,7 +17,7 @@ use crate::threads::all_ended;
 /// The time in which spans gather for one call, and how often it is looked in it whether there are
 /// enough.
 const GATHER: Duration = Duration::from_secs(1);
-const LOOKS: u32 = 20;
+const LOOKS: u32 = 100;
 /// The time for the last calls after a stop.
 const LAST_CALLS: Duration = Duration::from_secs(2);
 
@@ -52,7 +52,11 @@ impl Exporter {
         };
         let thread = std::thread::Builder::new()
             .name("traces".to_owned())
-            .spawn(move || runtime.block_on(sending.run()))?;
+            .spawn(move || {
+                runtime.block_on(sending.run());
+                // It does not wait for a name that is still being looked up.
+                runtime.shutdown_background();
+            })?;
         Ok(Self { stop, thread })
     }
 
@@ -136,7 +140,7 @@ impl Sending {
         let spans = batch.len();
         let sent = self.collector.send(std::mem::take(batch)).await;
         let failed = match &sent {
-            Ok(rejected) => (*rejected).min(spans),
+            Ok(rejected) => rejected.spans.min(spans),
             Err(_) => spans,
         };
         self.queue.count_sent(spans - failed, failed);
@@ -145,10 +149,12 @@ impl Sending {
             Err(error) if !failed_before => {
                 tracing::warn!(error, "the collector does not take spans");
             }
-            Ok(rejected) if rejected > 0 && !failed_before => {
-                tracing::warn!(rejected, "the collector does not take all spans");
+            Ok(Rejected { spans, reason }) if spans > 0 && !failed_before => {
+                tracing::warn!(spans, reason, "the collector rejects spans");
             }
-            Ok(0) if failed_before => tracing::info!("the collector takes spans again"),
+            Ok(Rejected { spans: 0, .. }) if failed_before => {
+                tracing::info!("the collector takes spans again");
+            }
             Ok(_) | Err(_) => {}
         }
     }

@@ -324,8 +324,14 @@ fn a_replay_to_a_sink_that_is_away_ends_with_the_gateway() {
         let page = page();
         page.contains("Replaying: 1 records") && page.contains("&lt;script&gt;")
     });
-    // Another one waits its turn.
-    post_form(&gateway, "/topics/events/replay", &[], &[("csrf", &token)]).expect(303);
+    for topic in ["events", "metrics"] {
+        let path = format!("/topics/{topic}/replay");
+        let answer = post_form(&gateway, &path, &[], &[("csrf", &token)]).expect(409);
+        assert!(
+            answer.text().contains("wait until that has ended"),
+            "{topic}"
+        );
+    }
     gateway.stop();
 }
 

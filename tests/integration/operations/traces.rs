@@ -4,11 +4,11 @@
 mod collector;
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 
 use iem_sink::testing::{Behaviour, ScriptedSink};
 use iem_test_support::frames::{DATA, END_STREAM, Frame, RST_STREAM};
-use iem_test_support::{AMPLE, Frames, Gateway, Home, Request, eventually, post};
+use iem_test_support::{AMPLE, Authority, Frames, Gateway, Home, Request, eventually, post};
 use serde_json::Value;
 
 use collector::{Collector, Mood};
@@ -181,15 +181,49 @@ fn a_collector_that_refuses_or_hangs_costs_spans_and_no_request() {
 }
 
 #[test]
+fn what_a_collector_rejects_has_failed_and_what_it_cannot_take_now_is_sent_again() {
+    let collector = Collector::start(Mood::Rejects);
+    let gateway = home(&collector).start();
+    let spans = |outcome: &str| gateway.metric("iem_gateway_spans_total", &[outcome]);
+    gateway.send(&publish(&gateway, 1, RECORD)).expect(200);
+    eventually(AMPLE, "spans were rejected", || spans("failed") > 7.0);
+    let failed = spans("failed");
+    collector.set(Mood::IsBusyOnce);
+    gateway.send(&publish(&gateway, 2, RECORD)).expect(200);
+    collector.await_span(&trace_id(2), SERVER);
+    assert!(spans("failed") < failed + 1.0);
+}
+
+#[test]
 fn a_peer_that_says_nothing_is_given_up() {
-    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = silent.local_addr().expect("its address");
-    let gateway = Home::new()
-        .set("traces.endpoint", format!("https://{address}"))
+    let authority = Authority::new("collector");
+    let collector = Collector::secure(&authority.gateway());
+    let peer = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("https://{}", peer.local_addr().expect("its address"));
+    let address = collector.address();
+    std::thread::spawn(move || {
+        // One that never answers a handshake, and others that reach the collector.
+        let _silent = peer.accept();
+        while let Ok((client, _)) = peer.accept() {
+            let server = TcpStream::connect(address).expect("the collector runs");
+            for (mut from, mut to) in [
+                (client.try_clone(), server.try_clone()),
+                (server.try_clone(), client.try_clone()),
+            ]
+            .map(|(from, to)| (from.expect("a socket"), to.expect("a socket")))
+            {
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            }
+        }
+    });
+    let home = Home::new();
+    home.write("ca.pem", authority.pem());
+    let gateway = home
+        .set("traces.endpoint", url)
+        .set("traces.ca_file", "ca.pem")
         .start();
     gateway.send(&publish(&gateway, 1, RECORD)).expect(200);
-    let failed = || gateway.metric("iem_gateway_spans_total", &["failed"]);
-    eventually(2 * AMPLE, "the spans are given up", || failed() > 0.0);
+    collector.await_span(&trace_id(1), SERVER);
 }
 
 #[test]

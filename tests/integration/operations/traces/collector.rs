@@ -5,19 +5,19 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
-use iem_test_support::{AMPLE, eventually};
+use iem_test_support::{AMPLE, Identity, eventually};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, async_trait};
 
 /// The way in which it answers.
@@ -30,6 +30,10 @@ pub(super) enum Mood {
     Refuses,
     /// It never answers.
     Hangs,
+    /// It takes the call, and rejects the spans.
+    Rejects,
+    /// It cannot take the next call, and takes all after it.
+    IsBusyOnce,
 }
 
 #[derive(Default)]
@@ -49,6 +53,17 @@ pub(super) struct Collector {
 
 impl Collector {
     pub(super) fn start(mood: Mood) -> Self {
+        Self::serve(Server::builder(), mood)
+    }
+
+    /// Starts it with TLS.
+    pub(super) fn secure(identity: &Identity) -> Self {
+        let identity = tonic::transport::Identity::from_pem(&identity.certificate, &identity.key);
+        let server = Server::builder().tls_config(ServerTlsConfig::new().identity(identity));
+        Self::serve(server.expect("an identity"), Mood::Takes)
+    }
+
+    fn serve(mut server: Server, mood: Mood) -> Self {
         let state = Arc::new(Mutex::new(State {
             mood,
             ..State::default()
@@ -64,11 +79,11 @@ impl Collector {
         let address = listener.local_addr().expect("its address");
         let thread = std::thread::spawn(move || {
             runtime.block_on(async {
-                let served = Server::builder()
+                let running = server
                     .add_service(service)
                     .serve_with_incoming(TcpIncoming::from(listener));
                 tokio::select! {
-                    served = served => served.expect("it serves"),
+                    ended = running => ended.expect("it serves"),
                     _ = stopped => {}
                 }
             });
@@ -79,6 +94,10 @@ impl Collector {
             stop: Some(stop),
             thread: Some(thread),
         }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(super) fn url(&self) -> String {
@@ -186,6 +205,20 @@ impl TraceService for Taken {
             Mood::Takes => {}
             Mood::Refuses => return Err(Status::permission_denied("not today")),
             Mood::Hangs => std::future::pending().await,
+            Mood::IsBusyOnce => {
+                self.0.lock().expect("no test panicked with it").mood = Mood::Takes;
+                return Err(Status::unavailable("in a moment"));
+            }
+            Mood::Rejects => {
+                let rejected_spans = 1_000_000;
+                let error_message = "the quota is used up".to_owned();
+                return Ok(Response::new(ExportTraceServiceResponse {
+                    partial_success: Some(ExportTracePartialSuccess {
+                        rejected_spans,
+                        error_message,
+                    }),
+                }));
+            }
         }
         let resources = request.into_inner().resource_spans.into_iter();
         let scopes = resources.flat_map(|resource| resource.scope_spans);
