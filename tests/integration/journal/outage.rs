@@ -93,7 +93,10 @@ fn nobody_notices_that_kafka_hangs_and_the_backlog_is_forwarded() {
     std::thread::sleep(Duration::from_secs(9));
     assert!(backlog(&gateway) > 1_000.0);
     kafka.resume(0);
-    await_no_backlog(&gateway);
+    // Some records are always on their way while others come.
+    eventually(AMPLE, "the backlog is forwarded", || {
+        backlog(&gateway) < 100.0
+    });
     let beside = beside.stop();
     undisturbed(&beside, began, Instant::now());
     all_accepted(&beside);
