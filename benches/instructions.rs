@@ -280,7 +280,7 @@ fn connection(with_keys: bool) -> Connection {
 }
 
 #[library_benchmark]
-#[bench::requests_100(args = (false), setup = connection, config = at_most(3_950_000))]
+#[bench::requests_100(args = (false), setup = connection, config = at_most(4_000_000))]
 #[bench::with_keys(args = (true), setup = connection, config = at_most(5_150_000))]
 fn serve(mut connection: Connection) -> Connection {
     connection.publish(100);
