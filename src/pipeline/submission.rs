@@ -30,7 +30,7 @@ pub(super) struct Submission {
     pub(super) timeline: Option<Box<Timeline>>,
 }
 
-/// What a request wants of a topic's workers.
+/// The wants of a request, as a topic's workers meet them.
 #[derive(Clone)]
 pub(super) struct Wanted {
     /// The place where its records have to be safe before the answer.

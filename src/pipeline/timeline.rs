@@ -226,7 +226,7 @@ impl Timeline {
     }
 }
 
-/// What has no end when the gateway stops stays in the journal.
+/// Tells the span of a record that has no outcome when the gateway stops.
 impl Drop for Timeline {
     fn drop(&mut self) {
         if self.owes_whole {

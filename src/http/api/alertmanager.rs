@@ -51,12 +51,13 @@ pub(super) async fn alertmanager(
     let body = request.collect(resources, Kind::Event, &sender).await?;
     let accepted = accept(resources, customer, principal, &sender, request, body, key);
     let (accepted, permit) = accepted.await?;
+    let stage = request.trace.delivery(accepted.records.len());
     let delivery = Delivery {
         resources,
         kind: Kind::Event,
         sender: &sender,
         asked,
-        trace: &request.trace,
+        stage: &stage,
     };
     let published = deliver_once(&delivery, accepted, None, permit).await?;
     Ok(Success::Published(published).into_answer())

@@ -28,8 +28,6 @@ pub(super) async fn deliver_once(
     charge: Option<Charge>,
     permit: Option<ParsePermit>,
 ) -> Result<Published, Rejection> {
-    let mut stage = delivery.trace.stage("deliver");
-    stage.note("iem.records", accepted.records.len());
     let Resources { window, .. } = delivery.resources;
     let now = Instant::now();
     let context = accepted.records.first().map(|record| &record.context);
@@ -57,9 +55,7 @@ pub(super) async fn deliver_once(
         }
     };
     Ok(Published {
-        durability: delivery
-            .deliver(accepted, charge, permit, held, stage.trace())
-            .await?,
+        durability: delivery.deliver(accepted, charge, permit, held).await?,
         is_replayed: false,
     })
 }

@@ -10,7 +10,7 @@ use super::charge::Charge;
 use super::ingest::{Accepted, Runs, ranges, totals};
 use super::parse_pool::ParsePermit;
 use super::rejection::Rejection;
-use super::request_trace::RequestTrace;
+use super::request_trace::Stage;
 use super::resources::Resources;
 use super::sender::Sender;
 use crate::config::Durability;
@@ -20,7 +20,6 @@ use crate::pipeline::{Demand, Receipt};
 use crate::record::Kind;
 use crate::shares::Claims;
 use crate::telemetry::Metrics;
-use crate::telemetry::traces::Trace;
 
 /// The delivery of a request's records to their topic.
 pub(super) struct Delivery<'a> {
@@ -29,7 +28,8 @@ pub(super) struct Delivery<'a> {
     pub(super) sender: &'a Sender,
     /// The durability that the client asks for.
     pub(super) asked: Option<Durability>,
-    pub(super) trace: &'a RequestTrace,
+    /// The stage of the request whose spans are below it.
+    pub(super) stage: &'a Stage,
 }
 
 impl Delivery<'_> {
@@ -46,7 +46,6 @@ impl Delivery<'_> {
         charge: Option<Charge>,
         permit: Option<ParsePermit>,
         held: Option<Held>,
-        trace: Option<Trace>,
     ) -> Result<Durability, Rejection> {
         if let Some(open) = held.as_ref().and_then(Held::open) {
             accepted.keep(&open);
@@ -55,7 +54,7 @@ impl Delivery<'_> {
             Some(charge) => charge,
             None => self.charge(&accepted)?,
         };
-        let submitted = self.submit(accepted, &charge, held.is_some(), trace);
+        let submitted = self.submit(accepted, &charge, held.is_some());
         drop(permit);
         let submitted = submitted?;
         match held {
@@ -68,14 +67,12 @@ impl Delivery<'_> {
     }
 
     /// Submits records to their topic. Gives back their charge if the topic does not take them. The
-    /// last outcomes of records with keys are wanted as well. The spans of their way are put below
-    /// `trace`.
+    /// last outcomes of records with keys are wanted as well.
     pub(super) fn submit(
         &self,
         accepted: Accepted,
         charge: &Charge,
         wants_late: bool,
-        trace: Option<Trace>,
     ) -> Result<Submitted, Rejection> {
         let Accepted {
             records,
@@ -89,7 +86,7 @@ impl Delivery<'_> {
         let demand = Demand {
             durability: self.asked,
             wants_late,
-            trace,
+            trace: self.stage.trace(),
         };
         match pipeline.submit(records, held_bytes, claims, demand, Instant::now()) {
             Ok(receipt) => Ok(Submitted {

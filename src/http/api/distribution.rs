@@ -31,8 +31,7 @@ pub(super) async fn deliver_within_quotas(
     trace: &RequestTrace,
 ) -> Result<Published, Rejection> {
     let count = events.parts.iter().map(|part| part.indexes.len()).sum();
-    let mut stage = trace.stage("deliver");
-    stage.note("iem.records", count);
+    let stage = trace.delivery(count);
     let (own, others) = event_claims::claim(resources, events, asked)?;
     let is_replayed = own.is_empty();
     let charges = take_charges(resources, &own)?;
@@ -52,9 +51,9 @@ pub(super) async fn deliver_within_quotas(
             kind,
             sender,
             asked,
-            trace,
+            stage: &stage,
         };
-        match delivery.submit(accepted, &charge, !held.is_empty(), stage.trace()) {
+        match delivery.submit(accepted, &charge, !held.is_empty()) {
             Ok(submitted) => {
                 durability = durability.min(submitted.durability());
                 waiting.push(async move {

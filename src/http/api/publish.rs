@@ -44,12 +44,13 @@ pub(super) async fn publish(
         key.as_ref(),
     );
     let (accepted, permit) = accepted.await?;
+    let stage = request.trace.delivery(accepted.records.len());
     let delivery = Delivery {
         resources,
         kind,
         sender: &sender,
         asked,
-        trace: &request.trace,
+        stage: &stage,
     };
     let published = deliver_once(&delivery, accepted, None, permit).await?;
     Ok(Success::Published(published).into_answer())

@@ -35,7 +35,7 @@ impl RequestTrace {
         let Some(trace) = traceparent.and_then(|text| tracer.begin(text, began, time)) else {
             return;
         };
-        let (method, path) = (head.method.as_str(), Route::template(head.uri.path()));
+        let (method, path) = (head.method.as_str(), &*Route::template(head.uri.path()));
         let text = |text: &str| FieldValue::Text(text.to_owned().into());
         let version = match head.version {
             Version::HTTP_2 => "2",
@@ -52,6 +52,15 @@ impl RequestTrace {
                 ("network.protocol.version", version.into()),
             ]),
         }));
+    }
+
+    /// Begins the stage in which so many records are delivered.
+    pub(super) fn delivery(&self, records: usize) -> Stage {
+        let mut stage = self.stage("deliver");
+        if let Some(open) = &mut stage.0 {
+            open.fields.push(("iem.records", records.into()));
+        }
+        stage
     }
 
     /// Begins a stage, which ends when it is dropped.
@@ -128,13 +137,6 @@ impl Stage {
     /// Returns its span, for others below it.
     pub(super) fn trace(&self) -> Option<Trace> {
         self.0.as_ref().map(|open| open.trace.clone())
-    }
-
-    /// Adds a field to its span.
-    pub(super) fn note(&mut self, name: &'static str, value: impl Into<FieldValue>) {
-        if let Some(open) = &mut self.0 {
-            open.fields.push((name, value.into()));
-        }
     }
 }
 

@@ -72,10 +72,6 @@ const CUSTOMER_POSTS: [(&str, CustomerRoute); 2] = [
     ("/alertmanager/", |customer| Route::Alertmanager(customer)),
 ];
 
-/// The names of these paths.
-const CUSTOMER_TEMPLATES: [&str; CUSTOMER_POSTS.len()] =
-    ["/gbp/push/{customerid}", "/alertmanager/{customerid}"];
-
 impl<'a> Route<'a> {
     /// Finds the route. A slash at the end of the path does not matter.
     pub fn of(method: &Method, path: &'a str) -> Self {
@@ -113,12 +109,13 @@ impl<'a> Route<'a> {
 
     /// Returns a path as the route has it: without the slash at its end, and with a name in the place
     /// of what varies.
-    pub fn template(path: &str) -> &str {
+    pub fn template(path: &str) -> Cow<'_, str> {
         let path = path.strip_suffix('/').unwrap_or(path);
-        let mut posts = CUSTOMER_POSTS.iter().zip(CUSTOMER_TEMPLATES);
-        posts
-            .find(|((prefix, _), _)| path.starts_with(prefix))
-            .map_or(path, |(_, template)| template)
+        let mut prefixes = CUSTOMER_POSTS.iter().map(|(prefix, _)| prefix);
+        match prefixes.find(|prefix| path.starts_with(**prefix)) {
+            Some(prefix) => customer_template(prefix).into(),
+            None => path.into(),
+        }
     }
 
     /// Lists the method and the path of every route as the OpenAPI document has them, but for the
@@ -131,7 +128,7 @@ impl<'a> Route<'a> {
         let fixed = POSTS.iter().map(|(path, _)| *path);
         let kinds = Kind::ALL.into_iter().flat_map(Kind::paths).copied();
         let customers = CUSTOMER_POSTS.iter();
-        let customers = customers.map(|(prefix, _)| format!("{prefix}{{customerid}}"));
+        let customers = customers.map(|(prefix, _)| customer_template(prefix));
         let posts = fixed.chain(kinds).map(str::to_owned).chain(customers);
         gets.chain(posts.map(|path| (Method::POST, path))).collect()
     }
@@ -150,6 +147,11 @@ impl<'a> Route<'a> {
             Self::MethodNotAllowed(_) | Self::NotFound => Endpoint::Other,
         }
     }
+}
+
+/// Returns the path that begins so and ends in a customer, with a name in the customer's place.
+fn customer_template(prefix: &str) -> String {
+    format!("{prefix}{{customerid}}")
 }
 
 fn find(routes: &[(&str, Route<'static>)], path: &str) -> Option<Route<'static>> {

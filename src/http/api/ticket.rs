@@ -49,12 +49,13 @@ pub(super) async fn ticket(
     let (accepted, permit) = charged.inspect_err(|_| {
         charge.give_back(&resources.quotas, &smallvec![(customer, 1)], |_| true);
     })?;
+    let stage = request.trace.delivery(accepted.records.len());
     let delivery = Delivery {
         resources,
         kind: Kind::Ticket,
         sender: &sender,
         asked,
-        trace: &request.trace,
+        stage: &stage,
     };
     let published = deliver_once(&delivery, accepted, Some(charge), permit).await?;
     Ok(Success::TicketTaken(published).into_answer())

@@ -13,7 +13,7 @@ pub(super) struct RecordTraces {
     tracer: Arc<Tracer>,
     topic: &'static str,
     sink: &'static str,
-    /// What the last record with a `traceparent` shared with the others of its request.
+    /// The context of the last record with a `traceparent`.
     last: Option<Arc<Context>>,
 }
 

@@ -138,8 +138,8 @@ impl Collector {
     }
 }
 
-/// Returns whether the collector may take the same spans a little later: OTLP, section "Failures".
-/// What the connection has broken is no word of the collector.
+/// Returns whether the collector may take the same spans a little later: OTLP, section "Failures". It
+/// has said nothing if the connection broke.
 fn may_pass(status: &Status) -> bool {
     status.source().is_some()
         || matches!(

@@ -24,7 +24,7 @@ pub(super) struct SpanEnds {
     dropped: AtomicU64,
 }
 
-/// How many spans have ended how, since the start.
+/// The numbers of spans since the start, by their end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SpanCounts {
     /// The collector has taken them.
