@@ -155,7 +155,7 @@ fn credentials(sent_before: bool) -> Credentials {
     let tokens = Tokens::new(&SigningKey::random(), &config.tokens);
     let now = SystemTime::now();
     let token = tokens
-        .issue(&directory.load().users()[0], &Session::begin(now), now)
+        .issue(directory.load().users()[0], &Session::begin(now), now)
         .expect("a token is issued")
         .access;
     let identity = Identity::new(directory, tokens, &config);
@@ -191,7 +191,7 @@ fn authenticate(credentials: Credentials) -> Credentials {
 fn user(_: ()) -> (Directory, Arc<User>) {
     let directory =
         Directory::parse(&directory(), "directory.toml".as_ref()).expect("the directory is valid");
-    let user = Arc::clone(&directory.users()[0]);
+    let user = Arc::clone(directory.users()[0]);
     (directory, user)
 }
 

@@ -26,10 +26,11 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Config, Loaded};
+use crate::identity::directory::Store;
 use crate::telemetry::logging;
 use certificate::DevCertificate;
 use configuration::ConfigCommand;
-use directory::{CommandError, CustomerCommand, IntegrationCommand, UserCommand};
+use directory::{CommandError, CustomerCommand, DirectoryCommand, IntegrationCommand, UserCommand};
 use exit::{CONFIGURATION, FAILED, fail};
 use generated::{Completions, Manual};
 use journal::{JournalCommand, JournalError, Verdict};
@@ -74,6 +75,9 @@ enum Command {
     Schema,
     /// Make a certificate and a key for trying HTTPS
     DevCertificate(DevCertificate),
+    /// The directory as a whole, in its file or its database
+    #[command(subcommand)]
+    Directory(DirectoryCommand),
     /// The directory's customers
     #[command(subcommand)]
     Customer(CustomerCommand),
@@ -134,15 +138,22 @@ pub fn main() -> ExitCode {
             written(command.run(settings, cli.json, &mut io::stdout()))
         }
         (Command::Prove(command), Ok(Loaded { config, .. })) => command.run(&config, cli.json),
-        (Command::Customer(command), Ok(Loaded { config, .. })) => audited(&config, || {
-            done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
+        (Command::Directory(command), Ok(Loaded { config, .. })) => {
+            on_directory(&config, |store| {
+                command.run(store, cli.json, &mut io::stdout())
+            })
+        }
+        (Command::Customer(command), Ok(Loaded { config, .. })) => on_directory(&config, |store| {
+            command.run(store, cli.json, &mut io::stdout())
         }),
-        (Command::User(command), Ok(Loaded { config, .. })) => audited(&config, || {
-            done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
+        (Command::User(command), Ok(Loaded { config, .. })) => on_directory(&config, |store| {
+            command.run(store, cli.json, &mut io::stdout())
         }),
-        (Command::Integration(command), Ok(Loaded { config, .. })) => audited(&config, || {
-            done(command.run(&config.directory.path, cli.json, &mut io::stdout()))
-        }),
+        (Command::Integration(command), Ok(Loaded { config, .. })) => {
+            on_directory(&config, |store| {
+                command.run(store, cli.json, &mut io::stdout())
+            })
+        }
         (Command::Keys(command), Ok(Loaded { config, .. })) => audited(&config, || {
             succeeded(command.run(&config.tokens, cli.json, &mut io::stdout()))
         }),
@@ -199,6 +210,17 @@ fn report_panics() {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, thread = std::thread::current().name(), "panicked");
     }));
+}
+
+/// Runs a command on the directory.
+fn on_directory(
+    config: &Config,
+    command: impl FnOnce(&Store) -> Result<(), CommandError>,
+) -> ExitCode {
+    audited(config, || {
+        let store = Store::of(&config.directory).map_err(CommandError::Directory);
+        done(store.and_then(|store| command(&store)))
+    })
 }
 
 fn done(result: Result<(), CommandError>) -> ExitCode {

@@ -43,7 +43,7 @@ pub use durability::Durability;
 pub use error::{Error, Errors, Origin};
 pub use http2::{Http2, PEERS_PART};
 pub use idempotency::Idempotency;
-pub use identity::{Directory, Login, Quota, REFRESH_LIFETIME_MAX, Tokens};
+pub use identity::{Directory, DirectoryKind, Login, Quota, REFRESH_LIFETIME_MAX, Tokens};
 pub use journal::{Journal, OnDamage};
 pub use layers::Setting;
 pub use load::{Loaded, defaults, load};

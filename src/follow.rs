@@ -72,7 +72,7 @@ pub trait Source: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Followed<S: Source> {
     source: S,
-    current: ArcSwap<S::Value>,
+    current: Arc<ArcSwap<S::Value>>,
     /// Held while the files are read, so that an older reading never replaces a newer one.
     reloading: Mutex<()>,
     /// Never held during file I/O: a file system that hangs must not block [`error`](Self::error).
@@ -109,7 +109,7 @@ impl<S: Source> Followed<S> {
         let contents = contents?;
         let value = source.parse(&contents)?;
         Ok(Self {
-            current: ArcSwap::from_pointee(value),
+            current: Arc::new(ArcSwap::from_pointee(value)),
             reloading: Mutex::default(),
             last: Mutex::new(LastReading {
                 look,
@@ -124,6 +124,11 @@ impl<S: Source> Followed<S> {
     /// Returns the value in use. Cheap; hold it for one decision, not across waits.
     pub fn load(&self) -> Guard<Arc<S::Value>> {
         self.current.load()
+    }
+
+    /// Returns where the value in use stands, for whoever only looks at it.
+    pub fn current(&self) -> &Arc<ArcSwap<S::Value>> {
+        &self.current
     }
 
     /// Returns how the value is read.

@@ -106,7 +106,7 @@ impl Gateway {
         listeners: Listeners,
     ) -> Result<Self, StartError> {
         let server = Arc::new(config.server.clone());
-        let directory = Arc::new(LiveDirectory::open(&config.directory.path)?);
+        let directory = Arc::new(LiveDirectory::of(config)?);
         let tokens = Tokens::open(&config.tokens)?.issued_by(&config.server.url);
         let identity = Arc::new(Identity::new(Arc::clone(&directory), tokens, config));
         let tls = if server.tls.is_on() {
@@ -138,7 +138,7 @@ impl Gateway {
         let (listener, admin_listener) = listeners.open(config)?;
         let address = listener.local_addr()?;
         let admin_address = admin_listener.local_addr()?;
-        let quotas = Arc::new(Quotas::new(config.quota));
+        let quotas = directory.share_quotas(Quotas::new(config.quota));
         let settings = Arc::new(SettingsInUse::default());
         let resources = Resources {
             source: server.name.as_str().into(),

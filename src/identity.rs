@@ -7,6 +7,9 @@
 //!
 //! Nothing here knows HTTP's statuses and messages, and no secret is ever logged or printed.
 
+// Some of it is for the directory in a database alone.
+#![cfg_attr(not(feature = "postgres"), allow(dead_code, unused_imports))]
+
 pub mod authentication;
 pub mod authorization;
 pub mod directory;
@@ -63,11 +66,11 @@ pub struct Counts {
 pub struct Identity {
     directory: Arc<LiveDirectory>,
     tokens: Tokens,
-    logins: Logins,
+    logins: Arc<Logins>,
     /// Random: digests of tokens mean nothing outside this process.
     key: [u8; 32],
     verified: Cache<[u8; 32], Arc<Claims>>,
-    rotations: Rotations,
+    rotations: Arc<Rotations>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -75,13 +78,22 @@ pub struct Identity {
 impl Identity {
     /// Reads no file and starts no thread.
     pub fn new(directory: Arc<LiveDirectory>, tokens: Tokens, config: &Config) -> Self {
+        let tokens_config = &config.tokens;
+        let rotations = Rotations::new(tokens_config.cache_entries, tokens_config.refresh_lifetime);
+        let logins = Logins::new(config);
+        let logins = Arc::new(if directory.is_shared() {
+            logins.shared()
+        } else {
+            logins
+        });
+        directory.share_logins(Arc::clone(&logins) as _);
         Self {
+            rotations: directory.share_refreshes(rotations),
+            logins,
             directory,
             tokens,
-            logins: Logins::new(config),
             key: rand::random(),
             verified: Cache::new(config.tokens.cache_entries as u64),
-            rotations: Rotations::new(config.tokens.cache_entries, config.tokens.refresh_lifetime),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }

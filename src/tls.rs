@@ -15,5 +15,7 @@ pub use error::TlsError;
 pub use live::{ClientCertificate, LiveTls, Status};
 pub use material::{Checked, Material};
 pub use revocation::RevocationLists;
+#[cfg(feature = "postgres")]
+pub use roots::database_client_config;
 pub use roots::{client_config, roots_pem};
 pub use validity::Validity;

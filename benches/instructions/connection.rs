@@ -74,7 +74,7 @@ impl Connection {
         let tokens = Tokens::new(&key, &config.tokens);
         let now = SystemTime::now();
         let token = tokens
-            .issue(&users.users()[0], &Session::begin(now), now)
+            .issue(users.users()[0], &Session::begin(now), now)
             .expect("a token is issued")
             .access;
         let start = "POST /publish/allevents/ HTTP/1.1\r\nHost: gateway\r\n";

@@ -59,7 +59,7 @@ impl Home {
     }
 
     fn user(&self) -> &User {
-        &self.directory.users()[0]
+        self.directory.users()[0]
     }
 }
 

@@ -28,6 +28,8 @@ const METRICS: &str = "/metrics";
 pub struct Readiness {
     /// Whether the gateway takes no more traffic because it is about to end.
     pub draining: bool,
+    /// Whether the directory may be out of date for longer than the configuration allows.
+    pub directory_too_old: bool,
     /// The topics whose sinks do not take records at present, each with the sink's message.
     pub sinks_down: Vec<String>,
     /// Files that are not in use as they stand, because of faults in them.
@@ -172,10 +174,11 @@ fn asks_for_sinks(query: Option<&str>) -> bool {
 fn readiness(readiness: Readiness, with_sinks: bool) -> Answer {
     let Readiness {
         draining,
+        directory_too_old,
         sinks_down,
         faulty_files,
     } = readiness;
-    let ready = !(draining || with_sinks && !sinks_down.is_empty());
+    let ready = !(draining || directory_too_old || with_sinks && !sinks_down.is_empty());
     let status = if ready {
         StatusCode::OK
     } else {

@@ -9,7 +9,6 @@ mod journals;
 mod traces;
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use iem_sink::{Finding, Level};
@@ -17,8 +16,8 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::settings;
-use crate::config::{Config, Errors, Loaded, MemoryCeiling, Setting};
-use crate::identity::directory::{LiveDirectory, Status};
+use crate::config::{Config, DirectoryKind, Errors, Loaded, MemoryCeiling, Setting};
+use crate::identity::directory::LiveDirectory;
 use crate::identity::token::KeyFiles;
 use crate::sinks;
 
@@ -99,13 +98,9 @@ fn state(level: Level) -> &'static str {
 }
 
 fn needs(config: &Config) -> Vec<Finding> {
-    let directory = &config.directory.path;
     let keys = KeyFiles::new(&config.tokens);
     let mut needs = vec![
-        Finding::new(
-            format!("directory {}", directory.display()),
-            check_directory(directory, config.without_file),
-        ),
+        check_directory(config),
         Finding::new(
             keys.name(),
             check_token_keys(&keys, config.tokens.key_delay, SystemTime::now()),
@@ -148,19 +143,42 @@ fn check_proxies(network: &IpNet) -> Option<Finding> {
     })
 }
 
-fn check_directory(path: &Path, may_be_made: bool) -> Result<String, String> {
-    if path.try_exists().is_ok_and(|exists| !exists) {
-        return if may_be_made {
-            Ok("made on first start".to_owned())
+fn check_directory(config: &Config) -> Finding {
+    let directory = &config.directory;
+    let (what, path) = match directory.kind {
+        DirectoryKind::File => (directory.path.display().to_string(), Some(&directory.path)),
+        DirectoryKind::Postgres => (directory.url.clone(), None),
+    };
+    let finding = |level, text: &str| Finding {
+        what: format!("directory {what}"),
+        level,
+        text: text.to_owned(),
+    };
+    if path.is_some_and(|path| path.try_exists().is_ok_and(|exists| !exists)) {
+        return if config.without_file {
+            finding(Level::Good, "made on first start")
         } else {
-            Err("there is none: `customer add` and `user add` make it".to_owned())
+            finding(
+                Level::Bad,
+                "there is none: `customer add` and `user add` make it",
+            )
         };
     }
-    let directory = LiveDirectory::open(path).map_err(|error| error.to_string())?;
-    let Status {
-        users, customers, ..
-    } = directory.status();
-    Ok(format!("{users} users, {customers} customers"))
+    let status = match LiveDirectory::of(config) {
+        Ok(directory) => directory.status(),
+        Err(error) => return finding(Level::Bad, &error.to_string()),
+    };
+    let size = format!("{} users, {} customers", status.users, status.customers);
+    match status.error {
+        None => finding(Level::Good, &size),
+        Some(error) => finding(
+            Level::Weak,
+            &format!(
+                "{size} in the copy that is {:?} old: {error}",
+                status.stale_for
+            ),
+        ),
+    }
 }
 
 /// Lists the keys by their ids.
@@ -188,6 +206,7 @@ mod tests {
     use std::ffi::OsString;
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     use super::*;
     use crate::config;

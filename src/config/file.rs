@@ -10,7 +10,7 @@ use toml::{Table, Value};
 use super::error::{Error, Origin};
 
 /// The keys whose values are paths, relative to the file that states them.
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 16] = [
     "admin.tls.certificate",
     "admin.tls.key",
     "audit.path",
@@ -19,6 +19,8 @@ const PATHS: [&str; 14] = [
     "server.tls.client_ca",
     "server.tls.client_crl",
     "directory.path",
+    "directory.ca_file",
+    "directory.snapshot",
     "tokens.keys",
     "tokens.key_file",
     "sink.file.path",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::telemetry::Secret;
 use super::units;
 
 /// The longest lifetime of a refresh token that can be configured.
@@ -15,8 +16,38 @@ pub const REFRESH_LIFETIME_MAX: Duration = Duration::from_hours(90 * 24);
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Directory {
+    /// Where it is kept.
+    #[serde(rename = "type")]
+    pub kind: DirectoryKind,
     /// The directory file.
     pub path: PathBuf,
+    /// The database.
+    pub url: String,
+    /// The password of the database's user; empty: none.
+    pub password: Secret,
+    /// Allows a database on another address than loopback without TLS.
+    pub plaintext: bool,
+    /// A file of the certificates that the database's may be signed by, PEM; empty: those that the
+    /// system trusts.
+    pub ca_file: PathBuf,
+    /// The copy of the database's directory, for the time in which the database is away.
+    pub snapshot: PathBuf,
+    /// The time after which a directory that may be out of date is no longer used; 0: never.
+    #[serde(deserialize_with = "units::duration")]
+    pub max_staleness: Duration,
+}
+
+/// The name of the key with the password of the database.
+pub(super) const PASSWORD: &str = "directory.password";
+
+/// Where the directory is kept. A build may leave the database out; using it is then an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DirectoryKind {
+    /// In a file.
+    File,
+    /// In a database that several gateways share.
+    Postgres,
 }
 
 /// `[tokens]`: access and refresh tokens.

@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 use super::error::{Error, Origin};
 use super::file::{self, File, join};
-use super::{properties, telemetry};
+use super::{identity, properties, telemetry};
 use crate::record::Kind;
 
 /// The embedded defaults.
@@ -212,7 +212,8 @@ impl Layers {
         // Only the client library knows which of its properties are secrets.
         let secret = matches!(origin, Origin::SecretFile { .. })
             || key.starts_with(properties::KEY)
-            || key == telemetry::AUTHORIZATION;
+            || key == telemetry::AUTHORIZATION
+            || key == identity::PASSWORD;
         Setting {
             key,
             value: (!secret).then(|| value.clone()),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::http2::PEERS_PART;
 use super::server::{PARSE_IN_PLACE_MAX, Server};
 use super::topic::{BATCHES_IN_FLIGHT, REJECTED_BYTES, REJECTED_RECORDS};
-use super::{Compression, Config, Http2, SinkKind, Topic};
+use super::{Compression, Config, DirectoryKind, Http2, SinkKind, Topic};
 use crate::encoding;
 use crate::record::{KEY_VALUE_BYTES_MAX, TAPE_BYTES_PER_BODY_BYTE, TAPE_KEPT_BYTES_MAX};
 use crate::shares::queue_size;
@@ -60,6 +60,9 @@ pub const PASSWORD_HASH_BYTES: usize = 64 << 20;
 /// The memory of logins: failures by user and peer, and by network, twice, and who has succeeded
 /// where.
 const LOGIN_BYTES: usize = 48 << 20;
+/// What is to be told to gateways that share the directory: used refresh tokens, failed log-ins, what
+/// customers are asked for; as it is kept and as rows.
+const TOLD_BYTES: usize = 32 << 20;
 /// An idempotency key: its entry in the order of its user's, its slot in a table that doubles.
 const IDEMPOTENCY_KEY_BYTES: usize = 160;
 /// The series of one customer.
@@ -163,6 +166,13 @@ impl Config {
                 3 * self.tokens.cache_entries * CACHE_ENTRY_BYTES,
             ),
             ("memory of logins", LOGIN_BYTES),
+            (
+                "what other gateways are told",
+                match self.directory.kind {
+                    DirectoryKind::File => 0,
+                    DirectoryKind::Postgres => TOLD_BYTES,
+                },
+            ),
             (
                 "idempotency keys",
                 self.idempotency.keys * IDEMPOTENCY_KEY_BYTES,

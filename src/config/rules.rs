@@ -16,7 +16,8 @@ use super::error::{Errors, Origin};
 use super::telemetry::AUTHORIZATION;
 use super::units::FAILURES_MAX;
 use super::{
-    Alertmanager, Config, FileSink, Logging, Login, REFRESH_LIFETIME_MAX, SinkKind, Tokens, Traces,
+    Alertmanager, Config, Directory, DirectoryKind, FileSink, Logging, Login, REFRESH_LIFETIME_MAX,
+    SinkKind, Tokens, Traces,
 };
 use bounds::{DAY, KIB, MINUTE, SECOND, TIB};
 use faults::Faults;
@@ -60,6 +61,7 @@ impl Config {
 pub(super) fn broken(config: &Config) -> Vec<(String, String)> {
     let mut faults = Faults::default();
     server::check(config, &mut faults);
+    directory(&config.directory, &mut faults);
     tokens(&config.tokens, &mut faults);
     login(&config.login, &mut faults);
     let idempotency = &config.idempotency;
@@ -77,6 +79,19 @@ pub(super) fn broken(config: &Config) -> Vec<(String, String)> {
     file_sink(&config.sink.file, &mut faults);
     topics::check(config, &mut faults);
     faults.0
+}
+
+fn directory(directory: &Directory, faults: &mut Faults) {
+    faults.require(
+        directory.kind == DirectoryKind::File || !directory.url.is_empty(),
+        "directory.url",
+        "must be set with directory.type = \"postgres\"",
+    );
+    faults.duration(
+        "directory.max_staleness",
+        directory.max_staleness,
+        Duration::ZERO..=30 * DAY,
+    );
 }
 
 fn tokens(tokens: &Tokens, faults: &mut Faults) {
@@ -182,6 +197,7 @@ fn names_level(directive: &str) -> bool {
 fn paths(config: &Config, faults: &mut Faults) {
     let paths = [
         ("directory.path", &config.directory.path),
+        ("directory.snapshot", &config.directory.snapshot),
         ("tokens.key_file", &config.tokens.key_file),
         ("sink.file.path", &config.sink.file.path),
         ("journal.path", &config.journal.path),

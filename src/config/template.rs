@@ -4,8 +4,9 @@ use super::reference::{Key, Section, sections};
 
 /// The keys that each gateway decides for itself. In the defaults their paths are relative to the
 /// working directory, in a file to the file's folder.
-const DECIDED: [&str; 5] = [
+const DECIDED: [&str; 6] = [
     "directory.path",
+    "directory.snapshot",
     "tokens.key_file",
     "sink.type",
     "sink.file.path",

@@ -16,7 +16,7 @@ use crate::tls::TlsError;
 /// The reason why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The directory file is missing or invalid.
+    /// The directory is missing or invalid, or its database is away.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
     /// The key that signs tokens is missing or invalid.
@@ -75,7 +75,8 @@ impl StartError {
     /// succeed.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Directory(_) | Self::Key(_) | Self::Tls(_) => true,
+            Self::Directory(error) => !error.is_passing,
+            Self::Key(_) | Self::Tls(_) => true,
             Self::Traces(error) => !matches!(error, CollectorError::System(_)),
             Self::Sink { error, .. } => error.kind == SinkErrorKind::Permanent,
             Self::Journal { error, .. } => !matches!(error, OpenError::Disk(_)),

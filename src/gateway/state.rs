@@ -66,6 +66,7 @@ impl State for GatewayState {
         let directory = directory.map(|error| format!("directory: {error}"));
         Readiness {
             draining: self.draining.has_begun(),
+            directory_too_old: self.identity.directory().is_too_old(),
             sinks_down: down.collect(),
             faulty_files: directory
                 .into_iter()
@@ -107,7 +108,8 @@ impl GatewayState {
                 .map(|tracer| tracer.counts())
                 .unwrap_or_default(),
             connections_limit: self.connections_limit,
-            directory_ok: status.error.is_none(),
+            directory_ok: status.error.is_none_or(|error| error.is_passing),
+            directory_revision: status.revision,
             directory_stale: status.stale_for,
             directory_users: status.users,
             directory_customers: status.customers,

@@ -68,8 +68,22 @@ impl<C: Clock + Clone> LoginLimits<C> {
             self.by_origin.count(&origin);
             peer = Some(origin.peer);
         }
-        let networks = peer.into_iter().flat_map(Peer::networks);
-        for (limiter, network) in self.by_network.iter().zip(networks) {
+        if let Some(peer) = peer {
+            self.count_networks(peer);
+        }
+    }
+
+    /// Counts a log-in of a peer that failed at another gateway; without an origin, of names that are
+    /// no user's.
+    pub(super) fn count_elsewhere(&self, origin: Option<&Origin>, peer: Peer) {
+        if let Some(origin) = origin {
+            self.by_origin.count(origin);
+        }
+        self.count_networks(peer);
+    }
+
+    fn count_networks(&self, peer: Peer) {
+        for (limiter, network) in self.by_network.iter().zip(peer.networks()) {
             limiter.count(&network);
         }
     }

@@ -6,6 +6,7 @@
 
 mod standings;
 mod turns;
+mod untold;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,14 +17,16 @@ use moka::sync::Cache;
 use tokio::time::Instant;
 
 use super::authentication::Basic;
-use super::directory::{Directory, LiveDirectory, PasswordVersion, User};
+use super::directory::{Directory, FailedLogins, Failures, LiveDirectory, PasswordVersion, User};
 use super::hashing::{Busy, Hashing};
 use super::limits::{LoginLimits, Origin};
 use super::password::{Password, PasswordHash};
+use super::peer::Peer;
 use super::principal::Principal;
 use crate::config::Config;
 use standings::Standings;
 use turns::Turns;
+use untold::Untold;
 
 /// Logins that may wait for a password hash: more than are hashed in that time, so that who comes
 /// last need not be last.
@@ -33,6 +36,9 @@ const REMEMBERED: Duration = Duration::from_mins(5);
 /// The longest wait of a login until its hash begins; after that it is answered that the gateway is
 /// busy. Clients give up after 15 s, and the rest of the request needs time too.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// Failures at another gateway that are counted at once.
+const ELSEWHERE_MAX: u32 = 1_000;
 
 /// The reason why a login did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +65,7 @@ pub(super) struct Logins {
     standings: Arc<Standings>,
     verified: Cache<[u8; 32], Verified>,
     turns: Arc<Turns>,
+    untold: Arc<Untold>,
     pub(super) hashing: Hashing,
 }
 
@@ -94,8 +101,18 @@ impl Logins {
                 .time_to_live(REMEMBERED)
                 .build(),
             turns: Arc::default(),
+            untold: Arc::default(),
             hashing: Hashing::new(config.server.password_permits(), WAITING_MAX),
         }
+    }
+
+    /// As it is, and other gateways are to be told of log-ins that fail.
+    #[must_use]
+    pub(super) fn shared(mut self) -> Self {
+        let mut untold = Untold::default();
+        untold.keep();
+        self.untold = Arc::new(untold);
+        self
     }
 
     /// Returns the user whose credentials these are, in the meanings that they may have. All waits
@@ -129,7 +146,7 @@ impl Logins {
         let candidates = candidates(&directory.load(), meanings, &attempts);
         let standing = candidates.last().map(|last| last.attempt.origin);
         let standing = self.standings.of(&standing.ok_or(LoginError::Invalid)?);
-        let check = self.hash_check(&directory.load(), candidates, attempts);
+        let check = self.hash_check(&directory.load(), candidates, attempts, peer);
         let verified = self
             .hashing
             .run(&standing, deadline, move || {
@@ -200,13 +217,17 @@ impl Logins {
         directory: &Directory,
         candidates: Vec<Candidate>,
         attempts: Vec<Attempt>,
+        peer: IpAddr,
     ) -> impl FnOnce() -> Result<Verified, LoginError> + Send + 'static {
         let decoy = PasswordHash::decoy(directory.cost());
         let limits = Arc::clone(&self.limits);
         let standings = Arc::clone(&self.standings);
         let remembered = self.verified.clone();
+        let untold = Arc::clone(&self.untold);
         move || {
             check_limits(&limits, &attempts)?;
+            let named = candidates.last().and_then(|last| last.user.as_ref());
+            let named = named.map(|user| Arc::clone(&user.email));
             for Candidate {
                 user,
                 password,
@@ -232,7 +253,30 @@ impl Logins {
             if let Some(attempt) = attempts.first() {
                 standings.failed(attempt.origin.peer);
             }
+            untold.count(named.as_ref(), peer);
             Err(LoginError::Invalid)
+        }
+    }
+}
+
+impl FailedLogins for Logins {
+    fn take_untold(&self) -> Failures {
+        self.untold.take()
+    }
+
+    fn put_back(&self, untold: Failures) {
+        self.untold.put_back(untold);
+    }
+
+    fn count_elsewhere(&self, user: Option<&str>, peer: IpAddr, failures: u32) {
+        let peer = Peer::from(peer);
+        let origin = user.map(|user| Origin {
+            user: blake3::keyed_hash(&self.key, user.as_bytes()).into(),
+            peer,
+        });
+        for _ in 0..failures.min(ELSEWHERE_MAX) {
+            self.limits.count_elsewhere(origin.as_ref(), peer);
+            self.standings.failed(peer);
         }
     }
 }

@@ -50,6 +50,14 @@ pub(super) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     sync_folder(path)
 }
 
+/// Creates or replaces `path`.
+pub(super) fn put(path: &Path, contents: &[u8]) -> io::Result<()> {
+    if create(path, contents)? {
+        return Ok(());
+    }
+    replace(path, contents)
+}
+
 /// Creates a folder and its parents with mode 0750. One that is there keeps its mode.
 pub(super) fn create_folders(path: &Path) -> io::Result<()> {
     DirBuilder::new()

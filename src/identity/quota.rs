@@ -4,21 +4,27 @@
 //!
 //! A rate is also the burst: after a pause of a second or more, a whole second's amount is accepted
 //! at once. What is charged in vain is given back, and never raises the burst.
+//!
+//! Gateways that share a directory share quotas, too ([`QuotaShares`]).
+
+mod shares;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
 use governor::RateLimiter;
-use governor::clock::{Clock, MonotonicClock};
+use governor::clock::{Clock, MonotonicClock, Reference};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed, StateStore};
 
 use super::directory::Customer;
 use crate::config::Quota;
+
+pub use shares::{QuotaShares, Rates};
 
 /// The reason why records are not accepted now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +42,8 @@ pub struct Quotas<C: Clock = MonotonicClock> {
     /// The customers that have a quota, from their first record on: never more than the directory
     /// has had.
     limits: DashMap<Arc<str>, Arc<Limits<C>>>,
+    /// The gateways that share each quota; `None` if it is this one's alone.
+    gateways: Option<AtomicUsize>,
 }
 
 /// The quota of customers that have none of their own. It may change at any time.
@@ -88,6 +96,16 @@ impl<C: Clock + Clone> Quotas<C> {
             default: DefaultQuota::new(default),
             clock,
             limits: DashMap::new(),
+            gateways: None,
+        }
+    }
+
+    /// Returns them as a part of quotas that several gateways share: see [`QuotaShares`].
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Self {
+            gateways: Some(AtomicUsize::new(1)),
+            ..self
         }
     }
 
@@ -112,6 +130,9 @@ impl<C: Clock + Clone> Quotas<C> {
             return Ok(());
         }
         let limits = self.limits(&customer.id, quota);
+        if let Some(asked) = &limits.asked {
+            asked.count(records, bytes);
+        }
         take(limits.records.as_ref(), records)?;
         take(limits.bytes.as_ref(), bytes)
             .inspect_err(|_| give_back(limits.records.as_ref(), records))
@@ -159,9 +180,24 @@ impl<C: Clock + Clone> Quotas<C> {
         if let Some(limits) = self.limits.get(id).filter(|limits| limits.quota == quota) {
             return Arc::clone(&limits);
         }
-        let limits = Arc::new(Limits::new(quota, self.time(), &self.clock));
+        let limits = Arc::new(Limits {
+            quota,
+            since: self.time(),
+            records: Limit::of(quota.records, self.first_part(), &self.clock),
+            bytes: Limit::of(quota.bytes, self.first_part(), &self.clock),
+            asked: self.gateways.is_some().then(Arc::default),
+        });
         self.limits.insert(Arc::clone(id), Arc::clone(&limits));
         limits
+    }
+}
+
+impl<C: Clock> Quotas<C> {
+    /// Returns the part of a quota that a gateway begins with.
+    fn first_part(&self) -> f64 {
+        let gateways = self.gateways.as_ref();
+        let gateways = gateways.map_or(1, |gateways| gateways.load(Ordering::Relaxed));
+        1.0 / f64::from(u32::try_from(gateways.max(1)).unwrap_or(u32::MAX))
     }
 }
 
@@ -174,10 +210,29 @@ struct Limits<C: Clock> {
     since: QuotaTime,
     records: Option<Limit<C>>,
     bytes: Option<Limit<C>>,
+    /// What was asked for, taken or not, where other gateways are to know of it.
+    asked: Option<Arc<Asked>>,
 }
 
-/// A bound on one rate.
+/// What customers asked for since the last look.
+#[derive(Default)]
+struct Asked {
+    records: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Asked {
+    fn count(&self, records: usize, bytes: usize) {
+        self.records.fetch_add(records as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// A bound on one rate: the part of it that is this gateway's. Its burst is that of the whole.
 struct Limit<C: Clock> {
+    rate: NonZeroU32,
+    part: f64,
+    began: C::Instant,
     limiter: RateLimiter<NotKeyed, ArrivalTime, C, NoOpMiddleware<C::Instant>>,
     arrival_time: ArrivalTime,
     /// The time in which one is replenished, in nanoseconds.
@@ -200,28 +255,48 @@ impl StateStore for ArrivalTime {
     }
 }
 
-impl<C: Clock> Limit<C> {
-    fn new(rate: NonZeroU32, clock: C) -> Self {
-        let quota = governor::Quota::per_second(rate);
-        let arrival_time = ArrivalTime::default();
-        let interval = quota.replenish_interval().max(Duration::from_nanos(1));
+impl<C: Clock + Clone> Limit<C> {
+    fn of(rate: Option<NonZeroU32>, part: f64, clock: &C) -> Option<Self> {
+        rate.map(|rate| Self::new(rate, part, ArrivalTime::default(), clock))
+    }
+
+    fn new(rate: NonZeroU32, part: f64, arrival_time: ArrivalTime, clock: &C) -> Self {
+        let whole = governor::Quota::per_second(rate);
+        let interval = whole.replenish_interval().max(Duration::from_nanos(1));
+        // The whole's own interval, to the nanosecond, where the part is the whole.
+        let interval = if part < 1.0 {
+            Duration::from_secs_f64(1.0 / (f64::from(rate.get()) * part))
+        } else {
+            interval
+        };
+        let quota = governor::Quota::with_period(interval).unwrap_or(whole);
         Self {
-            limiter: RateLimiter::new(quota, arrival_time.clone(), clock),
+            rate,
+            part,
+            began: clock.now(),
+            limiter: RateLimiter::new(quota.allow_burst(rate), arrival_time.clone(), clock.clone()),
             arrival_time,
             interval_ns: Nanos::from(interval).as_u64(),
         }
     }
-}
 
-impl<C: Clock + Clone> Limits<C> {
-    fn new(quota: Quota, since: QuotaTime, clock: &C) -> Self {
-        let limit = |rate| Limit::new(rate, clock.clone());
-        Self {
-            quota,
-            since,
-            records: quota.records.map(limit),
-            bytes: quota.bytes.map(limit),
-        }
+    /// Returns the limit with another part of its rate. As much is used of it as before.
+    fn with_part(&self, part: f64, clock: &C) -> Self {
+        let new = Self::new(self.rate, part, ArrivalTime::default(), clock);
+        let elapsed_ns = new.began.duration_since(self.began).as_u64();
+        let _ = self
+            .arrival_time
+            .measure_and_replace(&NotKeyed::NonKey, |time| {
+                let used_ns = time.map_or(0, |time| time.as_u64().saturating_sub(elapsed_ns));
+                let used_ns = u128::from(used_ns) * u128::from(new.interval_ns)
+                    / u128::from(self.interval_ns.max(1));
+                let arrival = Nanos::new(u64::try_from(used_ns).unwrap_or(u64::MAX));
+                new.arrival_time
+                    .measure_and_replace(&NotKeyed::NonKey, |_| Ok::<_, ()>(((), arrival)))?;
+                // The old one stays as it is.
+                Err::<((), Nanos), ()>(())
+            });
+        new
     }
 }
 

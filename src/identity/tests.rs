@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::task::{Context, Waker};
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::directory::edit::{Document, Missing, Refusal, edit};
+use super::directory::edit::{Document, EditError, Editor, Missing, edit};
 use super::hashing::Hashing;
 use super::password::{Password, PasswordHash};
 use super::token::SigningKey;
@@ -75,7 +75,7 @@ impl Gateway {
             .map(|principal| principal.user().email.to_string())
     }
 
-    fn change(&self, change: impl FnOnce(&mut Document) -> Result<(), Refusal>) {
+    fn change(&self, change: impl FnOnce(&mut Document) -> Result<(), EditError>) {
         let directory = self.identity.directory();
         edit(directory.path(), Missing::Refuse, change).unwrap();
         directory.reload().unwrap();
@@ -161,7 +161,7 @@ fn an_invalid_token_is_never_remembered() {
 
 #[test]
 fn a_revocation_applies_at_once_to_tokens_already_issued() {
-    let check = |change: &dyn Fn(&mut Document) -> Result<(), Refusal>,
+    let check = |change: &dyn Fn(&mut Document) -> Result<(), EditError>,
                  expected: Result<(), TokenError>| {
         let gateway = gateway();
         let TokenPair {
@@ -328,7 +328,7 @@ async fn a_peer_s_failures_count_over_all_users() {
 #[tokio::test]
 async fn parallel_guesses_do_not_exceed_the_limit() {
     let mut gateway = gateway();
-    gateway.identity.logins.hashing = Hashing::new(4, 64);
+    Arc::get_mut(&mut gateway.identity.logins).unwrap().hashing = Hashing::new(4, 64);
     let guesses = (0..50).map(|_| gateway.wrong(NIFI, PEER));
     let outcomes = futures_util::future::join_all(guesses).await;
     let invalid = outcomes
@@ -345,7 +345,7 @@ async fn parallel_guesses_do_not_exceed_the_limit() {
 #[tokio::test]
 async fn parallel_right_logins_cost_one_hash() {
     let mut gateway = gateway();
-    gateway.identity.logins.hashing = Hashing::new(1, 0);
+    Arc::get_mut(&mut gateway.identity.logins).unwrap().hashing = Hashing::new(1, 0);
     let logins = (0..20).map(|_| gateway.right(NIFI, PEER));
     // No login may wait for a hash, so a second hash would be rejected: the gateway is busy.
     for login in futures_util::future::join_all(logins).await {

@@ -50,6 +50,8 @@ pub enum Limit {
     Logins,
     /// Logins that wait for their hash.
     LoginsWaiting,
+    /// The age of the directory.
+    DirectoryAge,
     /// A customer's quota.
     Quota,
     /// Connections over HTTP/2 at once.
@@ -64,7 +66,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of the enumeration.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Connections,
         Self::Evicted,
         Self::ConnectionsPerPeer,
@@ -88,6 +90,7 @@ impl Limit {
         Self::ParsePool,
         Self::Logins,
         Self::LoginsWaiting,
+        Self::DirectoryAge,
         Self::Quota,
         Self::Http2Connections,
         Self::Http2Requests,
@@ -121,6 +124,7 @@ impl Limit {
             Self::ParsePool => "readers",
             Self::Logins => "logins",
             Self::LoginsWaiting => "logins_waiting",
+            Self::DirectoryAge => "directory_age",
             Self::Quota => "quota",
             Self::Http2Connections => "http2_connections",
             Self::Http2Requests => "http2_requests",

@@ -19,6 +19,16 @@ const SYSTEM: &str = "the system's root certificates";
 /// # Errors
 /// The file cannot be read or holds none, or the system has none.
 pub fn client_config(ca: Option<&Path>) -> Result<ClientConfig, TlsError> {
+    let mut config = database_client_config(ca)?;
+    config.alpn_protocols.push(b"http/1.1".to_vec());
+    Ok(config)
+}
+
+/// As [`client_config`], for a client of a database, whose protocol begins before TLS does.
+///
+/// # Errors
+/// As [`client_config`].
+pub fn database_client_config(ca: Option<&Path>) -> Result<ClientConfig, TlsError> {
     let roots = match ca {
         Some(path) => roots_of_file(path)?,
         None => roots_of_system()?,
@@ -27,9 +37,7 @@ pub fn client_config(ca: Option<&Path>) -> Result<ClientConfig, TlsError> {
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| TlsError::new(ca.unwrap_or(Path::new(SYSTEM)), error.to_string()))?;
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols.push(b"http/1.1".to_vec());
-    Ok(config)
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// Returns the text of a file of root certificates, for a client that reads them itself.

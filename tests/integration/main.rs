@@ -13,3 +13,4 @@ mod identity;
 mod journal;
 mod operations;
 mod prove;
+mod shared_directory;

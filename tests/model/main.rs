@@ -71,3 +71,9 @@ fn answers_and_scripted_sink_match_the_model() {
 fn answers_and_files_match_the_model_through_drains_and_kills() {
     check(For::Files, 15, World::with_files);
 }
+
+/// Each change is made while another writer makes one, too.
+#[test]
+fn answers_match_the_model_over_a_directory_in_a_database() {
+    check(For::Script, 15, World::on_database);
+}

@@ -4,9 +4,13 @@ mod events;
 mod requests;
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
+use iem_gateway::config;
+use iem_gateway::identity::directory::Store;
 use iem_sink::testing::ScriptedSink;
+use iem_test_support::brokers::postgres::Postgres;
 use iem_test_support::{Answer, Connection, Gateway, Home, Http2};
 
 use crate::account::{Books, Bytes, Record};
@@ -27,6 +31,7 @@ enum Sink {
 
 pub(crate) struct World {
     home: Home,
+    store: Store,
     /// None between an end and a start.
     gateway: Option<Gateway>,
     sink: Sink,
@@ -45,6 +50,13 @@ pub(crate) struct World {
     answers: BTreeMap<u16, usize>,
     /// Answers that the model excuses: the gateway, or the machine, needed more than the deadline.
     late: usize,
+}
+
+/// Returns the home of a gateway whose directory is in a database.
+fn on(home: Home, url: &str) -> Home {
+    home.set("directory.type", "postgres")
+        .set("directory.url", url)
+        .set("directory.snapshot", "snapshot.toml")
 }
 
 /// A request that is ready to be sent, and what is to come of it.
@@ -82,8 +94,31 @@ impl World {
         Self::new(home, gateway, Sink::Files)
     }
 
+    /// With a directory in a database of its own.
+    pub(crate) fn on_database(setup: Setup) -> Self {
+        static SERVER: OnceLock<Postgres> = OnceLock::new();
+        let server = SERVER.get_or_init(|| {
+            let server = Postgres::start();
+            let home = on(home(setup), &server.url());
+            for command in ["migrate", "import directory.toml"] {
+                let arguments: Vec<_> = ["directory"]
+                    .into_iter()
+                    .chain(command.split(' '))
+                    .collect();
+                let ran = home.run(&arguments);
+                assert!(ran.status.success(), "{ran:?}");
+            }
+            server
+        });
+        let (home, sink) = (on(home(setup), &server.copy()), ScriptedSink::new());
+        let gateway = home.start_with(&sink);
+        Self::new(home, gateway, Sink::Scripted(sink))
+    }
+
     fn new(home: Home, gateway: Gateway, sink: Sink) -> Self {
+        let loaded = config::load(Some(&home.config()), None).expect("a configuration");
         Self {
+            store: Store::of(&loaded.config.directory).expect("a directory"),
             home,
             gateway: Some(gateway),
             sink,

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use iem_gateway::identity::directory::edit::{Missing, edit};
+use iem_gateway::identity::directory::edit::{Editor, Missing, edit};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::client::{Client, Reply};

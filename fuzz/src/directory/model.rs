@@ -1,6 +1,6 @@
 //! A directory as plain lists, and what each change makes of them.
 
-use iem_gateway::identity::directory::edit::{Document, NewUser, Refusal};
+use iem_gateway::identity::directory::edit::{Document, EditError, Editor, NewUser};
 use iem_gateway::identity::directory::{CustomerQuota, Directory};
 use iem_gateway::identity::password::PasswordHash;
 
@@ -50,7 +50,7 @@ impl Change {
         })
     }
 
-    pub fn make(&self, document: &mut Document, hash: &PasswordHash) -> Result<(), Refusal> {
+    pub fn make(&self, document: &mut Document, hash: &PasswordHash) -> Result<(), EditError> {
         match self {
             Self::AddCustomer(id, name) => document.add_customer(id, name),
             Self::SetActive(id, active) => document.set_customer_active(id, *active),
@@ -137,7 +137,7 @@ pub struct Model {
 
 impl Model {
     pub fn of(directory: &Directory) -> Self {
-        let customers = directory.customers().iter().map(|customer| Customer {
+        let customers = directory.customers().into_iter().map(|customer| Customer {
             id: customer.id.to_string(),
             name: customer.name.clone(),
             active: customer.active,
@@ -149,7 +149,7 @@ impl Model {
                 .map(|integration| (integration.id.clone(), integration.states.clone()))
                 .collect(),
         });
-        let users = directory.users().iter().map(|user| User {
+        let users = directory.users().into_iter().map(|user| User {
             email: user.email.to_string(),
             name: user.name.clone(),
             superadmin: user.superadmin,
@@ -225,6 +225,9 @@ impl Model {
                 integrations.retain(|(other, _)| other != id);
             }
         }
+        // Lists are by key.
+        model.customers.sort_by(|a, b| a.id.cmp(&b.id));
+        model.users.sort_by(|a, b| a.email.cmp(&b.email));
         Some(model)
     }
 

@@ -1,5 +1,6 @@
 //! The directory of the contract's tests, with the tokens and credentials of its users.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -29,13 +30,12 @@ pub struct Secrets {
 impl Secrets {
     /// Writes the directory and the key to `home`.
     pub fn new(home: &Path) -> (Self, Directory) {
-        let mut passwords = Vec::new();
+        // By their hashes.
+        let mut passwords = HashMap::new();
         let text = with_hashes(&format!("{DIRECTORY}{SMALL}"), |password| {
-            // The first stands in a comment.
-            if password != "…" {
-                passwords.push(password.to_owned());
-            }
-            hash(password).as_str().to_owned()
+            let hash = hash(password).as_str().to_owned();
+            passwords.insert(hash.clone(), password.to_owned());
+            hash
         });
         let path = home.join("directory.toml");
         std::fs::write(&path, &text).expect("a file in the home");
@@ -53,34 +53,31 @@ impl Secrets {
             Tokens::new(&SigningKey::random(), &config),
         );
         let (now, long_ago) = (SystemTime::now(), SystemTime::UNIX_EPOCH);
-        let user = &directory.users()[0];
+        let user = directory.users()[0];
         let issue = |tokens: &Tokens, user: &User, now| {
             let session = Session::begin(now);
             tokens.issue(user, &session, now).expect("a signature")
         };
-        let tokens = directory.users().iter();
+        let tokens = directory.iter_users();
         let tokens = tokens.map(|user| (user.email.to_string(), issue(&ours, user, now)));
-        let credentials = directory
-            .users()
-            .iter()
-            .zip(&passwords)
-            .flat_map(|(user, password)| {
-                let text = format!("{}:{password}", user.email);
-                let latin_1 = text
-                    .chars()
-                    .map(|letter| u8::try_from(letter).expect("a Latin-1 letter"));
-                [
-                    STANDARD_NO_PAD.encode(&text),
-                    STANDARD_NO_PAD.encode(latin_1.collect::<Vec<_>>()),
-                ]
-                .map(|encoded| (user.email.to_string(), encoded))
-            });
+        let credentials = directory.iter_users().flat_map(|user| {
+            let password = &passwords[user.password().as_str()];
+            let text = format!("{}:{password}", user.email);
+            let latin_1 = text
+                .chars()
+                .map(|letter| u8::try_from(letter).expect("a Latin-1 letter"));
+            [
+                STANDARD_NO_PAD.encode(&text),
+                STANDARD_NO_PAD.encode(latin_1.collect::<Vec<_>>()),
+            ]
+            .map(|encoded| (user.email.to_string(), encoded))
+        });
         let secrets = Self {
             credentials: credentials.collect(),
             expired: issue(&ours, user, long_ago).access,
             foreign: issue(&others, user, now).access,
             tokens: tokens.collect(),
-            users: directory.users().to_vec(),
+            users: directory.users().into_iter().cloned().collect(),
             ours,
         };
         (secrets, directory)

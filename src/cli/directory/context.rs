@@ -1,18 +1,16 @@
-//! The surroundings of a directory command: its file and its output.
+//! The surroundings of a directory command: where the directory is kept, and its output.
 
 use std::io::Write;
-use std::path::Path;
 use std::time::SystemTime;
 
 use super::error::CommandError;
 use super::table;
-use crate::identity::directory::edit::{Document, Missing, Refusal, edit};
-use crate::identity::directory::{Directory, PasswordVersion};
-use crate::identity::sessions;
+use crate::identity::directory::edit::{EditError, Editor, Missing, Refusal};
+use crate::identity::directory::{Directory, PasswordVersion, Store};
 
-/// The directory file of a command, and the form of its output.
+/// Where the directory of a command is kept, and the form of its output.
 pub(super) struct Context<'a> {
-    pub(super) path: &'a Path,
+    pub(super) store: &'a Store,
     pub(super) json: bool,
     pub(super) out: &'a mut dyn Write,
 }
@@ -20,23 +18,23 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     /// Reads the directory.
     pub(super) fn read(&self) -> Result<Directory, CommandError> {
-        Directory::read(self.path).map_err(CommandError::Directory)
+        self.store.read().map_err(CommandError::Directory)
     }
 
-    /// Changes the directory file, which must be there.
+    /// Changes the directory. Its file must be there.
     pub(super) fn change<T>(
         &self,
-        change: impl FnOnce(&mut Document) -> Result<T, Refusal>,
+        change: impl FnOnce(&mut dyn Editor) -> Result<T, EditError>,
     ) -> Result<T, CommandError> {
-        Ok(edit(self.path, Missing::Refuse, change)?)
+        Ok(self.store.edit(Missing::Refuse, change)?)
     }
 
-    /// Changes the directory file, which is created if it is missing.
+    /// Changes the directory. Its file is created if it is missing.
     pub(super) fn add<T>(
         &self,
-        change: impl FnOnce(&mut Document) -> Result<T, Refusal>,
+        change: impl FnOnce(&mut dyn Editor) -> Result<T, EditError>,
     ) -> Result<T, CommandError> {
-        Ok(edit(self.path, Missing::Create, change)?)
+        Ok(self.store.edit(Missing::Create, change)?)
     }
 
     /// Ends all sessions of a user that have begun with this password until now.
@@ -45,7 +43,8 @@ impl Context<'_> {
         email: &str,
         password: PasswordVersion,
     ) -> Result<(), CommandError> {
-        sessions::record(self.path, email, password, SystemTime::now())
+        self.store
+            .end_sessions(email, password, SystemTime::now())
             .map_err(CommandError::Directory)
     }
 

@@ -1,7 +1,6 @@
 //! `customer …`: changes and lists customers.
 
 use std::io::Write;
-use std::path::Path;
 
 use clap::Subcommand;
 use serde_json::json;
@@ -9,7 +8,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::CommandError;
 use super::table::yes_or_no;
-use crate::identity::directory::{Customer, CustomerQuota};
+use crate::identity::directory::{Customer, CustomerQuota, Store};
 
 /// The directory's customers.
 #[derive(Clone, Debug, Subcommand)]
@@ -53,29 +52,29 @@ pub enum CustomerCommand {
 }
 
 impl CustomerCommand {
-    /// Runs the command on the directory file at `path` and writes its output to `out`. Blocks.
-    pub fn run(self, path: &Path, json: bool, out: &mut dyn Write) -> Result<(), CommandError> {
-        let mut context = Context { path, json, out };
+    /// Runs the command on the directory in `store` and writes its output to `out`. Blocks.
+    pub fn run(self, store: &Store, json: bool, out: &mut dyn Write) -> Result<(), CommandError> {
+        let mut context = Context { store, json, out };
         match self {
             Self::Add { id, name } => {
-                context.add(|document| document.add_customer(&id, &name))?;
+                context.add(|editor| editor.add_customer(&id, &name))?;
                 context.say(&format!("Added customer {id}."))
             }
             Self::List => list(&mut context),
             Self::Activate { id } => {
-                context.change(|document| document.set_customer_active(&id, true))?;
+                context.change(|editor| editor.set_customer_active(&id, true))?;
                 context.say(&format!("Customer {id} is active."))
             }
             Self::Deactivate { id } => {
-                context.change(|document| document.set_customer_active(&id, false))?;
+                context.change(|editor| editor.set_customer_active(&id, false))?;
                 context.say(&format!("Customer {id} is inactive."))
             }
             Self::Quota { id, records, bytes } => {
-                context.change(|document| document.set_quota(&id, records, bytes.as_deref()))?;
+                context.change(|editor| editor.set_quota(&id, records, bytes.as_deref()))?;
                 context.say(&format!("Changed the quota of customer {id}."))
             }
             Self::Remove { id } => {
-                let removed = context.change(|document| document.remove_customer(&id))?;
+                let removed = context.change(|editor| editor.remove_customer(&id))?;
                 context.say(&format!(
                     "Removed customer {id}; with it went integrations: {}, \
                      associations of users: {}.",

@@ -9,7 +9,7 @@ use crate::identity::password::HashError;
 /// The reason why a command did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// The directory file is not valid.
+    /// The directory is not valid, or its database is away.
     #[error(transparent)]
     Directory(DirectoryError),
     /// The change does not fit the directory, or could not be written.
@@ -27,10 +27,10 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// Returns whether the directory file has to be repaired (exit code 78) rather than the command
+    /// Returns whether the directory has to be repaired (exit code 78) rather than the command
     /// (1).
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Directory(_))
+        matches!(self, Self::Directory(error) if !error.is_passing)
     }
 }
 
@@ -43,7 +43,7 @@ impl From<Refusal> for CommandError {
 impl From<EditError> for CommandError {
     fn from(error: EditError) -> Self {
         match error {
-            EditError::Faulty(error) => Self::Directory(error),
+            EditError::Faulty(error) | EditError::Database(error) => Self::Directory(error),
             error @ (EditError::Refused(_) | EditError::Lock(_) | EditError::Io { .. }) => {
                 Self::Edit(error)
             }

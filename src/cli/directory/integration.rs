@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
 
 use clap::Subcommand;
 use serde_json::json;
 
 use super::context::Context;
 use super::error::CommandError;
+use crate::identity::directory::Store;
 
 /// The directory's ITSM integrations.
 #[derive(Clone, Debug, Subcommand)]
@@ -50,21 +50,21 @@ fn parse_state(text: &str) -> Result<(i64, String), String> {
 }
 
 impl IntegrationCommand {
-    /// Runs the command on the directory file at `path` and writes its output to `out`. Blocks.
-    pub fn run(self, path: &Path, json: bool, out: &mut dyn Write) -> Result<(), CommandError> {
-        let mut context = Context { path, json, out };
+    /// Runs the command on the directory in `store` and writes its output to `out`. Blocks.
+    pub fn run(self, store: &Store, json: bool, out: &mut dyn Write) -> Result<(), CommandError> {
+        let mut context = Context { store, json, out };
         match self {
             Self::Add {
                 customer,
                 id,
                 states,
             } => {
-                context.add(|document| document.add_integration(&customer, &id, &states))?;
+                context.add(|editor| editor.add_integration(&customer, &id, &states))?;
                 context.say(&format!("Added integration {id} of customer {customer}."))
             }
             Self::List => list(&mut context),
             Self::Remove { customer, id } => {
-                context.change(|document| document.remove_integration(&customer, &id))?;
+                context.change(|editor| editor.remove_integration(&customer, &id))?;
                 context.say(&format!("Removed integration {id} of customer {customer}."))
             }
         }

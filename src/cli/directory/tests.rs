@@ -6,7 +6,7 @@ use clap::Parser;
 
 use super::context::Context;
 use super::*;
-use crate::identity::directory::Directory;
+use crate::identity::directory::{Directory, Store};
 use crate::identity::password::{Cost, Password};
 
 #[derive(Parser)]
@@ -45,11 +45,11 @@ impl Terminal {
         match Cli::try_parse_from(["iem-gateway"].into_iter().chain(line.split_whitespace()))
             .unwrap()
         {
-            Cli::Customer(command) => command.run(&self.path, json, &mut out)?,
-            Cli::Integration(command) => command.run(&self.path, json, &mut out)?,
+            Cli::Customer(command) => command.run(&self.store(), json, &mut out)?,
+            Cli::Integration(command) => command.run(&self.store(), json, &mut out)?,
             Cli::User(command) => {
                 let context = Context {
-                    path: &self.path,
+                    store: &self.store(),
                     json,
                     out: &mut out,
                 };
@@ -57,6 +57,10 @@ impl Terminal {
             }
         }
         Ok(String::from_utf8(out).unwrap())
+    }
+
+    fn store(&self) -> Store {
+        Store::File(self.path.clone())
     }
 
     fn run(&self, line: &str) -> String {
@@ -101,9 +105,9 @@ fn lists_are_tables_for_people() {
     assert_eq!(
         terminal.run("user list"),
         "EMAIL                NAME     KIND             ENABLED  CUSTOMERS\n\
+         console@example.com  Console  organization     yes\n\
          nifi@example.com     NiFi     API              yes      acme, idle\n\
-         root@example.com     Root     API, superadmin  yes      all\n\
-         console@example.com  Console  organization     yes\n"
+         root@example.com     Root     API, superadmin  yes      all\n"
     );
     assert_eq!(
         terminal.run("integration list"),
@@ -126,7 +130,7 @@ fn lists_are_json_for_programs() {
     );
     let users = terminal.json("user list");
     assert_eq!(
-        users[0],
+        users[1],
         serde_json::json!({
             "email": "nifi@example.com", "name": "NiFi", "superadmin": false, "organization": false,
             "enabled": true, "customers": ["acme", "idle"],

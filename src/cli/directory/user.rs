@@ -1,7 +1,6 @@
 //! `user …`: changes and lists users.
 
 use std::io::Write;
-use std::path::Path;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -10,8 +9,8 @@ use super::context::Context;
 use super::error::CommandError;
 use super::password;
 use super::table::yes_or_no;
-use crate::identity::directory::User;
 use crate::identity::directory::edit::NewUser;
+use crate::identity::directory::{Store, User};
 use crate::identity::password::{Cost, Password, PasswordHash};
 
 /// The directory's users.
@@ -88,10 +87,10 @@ pub struct AddUser {
 }
 
 impl UserCommand {
-    /// Runs the command on the directory file at `path` and writes its output to `out`. Blocks, and
+    /// Runs the command on the directory in `store` and writes its output to `out`. Blocks, and
     /// may ask for a password on the terminal.
-    pub fn run(self, path: &Path, json: bool, out: &mut dyn Write) -> Result<(), CommandError> {
-        self.run_with(Context { path, json, out }, Cost::default(), password::ask)
+    pub fn run(self, store: &Store, json: bool, out: &mut dyn Write) -> Result<(), CommandError> {
+        self.run_with(Context { store, json, out }, Cost::default(), password::ask)
     }
 
     /// As [`run`](Self::run), with hashes of a given cost and with passwords from `ask`, whose
@@ -106,7 +105,7 @@ impl UserCommand {
         match self {
             // Checked first, so that no password is typed in vain.
             Self::Add(user) => {
-                context.add(|document| document.check_new_user(&user.email, &user.customers))?;
+                context.add(|editor| editor.check_new_user(&user.email, &user.customers))?;
                 let password = PasswordHash::new(&ask(user.password_stdin)?, cost)?;
                 add(context, user, password)
             }
@@ -117,7 +116,7 @@ impl UserCommand {
             } => {
                 let before = context.password_version(&email)?;
                 let password = PasswordHash::new(&ask(password_stdin)?, cost)?;
-                context.change(|document| document.set_password(&email, &password))?;
+                context.change(|editor| editor.set_password(&email, &password))?;
                 context.end_sessions(&email, before)?;
                 context.say(&format!(
                     "Set another password for {email}; all sessions have ended."
@@ -126,25 +125,25 @@ impl UserCommand {
             Self::Disable { email } => disable(context, &email),
             Self::Logout { email } => log_out(context, &email),
             Self::Enable { email } => {
-                context.change(|document| document.set_user_enabled(&email, true))?;
+                context.change(|editor| editor.set_user_enabled(&email, true))?;
                 context.say(&format!("User {email} is enabled."))
             }
             Self::Grant { email, id } => {
-                let new = context.change(|document| document.grant(&email, &id))?;
+                let new = context.change(|editor| editor.grant(&email, &id))?;
                 let before = if new { "" } else { ", and was before" };
                 context.say(&format!(
                     "User {email} is associated with customer {id}{before}."
                 ))
             }
             Self::Revoke { email, id } => {
-                let was = context.change(|document| document.revoke(&email, &id))?;
+                let was = context.change(|editor| editor.revoke(&email, &id))?;
                 let before = if was { "" } else { ", and was not before" };
                 context.say(&format!(
                     "User {email} is not associated with customer {id}{before}."
                 ))
             }
             Self::Remove { email } => {
-                context.change(|document| document.remove_user(&email))?;
+                context.change(|editor| editor.remove_user(&email))?;
                 context.say(&format!("Removed user {email}."))
             }
         }
@@ -154,7 +153,7 @@ impl UserCommand {
 /// The sessions end after the user is disabled: until then the user may begin another.
 fn disable(context: &mut Context<'_>, email: &str) -> Result<(), CommandError> {
     let password = context.password_version(email)?;
-    context.change(|document| document.set_user_enabled(email, false))?;
+    context.change(|editor| editor.set_user_enabled(email, false))?;
     context.end_sessions(email, password)?;
     context.say(&format!("User {email} is disabled."))
 }
@@ -187,14 +186,14 @@ fn add(
         organization,
         customers,
     };
-    context.add(|document| document.add_user(user))?;
+    context.add(|editor| editor.add_user(user))?;
     context.say(&message)
 }
 
 fn list(context: &mut Context<'_>) -> Result<(), CommandError> {
     let directory = context.read()?;
     let users = directory.users();
-    let rows = users.iter().map(|user| row(user)).collect();
+    let rows = users.iter().copied().map(|user| row(user)).collect();
     context.show(
         ["EMAIL", "NAME", "KIND", "ENABLED", "CUSTOMERS"],
         rows,

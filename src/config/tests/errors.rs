@@ -47,7 +47,7 @@ fn unknown_keys_name_the_nearest_known_one() {
 #[test]
 fn unknown_keys_of_the_other_tables_name_the_nearest_known_one() {
     unknown("[admin]\nlistn = 1", 2, "admin.listn", "listen");
-    unknown("[directory]\nfile = 1", 2, "directory.file", "path");
+    unknown("[directory]\npaht = 1", 2, "directory.paht", "path");
     unknown("[tokens]\nkeyfile = 1", 2, "tokens.keyfile", "key_file");
     unknown(
         "[login]\nfailures_per_ip = 1",

@@ -73,6 +73,8 @@ pub enum Rejection {
     },
     /// Too many logins wait for their hash.
     LoginsBusy,
+    /// The directory may be out of date for longer than the configuration allows.
+    DirectoryTooOld,
 
     /// The path and its query are too long.
     UriTooLong {
@@ -161,6 +163,7 @@ impl Rejection {
             Self::TooMuch => Limit::Records,
             Self::TooManyAttempts { .. } => Limit::Logins,
             Self::LoginsBusy => Limit::LoginsWaiting,
+            Self::DirectoryTooOld => Limit::DirectoryAge,
             Self::OverQuota { .. } | Self::OverBurst => Limit::Quota,
             Self::TooManyRequests => Limit::Http2Requests,
             _ => return None,

@@ -257,6 +257,7 @@ impl Rejection {
             Self::IdempotencyKeyReused | Self::EventReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::LoginsBusy
+            | Self::DirectoryTooOld
             | Self::BodyLate(_)
             | Self::TooManyRequests
             | Self::Full(_)
@@ -274,6 +275,7 @@ impl Rejection {
             Self::WrongLogin => "Invalid username/password.",
             Self::TooManyAttempts { .. } => "Too many failed attempts.",
             Self::LoginsBusy => "Too many logins at once, try again later.",
+            Self::DirectoryTooOld => "The directory is out of date, try again later",
             Self::WrongRefreshToken => "Invalid refresh token.",
             Self::NoRefreshToken => "The body is not a JSON object with a string refresh_token.",
             Self::UnknownDurability => "IEM-Durability must be delivered or journaled",

@@ -133,6 +133,18 @@ impl<'a> Route<'a> {
         gets.chain(posts.map(|path| (Method::POST, path))).collect()
     }
 
+    /// Returns whether the answer depends on users and customers.
+    pub(super) fn asks_directory(&self) -> bool {
+        !matches!(
+            self,
+            Self::OAuthMetadata
+                | Self::Running
+                | Self::OpenApi
+                | Self::MethodNotAllowed(_)
+                | Self::NotFound
+        )
+    }
+
     /// Returns the endpoint, as logs and metrics label it.
     pub(super) fn endpoint(&self) -> Endpoint {
         match self {

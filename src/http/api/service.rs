@@ -125,6 +125,9 @@ impl Service {
     ) -> Result<Answer, Rejection> {
         let resources = &self.resources;
         head::check(&request.head, &resources.server)?;
+        if route.asks_directory() && resources.identity.directory().is_too_old() {
+            return Err(Rejection::DirectoryTooOld);
+        }
         match route {
             Route::Publish(kind) => publish(resources, kind, request).await,
             Route::Ticket(customer) => ticket(resources, &customer, query, request).await,

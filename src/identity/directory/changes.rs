@@ -1,6 +1,9 @@
 //! The differences between two snapshots, for the audit log. No hash of a password is among them.
 
+use std::sync::Arc;
+
 use super::customer::Customer;
+use super::password_version::PasswordVersion;
 use super::snapshot::Directory;
 use super::user::User;
 
@@ -9,33 +12,73 @@ impl Directory {
     pub fn changes(&self, after: &Self) -> Vec<String> {
         let mut changes = Vec::new();
         for customer in after.customers() {
-            match self.customer(&customer.id) {
-                None => changes.push(format!("customer {} added", customer.id)),
-                Some(before) => list(
-                    &mut changes,
-                    "customer",
-                    &customer.id,
-                    &of_customer(before, customer),
-                ),
+            let before = self.customer(&customer.id);
+            note_customer(&mut changes, &customer.id, before, Some(customer));
+        }
+        for customer in self.iter_customers() {
+            if after.customer(&customer.id).is_none() {
+                note_customer(&mut changes, &customer.id, Some(customer), None);
             }
         }
-        let removed = self
-            .customers()
-            .iter()
-            .filter(|customer| after.customer(&customer.id).is_none());
-        changes.extend(removed.map(|customer| format!("customer {} removed", customer.id)));
         for user in after.users() {
-            match self.user(&user.email) {
-                None => changes.push(format!("user {} added", user.email)),
-                Some(before) => list(&mut changes, "user", &user.email, &of_user(before, user)),
+            note_user(
+                &mut changes,
+                &user.email,
+                self.user(&user.email),
+                Some(user),
+            );
+        }
+        for user in self.iter_users() {
+            if after.user(&user.email).is_none() {
+                note_user(&mut changes, &user.email, Some(user), None);
             }
         }
-        let removed = self
-            .users()
-            .iter()
-            .filter(|user| after.user(&user.email).is_none());
-        changes.extend(removed.map(|user| format!("user {} removed", user.email)));
         changes
+    }
+
+    /// As [`changes`](Self::changes), for these customers and users alone.
+    pub(super) fn changes_of(
+        &self,
+        after: &Self,
+        customers: &[String],
+        users: &[String],
+    ) -> Vec<String> {
+        let mut changes = Vec::new();
+        for id in customers {
+            note_customer(&mut changes, id, self.customer(id), after.customer(id));
+        }
+        for email in users {
+            note_user(&mut changes, email, self.user(email), after.user(email));
+        }
+        changes
+    }
+}
+
+fn note_customer(
+    changes: &mut Vec<String>,
+    id: &str,
+    before: Option<&Arc<Customer>>,
+    after: Option<&Arc<Customer>>,
+) {
+    match (before, after) {
+        (None, Some(_)) => changes.push(format!("customer {id} added")),
+        (Some(_), None) => changes.push(format!("customer {id} removed")),
+        (Some(before), Some(after)) => list(changes, "customer", id, &of_customer(before, after)),
+        (None, None) => {}
+    }
+}
+
+fn note_user(
+    changes: &mut Vec<String>,
+    email: &str,
+    before: Option<&Arc<User>>,
+    after: Option<&Arc<User>>,
+) {
+    match (before, after) {
+        (None, Some(_)) => changes.push(format!("user {email} added")),
+        (Some(_), None) => changes.push(format!("user {email} removed")),
+        (Some(before), Some(after)) => list(changes, "user", email, &of_user(before, after)),
+        (None, None) => {}
     }
 }
 
@@ -100,6 +143,24 @@ fn of_user(before: &User, after: &User) -> Vec<&'static str> {
         changes.push("is associated with other customers");
     }
     changes
+}
+
+/// Returns those of these users who are disabled in `new` or have another password there, with their
+/// old one. A user who is gone is none of them: the user may be back in a moment, when the file has
+/// been written in two steps.
+pub(super) fn locked_out<'u>(
+    old: impl Iterator<Item = &'u Arc<User>>,
+    new: &Directory,
+) -> Vec<(Arc<str>, PasswordVersion)> {
+    let users = old.filter(|user| {
+        new.user(&user.email).is_some_and(|now| {
+            let has_other_password = now.password_version != user.password_version;
+            has_other_password || (user.enabled && !now.enabled)
+        })
+    });
+    users
+        .map(|user| (Arc::clone(&user.email), user.password_version))
+        .collect()
 }
 
 #[cfg(test)]

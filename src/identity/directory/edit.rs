@@ -4,6 +4,7 @@
 //! after it, never in between.
 
 mod document;
+mod editor;
 mod lock;
 mod refusal;
 
@@ -18,7 +19,9 @@ use super::snapshot::Directory;
 use crate::identity::private_file;
 use crate::telemetry::audit;
 
-pub use document::{Document, NewUser, Removed};
+pub use document::Document;
+pub(super) use editor::{Done, check_states};
+pub use editor::{Editor, NewUser, Removed};
 pub use lock::LockError;
 pub use refusal::Refusal;
 
@@ -34,7 +37,8 @@ pub enum Missing {
     Refuse,
 }
 
-const HEADER: &str = "\
+/// The first lines of a directory file.
+pub const HEADER: &str = "\
 # The directory of iem-gateway: customers, users and integrations.
 # Best changed with `iem-gateway customer|user|integration`; \
 a running gateway follows it within a second.
@@ -46,7 +50,7 @@ a running gateway follows it within a second.
 pub fn edit<T>(
     path: &Path,
     missing: Missing,
-    change: impl FnOnce(&mut Document) -> Result<T, Refusal>,
+    change: impl FnOnce(&mut Document) -> Result<T, EditError>,
 ) -> Result<T, EditError> {
     if missing == Missing::Create {
         private_file::create_folders(private_file::folder(path))
@@ -88,7 +92,7 @@ pub fn edit<T>(
 pub fn edit_text<T>(
     text: &str,
     path: &Path,
-    change: impl FnOnce(&mut Document) -> Result<T, Refusal>,
+    change: impl FnOnce(&mut Document) -> Result<T, EditError>,
 ) -> Result<(T, String, Vec<String>), EditError> {
     let before = Directory::parse(text, path).map_err(EditError::Faulty)?;
     let mut document = Document::parse(text, path).map_err(EditError::Faulty)?;
@@ -118,6 +122,9 @@ pub enum EditError {
     /// No other process may edit the file meanwhile, and that could not be made sure.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The database did not make the change.
+    #[error(transparent)]
+    Database(DirectoryError),
     /// The file could not be written.
     #[error("directory {}: {error}", path.display())]
     Io {

@@ -5,10 +5,12 @@
 mod check;
 mod parts;
 mod schema;
+mod write;
 
 use std::path::Path;
 
 use super::error::DirectoryError;
+use super::rules;
 use super::snapshot::Directory;
 use crate::identity::private_file;
 use check::Fault;
@@ -26,21 +28,16 @@ impl Directory {
     /// password too fast. Only a gateway that would serve it asks: a command has to be able to set
     /// that password anew.
     pub(super) fn check_strength(self, path: &Path) -> Result<Self, DirectoryError> {
-        let mut weak = self
-            .users()
-            .iter()
-            .filter(|user| !user.password().cost().is_strong());
-        let Some(first) = weak.next() else {
+        let mut weak: Vec<_> = self
+            .iter_users()
+            .filter_map(|user| Some((&user.email, rules::check_strength(user).err()?)))
+            .collect();
+        weak.sort_unstable();
+        let Some((_, first)) = weak.first() else {
             return Ok(self);
         };
-        let fault = format!(
-            "password of user {:?}: its hash can be guessed against too fast ({}; OWASP's minimum \
-             is m=19456,t=2,p=1, or m=47104 with t=1, m=12288 with t=3, m=9216 with t=4, m=7168 \
-             with t=5); set it anew with `user passwd`. Other users with such a hash: {}",
-            first.email,
-            first.password().cost(),
-            weak.count()
-        );
+        let others = weak.len() - 1;
+        let fault = format!("{first}. Other users with such a hash: {others}");
         Err(DirectoryError::of_file(path, &fault))
     }
 
@@ -56,24 +53,19 @@ impl Directory {
                 message: error.message().replace('\n', ", "),
             })
             .and_then(Entries::check)
-            .map_err(|Fault { span, message }| DirectoryError {
-                path: path.to_owned(),
-                line: span.map(|span| 1 + text[..span.start].matches('\n').count()),
-                message,
+            .map_err(|Fault { span, message }| {
+                let line = span.map(|span| 1 + text[..span.start].matches('\n').count());
+                DirectoryError::in_line(path, line, message)
             })
     }
 }
 
 /// Returns the text of a directory file's `contents`; `path` is for the error alone.
 pub(super) fn text<'c>(contents: &'c [u8], path: &Path) -> Result<&'c str, DirectoryError> {
-    std::str::from_utf8(contents).map_err(|error| DirectoryError {
-        path: path.to_owned(),
-        line: Some(
-            contents[..error.valid_up_to()]
-                .split(|byte| *byte == b'\n')
-                .count(),
-        ),
-        message: "not UTF-8 text".to_owned(),
+    std::str::from_utf8(contents).map_err(|error| {
+        let before = &contents[..error.valid_up_to()];
+        let line = before.split(|byte| *byte == b'\n').count();
+        DirectoryError::in_line(path, Some(line), "not UTF-8 text".to_owned())
     })
 }
 

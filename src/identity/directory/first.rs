@@ -6,7 +6,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::edit::{EditError, Missing, NewUser, Refusal, edit};
+use super::edit::{EditError, Editor, Missing, NewUser, Refusal, edit};
 use crate::identity::password::{Cost, Password, PasswordHash};
 
 /// The entries that the first start created. The password is nowhere else in the clear: show it

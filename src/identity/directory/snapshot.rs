@@ -5,45 +5,49 @@ use std::sync::Arc;
 
 use super::customer::Customer;
 use super::integration::Integration;
+use super::table::{Keyed, Table};
 use super::user::User;
 use crate::identity::password::Cost;
 
-/// One snapshot of the directory. Every look-up is a hash-map access.
-#[derive(Debug, Default)]
+/// One snapshot of the directory. Every look-up is a hash-map access. A copy shares all entries with
+/// its original.
+#[derive(Clone, Debug, Default)]
 pub struct Directory {
-    customers: Vec<Arc<Customer>>,
-    users: Vec<Arc<User>>,
-    customers_by_id: HashMap<Arc<str>, Arc<Customer>>,
-    users_by_email: HashMap<Arc<str>, Arc<User>>,
-    cost: Cost,
+    customers: Table<Customer>,
+    users: Table<User>,
+    costs: Costs,
+}
+
+impl Keyed for Customer {
+    fn key(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Keyed for User {
+    fn key(&self) -> &str {
+        &self.email
+    }
 }
 
 impl Directory {
-    /// Builds a snapshot of customers and users whose ids and emails are distinct.
-    pub(super) fn new(customers: Vec<Arc<Customer>>, users: Vec<Arc<User>>) -> Self {
+    /// Returns an empty snapshot that is meant for so many entries.
+    pub(super) fn with_capacity(customers: usize, users: usize) -> Self {
         Self {
-            customers_by_id: customers
-                .iter()
-                .map(|customer| (Arc::clone(&customer.id), Arc::clone(customer)))
-                .collect(),
-            users_by_email: users
-                .iter()
-                .map(|user| (Arc::clone(&user.email), Arc::clone(user)))
-                .collect(),
-            cost: usual_cost(&users),
-            customers,
-            users,
+            customers: Table::with_capacity(customers),
+            users: Table::with_capacity(users),
+            costs: Costs::default(),
         }
     }
 
     /// Returns the user with this email.
     pub fn user(&self, email: &str) -> Option<&Arc<User>> {
-        self.users_by_email.get(email)
+        self.users.get(email)
     }
 
     /// Returns the customer with this id, active or not.
     pub fn customer(&self, id: &str) -> Option<&Arc<Customer>> {
-        self.customers_by_id.get(id)
+        self.customers.get(id)
     }
 
     /// Returns the customer's integration with this id.
@@ -51,30 +55,92 @@ impl Directory {
         self.customer(customer)?.integrations.get(id)
     }
 
-    /// Returns all customers, in the file's order.
-    pub fn customers(&self) -> &[Arc<Customer>] {
-        &self.customers
+    /// Returns all customers, in no order.
+    pub fn iter_customers(&self) -> impl Iterator<Item = &Arc<Customer>> {
+        self.customers.iter()
     }
 
-    /// Returns all users, in the file's order.
-    pub fn users(&self) -> &[Arc<User>] {
-        &self.users
+    /// Returns all customers in the order of their ids.
+    pub fn customers(&self) -> Vec<&Arc<Customer>> {
+        self.customers.sorted()
+    }
+
+    /// Returns the number of customers.
+    pub fn customer_count(&self) -> usize {
+        self.customers.len()
+    }
+
+    /// Returns all users, in no order.
+    pub fn iter_users(&self) -> impl Iterator<Item = &Arc<User>> {
+        self.users.iter()
+    }
+
+    /// Returns all users in the order of their emails.
+    pub fn users(&self) -> Vec<&Arc<User>> {
+        self.users.sorted()
+    }
+
+    /// Returns the number of users.
+    pub fn user_count(&self) -> usize {
+        self.users.len()
     }
 
     /// Returns the cost of most users' password hashes, so that checking an unknown user's password
     /// can be made as slow.
     pub fn cost(&self) -> Cost {
-        self.cost
+        self.costs.usual()
+    }
+
+    /// Adds a customer, or replaces the one with its id, and returns that.
+    pub(super) fn set_customer(&mut self, customer: Arc<Customer>) -> Option<Arc<Customer>> {
+        self.customers.insert(customer)
+    }
+
+    /// Adds a user, or replaces the one with this email, and returns that.
+    pub(super) fn set_user(&mut self, user: Arc<User>) -> Option<Arc<User>> {
+        self.costs.add(user.password.cost());
+        let replaced = self.users.insert(user);
+        if let Some(replaced) = &replaced {
+            self.costs.remove(replaced.password.cost());
+        }
+        replaced
+    }
+
+    /// Removes a customer.
+    pub(super) fn remove_customer(&mut self, id: &str) {
+        self.customers.remove(id);
+    }
+
+    /// Removes a user.
+    pub(super) fn remove_user(&mut self, email: &str) {
+        if let Some(removed) = self.users.remove(email) {
+            self.costs.remove(removed.password.cost());
+        }
     }
 }
 
-fn usual_cost(users: &[Arc<User>]) -> Cost {
-    let mut counts: HashMap<Cost, usize> = HashMap::new();
-    for user in users {
-        *counts.entry(user.password.cost()).or_default() += 1;
+/// The costs of users' password hashes, and the number of users of each.
+#[derive(Clone, Debug, Default)]
+struct Costs(HashMap<Cost, usize>);
+
+impl Costs {
+    fn add(&mut self, cost: Cost) {
+        *self.0.entry(cost).or_default() += 1;
     }
-    counts
-        .into_iter()
-        .max_by_key(|(cost, count)| (*count, cost.memory_kib))
-        .map_or_else(Cost::default, |(cost, _)| cost)
+
+    fn remove(&mut self, cost: Cost) {
+        if let Some(count) = self.0.get_mut(&cost) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(&cost);
+            }
+        }
+    }
+
+    fn usual(&self) -> Cost {
+        self.0
+            .iter()
+            .max_by_key(|(cost, count)| (**count, cost.memory_kib))
+            .map_or_else(Cost::default, |(cost, _)| *cost)
+    }
 }

@@ -70,8 +70,24 @@ impl Ended {
         self.end_until(email, password, until_ms);
     }
 
+    /// Returns what all sessions of each user that had a password have ended until.
+    pub fn passwords(&self) -> impl Iterator<Item = (&Arc<str>, PasswordVersion, u64)> {
+        self.0.iter().flat_map(|(email, user)| {
+            let passwords = user.passwords.iter();
+            passwords.map(move |(password, until_ms)| (email, *password, *until_ms))
+        })
+    }
+
+    /// Returns the sessions that ended alone, each with its user and the time of its end.
+    pub fn single(&self) -> impl Iterator<Item = (&Arc<str>, PasswordVersion, SessionId, u64)> {
+        self.0.iter().flat_map(|(email, user)| {
+            let single = user.single.iter();
+            single.map(move |one| (email, one.password, one.session, one.ended_ms))
+        })
+    }
+
     /// Ends all sessions of the user with this password that began until then.
-    fn end_until(&mut self, email: &Arc<str>, password: PasswordVersion, until_ms: u64) {
+    pub fn end_until(&mut self, email: &Arc<str>, password: PasswordVersion, until_ms: u64) {
         let user = self.user(email);
         user.end_until(password, until_ms);
         user.keep_bound();

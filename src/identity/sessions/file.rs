@@ -18,7 +18,7 @@ use crate::telemetry::audit;
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// Returns the path of the file of ended sessions, beside this directory file.
-pub(super) fn path_beside(directory: &Path) -> PathBuf {
+pub(in crate::identity) fn path_beside(directory: &Path) -> PathBuf {
     private_file::beside(directory, ".ended")
 }
 
@@ -69,11 +69,13 @@ pub(super) fn change(
 }
 
 fn unwritable(path: &Path, error: &impl Display) -> DirectoryError {
-    DirectoryError {
-        path: path.to_owned(),
-        line: None,
-        message: format!("ended sessions cannot be written: {error}"),
-    }
+    DirectoryError::of_file(path, &format!("ended sessions cannot be written: {error}"))
+}
+
+/// Reads the ended sessions beside this directory file. Blocks.
+pub(in crate::identity) fn read_beside(directory: &Path) -> Result<Ended, DirectoryError> {
+    let path = path_beside(directory);
+    parse(&read(&path)?, &path)
 }
 
 /// Reads the file; one that is missing is empty. Blocks.
@@ -94,10 +96,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, DirectoryError> {
 }
 
 pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Ended, DirectoryError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| DirectoryError {
-        path: path.to_owned(),
-        line: None,
-        message: "not UTF-8 text".to_owned(),
-    })?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| DirectoryError::of_file(path, &"not UTF-8 text"))?;
     Ended::parse(text, path)
 }

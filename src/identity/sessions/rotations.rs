@@ -6,7 +6,7 @@
 //! again within [`GRACE_MS`], and gets a token of the same next generation; whichever of the two is
 //! used first, the other shows.
 //!
-//! Known since the gateway's start. A user has a bounded number of sessions here, so that a user
+//! Known since the gateway's start; with a shared directory, whichever gateway it was. A user has a bounded number of sessions here, so that a user
 //! who begins many displaces none of another user's.
 
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+use parking_lot::Mutex;
 
 use super::session::{SessionId, milliseconds};
 
@@ -22,6 +23,10 @@ use super::session::{SessionId, milliseconds};
 const GRACE_MS: u64 = 10_000;
 /// The sessions of one user that are known; beyond it those refreshed longest ago are forgotten.
 const SESSIONS_PER_USER: usize = 64;
+
+/// The uses that are kept for other gateways, which cannot be told while the database is away; about
+/// 10 MB. Counts in the memory ceiling.
+const UNTOLD_MAX: usize = 100_000;
 
 /// The result of looking at a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,21 +46,48 @@ struct Used {
     first_ms: u64,
 }
 
-/// The newest used refresh token of each session that was refreshed here.
+/// The newest used refresh token of each session that was refreshed.
 #[derive(Debug)]
-pub struct Rotations(Cache<Arc<str>, Arc<[Used]>>);
+pub struct Rotations {
+    known: Cache<Arc<str>, Arc<[Used]>>,
+    /// The uses here of which other gateways are to be told, if there are others.
+    untold: Option<Mutex<Vec<UsedHere>>>,
+}
+
+/// The use of a refresh token at this gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedHere {
+    /// The email of the session's user.
+    pub email: Arc<str>,
+    /// The session.
+    pub session: SessionId,
+    /// The generation of the token.
+    pub generation: u64,
+    /// The time of its first use, in milliseconds of Unix time.
+    pub first_ms: u64,
+}
 
 impl Rotations {
     /// Knows `sessions` sessions in all, and none for longer than a refresh token lives.
     pub fn new(sessions: usize, refresh_lifetime: Duration) -> Self {
-        Self(
-            Cache::builder()
+        Self {
+            known: Cache::builder()
                 .max_capacity(sessions as u64)
                 .weigher(|_, used: &Arc<[Used]>| u32::try_from(used.len()).unwrap_or(u32::MAX))
                 .eviction_policy(EvictionPolicy::lru())
                 .time_to_live(refresh_lifetime)
                 .build(),
-        )
+            untold: None,
+        }
+    }
+
+    /// As it is, and other gateways are to be told of it.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Self {
+            untold: Some(Mutex::default()),
+            ..self
+        }
     }
 
     /// Notes the use of a session's refresh token of this generation.
@@ -66,14 +98,67 @@ impl Rotations {
         generation: u64,
         now: SystemTime,
     ) -> Turn {
+        let now_ms = milliseconds(now);
         let mut turn = Turn::Next;
-        self.0.entry(Arc::clone(email)).and_compute_with(|entry| {
-            let mut used = entry.map_or_else(Vec::new, |entry| entry.value().to_vec());
-            turn = take_turn(&mut used, session, generation, milliseconds(now));
-            Op::Put(used.into())
+        let mut is_first = false;
+        self.change(email, |used| {
+            let before = generation_of(used, session);
+            turn = take_turn(used, session, generation, now_ms);
+            is_first = generation_of(used, session) != before;
         });
+        if let Some(untold) = self.untold.as_ref().filter(|_| is_first) {
+            let mut untold = untold.lock();
+            if untold.len() < UNTOLD_MAX {
+                untold.push(UsedHere {
+                    email: Arc::clone(email),
+                    session,
+                    generation,
+                    first_ms: now_ms,
+                });
+            }
+        }
         turn
     }
+
+    /// Returns the uses here of which other gateways were not told yet.
+    pub fn take_untold(&self) -> Vec<UsedHere> {
+        let untold = self.untold.as_ref();
+        untold.map_or_else(Vec::new, |untold| std::mem::take(&mut *untold.lock()))
+    }
+
+    /// Puts back uses of which nobody could be told.
+    pub fn put_back(&self, uses: Vec<UsedHere>) {
+        if let Some(untold) = &self.untold {
+            let mut untold = untold.lock();
+            untold.splice(0..0, uses);
+            untold.truncate(UNTOLD_MAX);
+        }
+    }
+
+    /// Notes the use of a refresh token at another gateway.
+    pub fn merge(&self, email: &Arc<str>, session: SessionId, generation: u64, first_ms: u64) {
+        self.change(email, |used| {
+            if generation_of(used, session).is_none_or(|known| known < generation) {
+                take_turn(used, session, generation, first_ms);
+            }
+        });
+    }
+
+    fn change(&self, email: &Arc<str>, change: impl FnOnce(&mut Vec<Used>)) {
+        self.known
+            .entry(Arc::clone(email))
+            .and_compute_with(|entry| {
+                let mut used = entry.map_or_else(Vec::new, |entry| entry.value().to_vec());
+                change(&mut used);
+                Op::Put(used.into())
+            });
+    }
+}
+
+fn generation_of(used: &[Used], session: SessionId) -> Option<u64> {
+    let mut used = used.iter();
+    used.find(|used| used.session == session)
+        .map(|used| used.generation)
 }
 
 fn take_turn(used: &mut Vec<Used>, session: SessionId, generation: u64, now_ms: u64) -> Turn {
@@ -174,8 +259,8 @@ mod tests {
         for second in 0..10_000 {
             rotations.turn(&mallory, SessionId::random(), 0, at(second));
         }
-        rotations.0.run_pending_tasks();
-        assert!(rotations.0.weighted_size() <= 1 + SESSIONS_PER_USER as u64);
+        rotations.known.run_pending_tasks();
+        assert!(rotations.known.weighted_size() <= 1 + SESSIONS_PER_USER as u64);
         assert_eq!(rotations.turn(&alice, session, 0, at(60)), Turn::Reused);
     }
 }

@@ -76,7 +76,7 @@ impl Session {
 }
 
 /// Returns whole milliseconds of Unix time; a clock before 1970 counts as 1970.
-pub(super) fn milliseconds(time: SystemTime) -> u64 {
+pub fn milliseconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })

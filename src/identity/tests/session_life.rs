@@ -46,7 +46,7 @@ impl Gateway {
     }
 
     fn save(&self) {
-        self.identity.directory().ended().save().unwrap();
+        self.identity.directory().save_ended().unwrap();
     }
 }
 

@@ -38,10 +38,12 @@ pub struct Snapshot {
     pub spans: SpanCounts,
     /// The most client connections at once.
     pub connections_limit: usize,
-    /// Whether the directory file's current content is loaded.
+    /// Whether the current content of the directory is loaded, as far as it can be reached.
     pub directory_ok: bool,
-    /// The time for which it is not known that the directory in use is that of the file.
+    /// The time for which it is not known that the directory in use is that of the file or database.
     pub directory_stale: Duration,
+    /// The revision of the directory in use; 0 for a file.
+    pub directory_revision: i64,
     /// Users in the directory.
     pub directory_users: usize,
     /// Customers in the directory.
@@ -115,6 +117,7 @@ pub(super) struct SnapshotMetrics {
     connections_limit: IntGauge,
     directory_ok: IntGauge,
     directory_stale: IntGauge,
+    directory_revision: IntGauge,
     directory_users: IntGauge,
     directory_customers: IntGauge,
     token_keys_ok: IntGauge,
@@ -180,11 +183,15 @@ impl SnapshotMetrics {
                 .gauge("connections_limit", "The bound on connections.")?,
             directory_ok: register.gauge(
                 "directory_loaded",
-                "1 while the directory file and its ended sessions parse.",
+                "1 while the directory and its ended sessions are valid.",
             )?,
             directory_stale: register.gauge(
                 "directory_stale_seconds",
-                "Time for which it is not known that the directory in use is the file's.",
+                "Time for which it is not known that the directory in use is the file's or the database's.",
+            )?,
+            directory_revision: register.gauge(
+                "directory_revision",
+                "Revision of the directory in use, of a database.",
             )?,
             directory_users: register.gauge("directory_users", "Users in the directory.")?,
             directory_customers: register
@@ -264,6 +271,7 @@ impl SnapshotMetrics {
         self.directory_ok.set(i64::from(snapshot.directory_ok));
         let stale_s = i64::try_from(snapshot.directory_stale.as_secs());
         self.directory_stale.set(stale_s.unwrap_or(i64::MAX));
+        self.directory_revision.set(snapshot.directory_revision);
         self.directory_users.set(signed(snapshot.directory_users));
         self.directory_customers
             .set(signed(snapshot.directory_customers));

@@ -1,10 +1,12 @@
 //! Events beside the requests: changes of the directory, faults of the sink, restarts.
 
+use iem_gateway::identity::directory::Store;
 use iem_test_support::{AMPLE, eventually};
 use rustix::process::Signal;
 
 use super::{Sink, World};
 use crate::change as directory_change;
+use crate::contract::Contract;
 use crate::setup::behaviour;
 use crate::verdict::MARKERS;
 use crate::words::{Act, Change, End, Kind, Plan, Request};
@@ -18,8 +20,10 @@ impl World {
             Change::Passwd(user) | Change::AddUser(user, _) => after.last_password(user),
             _ => 0,
         };
-        let path = self.home.path("directory.toml");
         let is_program = matches!(self.sink, Sink::Files);
+        if matches!(self.store, Store::Database(_)) {
+            return self.change_database(change, password, fits, after);
+        }
         // Two, so that there are more customers than before even where one is removed.
         let markers = if is_program {
             self.markers..self.markers + 2
@@ -30,7 +34,7 @@ impl World {
             .clone()
             .map(|number| format!("{MARKERS}{number}"))
             .collect();
-        if directory_change::make(&path, change, password, &names) != fits {
+        if directory_change::make(&self.store, change, password, &names) != fits {
             return Err(format!("the change fits: {fits}"));
         }
         if !fits {
@@ -49,6 +53,30 @@ impl World {
                 .gateway()
                 .metric("iem_gateway_directory_customers", &[]);
             (found - f64::from(count)).abs() < 0.5
+        });
+        Ok(())
+    }
+
+    /// Changes a directory in a database, with another writer beside.
+    fn change_database(
+        &mut self,
+        change: &Change,
+        password: usize,
+        fits: bool,
+        after: Contract,
+    ) -> Result<(), String> {
+        let names = [format!("{MARKERS}{}", self.markers)];
+        self.markers += 1;
+        if directory_change::make_beside(&self.store, change, password, &names) != fits {
+            return Err(format!("the change fits: {fits}"));
+        }
+        if fits {
+            self.contract = after;
+        }
+        let (revision, _) = self.store.members().expect("the database is there");
+        eventually(AMPLE, "the change holds", || {
+            let found = self.gateway().metric("iem_gateway_directory_revision", &[]);
+            found.to_string() == revision.to_string()
         });
         Ok(())
     }

@@ -5,5 +5,6 @@
 pub mod delaying_proxy;
 pub mod kafka;
 pub(crate) mod ports;
+pub mod postgres;
 pub mod process;
 pub mod pubsub;

@@ -1,11 +1,11 @@
 //! The directory file as an editable document, and the changes that can be made to it.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
 
+use super::editor::{Done, Editor, NewUser, Removed, check_states};
 use super::refusal::Refusal;
 use crate::identity::directory::error::DirectoryError;
 use crate::identity::password::PasswordHash;
@@ -18,46 +18,15 @@ pub struct Document {
     tables: DocumentMut,
 }
 
-/// A user to add. No association is checked here: the whole file is, before it is written.
-#[derive(Debug)]
-pub struct NewUser {
-    /// The login name.
-    pub email: String,
-    /// The name for people.
-    pub name: String,
-    /// The hash of the user's password.
-    pub password: PasswordHash,
-    /// Associated with every customer.
-    pub superadmin: bool,
-    /// Works in the console and may not call the APIs.
-    pub organization: bool,
-    /// The customers to associate with.
-    pub customers: Vec<String>,
-}
-
-/// The entries that were removed with a customer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Removed {
-    /// Its integrations.
-    pub integrations: usize,
-    /// Users who were associated with it.
-    pub associations: usize,
-}
-
-type Done<T = ()> = Result<T, Refusal>;
-
 impl Document {
     pub(super) fn parse(text: &str, path: &Path) -> Result<Self, DirectoryError> {
         let (preface, tables) = text.split_at(preface_length(text));
-        let tables = tables
-            .parse()
-            .map_err(|error: toml_edit::TomlError| DirectoryError {
-                path: path.to_owned(),
-                line: error
-                    .span()
-                    .map(|span| 1 + text[..preface.len() + span.start].matches('\n').count()),
-                message: error.message().to_owned(),
-            })?;
+        let tables = tables.parse().map_err(|error: toml_edit::TomlError| {
+            let line = error
+                .span()
+                .map(|span| 1 + text[..preface.len() + span.start].matches('\n').count());
+            DirectoryError::in_line(path, line, error.message().to_owned())
+        })?;
         let mut preface = preface.to_owned();
         if !preface.is_empty() && !preface.ends_with('\n') {
             preface.push('\n');
@@ -65,12 +34,44 @@ impl Document {
         Ok(Self { preface, tables })
     }
 
-    /// Adds an active customer.
-    pub fn add_customer(&mut self, id: &str, name: &str) -> Done {
+    fn find_customer(&mut self, id: &str) -> Done<&mut Table> {
+        let found = self
+            .tables("customer")?
+            .iter_mut()
+            .find(|table| has(table, "id", id));
+        found.ok_or_else(|| Refusal::no_customer(id).into())
+    }
+
+    fn find_user(&mut self, email: &str) -> Done<&mut Table> {
+        let found = self
+            .tables("user")?
+            .iter_mut()
+            .find(|table| has(table, "email", email));
+        found.ok_or_else(|| Refusal::no_user(email).into())
+    }
+
+    /// Returns the tables of one kind, `[[kind]]`. An array of inline tables, which means the same,
+    /// becomes such tables.
+    fn tables(&mut self, kind: &str) -> Done<&mut ArrayOfTables> {
+        let item = self
+            .tables
+            .entry(kind)
+            .or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+        if item.as_array().is_some_and(Array::is_empty) {
+            *item = Item::ArrayOfTables(ArrayOfTables::new());
+        } else if item.is_value() {
+            let tables = std::mem::take(item).into_array_of_tables();
+            *item = tables.map_or_else(|other| other, Item::ArrayOfTables);
+        }
+        item.as_array_of_tables_mut()
+            .ok_or_else(|| Refusal(format!("`{kind}` is not a list of tables")).into())
+    }
+}
+
+impl Editor for Document {
+    fn add_customer(&mut self, id: &str, name: &str) -> Done {
         if self.find_customer(id).is_ok() {
-            return refuse(format!(
-                "customer {id:?} exists already; `customer list` shows it"
-            ));
+            return Err(Refusal::customer_exists(id).into());
         }
         let mut table = Table::new();
         table.insert("id", value(id));
@@ -79,14 +80,12 @@ impl Document {
         Ok(())
     }
 
-    /// Activates or deactivates a customer.
-    pub fn set_customer_active(&mut self, id: &str, active: bool) -> Done {
+    fn set_customer_active(&mut self, id: &str, active: bool) -> Done {
         set(self.find_customer(id)?, "active", active.into());
         Ok(())
     }
 
-    /// Gives a customer a quota of its own; `None` leaves a rate as all customers have it.
-    pub fn set_quota(&mut self, id: &str, records: Option<u32>, bytes: Option<&str>) -> Done {
+    fn set_quota(&mut self, id: &str, records: Option<u32>, bytes: Option<&str>) -> Done {
         let customer = self.find_customer(id)?;
         customer.remove("quota");
         let mut quota = InlineTable::new();
@@ -98,9 +97,7 @@ impl Document {
         Ok(())
     }
 
-    /// Removes a customer, its integrations and every user's association with it, so that no user
-    /// is associated with another customer that gets the same id later.
-    pub fn remove_customer(&mut self, id: &str) -> Done<Removed> {
+    fn remove_customer(&mut self, id: &str) -> Done<Removed> {
         self.find_customer(id)?;
         remove_where(self.tables("customer")?, |customer| has(customer, "id", id));
         let integrations = remove_where(self.tables("integration")?, |table| {
@@ -117,20 +114,16 @@ impl Document {
         })
     }
 
-    /// Checks that such a user could be added; changes nothing.
-    pub fn check_new_user(&mut self, email: &str, customers: &[String]) -> Done {
+    fn check_new_user(&mut self, email: &str, customers: &[String]) -> Done {
         if self.find_user(email).is_ok() {
-            return refuse(format!(
-                "user {email:?} exists already; `user passwd` sets another password"
-            ));
+            return Err(Refusal::user_exists(email).into());
         }
         customers
             .iter()
             .try_for_each(|id| self.find_customer(id).map(|_| ()))
     }
 
-    /// Adds an enabled user.
-    pub fn add_user(&mut self, user: NewUser) -> Done {
+    fn add_user(&mut self, user: NewUser) -> Done {
         let NewUser {
             email,
             name,
@@ -154,25 +147,21 @@ impl Document {
         Ok(())
     }
 
-    /// Checks that the user is there; changes nothing.
-    pub fn check_user(&mut self, email: &str) -> Done {
+    fn check_user(&mut self, email: &str) -> Done {
         self.find_user(email).map(|_| ())
     }
 
-    /// Sets another password.
-    pub fn set_password(&mut self, email: &str, password: &PasswordHash) -> Done {
+    fn set_password(&mut self, email: &str, password: &PasswordHash) -> Done {
         set(self.find_user(email)?, "password", password.as_str().into());
         Ok(())
     }
 
-    /// Enables or disables a user.
-    pub fn set_user_enabled(&mut self, email: &str, enabled: bool) -> Done {
+    fn set_user_enabled(&mut self, email: &str, enabled: bool) -> Done {
         set(self.find_user(email)?, "enabled", enabled.into());
         Ok(())
     }
 
-    /// Associates a user with a customer; returns whether that is new.
-    pub fn grant(&mut self, email: &str, id: &str) -> Done<bool> {
+    fn grant(&mut self, email: &str, id: &str) -> Done<bool> {
         self.find_customer(id)?;
         let ids = customers(self.find_user(email)?)?;
         let new = !ids.iter().any(|granted| granted.as_str() == Some(id));
@@ -182,32 +171,25 @@ impl Document {
         Ok(new)
     }
 
-    /// Ends a user's association with a customer; returns whether there was one.
-    pub fn revoke(&mut self, email: &str, id: &str) -> Done<bool> {
+    fn revoke(&mut self, email: &str, id: &str) -> Done<bool> {
         Ok(take_out(customers(self.find_user(email)?)?, id))
     }
 
-    /// Removes a user.
-    pub fn remove_user(&mut self, email: &str) -> Done {
+    fn remove_user(&mut self, email: &str) -> Done {
         self.find_user(email)?;
         remove_where(self.tables("user")?, |user| has(user, "email", email));
         Ok(())
     }
 
-    /// Adds an integration; without `states` it has the default ones.
-    pub fn add_integration(&mut self, customer: &str, id: &str, states: &[(i64, String)]) -> Done {
+    fn add_integration(&mut self, customer: &str, id: &str, states: &[(i64, String)]) -> Done {
         self.find_customer(customer)?;
-        if let Some(number) = repeated_state(states) {
-            return refuse(format!("state {number} is given twice"));
-        }
+        check_states(states)?;
         let integrations = self.tables("integration")?;
         if integrations
             .iter()
             .any(|table| is_integration(table, customer, id))
         {
-            return refuse(format!(
-                "integration {id:?} of customer {customer:?} exists already"
-            ));
+            return Err(Refusal::integration_exists(customer, id).into());
         }
         let mut table = Table::new();
         table.insert("customer", value(customer));
@@ -222,56 +204,12 @@ impl Document {
         Ok(())
     }
 
-    /// Removes an integration.
-    pub fn remove_integration(&mut self, customer: &str, id: &str) -> Done {
+    fn remove_integration(&mut self, customer: &str, id: &str) -> Done {
         let integrations = self.tables("integration")?;
         match remove_where(integrations, |table| is_integration(table, customer, id)) {
-            0 => refuse(format!(
-                "customer {customer:?} has no integration {id:?}; `integration list` shows all"
-            )),
+            0 => Err(Refusal::no_integration(customer, id).into()),
             _ => Ok(()),
         }
-    }
-
-    fn find_customer(&mut self, id: &str) -> Done<&mut Table> {
-        let found = self
-            .tables("customer")?
-            .iter_mut()
-            .find(|table| has(table, "id", id));
-        found.ok_or_else(|| {
-            Refusal(format!(
-                "no customer {id:?}; `customer list` shows all, `customer add` adds one"
-            ))
-        })
-    }
-
-    fn find_user(&mut self, email: &str) -> Done<&mut Table> {
-        let found = self
-            .tables("user")?
-            .iter_mut()
-            .find(|table| has(table, "email", email));
-        found.ok_or_else(|| {
-            Refusal(format!(
-                "no user {email:?}; `user list` shows all, `user add` adds one"
-            ))
-        })
-    }
-
-    /// Returns the tables of one kind, `[[kind]]`. An array of inline tables, which means the same,
-    /// becomes such tables.
-    fn tables(&mut self, kind: &str) -> Done<&mut ArrayOfTables> {
-        let item = self
-            .tables
-            .entry(kind)
-            .or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
-        if item.as_array().is_some_and(Array::is_empty) {
-            *item = Item::ArrayOfTables(ArrayOfTables::new());
-        } else if item.is_value() {
-            let tables = std::mem::take(item).into_array_of_tables();
-            *item = tables.map_or_else(|other| other, Item::ArrayOfTables);
-        }
-        item.as_array_of_tables_mut()
-            .ok_or_else(|| Refusal(format!("`{kind}` is not a list of tables")))
     }
 }
 
@@ -297,24 +235,12 @@ fn preface_length(text: &str) -> usize {
     text.len()
 }
 
-fn refuse<T>(message: String) -> Done<T> {
-    Err(Refusal(message))
-}
-
 fn has(table: &Table, key: &str, text: &str) -> bool {
     table.get(key).and_then(Item::as_str) == Some(text)
 }
 
 fn is_integration(table: &Table, customer: &str, id: &str) -> bool {
     has(table, "customer", customer) && has(table, "id", id)
-}
-
-fn repeated_state(states: &[(i64, String)]) -> Option<i64> {
-    let mut seen = HashSet::new();
-    states
-        .iter()
-        .map(|(number, _)| *number)
-        .find(|number| !seen.insert(*number))
 }
 
 /// Sets a value and keeps the comment behind it.
@@ -341,7 +267,7 @@ fn customers(user: &mut Table) -> Done<&mut Array> {
         .entry("customers")
         .or_insert_with(|| value(Array::new()));
     item.as_array_mut()
-        .ok_or_else(|| Refusal("`customers` is not a list".to_owned()))
+        .ok_or_else(|| Refusal("`customers` is not a list".to_owned()).into())
 }
 
 fn take_out(ids: &mut Array, id: &str) -> bool {

@@ -22,7 +22,7 @@ fn file(text: &str) -> File {
 impl File {
     fn edit<T>(
         &self,
-        change: impl FnOnce(&mut Document) -> Result<T, Refusal>,
+        change: impl FnOnce(&mut Document) -> Result<T, EditError>,
     ) -> Result<T, EditError> {
         edit(&self.path, Missing::Refuse, change)
     }
@@ -172,7 +172,7 @@ fn a_removed_customer_takes_its_associations_along() {
 
 #[test]
 fn refused_changes_leave_the_file_and_say_why() {
-    let check = |change: &dyn Fn(&mut Document) -> Result<(), Refusal>, reason: &str| {
+    let check = |change: &dyn Fn(&mut Document) -> Result<(), EditError>, reason: &str| {
         let file = file(&example::TEXT);
         let error = file.edit(change).unwrap_err();
         assert!(matches!(error, EditError::Refused(_)), "{error}");

@@ -48,17 +48,14 @@ impl Ended {
     /// # Errors
     /// The text holds something else, or more than that.
     pub fn parse(text: &str, path: &Path) -> Result<Self, DirectoryError> {
-        let entries: Entries = toml::from_str(text).map_err(|error| DirectoryError {
-            path: path.to_owned(),
-            line: error
+        let entries: Entries = toml::from_str(text).map_err(|error| {
+            let line = error
                 .span()
-                .map(|span| 1 + text[..span.start].matches('\n').count()),
-            message: error.message().replace('\n', ", "),
+                .map(|span| 1 + text[..span.start].matches('\n').count());
+            DirectoryError::in_line(path, line, error.message().replace('\n', ", "))
         })?;
-        let faulty = |what: &str, value: &str| DirectoryError {
-            path: path.to_owned(),
-            line: None,
-            message: format!("{what} {value:?} is not hexadecimal"),
+        let faulty = |what: &str, value: &str| {
+            DirectoryError::of_file(path, &format!("{what} {value:?} is not hexadecimal"))
         };
         let password = |text: String| {
             PasswordVersion::try_from(text.clone()).map_err(|_| faulty("password_version", &text))

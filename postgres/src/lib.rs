@@ -1,0 +1,30 @@
+//! The directory of several gateways in PostgreSQL: its schema, and how gateways and commands read,
+//! follow and change it.
+//!
+//! What a gateway needs to know of users and customers is read as a whole once, and from then on by
+//! what has changed since a revision. A request never waits for the database.
+//!
+//! All statements are sent with their types and without a name, in one message: PgBouncer's
+//! transaction mode hands the next message to another connection of the server, which knows no
+//! statement of ours. They name the schema, `iem_gateway`, since a `SET search_path` would be lost
+//! alike.
+
+mod connection;
+mod edit;
+mod error;
+mod limits;
+mod migrations;
+mod read;
+mod rows;
+mod sessions;
+mod settings;
+
+pub use connection::{Connection, GatewayRow};
+pub use edit::{Contents, Edit, Removed};
+pub use error::Error;
+pub use limits::{Demand, FailedLogins};
+pub use migrations::{SCHEMA_VERSION, migrate};
+pub use read::{Changes, Revisions};
+pub use rows::{Customer, Integration, User};
+pub use sessions::{EndedPassword, EndedSession, Refresh, SessionChanges};
+pub use settings::Settings;

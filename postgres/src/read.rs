@@ -1,0 +1,348 @@
+//! Reads the directory: all of it, or what has changed.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use serde_json::Value;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{IsolationLevel, Row, Transaction};
+
+use crate::connection::{ANSWER_MAX, Connection, within};
+use crate::error::Error;
+use crate::rows::{Customer, Integration, User};
+
+/// Changed customers and users that are read one by one; with more, everything is read.
+const CHANGES_MAX: usize = 50_000;
+
+/// The longest wait for the number of entries.
+const COUNT_MAX: Duration = Duration::from_secs(30);
+
+const CUSTOMERS: &str = "SELECT id, name, active, quotas.records, quotas.bytes
+    FROM iem_gateway.customers LEFT JOIN iem_gateway.quotas ON quotas.customer = customers.id";
+const INTEGRATIONS: &str = "SELECT customer, id, states::text FROM iem_gateway.integrations";
+const USERS: &str = "SELECT email, name, password, superadmin, organization, enabled
+    FROM iem_gateway.users";
+const ASSOCIATIONS: &str = "SELECT email, customer FROM iem_gateway.associations";
+
+/// How often the database has changed: the directory, and the sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Revisions {
+    /// Of customers and users.
+    pub directory: i64,
+    /// Of ended sessions and used refresh tokens.
+    pub sessions: i64,
+    /// Of failed log-ins.
+    pub failures: i64,
+}
+
+/// What has changed since a revision. Of an entry that is gone there is the key alone.
+#[derive(Debug)]
+pub enum Changes {
+    /// These.
+    Some {
+        /// Customers by their id.
+        customers: Vec<(String, Option<Customer>)>,
+        /// Users by their email.
+        users: Vec<(String, Option<User>)>,
+    },
+    /// Too much to tell, or it is not known any longer: everything has to be read.
+    All,
+}
+
+type Parameter<'p> = (&'p (dyn ToSql + Sync), Type);
+
+impl Connection {
+    /// Returns how often the database has changed. Cheap.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn revisions(&self) -> Result<Revisions, Error> {
+        within(ANSWER_MAX, async {
+            revisions(&self.client.query_typed(REVISIONS, &[]).await?)
+        })
+        .await
+    }
+
+    /// Reads everything. `customer` and `user` are called for each, customers first; before it,
+    /// `begin` with about how many there are.
+    ///
+    /// # Errors
+    /// See [`Error`]; what was read until then is of no use.
+    pub async fn read_all<T>(
+        &mut self,
+        begin: impl FnOnce(usize, usize) -> T,
+        customer: impl Fn(&mut T, Customer),
+        user: impl Fn(&mut T, User),
+    ) -> Result<(Revisions, T), Error> {
+        let transaction = self.read_only().await?;
+        let count = "SELECT (SELECT count(*) FROM iem_gateway.customers),
+            (SELECT count(*) FROM iem_gateway.users)";
+        let (found, counts) = within(COUNT_MAX, async {
+            let found = revisions(&transaction.query_typed(REVISIONS, &[]).await?)?;
+            Ok((found, transaction.query_typed_one(count, &[]).await?))
+        })
+        .await?;
+        let count = |column| -> Result<usize, Error> {
+            let count: i64 = counts.try_get(column)?;
+            Ok(usize::try_from(count).unwrap_or_default())
+        };
+        let mut into = begin(count(0)?, count(1)?);
+
+        let mut integrations = Groups::default();
+        each(&transaction, INTEGRATIONS, &[], |row| {
+            integrations.add(row.try_get(0)?, integration(row)?);
+            Ok(())
+        })
+        .await?;
+        each(&transaction, CUSTOMERS, &[], |row| {
+            customer(&mut into, read_customer(row, &mut integrations)?);
+            Ok(())
+        })
+        .await?;
+        drop(integrations);
+        let mut associations = Groups::default();
+        each(&transaction, ASSOCIATIONS, &[], |row| {
+            associations.add(row.try_get(0)?, row.try_get(1)?);
+            Ok(())
+        })
+        .await?;
+        each(&transaction, USERS, &[], |row| {
+            user(&mut into, read_user(row, &mut associations)?);
+            Ok(())
+        })
+        .await?;
+        within(ANSWER_MAX, async { Ok(transaction.commit().await?) }).await?;
+        Ok((found, into))
+    }
+
+    /// Reads the customers and users that have changed since a revision of the directory.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn read_changes(&mut self, since: i64) -> Result<(Revisions, Changes), Error> {
+        let transaction = self.read_only().await?;
+        let found = within(ANSWER_MAX, async {
+            revisions(&transaction.query_typed(REVISIONS, &[]).await?)
+        })
+        .await?;
+        let changes = changes(&transaction, since, found.directory).await?;
+        within(ANSWER_MAX, async { Ok(transaction.commit().await?) }).await?;
+        Ok((found, changes))
+    }
+
+    /// Begins a transaction that sees the database as it is now.
+    pub(crate) async fn read_only(&mut self) -> Result<Transaction<'_>, Error> {
+        let begin = self
+            .client
+            .build_transaction()
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start();
+        within(ANSWER_MAX, async { Ok(begin.await?) }).await
+    }
+}
+
+const REVISIONS: &str = "SELECT name, revision FROM iem_gateway.revisions";
+
+fn revisions(rows: &[Row]) -> Result<Revisions, Error> {
+    let mut revisions = Revisions::default();
+    for row in rows {
+        let revision = row.try_get(1)?;
+        match row.try_get(0)? {
+            "directory" => revisions.directory = revision,
+            "sessions" => revisions.sessions = revision,
+            "failures" => revisions.failures = revision,
+            _ => {}
+        }
+    }
+    Ok(revisions)
+}
+
+async fn changes(transaction: &Transaction<'_>, since: i64, newest: i64) -> Result<Changes, Error> {
+    if since == newest {
+        return Ok(Changes::Some {
+            customers: Vec::new(),
+            users: Vec::new(),
+        });
+    }
+    let noted = "SELECT kind, key, min(revision) FROM iem_gateway.changes WHERE revision > $1
+        GROUP BY kind, key LIMIT $2";
+    let limit = i64::try_from(CHANGES_MAX + 1).unwrap_or(i64::MAX);
+    let parameters: [Parameter<'_>; 2] = [(&since, Type::INT8), (&limit, Type::INT8)];
+    let mut customers = Vec::new();
+    let mut users = Vec::new();
+    let mut is_all = false;
+    let mut is_known = false;
+    each(transaction, noted, &parameters, |row| {
+        match row.try_get(0)? {
+            "customer" => customers.push(row.try_get::<_, String>(1)?),
+            "user" => users.push(row.try_get::<_, String>(1)?),
+            _ => is_all = true,
+        }
+        is_known |= row.try_get::<_, i64>(2)? == since + 1;
+        Ok(())
+    })
+    .await?;
+    // Somebody may have deleted old changes, or have restored the database as it was.
+    is_all |= !is_known || since > newest;
+    if is_all || customers.len() + users.len() > CHANGES_MAX {
+        return Ok(Changes::All);
+    }
+    Ok(Changes::Some {
+        customers: read_customers(transaction, customers).await?,
+        users: read_users(transaction, users).await?,
+    })
+}
+
+async fn read_customers(
+    transaction: &Transaction<'_>,
+    ids: Vec<String>,
+) -> Result<Vec<(String, Option<Customer>)>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let parameters: [Parameter<'_>; 1] = [(&ids, Type::TEXT_ARRAY)];
+    let mut integrations = Groups::default();
+    let of_these = format!("{INTEGRATIONS} WHERE customer = ANY($1)");
+    each(transaction, &of_these, &parameters, |row| {
+        integrations.add(row.try_get(0)?, integration(row)?);
+        Ok(())
+    })
+    .await?;
+    let mut found = HashMap::new();
+    let these = format!("{CUSTOMERS} WHERE id = ANY($1)");
+    each(transaction, &these, &parameters, |row| {
+        let customer = read_customer(row, &mut integrations)?;
+        found.insert(customer.id.clone(), customer);
+        Ok(())
+    })
+    .await?;
+    let with_keys = ids.into_iter().map(|id| {
+        let customer = found.remove(&id);
+        (id, customer)
+    });
+    Ok(with_keys.collect())
+}
+
+async fn read_users(
+    transaction: &Transaction<'_>,
+    emails: Vec<String>,
+) -> Result<Vec<(String, Option<User>)>, Error> {
+    if emails.is_empty() {
+        return Ok(Vec::new());
+    }
+    let parameters: [Parameter<'_>; 1] = [(&emails, Type::TEXT_ARRAY)];
+    let mut associations = Groups::default();
+    let of_these = format!("{ASSOCIATIONS} WHERE email = ANY($1)");
+    each(transaction, &of_these, &parameters, |row| {
+        associations.add(row.try_get(0)?, row.try_get(1)?);
+        Ok(())
+    })
+    .await?;
+    let mut found = HashMap::new();
+    let these = format!("{USERS} WHERE email = ANY($1)");
+    each(transaction, &these, &parameters, |row| {
+        let user = read_user(row, &mut associations)?;
+        found.insert(user.email.clone(), user);
+        Ok(())
+    })
+    .await?;
+    let with_keys = emails.into_iter().map(|email| {
+        let user = found.remove(&email);
+        (email, user)
+    });
+    Ok(with_keys.collect())
+}
+
+/// Calls `take` with each row of a query, as it comes.
+pub(crate) async fn each(
+    transaction: &Transaction<'_>,
+    query: &str,
+    parameters: &[Parameter<'_>],
+    mut take: impl FnMut(&Row) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let parameters = parameters
+        .iter()
+        .map(|(value, of_type)| (*value, of_type.clone()));
+    let rows = transaction.query_typed_raw(query, parameters);
+    let rows = within(ANSWER_MAX, async { Ok(rows.await?) }).await?;
+    let mut rows = pin!(rows);
+    while let Some(row) = within(ANSWER_MAX, async { Ok(rows.try_next().await?) }).await? {
+        take(&row)?;
+    }
+    Ok(())
+}
+
+/// The rows of one table, by their entry of another.
+struct Groups<T>(HashMap<String, Vec<T>>);
+
+impl<T> Default for Groups<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<T> Groups<T> {
+    fn add(&mut self, key: String, row: T) {
+        match self.0.entry(key) {
+            Entry::Occupied(mut rows) => rows.get_mut().push(row),
+            Entry::Vacant(none) => {
+                none.insert(vec![row]);
+            }
+        }
+    }
+
+    fn take(&mut self, key: &str) -> Vec<T> {
+        self.0.remove(key).unwrap_or_default()
+    }
+}
+
+fn read_customer(row: &Row, integrations: &mut Groups<Integration>) -> Result<Customer, Error> {
+    let id: String = row.try_get(0)?;
+    let rate = |column| -> Result<Option<u32>, Error> {
+        let rate: Option<i64> = row.try_get(column)?;
+        Ok(rate.map(|rate| u32::try_from(rate).unwrap_or(u32::MAX)))
+    };
+    Ok(Customer {
+        name: row.try_get(1)?,
+        active: row.try_get(2)?,
+        records: rate(3)?,
+        bytes: rate(4)?,
+        integrations: integrations.take(&id),
+        id,
+    })
+}
+
+fn integration(row: &Row) -> Result<Integration, Error> {
+    let id: String = row.try_get(1)?;
+    let states: Option<&str> = row.try_get(2)?;
+    let states: Option<HashMap<String, Value>> =
+        states.map(|states| serde_json::from_str(states).unwrap_or_default());
+    // What is no name is an empty one, which whoever checks the entry refuses.
+    let name = |value: Value| value.as_str().unwrap_or_default().to_owned();
+    Ok(Integration {
+        states: states.map(|states| {
+            states
+                .into_iter()
+                .map(|(number, value)| (number, name(value)))
+                .collect()
+        }),
+        id,
+    })
+}
+
+fn read_user(row: &Row, associations: &mut Groups<String>) -> Result<User, Error> {
+    let email: String = row.try_get(0)?;
+    Ok(User {
+        name: row.try_get(1)?,
+        password: row.try_get(2)?,
+        superadmin: row.try_get(3)?,
+        organization: row.try_get(4)?,
+        enabled: row.try_get(5)?,
+        customers: associations.take(&email),
+        email,
+    })
+}

@@ -1,0 +1,217 @@
+//! The rows of the database as entries of the directory, and back.
+//!
+//! An entry that breaks a rule is left out, and told: the others are not to suffer for it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use iem_postgres::{Connection, Contents, Error, Revisions};
+
+use crate::identity::directory::customer::Customer;
+use crate::identity::directory::customer_quota::CustomerQuota;
+use crate::identity::directory::integration::Integration;
+use crate::identity::directory::password_version::PasswordVersion;
+use crate::identity::directory::rules;
+use crate::identity::directory::snapshot::Directory;
+use crate::identity::directory::user::User;
+
+/// Whether users are let in whose hash can be guessed against too fast. A command has to be able to
+/// set their passwords anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Strength {
+    Any,
+    Strong,
+}
+
+/// A directory that is made of rows.
+#[derive(Clone, Debug)]
+pub(super) struct Building {
+    pub(super) directory: Directory,
+    pub(super) faults: Faults,
+    strength: Strength,
+}
+
+/// The entries that were left out, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Faults(BTreeMap<(Kind, String), String>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Customer,
+    User,
+}
+
+impl Faults {
+    /// Returns the first fault, and how many others there are.
+    pub(super) fn first(&self) -> Option<String> {
+        let first = self.0.values().next()?;
+        let others = self.0.len() - 1;
+        Some(format!(
+            "{first}; it is left out, as are others with a fault: {others}"
+        ))
+    }
+
+    fn note(&mut self, kind: Kind, key: &str, fault: Option<String>) {
+        match fault {
+            Some(fault) => self.0.insert((kind, key.to_owned()), fault),
+            None => self.0.remove(&(kind, key.to_owned())),
+        };
+    }
+}
+
+impl Building {
+    /// Begins with a directory of which these entries were left out.
+    pub(super) fn upon(directory: &Directory, faults: &Faults) -> Self {
+        Self {
+            directory: directory.clone(),
+            faults: faults.clone(),
+            strength: Strength::Strong,
+        }
+    }
+
+    /// Reads the whole directory.
+    pub(super) async fn read(
+        connection: &mut Connection,
+        strength: Strength,
+    ) -> Result<(Revisions, Self), Error> {
+        let begin = |customers, users| Self {
+            directory: Directory::with_capacity(customers, users),
+            faults: Faults::default(),
+            strength,
+        };
+        connection
+            .read_all(begin, Self::set_customer, Self::set_user)
+            .await
+    }
+
+    pub(super) fn set_customer(&mut self, row: iem_postgres::Customer) {
+        let id = row.id.clone();
+        let fault = match customer(row) {
+            Ok(customer) => {
+                self.directory.set_customer(Arc::new(customer));
+                None
+            }
+            Err(fault) => {
+                self.directory.remove_customer(&id);
+                Some(fault)
+            }
+        };
+        self.faults.note(Kind::Customer, &id, fault);
+    }
+
+    pub(super) fn remove_customer(&mut self, id: &str) {
+        self.directory.remove_customer(id);
+        self.faults.note(Kind::Customer, id, None);
+    }
+
+    pub(super) fn set_user(&mut self, row: iem_postgres::User) {
+        let email = row.email.clone();
+        let user = user(row, &self.directory).and_then(|user| match self.strength {
+            Strength::Any => Ok(user),
+            Strength::Strong => rules::check_strength(&user).map(|()| user),
+        });
+        let fault = match user {
+            Ok(user) => {
+                self.directory.set_user(Arc::new(user));
+                None
+            }
+            Err(fault) => {
+                self.directory.remove_user(&email);
+                Some(fault)
+            }
+        };
+        self.faults.note(Kind::User, &email, fault);
+    }
+
+    pub(super) fn remove_user(&mut self, email: &str) {
+        self.directory.remove_user(email);
+        self.faults.note(Kind::User, email, None);
+    }
+}
+
+fn customer(row: iem_postgres::Customer) -> Result<Customer, String> {
+    rules::check_id("customer id", &row.id)?;
+    let mut integrations = HashMap::with_capacity(row.integrations.len());
+    for iem_postgres::Integration { id, states } in row.integrations {
+        let fault = |fault| format!("integration {id:?} of customer {:?}: {fault}", row.id);
+        rules::check_id("integration id", &id).map_err(fault)?;
+        let states = rules::states(states).map_err(fault)?;
+        let integration = Integration {
+            id: id.clone(),
+            states,
+        };
+        integrations.insert(id, Arc::new(integration));
+    }
+    Ok(Customer {
+        id: row.id.into(),
+        name: row.name,
+        active: row.active,
+        quota: CustomerQuota {
+            records: row.records,
+            bytes: row.bytes,
+        },
+        integrations,
+    })
+}
+
+/// An association with a customer who was left out is none.
+fn user(row: iem_postgres::User, known: &Directory) -> Result<User, String> {
+    rules::check_email(&row.email)?;
+    let password = rules::password(&row.email, &row.password)?;
+    let customers = row.customers.iter().filter_map(|id| known.customer(id));
+    let customers = customers.map(|customer| Arc::clone(&customer.id)).collect();
+    Ok(User {
+        email: row.email.into(),
+        name: row.name,
+        superadmin: row.superadmin,
+        organization: row.organization,
+        enabled: row.enabled,
+        password_version: PasswordVersion::of(&password),
+        password,
+        customers: rules::associations(customers),
+    })
+}
+
+/// Returns the rows of a directory.
+pub(super) fn contents(directory: &Directory) -> Contents {
+    let customers = directory.customers().into_iter().map(|customer| {
+        let integrations = customer.integrations().into_iter();
+        iem_postgres::Customer {
+            id: customer.id.to_string(),
+            name: customer.name.clone(),
+            active: customer.active,
+            records: customer.quota.records,
+            bytes: customer.quota.bytes,
+            integrations: integrations
+                .map(|integration| iem_postgres::Integration {
+                    id: integration.id.clone(),
+                    states: Some(states(&integration.states)),
+                })
+                .collect(),
+        }
+    });
+    let users = directory
+        .users()
+        .into_iter()
+        .map(|user| iem_postgres::User {
+            email: user.email.to_string(),
+            name: user.name.clone(),
+            password: user.password().as_str().to_owned(),
+            superadmin: user.superadmin,
+            organization: user.organization,
+            enabled: user.enabled,
+            customers: user.customers().iter().map(ToString::to_string).collect(),
+        });
+    Contents {
+        customers: customers.collect(),
+        users: users.collect(),
+    }
+}
+
+/// Returns the names of states by the text of their numbers.
+pub(super) fn states(states: &[(i64, String)]) -> Vec<(String, String)> {
+    states
+        .iter()
+        .map(|(number, name)| (number.to_string(), name.clone()))
+        .collect()
+}

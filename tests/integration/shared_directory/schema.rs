@@ -1,0 +1,107 @@
+//! The schema of the database, and databases that have none, or another one.
+
+use iem_test_support::Home;
+use iem_test_support::brokers::postgres::Postgres;
+
+use super::{attempt, home, run};
+
+#[track_caller]
+fn check_refused(home: &Home, command: &str, words: &str) {
+    let output = attempt(home, command, "");
+    assert_eq!(output.status.code(), Some(78), "{command}: {output:?}");
+    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains(words), "{command}: {said}");
+}
+
+#[test]
+fn a_database_is_not_used_before_it_is_migrated_or_when_a_newer_gateway_was_there() {
+    let database = Postgres::start();
+    let home = home(&database.url());
+    for command in ["serve", "check", "customer list", "customer add a --name A"] {
+        check_refused(&home, command, "`iem-gateway directory migrate` makes it");
+    }
+    assert!(run(&home, "directory migrate").contains("schema version 1"));
+    assert!(run(&home, "directory migrate").contains("up to date"));
+    run(&home, "check");
+    // One that older gateways may go on with, and one that they may not.
+    let newer = "INSERT INTO iem_gateway.schema_versions (version, oldest) VALUES";
+    database.run(&format!("{newer} (1000, 1)"));
+    run(&home, "customer list");
+    check_refused(
+        &home,
+        "directory migrate",
+        "schema version 1000 of a newer gateway",
+    );
+    database.run(&format!("{newer} (1001, 1001)"));
+    for command in ["serve", "check", "customer list", "directory migrate"] {
+        check_refused(&home, command, "schema version 1001 of a newer gateway");
+    }
+}
+
+/// Two at once: one of them does it.
+#[test]
+fn migrations_wait_for_one_another() {
+    let database = Postgres::start();
+    let home = home(&database.url());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| run(&home, "directory migrate"));
+        }
+    });
+    let versions = database.run("SELECT version FROM iem_gateway.schema_versions");
+    assert_eq!(versions, "1");
+}
+
+#[test]
+fn a_url_that_cannot_be_used_is_refused_without_its_password() {
+    for (url, words) in [
+        (
+            "postgres://iem:hunter2@127.0.0.1/iem",
+            "must hold no password",
+        ),
+        ("mysql://iem@127.0.0.1/iem", "must begin with postgres://"),
+        (
+            "postgres://iem@192.0.2.1/iem?sslmode=disable",
+            "directory.plaintext = true allows it",
+        ),
+    ] {
+        let home = home(url);
+        for command in ["serve", "customer list"] {
+            check_refused(&home, command, words);
+        }
+        let said = attempt(&home, "serve", "");
+        assert!(!format!("{said:?}").contains("hunter2"), "{said:?}");
+    }
+}
+
+#[test]
+fn a_row_that_nobody_can_use_is_left_out_and_told() {
+    let database = super::database();
+    let home = home(&database.url());
+    database.run(
+        "UPDATE iem_gateway.users SET password = '$argon2id$nonsense' WHERE email = 'bob@globex.example';
+         INSERT INTO iem_gateway.integrations VALUES ('globex', 'bad', '{\"six\": \"resolved\"}')",
+    );
+    let gateway = home.start();
+    let token = gateway.token("alice");
+    assert_eq!(super::publish(&gateway, &token), super::PUBLISHED);
+    gateway
+        .log_in("bob@globex.example", "bob-password")
+        .expect(401);
+    let said = gateway.admin("/readyz").expect(200).text();
+    assert!(
+        said.contains("state \\\"six\\\" is not an integer"),
+        "{said}"
+    );
+    assert!(said.contains("others with a fault: 1"), "{said}");
+    assert!(gateway.metric("iem_gateway_directory_loaded", &[]) < 0.5);
+    // A command that shows everything would leave something out.
+    check_refused(&home, "user list", "is left out");
+    database.run(
+        "DELETE FROM iem_gateway.integrations WHERE id = 'bad';
+         DELETE FROM iem_gateway.users WHERE email = 'bob@globex.example'",
+    );
+    iem_test_support::eventually(super::SOON, "the faults are gone", || {
+        gateway.metric("iem_gateway_directory_loaded", &[]) > 0.5
+    });
+}
