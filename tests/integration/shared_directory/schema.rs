@@ -38,6 +38,52 @@ fn a_database_is_not_used_before_it_is_migrated_or_when_a_newer_gateway_was_ther
     }
 }
 
+/// The statements that `docs/directory.md` gives.
+#[test]
+fn gateways_and_commands_need_no_more_rights_than_the_docs_say() {
+    let docs = include_str!("../../../docs/directory.md");
+    let sql = docs
+        .split("```sql\n")
+        .filter_map(|block| block.split("```").next());
+    let grants = sql.into_iter().find(|sql| sql.contains("GRANT"));
+    let grants = grants.expect("the statements").to_owned();
+    let database = super::database();
+    database.run("CREATE ROLE gateways LOGIN; CREATE ROLE commands LOGIN");
+    database.run(&grants);
+    database.run(&grants.replace("gateways;", "commands;"));
+    database.run(
+        "GRANT INSERT, UPDATE, DELETE ON iem_gateway.customers, iem_gateway.quotas,
+             iem_gateway.integrations, iem_gateway.users, iem_gateway.associations TO commands;
+         GRANT INSERT ON iem_gateway.changes TO commands",
+    );
+    let with_role = |role: &str| home(&database.url().replace("iem@", &format!("{role}@")));
+    let gateway = with_role("gateways").start();
+    let commands = with_role("commands");
+    let token = gateway.token("alice");
+    run(&commands, "customer deactivate acme");
+    iem_test_support::eventually(super::SOON, "the change holds", || {
+        super::publish(&gateway, &token).contains("inactive customer")
+    });
+    run(&commands, "customer activate acme");
+    run(&commands, "user logout alice@acme.example");
+    iem_test_support::eventually(super::SOON, "the session has ended", || {
+        super::publish(&gateway, &token) == super::INVALID
+    });
+    run(&commands, "directory status");
+    run(&commands, "directory import directory.toml --replace");
+    gateway.log_in("alice@acme.example", "guess").expect(401);
+    // All that it writes, it may write.
+    iem_test_support::eventually(super::SOON, "failures are told", || {
+        database.run("SELECT count(*) FROM iem_gateway.failed_logins") == "1"
+    });
+    let said = gateway.admin("/readyz").expect(200).text();
+    assert!(!said.contains("denied"), "{said}");
+    // And nothing else.
+    let refused = attempt(&with_role("gateways"), "customer deactivate acme", "");
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("permission denied"));
+}
+
 /// Two at once: one of them does it.
 #[test]
 fn migrations_wait_for_one_another() {
