@@ -68,6 +68,7 @@ pub struct Gateway {
     span_exporter: Option<Exporter>,
     settings: Arc<SettingsInUse>,
     replays: Arc<Replays>,
+    drain_delay: Duration,
     drain: Duration,
 }
 
@@ -202,6 +203,7 @@ impl Gateway {
             span_exporter,
             settings,
             replays,
+            drain_delay: config.server.drain_delay,
             drain: config.server.drain,
         })
     }
@@ -254,8 +256,8 @@ impl Gateway {
         crate::http::testing::Front::new(&self.service)
     }
 
-    /// Serves until `shutdown`, then drains: closes the listener and idle connections, and finishes
-    /// accepted requests. Blocks the calling thread.
+    /// Serves until `shutdown`, stays for a while without being ready, then drains: closes the listener
+    /// and idle connections, and finishes accepted requests. Blocks the calling thread.
     ///
     /// # Errors
     /// The listener failed, or something was not finished within the time for draining.
@@ -263,7 +265,7 @@ impl Gateway {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let served = runtime.block_on(self.server.run(shutdown));
+        let served = runtime.block_on(self.server.run(shutdown, self.drain_delay));
         // A reload that hangs is left behind.
         runtime.shutdown_background();
         served?;

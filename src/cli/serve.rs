@@ -16,7 +16,7 @@ use iem_journal::SEGMENT_BYTES;
 use parking_lot::Mutex;
 
 use super::exit::{CONFIGURATION, FAILED, fail};
-use crate::config::{Config, Errors, Loaded, Origin};
+use crate::config::{self, Config, Errors, Loaded, Origin};
 use crate::gateway::{Gateway, Listeners};
 use crate::identity::directory::first::create_first;
 use crate::systemd::{self, Notifier};
@@ -100,14 +100,16 @@ pub(super) fn serve(file: Option<PathBuf>, loaded: Loaded) -> ExitCode {
     };
     let status = format!("Serving on {address}");
     let liveness = gateway.liveness();
-    let drain = config.server.drain;
+    let config::Server {
+        drain, drain_delay, ..
+    } = config.server;
     let shutdown = async {
         tokio::select! {
             () = signals.stop(read_all, &manager, &status) => {}
             () = watchdog::keep(&manager, liveness) => {}
         }
         manager.stopping(
-            drain + STOP_BESIDE,
+            drain_delay + drain + STOP_BESIDE,
             format_args!("Draining: finishing accepted requests within {drain:?}"),
         );
     };

@@ -81,7 +81,10 @@ pub struct Server {
     /// The time between two requests on a connection.
     #[serde(deserialize_with = "units::duration")]
     pub idle_timeout: Duration,
-    /// The time to finish accepted requests after the signal to stop.
+    /// The time after the signal to stop in which connections are still accepted.
+    #[serde(deserialize_with = "units::duration")]
+    pub drain_delay: Duration,
+    /// The time to finish accepted requests after that.
     #[serde(deserialize_with = "units::duration")]
     pub drain: Duration,
 }

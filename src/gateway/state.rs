@@ -65,7 +65,7 @@ impl State for GatewayState {
             admin_certificate.map(|error| format!("certificate of the admin listener: {error}"));
         let directory = directory.map(|error| format!("directory: {error}"));
         Readiness {
-            draining: self.draining.has_begun(),
+            draining: self.draining.is_announced(),
             directory_too_old: self.identity.directory().is_too_old(),
             sinks_down: down.collect(),
             faulty_files: directory

@@ -88,6 +88,11 @@ fn times(config: &Config, faults: &mut Faults) {
         "server.idle_timeout",
         "must be more than 5m, for which clients keep idle connections, and at most 24h",
     );
+    faults.duration(
+        "server.drain_delay",
+        server.drain_delay,
+        Duration::ZERO..=10 * MINUTE,
+    );
     faults.duration("server.drain", server.drain, SECOND..=10 * MINUTE);
 }
 

@@ -122,6 +122,10 @@ fn times_of_the_server() {
         ("server.idle_timeout = '5m'", idle),
         ("server.idle_timeout = '25h'", idle),
         (
+            "server.drain_delay = '11m'",
+            "server.drain_delay: must be 0s to 10m, is 11m",
+        ),
+        (
             "server.drain = '11m'",
             "server.drain: must be 1s to 10m, is 11m",
         ),

@@ -113,7 +113,8 @@ fn another(key: &str, default: &Value) -> String {
             "memory" => "513 MiB",
             "queue_bytes" => "65 MiB",
             "linger" => "10ms",
-            "header_timeout" | "body_timeout" | "write_timeout" | "deadline" | "drain" => "12s",
+            "header_timeout" | "body_timeout" | "write_timeout" | "deadline" | "drain"
+            | "drain_delay" => "12s",
             "key_delay" => "5m",
             "idle_timeout" | "max_connection_age" | "access_lifetime" | "rotate_age" => "24h",
             "refresh_lifetime" | "session_lifetime" | "age" => "48h",

@@ -1,4 +1,5 @@
-//! The signal to drain, as connections see it: idle ones close, requests under way are finished.
+//! The end of the gateway, as connections see it. Once it is announced, each connection's next answer
+//! is its last. Once it has begun, idle connections close, and requests under way are finished.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -8,29 +9,42 @@ use std::task::Poll;
 
 use tokio::sync::Notify;
 
-/// A flag that the gateway is to stop. Clones share it.
+/// Flags that the gateway is to stop, and that it stops. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Draining(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
+    is_announced: AtomicBool,
     has_begun: AtomicBool,
     begun: Notify,
 }
 
 impl Draining {
-    /// Sets the flag and wakes all tasks that wait for it.
+    /// Sets the flag that the gateway is to stop. Idle connections stay: whoever sends the next
+    /// request on one is told with its answer.
+    pub fn announce(&self) {
+        self.0.is_announced.store(true, Ordering::Release);
+    }
+
+    /// Whether the gateway is to stop, or stops.
+    pub fn is_announced(&self) -> bool {
+        self.0.is_announced.load(Ordering::Acquire)
+    }
+
+    /// Sets both flags, and wakes all tasks that wait for the second.
     pub fn begin(&self) {
+        self.announce();
         self.0.has_begun.store(true, Ordering::Release);
         self.0.begun.notify_waiters();
     }
 
-    /// Whether the flag is set.
+    /// Whether the gateway stops.
     pub fn has_begun(&self) -> bool {
         self.0.has_begun.load(Ordering::Acquire)
     }
 
-    /// Waits for the flag. Only one task may poll the future: polls after the first one leave its
+    /// Waits until the gateway stops. Only one task may poll the future: polls after the first one leave its
     /// waker in place and only load the flag.
     pub async fn begun(&self) {
         // Created before the flag is read: it is woken by every `notify_waiters` from here on.

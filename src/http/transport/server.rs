@@ -69,7 +69,7 @@ impl<A: Application> Server<A> {
         })
     }
 
-    /// Returns the signal that [`drain`](Self::drain) gives.
+    /// Returns the signal that [`run`](Self::run) and [`drain`](Self::drain) give.
     pub fn draining(&self) -> Draining {
         self.draining.clone()
     }
@@ -79,15 +79,28 @@ impl<A: Application> Server<A> {
         Probe::new(self.threads.iter().map(|(sender, _)| sender))
     }
 
-    /// Accepts until `shutdown`.
+    /// Accepts until `shutdown`, and for `delay` from then on, in which each connection's next answer
+    /// is its last.
     ///
     /// # Errors
     /// The operating system's, if the listener cannot be polled.
-    pub async fn run(&mut self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    pub async fn run(
+        &mut self,
+        shutdown: impl Future<Output = ()>,
+        delay: Duration,
+    ) -> io::Result<()> {
         let listener = TcpListener::from_std(self.listener.try_clone()?)?;
+        let stop = async {
+            shutdown.await;
+            self.draining.announce();
+            if !delay.is_zero() {
+                tracing::info!(?delay, "leaving");
+                tokio::time::sleep(delay).await;
+            }
+        };
         tokio::select! {
             () = self.accept(listener) => {}
-            () = shutdown => {}
+            () = stop => {}
         }
         Ok(())
     }

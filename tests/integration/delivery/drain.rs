@@ -6,7 +6,8 @@ use std::time::Duration;
 use iem_sink::testing::{Behaviour, ScriptedSink};
 use rustix::process::Signal;
 
-use iem_test_support::{Connection, Home, Load, eventually, post};
+use iem_test_support::frames::{DATA, Frame, GOAWAY, HEADERS};
+use iem_test_support::{Connection, Frames, Home, Load, eventually, post};
 
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
 
@@ -131,6 +132,49 @@ fn a_client_that_never_finishes_does_not_hold_the_end_beyond_the_drain() {
         gateway.log()
     );
     assert_eq!(home.records("events").len(), 1);
+}
+
+#[test]
+fn for_the_delay_connections_are_served_and_told_that_their_next_answer_is_the_last() {
+    let sink = ScriptedSink::new();
+    let home = Home::new().set("server.drain_delay", "4s");
+    let mut gateway = home.start_with(&sink);
+    let publish = post("/publish/allevents/", RECORD).cookie(&gateway.token("alice"));
+    let publish = publish.bytes();
+    let cookie = format!("access_token={}", gateway.token("alice"));
+    let [mut idle, mut busy] = [gateway.connect(), gateway.connect()];
+    assert!(idle.is_usable() && busy.is_usable());
+    let mut frames = Frames::open(gateway.address, &[]);
+    gateway.begin_stop();
+    eventually(Duration::from_secs(3), "not ready", || {
+        gateway.admin("/readyz").status == 503
+    });
+    assert!(gateway.admin("/readyz").text().contains("draining"));
+
+    for connection in [&mut busy, &mut gateway.connect()] {
+        let answer = connection.send(&publish).answer().expect(200);
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert!(connection.ends(Duration::from_secs(2)));
+    }
+    let head = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/publish/allevents/"),
+        ("cookie", &cookie),
+    ];
+    frames
+        .send(&Frame::headers(1, &head, false))
+        .expect("the gateway reads");
+    assert_eq!(frames.find(GOAWAY).error_code(), 0);
+    frames
+        .send(&Frame::new(DATA, 1, 1, RECORD))
+        .expect("the gateway reads");
+    assert_eq!(frames.find(HEADERS).stream, 1);
+    assert!(idle.is_quiet(), "who asks nothing is told nothing");
+
+    assert!(idle.ends(Duration::from_secs(10)));
+    gateway.stop();
+    assert_eq!(sink.log("events").delivered.len(), 3);
 }
 
 #[test]

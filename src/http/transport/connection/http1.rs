@@ -23,8 +23,8 @@ use crate::telemetry::Limit;
 /// Headers that hyper takes without being told, and without an allocation for each request.
 const HEADERS_IN_PLACE: usize = 100;
 
-/// Serves the connection, as [`serve`](super::serve) does. Beyond its greatest age, the next answer
-/// says that it ends.
+/// Serves the connection, as [`serve`](super::serve) does. Beyond its greatest age, and once the
+/// gateway is to stop, the next answer says that it ends.
 pub(super) async fn serve<S>(
     socket: &Socket<S>,
     mut deadlines: Deadlines<'_, S, impl Responder>,
@@ -44,7 +44,8 @@ where
             ..
         } = responder.answer(request).await;
         let now = Instant::now();
-        if is_last || last_request.is_some_and(|last_request| last_request <= now) {
+        let is_old = last_request.is_some_and(|last_request| last_request <= now);
+        if is_last || is_old || draining.is_announced() {
             answer
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));

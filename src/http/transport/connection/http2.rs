@@ -42,8 +42,8 @@ use requests::Requests;
 const HTTP_1_1_REQUIRED: &[u8; 26] = b"\0\0\0\x04\0\0\0\0\0\
     \0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0d";
 
-/// Serves the connection, as [`serve`](super::serve) does. A client that is late or idle, or whose
-/// connection has its greatest age, is told to go (GOAWAY) before the connection ends, so that it
+/// Serves the connection, as [`serve`](super::serve) does. A client that is late or idle, whose
+/// connection has its greatest age, or whose gateway is to stop, is told to go (GOAWAY) before the connection ends, so that it
 /// knows which requests were never begun.
 pub(super) async fn serve<S>(
     socket: &Socket<S>,
@@ -77,6 +77,7 @@ where
         discarded: FuturesUnordered::new(),
         requests: &requests,
         last_request: deadlines.last_request,
+        draining,
     });
     let ended = tokio::select! {
         biased;
@@ -190,6 +191,15 @@ struct Connection<'a, S, R, C> {
     requests: &'a Requests<'a, R>,
     /// The time from which on the next request is the last.
     last_request: Option<Instant>,
+    /// Makes the next request the last, too, once it is announced.
+    draining: &'a Draining,
+}
+
+impl<S, R, C> Connection<'_, S, R, C> {
+    /// Whether a request that comes now is the last.
+    fn is_last(&self) -> bool {
+        self.draining.is_announced() || self.last_request.is_some_and(|last| last <= Instant::now())
+    }
 }
 
 impl<S, R, C: Future + Unpin> Future for Connection<'_, S, R, C> {
@@ -205,7 +215,7 @@ impl<S, R, C: Future + Unpin> Future for Connection<'_, S, R, C> {
             this.open.push(stream);
         }
         was_in_use |= arrived;
-        if arrived && this.last_request.is_some_and(|last| last <= Instant::now()) {
+        if arrived && this.is_last() {
             this.requests.has_last.set(true);
         }
         while let Poll::Ready(Some(())) = this.open.poll_next_unpin(context) {}
