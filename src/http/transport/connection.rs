@@ -68,7 +68,7 @@ where
                 http2 = http2.filter(|_| is_http2);
             }
             // Nothing of a request has come.
-            _ = ending::told_to_close(draining, responder) => return Ok(()),
+            _ = ending::told_to_close(draining, responder, || false) => return Ok(()),
         }
     }
     let ended = match http2 {
@@ -90,3 +90,6 @@ where
     }
     ended
 }
+
+#[cfg(test)]
+mod tests;

@@ -99,13 +99,16 @@ impl<A: Application> Server<A> {
             }
         };
         tokio::select! {
-            () = self.accept(listener) => {}
+            () = self.accept(&listener) => {}
             () = stop => {}
         }
+        // Clients may have sent requests on those that the kernel has taken: without an end of their
+        // own they would be reset.
+        let _ = tokio::time::timeout(Duration::ZERO, self.accept(&listener)).await;
         Ok(())
     }
 
-    async fn accept(&self, listener: TcpListener) {
+    async fn accept(&self, listener: &TcpListener) {
         let mut next = (0..self.threads.len()).cycle();
         loop {
             let (stream, peer) = match listener.accept().await {

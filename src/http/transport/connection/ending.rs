@@ -1,5 +1,8 @@
 //! The signals that end a connection before its client does.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::responder::Responder;
@@ -17,11 +20,32 @@ pub(super) async fn cut_off(responder: &impl Responder) {
     responder.told_to_leave().await;
 }
 
+/// The time in which the first bytes of a connection still come when the gateway stops: its client,
+/// such as a balancer, may have sent them already.
+const FIRST_BYTES_TIME: Duration = Duration::from_millis(500);
+
 /// Waits until the connection has to close, and returns the time that its client has from then on.
-pub(super) async fn told_to_close(draining: &Draining, responder: &impl Responder) -> Duration {
+/// `has_begun` tells whether any of its bytes have come.
+pub(super) async fn told_to_close(
+    draining: &Draining,
+    responder: &impl Responder,
+    has_begun: impl Fn() -> bool,
+) -> Duration {
+    let drained = async {
+        draining.begun().await;
+        let mut late = pin!(tokio::time::sleep(FIRST_BYTES_TIME));
+        // The task is woken by the bytes, too.
+        poll_fn(|context| {
+            if has_begun() {
+                return Poll::Ready(());
+            }
+            late.as_mut().poll(context)
+        })
+        .await;
+    };
     tokio::select! {
         biased;
         () = responder.told_to_leave() => LEAVING_TIME,
-        () = draining.begun() => CLOSING_TIME,
+        () = drained => CLOSING_TIME,
     }
 }

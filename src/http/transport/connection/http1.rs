@@ -63,7 +63,7 @@ where
     let ended = tokio::select! {
         biased;
         ended = deadlines.bound(connection.as_mut()) => Ok(ended),
-        time = told_to_close(draining, responder) => Err(time),
+        time = told_to_close(draining, responder, || socket.has_begun()) => Err(time),
     };
     let ended = match ended {
         Ok(ended) => ended,

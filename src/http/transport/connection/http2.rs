@@ -82,7 +82,8 @@ where
     let ended = tokio::select! {
         biased;
         ended = deadlines.bound(connection.as_mut()) => Ok(ended),
-        time = told_to_close(draining, responder) => Err(time),
+        // GOAWAY says which requests were never begun.
+        time = told_to_close(draining, responder, || true) => Err(time),
         // Looked at whenever the connection has been polled.
         () = future::poll_fn(|_| ready_if(requests.has_last.get())) => Err(CLOSING_TIME),
     };

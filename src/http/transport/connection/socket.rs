@@ -77,6 +77,12 @@ impl<S> Socket<S> {
         Ref::map(self.0.borrow(), |noted| &noted.notes)
     }
 
+    /// Returns whether any bytes of the client have come.
+    pub(super) fn has_begun(&self) -> bool {
+        let notes = self.notes();
+        !matches!(notes.phase, Phase::Head(_)) || notes.received > 0
+    }
+
     /// Notes that the connection is in this phase from now on.
     pub(super) fn enter(&self, phase: Phase) {
         let notes = &mut self.0.borrow_mut().notes;
