@@ -8,6 +8,7 @@ mod architecture;
 mod backends;
 mod delivery;
 mod documents;
+mod fleet;
 mod http;
 mod identity;
 mod journal;

@@ -9,7 +9,7 @@ use crate::brokers::kafka::{self, Kafka};
 use crate::brokers::pubsub::{self, PubSub};
 use serde_json::Value;
 
-pub use lines::{Line, for_each_line, read_lines};
+pub use lines::{Line, for_each_line, read_lines, read_lines_so_far};
 
 /// A record as a reader finds it, whatever the sink.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

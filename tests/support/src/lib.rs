@@ -38,9 +38,9 @@ pub use arrived::{Arrived, Line, for_each_line, read_kafka, read_lines, read_pub
 pub use case::{After, Case};
 #[cfg(feature = "gateway")]
 pub use client::{
-    Call, Calls, Connection, Curl, FlowFile, Frames, Http2, Ledger, Load, Nifi, OkHttp, OpenLoop,
-    Prometheus, Secure, SecureClient, check_metrics, client_hello, narrow, promtool, proxy_header,
-    proxy_header_local, start_proxy,
+    Balancer, Call, Calls, Connection, Curl, FlowFile, Frames, Http2, Kind, Ledger, Load, Nifi,
+    OkHttp, OpenLoop, Prometheus, Protocol, Secure, SecureClient, SecureOpenLoop, check_metrics,
+    client_hello, narrow, promtool, proxy_header, proxy_header_local, start_proxy,
 };
 pub use directory::email;
 pub use encoding::encoded;

@@ -79,6 +79,17 @@ pub fn read_lines(folder: &Path) -> Vec<Line> {
     lines
 }
 
+/// As [`read_lines`], while a gateway writes: a last line that is not whole yet is left out.
+pub fn read_lines_so_far(folder: &Path) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for path in files(folder) {
+        let bytes = contents(&path);
+        let end = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+        lines.extend(split(&bytes[..end]).map(|line| Line::parse(line, folder)));
+    }
+    lines
+}
+
 /// Calls `each` with every line of the topic's files, in order. One file at a time is in memory.
 pub fn for_each_line(folder: &Path, mut each: impl FnMut(&[u8])) {
     for path in files(folder) {
@@ -88,11 +99,13 @@ pub fn for_each_line(folder: &Path, mut each: impl FnMut(&[u8])) {
             "a torn tail in {}",
             path.display()
         );
-        bytes
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .for_each(&mut each);
+        split(&bytes).for_each(&mut each);
     }
+}
+
+fn split(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let lines = bytes.split(|byte| *byte == b'\n');
+    lines.filter(|line| !line.is_empty())
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -141,7 +141,7 @@ async fn read(response: ResponseFuture) -> Result<Answer, h2::Error> {
 }
 
 /// Translates a request to HTTP/2; `None` where its framing or its target is of HTTP/1.1 alone.
-fn translate(request: &[u8]) -> Option<(Request<()>, Bytes)> {
+pub(super) fn translate(request: &[u8]) -> Option<(Request<()>, Bytes)> {
     let end = find(request, b"\r\n\r\n")?;
     let (head, body) = (&request[..end], &request[end + 4..]);
     let mut lines = head

@@ -53,16 +53,25 @@ pub fn client_hello(authority: &Authority) -> Vec<u8> {
 }
 
 fn session(authority: &Authority) -> ClientConnection {
+    let config = Arc::new(client_config(authority));
+    ClientConnection::new(config, server_name()).expect("a session")
+}
+
+/// Returns the configuration of a client that trusts this authority alone.
+pub(super) fn client_config(authority: &Authority) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).expect("a certificate");
     roots.add(root).expect("an authority's certificate");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = versions
+    versions
         .expect("versions")
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = ServerName::try_from("127.0.0.1").expect("an address");
-    ClientConnection::new(Arc::new(config), name).expect("a session")
+        .with_no_client_auth()
+}
+
+/// The name of every server.
+pub(super) fn server_name() -> ServerName<'static> {
+    ServerName::try_from("127.0.0.1").expect("an address")
 }

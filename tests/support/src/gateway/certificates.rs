@@ -42,7 +42,13 @@ impl Authority {
 
     /// Signs a certificate of a gateway at 127.0.0.1.
     pub fn gateway(&self) -> Identity {
-        self.sign(CertificateParams::new(["127.0.0.1".to_owned()]).expect("an address"))
+        self.server(&["127.0.0.1"])
+    }
+
+    /// Signs a certificate of a server with these names and addresses.
+    pub fn server(&self, names: &[&str]) -> Identity {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        self.sign(CertificateParams::new(names).expect("names"))
     }
 
     /// Signs a certificate of a gateway at 127.0.0.1, which has expired.

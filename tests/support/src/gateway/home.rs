@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tempfile::TempDir;
 
 use super::certificates::Identity;
-use crate::arrived::{Line, read_lines};
+use crate::arrived::{Line, read_lines, read_lines_so_far};
 use crate::directory::{DIRECTORY, with_hashes};
 use crate::topics::TOPICS;
 
@@ -189,6 +189,11 @@ impl Home {
     /// The records of a topic, in the order of the files that hold them.
     pub fn records(&self, topic: &str) -> Vec<Line> {
         read_lines(&self.path("data").join(topic))
+    }
+
+    /// As [`records`](Self::records), while the gateway writes.
+    pub fn records_so_far(&self, topic: &str) -> Vec<Line> {
+        read_lines_so_far(&self.path("data").join(topic))
     }
 }
 
