@@ -6,5 +6,6 @@ mod keys;
 mod kill;
 mod restart;
 mod site;
+mod whole;
 
 pub(crate) use site::Site;

@@ -25,7 +25,7 @@ const SOON: Duration = Duration::from_secs(10);
 const KEY: &[u8] = b"abababababababababababababababababababababababababababababababab";
 
 /// Starts a database with the tests' directory in it.
-fn database() -> Postgres {
+pub(crate) fn database() -> Postgres {
     let database = Postgres::start();
     let home = home(&database.url());
     run(&home, "directory migrate");
