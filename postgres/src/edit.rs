@@ -139,13 +139,6 @@ impl Edit<'_> {
         Ok(self.row(find, &[(&email, Type::TEXT)]).await?.is_some())
     }
 
-    /// Returns the hash of a user's password.
-    pub async fn password(&self, email: &str) -> Result<Option<String>, Error> {
-        let find = "SELECT password FROM iem_gateway.users WHERE email = $1";
-        let row = self.row(find, &[(&email, Type::TEXT)]).await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?)
-    }
-
     /// Adds a user, whose customers have to be there.
     pub async fn add_user(&self, user: &User) -> Result<bool, Error> {
         if self.has_user(&user.email).await? {
@@ -302,6 +295,7 @@ impl Edit<'_> {
 
     async fn insert_users(&self, users: &[User]) -> Result<(), Error> {
         let column = |of: fn(&User) -> &str| users.iter().map(of).collect::<Vec<_>>();
+        let passwords: Vec<_> = users.iter().map(|user| user.password.as_deref()).collect();
         let flag = |of: fn(&User) -> bool| users.iter().map(of).collect::<Vec<_>>();
         self.execute(
             "INSERT INTO iem_gateway.users
@@ -310,7 +304,7 @@ impl Edit<'_> {
             &[
                 (&column(|user| &user.email), Type::TEXT_ARRAY),
                 (&column(|user| &user.name), Type::TEXT_ARRAY),
-                (&column(|user| &user.password), Type::TEXT_ARRAY),
+                (&passwords, Type::TEXT_ARRAY),
                 (&flag(|user| user.superadmin), Type::BOOL_ARRAY),
                 (&flag(|user| user.organization), Type::BOOL_ARRAY),
                 (&flag(|user| user.enabled), Type::BOOL_ARRAY),

@@ -33,8 +33,8 @@ pub struct User {
     pub email: String,
     /// The name for people.
     pub name: String,
-    /// The hash of the password.
-    pub password: String,
+    /// The hash of the password, if the user has one.
+    pub password: Option<String>,
     /// Associated with every customer.
     pub superadmin: bool,
     /// Works in the console alone.

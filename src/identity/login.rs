@@ -1,8 +1,8 @@
 //! Logs users in by password: the limits on failures come first, then the credentials verified
 //! before, then the hash.
 //!
-//! The response time does not tell an unknown or disabled user from a wrong password: each costs
-//! one hash, and waits for it alike.
+//! The response time does not tell an unknown or disabled user, or one without a password, from a
+//! wrong password: each costs one hash, and waits for it alike.
 
 mod standings;
 mod turns;
@@ -234,10 +234,9 @@ impl Logins {
                 attempt,
             } in candidates
             {
-                let right = user
-                    .as_ref()
-                    .map_or(&decoy, |user| user.password())
-                    .verify(&password);
+                // Without a password the hash is as dear, and nothing is right.
+                let hash = user.as_ref().and_then(|user| user.password());
+                let right = hash.unwrap_or(&decoy).verify(&password) && hash.is_some();
                 let Some(user) = user.filter(|user| right && user.enabled) else {
                     continue;
                 };

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod no_password;
 mod session_life;
 
 use std::fs;
@@ -7,7 +8,7 @@ use std::num::NonZeroU32;
 use std::task::{Context, Waker};
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::directory::edit::{Document, EditError, Editor, Missing, edit};
+use super::directory::edit::{Document, EditError, Editor, Missing, NewUser, edit};
 use super::hashing::Hashing;
 use super::password::{Password, PasswordHash};
 use super::token::SigningKey;

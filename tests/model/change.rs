@@ -60,7 +60,7 @@ fn apply(editor: &mut dyn Editor, change: &Change, password: usize) -> Result<()
         Change::AddUser(user, customers) => editor.add_user(NewUser {
             email: email(user).to_owned(),
             name: "Added".to_owned(),
-            password: hash(user, password),
+            password: Some(hash(user, password)),
             superadmin: is_superadmin(user),
             organization: is_organization(user),
             customers: customers

@@ -61,7 +61,7 @@ impl Change {
             Self::AddUser(email, name, customers) => document.add_user(NewUser {
                 email: email.clone(),
                 name: name.clone(),
-                password: hash.clone(),
+                password: Some(hash.clone()),
                 superadmin: false,
                 organization: true,
                 customers: customers.clone(),
@@ -124,7 +124,7 @@ struct User {
     superadmin: bool,
     organization: bool,
     enabled: bool,
-    password: String,
+    password: Option<String>,
     customers: Vec<String>,
 }
 
@@ -155,7 +155,7 @@ impl Model {
             superadmin: user.superadmin,
             organization: user.organization,
             enabled: user.enabled,
-            password: user.password().as_str().to_owned(),
+            password: user.password().map(|hash| hash.as_str().to_owned()),
             customers: user.customers().iter().map(|id| id.to_string()).collect(),
         });
         Self {
@@ -190,7 +190,9 @@ impl Model {
             Change::AddUser(email, name, customers) => {
                 model.add_user(email, name, customers, hash)?
             }
-            Change::SetPassword(email) => model.user(email)?.password = hash.as_str().to_owned(),
+            Change::SetPassword(email) => {
+                model.user(email)?.password = Some(hash.as_str().to_owned())
+            }
             Change::SetEnabled(email, enabled) => model.user(email)?.enabled = *enabled,
             Change::Grant(email, id) => {
                 model.customer(id)?;
@@ -265,7 +267,7 @@ impl Model {
             superadmin: false,
             organization: true,
             enabled: true,
-            password: hash.as_str().to_owned(),
+            password: Some(hash.as_str().to_owned()),
             customers,
         });
         Some(())

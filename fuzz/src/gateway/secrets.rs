@@ -61,7 +61,8 @@ impl Secrets {
         let tokens = directory.iter_users();
         let tokens = tokens.map(|user| (user.email.to_string(), issue(&ours, user, now)));
         let credentials = directory.iter_users().flat_map(|user| {
-            let password = &passwords[user.password().as_str()];
+            let hash = user.password().expect("each has one");
+            let password = &passwords[hash.as_str()];
             let text = format!("{}:{password}", user.email);
             let latin_1 = text
                 .chars()

@@ -6,7 +6,7 @@ use clap::Parser;
 
 use super::context::Context;
 use super::*;
-use crate::identity::directory::{Directory, Store};
+use crate::identity::directory::{Directory, PasswordVersion, Store};
 use crate::identity::password::{Cost, Password};
 
 #[derive(Parser)]
@@ -104,10 +104,10 @@ fn lists_are_tables_for_people() {
     );
     assert_eq!(
         terminal.run("user list"),
-        "EMAIL                NAME     KIND             ENABLED  CUSTOMERS\n\
-         console@example.com  Console  organization     yes\n\
-         nifi@example.com     NiFi     API              yes      acme, idle\n\
-         root@example.com     Root     API, superadmin  yes      all\n"
+        "EMAIL                NAME     KIND             PASSWORD  ENABLED  CUSTOMERS\n\
+         console@example.com  Console  organization     yes       yes\n\
+         nifi@example.com     NiFi     API              yes       yes      acme, idle\n\
+         root@example.com     Root     API, superadmin  yes       yes      all\n"
     );
     assert_eq!(
         terminal.run("integration list"),
@@ -133,7 +133,7 @@ fn lists_are_json_for_programs() {
         users[1],
         serde_json::json!({
             "email": "nifi@example.com", "name": "NiFi", "superadmin": false, "organization": false,
-            "enabled": true, "customers": ["acme", "idle"],
+            "password": true, "enabled": true, "customers": ["acme", "idle"],
         })
     );
     assert!(!users.to_string().contains("argon2"), "no hash is shown");
@@ -147,6 +147,27 @@ fn lists_are_json_for_programs() {
         terminal.json("customer activate idle"),
         serde_json::json!({ "message": "Customer idle is active." })
     );
+}
+
+#[test]
+fn a_user_may_have_no_password_and_get_one_later() {
+    let terminal = set_up();
+    terminal.run("user add idp@example.com --name Idp --no-password --customer acme");
+    assert!(
+        terminal
+            .run("user list")
+            .contains("idp@example.com      Idp      API              no        yes      acme\n")
+    );
+    assert_eq!(terminal.json("user list")[3]["password"], false);
+    let version = || {
+        let directory = terminal.directory();
+        directory.user("idp@example.com").unwrap().password_version
+    };
+    assert_eq!(version(), PasswordVersion::NONE);
+    terminal.run("user disable idp@example.com");
+    terminal.run("user passwd idp@example.com");
+    assert_ne!(version(), PasswordVersion::NONE);
+    assert_eq!(terminal.json("user list")[3]["password"], true);
 }
 
 #[test]
@@ -171,6 +192,7 @@ fn every_command_does_what_it_says() {
     assert!(
         user("nifi@example.com")
             .password()
+            .unwrap()
             .verify(&Password::new("typed".to_owned()))
     );
 

@@ -16,7 +16,7 @@ use crate::identity::password::{Cost, Password, PasswordHash};
 /// The directory's users.
 #[derive(Clone, Debug, Subcommand)]
 pub enum UserCommand {
-    /// Add a user; the password is asked for
+    /// Add a user; the password is asked for, if the user is to have one
     Add(AddUser),
     /// List all users
     List,
@@ -66,6 +66,7 @@ pub enum UserCommand {
 
 /// A user to add.
 #[derive(Clone, Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct AddUser {
     /// The email that the user logs in with
     email: String,
@@ -84,6 +85,9 @@ pub struct AddUser {
     /// Read the password as one line from standard input
     #[arg(long)]
     password_stdin: bool,
+    /// Ask for none: the user calls with tokens of the issuer of [oidc], or with a client certificate
+    #[arg(long, conflicts_with = "password_stdin")]
+    no_password: bool,
 }
 
 impl UserCommand {
@@ -106,7 +110,11 @@ impl UserCommand {
             // Checked first, so that no password is typed in vain.
             Self::Add(user) => {
                 context.add(|editor| editor.check_new_user(&user.email, &user.customers))?;
-                let password = PasswordHash::new(&ask(user.password_stdin)?, cost)?;
+                let password = if user.no_password {
+                    None
+                } else {
+                    Some(PasswordHash::new(&ask(user.password_stdin)?, cost)?)
+                };
                 add(context, user, password)
             }
             Self::List => list(context),
@@ -167,7 +175,7 @@ fn log_out(context: &mut Context<'_>, email: &str) -> Result<(), CommandError> {
 fn add(
     context: &mut Context<'_>,
     user: AddUser,
-    password: PasswordHash,
+    password: Option<PasswordHash>,
 ) -> Result<(), CommandError> {
     let AddUser {
         email,
@@ -176,6 +184,7 @@ fn add(
         superadmin,
         organization,
         password_stdin: _,
+        no_password: _,
     } = user;
     let message = format!("Added user {email}.");
     let user = NewUser {
@@ -195,13 +204,13 @@ fn list(context: &mut Context<'_>) -> Result<(), CommandError> {
     let users = directory.users();
     let rows = users.iter().copied().map(|user| row(user)).collect();
     context.show(
-        ["EMAIL", "NAME", "KIND", "ENABLED", "CUSTOMERS"],
+        ["EMAIL", "NAME", "KIND", "PASSWORD", "ENABLED", "CUSTOMERS"],
         rows,
         || users.iter().map(|user| value(user)).collect(),
     )
 }
 
-fn row(user: &User) -> [String; 5] {
+fn row(user: &User) -> [String; 6] {
     let kind = match (user.superadmin, user.organization) {
         (false, false) => "API",
         (true, false) => "API, superadmin",
@@ -217,6 +226,7 @@ fn row(user: &User) -> [String; 5] {
         user.email.to_string(),
         user.name.clone(),
         kind.to_owned(),
+        yes_or_no(user.password().is_some()),
         yes_or_no(user.enabled),
         customers,
     ]
@@ -228,6 +238,7 @@ fn value(user: &User) -> serde_json::Value {
         "name": user.name,
         "superadmin": user.superadmin,
         "organization": user.organization,
+        "password": user.password().is_some(),
         "enabled": user.enabled,
         "customers": user.customers().iter().map(|id| &**id).collect::<Vec<_>>(),
     })

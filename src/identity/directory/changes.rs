@@ -123,7 +123,11 @@ fn of_user(before: &User, after: &User) -> Vec<&'static str> {
         changes.push("has another name");
     }
     if before.password_version != after.password_version {
-        changes.push("has another password");
+        changes.push(match (before.password(), after.password()) {
+            (None, _) => "has a password now",
+            (_, None) => "has no password any more",
+            (Some(_), Some(_)) => "has another password",
+        });
     }
     if before.superadmin != after.superadmin {
         changes.push(if after.superadmin {

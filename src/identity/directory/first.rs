@@ -44,7 +44,7 @@ pub fn create_first(path: &Path) -> Result<Option<FirstUser>, EditError> {
         document.add_user(NewUser {
             email: EMAIL.to_owned(),
             name: "NiFi".to_owned(),
-            password: hash,
+            password: Some(hash),
             superadmin: false,
             organization: false,
             customers: vec![CUSTOMER.to_owned()],
@@ -93,7 +93,9 @@ mod tests {
         let first = create_first(&path).unwrap().unwrap();
         let directory = Directory::read(&path).unwrap();
         let user = directory.user(first.email).unwrap();
-        assert!(user.password().verify(&first.password) && user.enabled && !user.organization);
+        assert!(
+            user.password().unwrap().verify(&first.password) && user.enabled && !user.organization
+        );
         assert!(
             user.names_customer(first.customer)
                 && directory.customer(first.customer).unwrap().active

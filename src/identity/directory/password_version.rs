@@ -13,7 +13,13 @@ use crate::identity::password::PasswordHash;
 pub struct PasswordVersion(u128);
 
 impl PasswordVersion {
-    pub(super) fn of(password: &PasswordHash) -> Self {
+    /// The version of a user without a password. No digest is expected to be zero.
+    pub const NONE: Self = Self(0);
+
+    pub(super) fn of(password: Option<&PasswordHash>) -> Self {
+        let Some(password) = password else {
+            return Self::NONE;
+        };
         let digest = blake3::hash(password.as_str().as_bytes());
         let [half, _] = digest.as_bytes().as_chunks::<16>().0 else {
             unreachable!("a digest has 32 bytes")

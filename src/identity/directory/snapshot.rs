@@ -7,7 +7,7 @@ use super::customer::Customer;
 use super::integration::Integration;
 use super::table::{Keyed, Table};
 use super::user::User;
-use crate::identity::password::Cost;
+use crate::identity::password::{Cost, PasswordHash};
 
 /// One snapshot of the directory. Every look-up is a hash-map access. A copy shares all entries with
 /// its original.
@@ -98,10 +98,10 @@ impl Directory {
 
     /// Adds a user, or replaces the one with this email, and returns that.
     pub(super) fn set_user(&mut self, user: Arc<User>) -> Option<Arc<User>> {
-        self.costs.add(user.password.cost());
+        self.costs.add(&user);
         let replaced = self.users.insert(user);
         if let Some(replaced) = &replaced {
-            self.costs.remove(replaced.password.cost());
+            self.costs.remove(replaced);
         }
         replaced
     }
@@ -114,7 +114,7 @@ impl Directory {
     /// Removes a user.
     pub(super) fn remove_user(&mut self, email: &str) {
         if let Some(removed) = self.users.remove(email) {
-            self.costs.remove(removed.password.cost());
+            self.costs.remove(&removed);
         }
     }
 }
@@ -124,12 +124,15 @@ impl Directory {
 struct Costs(HashMap<Cost, usize>);
 
 impl Costs {
-    fn add(&mut self, cost: Cost) {
-        *self.0.entry(cost).or_default() += 1;
+    fn add(&mut self, user: &User) {
+        if let Some(password) = user.password() {
+            *self.0.entry(password.cost()).or_default() += 1;
+        }
     }
 
-    fn remove(&mut self, cost: Cost) {
-        if let Some(count) = self.0.get_mut(&cost) {
+    fn remove(&mut self, user: &User) {
+        let cost = user.password().map(PasswordHash::cost);
+        if let Some((cost, count)) = cost.and_then(|cost| Some((cost, self.0.get_mut(&cost)?))) {
             *count -= 1;
             if *count == 0 {
                 self.0.remove(&cost);

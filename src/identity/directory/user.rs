@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::password_version::PasswordVersion;
 use crate::identity::password::PasswordHash;
 
-/// A person or a program that has a password.
+/// A person or a program that may call the APIs or work in the console.
 #[derive(Debug)]
 pub struct User {
     /// The login name; compared exactly.
@@ -20,7 +20,7 @@ pub struct User {
     pub enabled: bool,
     /// Changes whenever the password does.
     pub password_version: PasswordVersion,
-    pub(super) password: PasswordHash,
+    pub(super) password: Option<PasswordHash>,
     /// Sorted.
     pub(super) customers: Box<[Arc<str>]>,
 }
@@ -39,8 +39,9 @@ impl User {
         &self.customers
     }
 
-    /// Returns the hash that a password is checked against.
-    pub fn password(&self) -> &PasswordHash {
-        &self.password
+    /// Returns the hash that a password is checked against; `None` for a user who has no password,
+    /// and calls with an external token or a client certificate.
+    pub fn password(&self) -> Option<&PasswordHash> {
+        self.password.as_ref()
     }
 }

@@ -170,7 +170,7 @@ fn an_end_of_all_sessions_is_for_good_and_for_every_gateway() {
             gateway.change(|document| document.set_user_enabled(NIFI, true));
         },
         &|gateway| {
-            let old = example::user(NIFI).password().clone();
+            let old = example::user(NIFI).password().unwrap().clone();
             gateway.change(|document| document.set_password(NIFI, &another));
             gateway.change(|document| document.set_password(NIFI, &old));
         },

@@ -115,7 +115,7 @@ impl Editor for DatabaseEditor<'_> {
         let row = User {
             email: user.email,
             name: user.name,
-            password: user.password.as_str().to_owned(),
+            password: user.password.map(|hash| hash.as_str().to_owned()),
             superadmin: user.superadmin,
             organization: user.organization,
             enabled: true,

@@ -157,7 +157,9 @@ fn customer(row: iem_postgres::Customer) -> Result<Customer, String> {
 /// An association with a customer who was left out is none.
 fn user(row: iem_postgres::User, known: &Directory) -> Result<User, String> {
     rules::check_email(&row.email)?;
-    let password = rules::password(&row.email, &row.password)?;
+    let password = row.password.as_deref();
+    let password = password.map(|hash| rules::password(&row.email, hash));
+    let password = password.transpose()?;
     let customers = row.customers.iter().filter_map(|id| known.customer(id));
     let customers = customers.map(|customer| Arc::clone(&customer.id)).collect();
     Ok(User {
@@ -166,7 +168,7 @@ fn user(row: iem_postgres::User, known: &Directory) -> Result<User, String> {
         superadmin: row.superadmin,
         organization: row.organization,
         enabled: row.enabled,
-        password_version: PasswordVersion::of(&password),
+        password_version: PasswordVersion::of(password.as_ref()),
         password,
         customers: rules::associations(customers),
     })
@@ -196,7 +198,7 @@ pub(super) fn contents(directory: &Directory) -> Contents {
         .map(|user| iem_postgres::User {
             email: user.email.to_string(),
             name: user.name.clone(),
-            password: user.password().as_str().to_owned(),
+            password: user.password().map(|hash| hash.as_str().to_owned()),
             superadmin: user.superadmin,
             organization: user.organization,
             enabled: user.enabled,

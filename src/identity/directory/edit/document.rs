@@ -136,7 +136,9 @@ impl Editor for Document {
         let mut table = Table::new();
         table.insert("email", value(email));
         table.insert("name", value(name));
-        table.insert("password", value(password.as_str()));
+        if let Some(password) = password {
+            table.insert("password", value(password.as_str()));
+        }
         for (key, flag) in [("superadmin", superadmin), ("organization", organization)] {
             if flag {
                 table.insert(key, value(true));

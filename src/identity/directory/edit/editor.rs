@@ -13,8 +13,8 @@ pub struct NewUser {
     pub email: String,
     /// The name for people.
     pub name: String,
-    /// The hash of the user's password.
-    pub password: PasswordHash,
+    /// The hash of the user's password, if the user has one.
+    pub password: Option<PasswordHash>,
     /// Associated with every customer.
     pub superadmin: bool,
     /// Works in the console and may not call the APIs.

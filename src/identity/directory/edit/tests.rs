@@ -36,7 +36,7 @@ fn new_user(email: &str, customers: &[&str]) -> NewUser {
     NewUser {
         email: email.to_owned(),
         name: "New".to_owned(),
-        password: PasswordHash::new(&example::password(email), example::CHEAP).unwrap(),
+        password: Some(PasswordHash::new(&example::password(email), example::CHEAP).unwrap()),
         superadmin: false,
         organization: false,
         customers: customers.iter().map(|id| (*id).to_owned()).collect(),

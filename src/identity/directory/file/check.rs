@@ -123,8 +123,13 @@ fn check_integration(entry: IntegrationEntry, customer: &mut Customer) -> Result
 fn check_user(entry: UserEntry, known: &Directory) -> Result<User, Fault> {
     let email = entry.email.get_ref();
     rules::check_email(email).map_err(|message| Fault::at(&entry.email, message))?;
-    let password = rules::password(email, &entry.password.get_ref().0)
-        .map_err(|message| Fault::at(&entry.password, message))?;
+    let password = match &entry.password {
+        None => None,
+        Some(text) => Some(
+            rules::password(email, &text.get_ref().0)
+                .map_err(|message| Fault::at(text, message))?,
+        ),
+    };
     let mut customers = Vec::with_capacity(entry.customers.len());
     for id in &entry.customers {
         let Some(known) = known.customer(id.get_ref()) else {
@@ -138,7 +143,7 @@ fn check_user(entry: UserEntry, known: &Directory) -> Result<User, Fault> {
         superadmin: entry.superadmin,
         organization: entry.organization,
         enabled: entry.enabled,
-        password_version: PasswordVersion::of(&password),
+        password_version: PasswordVersion::of(password.as_ref()),
         password,
         customers: rules::associations(customers),
     })

@@ -40,7 +40,7 @@ pub(super) struct QuotaEntry {
 pub(super) struct UserEntry {
     pub(super) email: Spanned<String>,
     pub(super) name: String,
-    pub(super) password: Spanned<HashText>,
+    pub(super) password: Option<Spanned<HashText>>,
     #[serde(default)]
     pub(super) superadmin: bool,
     #[serde(default)]

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::identity::directory::PasswordVersion;
 use crate::identity::example;
 use crate::identity::password::{Cost, PasswordHash};
 
@@ -21,6 +22,7 @@ fn the_example_is_read_as_written() {
     assert!(user.names_customer("acme") && !user.names_customer("idle"));
     assert!(
         user.password()
+            .unwrap()
             .verify(&example::password("nifi@example.com"))
     );
     assert!(!directory.user("gone@example.com").unwrap().enabled);
@@ -71,6 +73,25 @@ fn a_password_version_changes_with_the_hash_alone() {
         |name: &str, hash: &str| format!("[[user]]\nemail='a'\nname='{name}'\npassword='{hash}'\n");
     assert_eq!(version(&user("A", &one)), version(&user("B", &one)));
     assert_ne!(version(&user("A", &one)), version(&user("A", &other)));
+}
+
+#[test]
+fn a_user_may_have_no_password() {
+    let text = format!("{USER}[[user]]\nemail='b'\nname='B'\n[[user]]\nemail='c'\nname='C'\n");
+    let text = text.replace("HASH", HASH);
+    let directory = Directory::parse(&text, Path::new("x")).unwrap();
+    let none = directory.user("b").unwrap();
+    assert!(none.password().is_none());
+    assert_eq!(none.password_version, PasswordVersion::NONE);
+    assert_ne!(
+        directory.user("a").unwrap().password_version,
+        PasswordVersion::NONE
+    );
+    assert_eq!(
+        directory.cost(),
+        example::CHEAP,
+        "that of the users who have one"
+    );
 }
 
 const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA\

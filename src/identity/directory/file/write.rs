@@ -48,7 +48,9 @@ impl Directory {
             writeln!(text, "[[user]]")?;
             entry(text, "email", &user.email)?;
             entry(text, "name", &user.name)?;
-            entry(text, "password", user.password.as_str())?;
+            if let Some(password) = user.password() {
+                entry(text, "password", password.as_str())?;
+            }
             for (key, flag) in [
                 ("superadmin", user.superadmin),
                 ("organization", user.organization),
