@@ -14,7 +14,6 @@
 //! counts, so the reading can also be made alone, after the machine has died.
 
 mod acknowledged;
-mod client;
 mod error;
 mod fault;
 mod keys;
@@ -29,7 +28,6 @@ mod report;
 mod schedule;
 mod session;
 mod tally;
-mod url;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +35,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio_rustls::rustls::ClientConfig;
 
+use crate::client::{Client, Url};
 use crate::sinks::Source;
 use acknowledged::{Appender, Entry, Header};
 use fault::Faults;
@@ -46,14 +45,12 @@ use progress::Progress;
 use report::LoadReport;
 use session::Session;
 
-pub use client::Client;
 pub use error::ProveError;
 pub use fault::{Fault, PASSWORD_VARIABLE};
 pub use load::Shape;
 pub use report::Report;
 pub use schedule::Schedule;
 pub use session::Credentials;
-pub use url::Url;
 
 /// The time that the backend has to say where its topic ends.
 const POSITION_TIME: Duration = Duration::from_secs(10);

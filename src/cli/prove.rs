@@ -12,9 +12,10 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::exit::{CONFIGURATION, FAILED, WRONG_USE, fail};
+use crate::client::Url;
 use crate::config::{Config, SinkKind, Topic};
 use crate::prove::{
-    self, Credentials, Fault, PASSWORD_VARIABLE, Plan, ProveError, Report, Schedule, Shape, Url,
+    self, Credentials, Fault, PASSWORD_VARIABLE, Plan, ProveError, Report, Schedule, Shape,
 };
 use crate::record::Kind;
 use crate::sinks::Source;

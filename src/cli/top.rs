@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::exit::{FAILED, fail};
 use crate::admin::console::overview::Overview;
-use crate::prove::{Client, Url};
+use crate::client::{Client, Url};
 use crate::tls;
 use screen::Screen;
 

@@ -15,7 +15,6 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
 
 use super::acknowledged::Recorder;
-use super::client::{Client, Failure};
 use super::keys::KeyPool;
 use super::mark::{Batch, Template};
 use super::pace::{InFlight, Pace};
@@ -23,6 +22,7 @@ use super::progress::Progress;
 use super::schedule::Schedule;
 use super::session::Session;
 use super::tally::{ACKNOWLEDGED, Tally};
+use crate::client::{Client, Failure};
 
 /// The time between two looks at the progress.
 const TICK: Duration = Duration::from_millis(250);

@@ -14,8 +14,8 @@ use parking_lot::RwLock;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::client::{Client, Failure};
 use super::tally::message;
+use crate::client::{Client, Failure};
 
 /// The path that issues tokens.
 const TOKEN: &str = "/api/v1/user/token";

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::client::{Answer, Failure};
 use super::latency::Latency;
+use crate::client::{Answer, Failure};
 
 /// The most bytes of a message that are kept.
 const MESSAGE_BYTES_MAX: usize = 200;

@@ -25,9 +25,9 @@ const HOMES: [(&str, &[&str]); 39] = [
     ("h2", &["http"]),
     ("hashbrown", &["identity"]),
     ("hdrhistogram", &["prove"]),
-    ("http_body_util", &["http", "admin", "prove"]),
-    ("hyper", &["http", "admin", "prove"]),
-    ("hyper_util", &["http", "prove"]),
+    ("http_body_util", &["http", "admin", "client", "prove"]),
+    ("hyper", &["http", "admin", "client", "prove"]),
+    ("hyper_util", &["http", "client"]),
     ("iem_journal", &["cli", "gateway", "pipeline", "replay"]),
     ("iem_postgres", &["identity"]),
     ("iem_sink_file", &["cli", "replay", "sinks"]),
@@ -46,7 +46,7 @@ const HOMES: [(&str, &[&str]); 39] = [
     ("serde_path_to_error", &["config"]),
     ("sha2", &["tls"]),
     ("simd_json", &["record"]),
-    ("tokio_rustls", &["http", "prove"]),
+    ("tokio_rustls", &["http", "client", "prove"]),
     ("toml_edit", &["identity"]),
     ("tonic", &["telemetry"]),
     ("tracing_appender", &["telemetry"]),
@@ -55,7 +55,14 @@ const HOMES: [(&str, &[&str]); 39] = [
 ];
 
 /// Each room with those of ours that it must not import.
-const STRANGERS: [(&str, &[&str]); 12] = [
+const STRANGERS: [(&str, &[&str]); 13] = [
+    (
+        "client",
+        &[
+            "admin", "cli", "config", "gateway", "http", "identity", "pipeline", "prove", "record",
+            "sinks",
+        ],
+    ),
     (
         "record",
         &["admin", "cli", "http", "identity", "pipeline", "sinks"],

@@ -1,5 +1,7 @@
-//! A client of a gateway: HTTP/1.1 over connections that stay open. There are as many connections
-//! as requests in flight.
+//! A client of HTTP/1.1 over connections that stay open: of a gateway or another server.
+//! There are as many connections as requests in flight. It follows no redirect.
+
+mod url;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,12 +22,12 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::url::Url;
+pub use url::Url;
 
-/// The most bytes of an answer's body. A gateway's answers have far fewer.
+/// The most bytes of an answer's body. Those of a gateway have far fewer.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
-/// A client of one gateway.
+/// A client of one server.
 pub struct Client {
     url: Url,
     tls: Option<TlsConnector>,
@@ -82,7 +84,7 @@ impl Client {
         }
     }
 
-    /// Returns the URL of the gateway.
+    /// Returns the URL of the server.
     pub fn url(&self) -> &Url {
         &self.url
     }
@@ -118,7 +120,7 @@ impl Client {
     }
 
     /// Sends a request on an idle connection, or on a new one. A request that never left because
-    /// the gateway had closed its connection takes the next one.
+    /// the server had closed its connection takes the next one.
     async fn exchange(&self, mut request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
         loop {
             let idle = self.take().await;

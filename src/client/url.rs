@@ -1,4 +1,4 @@
-//! The URL of a gateway.
+//! The URL of a server.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use hyper::Uri;
 
-/// The URL of a gateway: scheme, host, port, and what stands before its paths.
+const FORM: &str = "not a URL such as https://gateway.example:8443";
+
+/// The URL of a server: scheme, host, port, and what stands before its paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
     /// Whether connections are made over TLS.
@@ -21,12 +23,12 @@ pub struct Url {
 }
 
 impl Url {
-    /// Returns the target of a request for one of the gateway's paths.
+    /// Returns the target of a request for one of the server's paths.
     pub fn target(&self, path: &str) -> String {
         format!("{}{path}", self.prefix)
     }
 
-    /// Returns whether the gateway is on this machine.
+    /// Returns whether the server is on this machine.
     pub fn is_loopback(&self) -> bool {
         let address = self.host.parse::<IpAddr>();
         self.host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|it| it.is_loopback())
@@ -37,7 +39,6 @@ impl FromStr for Url {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "not a URL such as https://gateway.example:8443";
         let uri: Uri = text.parse().map_err(|_| FORM)?;
         let https = match uri.scheme_str() {
             Some("https") => true,
