@@ -1,4 +1,4 @@
-//! A client of HTTP/1.1 over connections that stay open: of a gateway or another server.
+//! A client of HTTP/1.1 over connections that stay open: of a gateway, or of an issuer of tokens.
 //! There are as many connections as requests in flight. It follows no redirect.
 
 mod url;
@@ -24,7 +24,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 pub use url::Url;
 
-/// The most bytes of an answer's body. Those of a gateway have far fewer.
+/// The most bytes of an answer's body. Those of a gateway or an issuer have far fewer.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// A client of one server.

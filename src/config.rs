@@ -19,6 +19,7 @@ mod journal;
 mod layers;
 mod load;
 mod memory;
+mod oidc;
 mod properties;
 pub mod reference;
 mod rules;
@@ -51,6 +52,7 @@ pub use memory::{
     FRESH_RECORDS_MAX, MemoryCeiling, MemoryItem, PASSWORD_HASH_BYTES, SPANS_OF_BATCH_MAX,
     SPANS_WAITING_MAX, STRANGERS_BYTES,
 };
+pub use oidc::Oidc;
 pub use properties::Properties;
 pub use schema::schema;
 pub use server::{PARSE_IN_PLACE_MAX, Server};
@@ -60,7 +62,7 @@ pub use telemetry::{Audit, LogFormat, Logging, Metrics, Secret, Traces};
 pub use template::template;
 pub use tls::{ClientCertificates, Tls};
 pub use topic::{BATCHES_IN_FLIGHT, REJECTED_RECORDS, Topic};
-pub use units::is_authority;
+pub use units::{is_authority, is_safe_url};
 
 /// The whole configuration. The units and limits of each value stand beside its key in
 /// `config/defaults.toml`. The default is the embedded one.
@@ -75,6 +77,8 @@ pub struct Config {
     pub directory: Directory,
     /// Access and refresh tokens.
     pub tokens: Tokens,
+    /// Tokens of an external issuer.
+    pub oidc: Oidc,
     /// Limits on failed logins.
     pub login: Login,
     /// The quota of each customer.

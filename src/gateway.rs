@@ -28,6 +28,7 @@ use crate::http::transport::Server;
 use crate::idempotency::Window;
 use crate::identity::Identity;
 use crate::identity::directory::{DirectoryFollower, LiveDirectory};
+use crate::identity::oidc::{Issuer, IssuerKeys};
 use crate::identity::quota::Quotas;
 use crate::identity::token::Tokens;
 use crate::memory::MemoryBudget;
@@ -57,7 +58,7 @@ pub struct Gateway {
     identity: Arc<Identity>,
     tls: Option<Arc<LiveTls>>,
     admin_tls: Option<Arc<LiveTls>>,
-    followers: (DirectoryFollower, Vec<Follower>),
+    followers: (DirectoryFollower, Vec<Follower>, Option<IssuerKeys>),
     backends: Backends,
     checker: Checker,
     /// Reads keys until all are known.
@@ -108,8 +109,7 @@ impl Gateway {
     ) -> Result<Self, StartError> {
         let server = Arc::new(config.server.clone());
         let directory = Arc::new(LiveDirectory::of(config)?);
-        let tokens = Tokens::open(&config.tokens)?.issued_by(&config.server.url);
-        let identity = Arc::new(Identity::new(Arc::clone(&directory), tokens, config));
+        let identity = open_identity(config, &directory)?;
         let tls = if server.tls.is_on() {
             Some(Arc::new(LiveTls::open(&server.tls, server.http2.enabled)?))
         } else {
@@ -136,6 +136,7 @@ impl Gateway {
         let journaled_keys = journaled_keys.restore(&window)?;
         let vitals: Arc<[Vitals]> = topics.iter().map(|topic| topic.pipeline.vitals()).collect();
         let checker = Checker::start(&backends, &vitals)?;
+        let issuer_keys = identity.issuer().map(Issuer::follow).transpose()?;
         let (listener, admin_listener) = listeners.open(config)?;
         let address = listener.local_addr()?;
         let admin_address = admin_listener.local_addr()?;
@@ -192,7 +193,7 @@ impl Gateway {
             admin: Admin::start(admin_listener, admin_tls.clone(), access, state)?,
             address,
             admin_address,
-            followers: (directory.follow()?, followers),
+            followers: (directory.follow()?, followers, issuer_keys),
             identity,
             tls,
             admin_tls,
@@ -226,6 +227,9 @@ impl Gateway {
         move || {
             let _ = identity.directory().reload();
             let _ = identity.tokens().reload();
+            if let Some(issuer) = identity.issuer() {
+                issuer.ask();
+            }
             for tls in &certificates {
                 let _ = tls.reload();
             }
@@ -311,4 +315,14 @@ impl Gateway {
         tracing::info!("drained");
         Ok(())
     }
+}
+
+fn open_identity(
+    config: &Config,
+    directory: &Arc<LiveDirectory>,
+) -> Result<Arc<Identity>, StartError> {
+    let tokens = Tokens::open(&config.tokens)?.issued_by(&config.server.url);
+    let issuer = Issuer::open(config).map_err(StartError::Oidc)?;
+    let identity = Identity::new(Arc::clone(directory), tokens, config);
+    Ok(Arc::new(identity.trusting(issuer)))
 }

@@ -19,6 +19,7 @@ mod hashing;
 mod last_token;
 mod limits;
 mod login;
+pub mod oidc;
 pub mod password;
 mod peer;
 mod principal;
@@ -39,6 +40,7 @@ use tokio::time::Instant;
 use authentication::Basic;
 use directory::{LiveDirectory, PasswordVersion};
 use login::Logins;
+use oidc::Issuer;
 use sessions::{Rotations, Session, Thumbprint, Turn};
 use token::{Claims, IssueError, TokenError, TokenPair, Tokens, Use};
 
@@ -66,6 +68,7 @@ pub struct Counts {
 pub struct Identity {
     directory: Arc<LiveDirectory>,
     tokens: Tokens,
+    issuer: Option<Arc<Issuer>>,
     logins: Arc<Logins>,
     /// Random: digests of tokens mean nothing outside this process.
     key: [u8; 32],
@@ -92,11 +95,23 @@ impl Identity {
             logins,
             directory,
             tokens,
+            issuer: None,
             key: rand::random(),
             verified: Cache::new(config.tokens.cache_entries as u64),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
+    }
+
+    /// Accepts the tokens of this issuer too, if there is one.
+    #[must_use]
+    pub fn trusting(self, issuer: Option<Arc<Issuer>>) -> Self {
+        Self { issuer, ..self }
+    }
+
+    /// Returns the issuer of external tokens, if there is one.
+    pub fn issuer(&self) -> Option<&Arc<Issuer>> {
+        self.issuer.as_ref()
     }
 
     /// Returns the tokens, which have the key ring.
@@ -128,7 +143,7 @@ impl Identity {
             self.hits.fetch_add(1, Ordering::Relaxed);
             claims
         } else {
-            let claims = self.verified(token)?;
+            let claims = self.verified(token, now)?;
             last.set(token, &claims);
             claims
         };
@@ -142,15 +157,19 @@ impl Identity {
     }
 
     /// Returns the claims of a token that may have expired, from the cache of all connections or by
-    /// verifying it.
-    fn verified(&self, token: &[u8]) -> Result<Arc<Claims>, TokenError> {
+    /// verifying it. An external token is told from ours here, where it has to be verified.
+    fn verified(&self, token: &[u8], now: SystemTime) -> Result<Arc<Claims>, TokenError> {
         let digest = blake3::keyed_hash(&self.key, token).into();
         if let Some(claims) = self.verified.get(&digest) {
             self.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(claims);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        let claims = Arc::new(self.tokens.read(token, Use::Access)?);
+        let claims = match (self.tokens.read(token, Use::Access), &self.issuer) {
+            (Err(_), Some(issuer)) => issuer.verify(token, now)?,
+            (read, _) => read?,
+        };
+        let claims = Arc::new(claims);
         self.verified.insert(digest, Arc::clone(&claims));
         Ok(claims)
     }
@@ -321,10 +340,25 @@ impl Identity {
     ) -> Result<Principal, TokenError> {
         let is_bound = claims.certificate.is_some();
         if !self.tokens.has_key(claims) || (is_bound && claims.certificate != certificate) {
-            return Err(TokenError::Invalid);
+            return self.find_external(claims).ok_or(TokenError::Invalid);
         }
         self.resume(&claims.email, claims.password_version, &claims.session())
             .ok_or(TokenError::Invalid)
+    }
+
+    /// Returns the user of an external token, unless the issuer's key or the user is gone, or the
+    /// user was logged out since the token was issued. The key tells that the token is external. No
+    /// password stands behind it, so any version will do.
+    #[inline(never)]
+    fn find_external(&self, claims: &Claims) -> Option<Principal> {
+        let is_known = self.issuer.as_ref()?.has_key(claims.key);
+        let ended = self.directory.ended().load();
+        if !is_known || ended.contains_external(&claims.email, claims.session().begun_ms) {
+            return None;
+        }
+        let directory = self.directory.load();
+        let user = directory.user(&claims.email).filter(|user| user.enabled)?;
+        Some(Principal(Arc::clone(user)))
     }
 }
 

@@ -35,7 +35,7 @@
 //! - [`pipeline`]: from an accepted record to its outcome.
 //! - [`sinks`]: the configuration to backends. `checker` asks these whether they can be reached.
 //! - `replay`: records of files to a sink, for a command and for the console.
-//! - `client`: a client of HTTP/1.1, for `prove` and for commands.
+//! - `client`: a client of HTTP/1.1, for `prove`, `identity` and commands.
 //! - `prove`: load on a running gateway, and the proof that no acknowledged record is lost.
 //! - [`config`], [`cli`], [`tls`], `telemetry`: the configuration, the commands, certificates, and
 //!   logs and metrics.

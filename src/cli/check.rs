@@ -6,6 +6,7 @@
 mod admin;
 mod certificates;
 mod journals;
+mod oidc;
 mod traces;
 
 use std::io::{self, Write};
@@ -119,6 +120,7 @@ fn needs(config: &Config) -> Vec<Finding> {
             SystemTime::now(),
         ));
     }
+    needs.extend(oidc::check(config));
     needs.push(admin::check(&config.admin));
     needs.extend(config.server.proxies.iter().filter_map(check_proxies));
     needs.extend(journals::check(config));

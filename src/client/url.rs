@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use hyper::Uri;
+use hyper::http::uri::PathAndQuery;
 
 const FORM: &str = "not a URL such as https://gateway.example:8443";
 
@@ -23,6 +24,20 @@ pub struct Url {
 }
 
 impl Url {
+    /// Returns the server of one page's URL, and the target of a request for that page.
+    ///
+    /// # Errors
+    /// It is no URL of a page over HTTP, or it holds credentials.
+    pub fn of_page(text: &str) -> Result<(Self, String), &'static str> {
+        let uri: Uri = text.parse().map_err(|_| FORM)?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(FORM);
+        };
+        let server = format!("{scheme}://{authority}").parse()?;
+        let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        Ok((server, target.to_owned()))
+    }
+
     /// Returns the target of a request for one of the server's paths.
     pub fn target(&self, path: &str) -> String {
         format!("{}{path}", self.prefix)
@@ -104,6 +119,31 @@ mod tests {
             assert_eq!(url.to_string(), expected);
             assert_eq!(url.target("/p"), target);
             assert_eq!(url.is_loopback(), is_loopback, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_page_has_a_server_and_a_target() {
+        for (text, server, target) in [
+            (
+                "https://idp.example/keys?p=one",
+                "https://idp.example:443",
+                "/keys?p=one",
+            ),
+            ("http://[::1]:81", "http://[::1]:81", "/"),
+            ("https://idp.example/a/#b", "https://idp.example:443", "/a/"),
+        ] {
+            let (url, found) = Url::of_page(text).expect(text);
+            assert_eq!((&*url.to_string(), &*found), (server, target));
+        }
+        for text in [
+            "",
+            "/keys",
+            "idp.example",
+            "ftp://a/b",
+            "https://user@idp.example/keys",
+        ] {
+            assert!(Url::of_page(text).is_err(), "{text}");
         }
     }
 

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 use super::error::{Error, Origin};
 
 /// The keys whose values are paths, relative to the file that states them.
-const PATHS: [&str; 16] = [
+const PATHS: [&str; 17] = [
     "admin.tls.certificate",
     "admin.tls.key",
     "audit.path",
@@ -26,6 +26,7 @@ const PATHS: [&str; 16] = [
     "sink.file.path",
     "journal.path",
     "sink.pubsub.credentials",
+    "oidc.ca_file",
     "traces.ca_file",
 ];
 

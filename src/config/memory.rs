@@ -106,6 +106,9 @@ const CONSOLE_BYTES: usize = 32 << 20;
 const CONSOLE_MOMENTS: usize = 7;
 const TOTALS_BYTES: usize = 48;
 
+/// The keys of an issuer in use and those that replace them, and the documents that hold them.
+const OIDC_BYTES: usize = 4 << 20;
+
 /// The admin listener: its connections over TLS with their buffers, and a body each.
 const ADMIN_BYTES: usize = 24 << 20;
 
@@ -184,6 +187,10 @@ impl Config {
             (
                 "series of customers",
                 self.metrics.customer_series * CUSTOMER_SERIES_BYTES,
+            ),
+            (
+                "keys of the issuer of external tokens",
+                OIDC_BYTES * usize::from(self.oidc.is_on()),
             ),
             ("traces", self.trace_bytes()),
             ("compression", self.compression_bytes()),
@@ -308,7 +315,9 @@ impl Config {
         let http = server.threads + server.parse_threads() + server.password_permits();
         // That of the traces, and one that looks up the collector's name.
         let traces = 2 * usize::from(self.traces.is_on());
-        (http + workers + journals + rejected + traces) * STACK_BYTES
+        // That which fetches the issuer's keys, and one that looks up its name.
+        let oidc = 2 * usize::from(self.oidc.is_on());
+        (http + workers + journals + rejected + traces + oidc) * STACK_BYTES
     }
 }
 

@@ -14,10 +14,10 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::error::{Errors, Origin};
 use super::telemetry::AUTHORIZATION;
-use super::units::FAILURES_MAX;
+use super::units::{FAILURES_MAX, is_safe_url};
 use super::{
-    Alertmanager, Config, Directory, DirectoryKind, FileSink, Logging, Login, REFRESH_LIFETIME_MAX,
-    SinkKind, Tokens, Traces,
+    Alertmanager, Config, Directory, DirectoryKind, FileSink, Logging, Login, Oidc,
+    REFRESH_LIFETIME_MAX, SinkKind, Tokens, Traces,
 };
 use bounds::{DAY, KIB, MINUTE, SECOND, TIB};
 use faults::Faults;
@@ -63,6 +63,7 @@ pub(super) fn broken(config: &Config) -> Vec<(String, String)> {
     server::check(config, &mut faults);
     directory(&config.directory, &mut faults);
     tokens(&config.tokens, &mut faults);
+    oidc(&config.oidc, &mut faults);
     login(&config.login, &mut faults);
     let idempotency = &config.idempotency;
     faults.duration("idempotency.window", idempotency.window, MINUTE..=DAY);
@@ -112,6 +113,44 @@ fn tokens(tokens: &Tokens, faults: &mut Faults) {
         tokens.access_lifetime..=365 * DAY,
     );
     faults.count("tokens.cache_entries", tokens.cache_entries, 1..=1_000_000);
+}
+
+fn oidc(oidc: &Oidc, faults: &mut Faults) {
+    for (key, url) in [
+        ("oidc.issuer", &oidc.issuer),
+        ("oidc.keys_url", &oidc.keys_url),
+    ] {
+        faults.require(
+            url.is_empty() || is_safe_url(url),
+            key,
+            format!("{url} is not on loopback: use https, so that nobody can put other keys in"),
+        );
+    }
+    faults.require(
+        !oidc.issuer.contains('?'),
+        "oidc.issuer",
+        "must have no query (OpenID Connect Discovery 1.0, section 3)",
+    );
+    faults.require(
+        !oidc.is_on() || !oidc.audience.is_empty(),
+        "oidc.audience",
+        "must not be empty where there is an issuer: its tokens for others would be accepted",
+    );
+    let claim = oidc.claim.len();
+    faults.require(
+        (1..=128).contains(&claim),
+        "oidc.claim",
+        format!("must be 1 to 128 bytes, is {claim}"),
+    );
+    let is_encrypted = [&oidc.issuer, &oidc.keys_url]
+        .iter()
+        .any(|url| url.starts_with("https://"));
+    faults.require(
+        !oidc.is_on() || oidc.ca_file.as_os_str().is_empty() || is_encrypted,
+        "oidc.ca_file",
+        "needs an oidc.issuer or an oidc.keys_url with https",
+    );
+    faults.duration("oidc.refresh", oidc.refresh, SECOND..=DAY);
 }
 
 fn login(login: &Login, faults: &mut Faults) {

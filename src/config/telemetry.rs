@@ -1,7 +1,6 @@
 //! Logs, metrics and traces: `[logging]`, `[audit]`, `[metrics]` and `[traces]`.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -81,13 +80,7 @@ impl Traces {
 
     /// Returns whether the collector is on this machine.
     pub fn is_on_loopback(&self) -> bool {
-        let authority = self.endpoint.rsplit('/').next().unwrap_or_default();
-        let has_port = authority.rfind(':') > authority.rfind(']');
-        let end = authority.rfind(':').filter(|_| has_port);
-        let host = &authority[..end.unwrap_or(authority.len())];
-        let address = host.trim_start_matches('[').trim_end_matches(']');
-        let address = address.parse::<IpAddr>();
-        host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|it| it.is_loopback())
+        units::is_on_loopback(self.endpoint.rsplit('/').next().unwrap_or_default())
     }
 }
 

@@ -58,6 +58,51 @@ pub(super) fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, 
     })
 }
 
+/// Reads a URL that may have a path and a query, or nothing. It stays as it is written.
+pub(super) fn page_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    deserializer.deserialize_str(Text {
+        expected: "a URL of http or https, such as \"https://idp.example.com/realms/iem\"",
+        parse: |text: &str| {
+            let in_path =
+                |c: char| c.is_ascii_alphanumeric() || "-._~:/?[]@!$&'()*+,;=%".contains(c);
+            let is_good = text.is_empty()
+                || parts_of(text).is_some_and(|(_, authority, rest)| {
+                    is_authority(authority) && rest.chars().all(in_path)
+                });
+            is_good.then(|| text.to_owned())
+        },
+    })
+}
+
+/// Splits a URL of http or https: whether it is https, the authority, and what is behind.
+fn parts_of(url: &str) -> Option<(bool, &str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let is_https = match scheme {
+        "https" => true,
+        "http" => false,
+        _ => return None,
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at(end);
+    Some((is_https, authority, rest))
+}
+
+/// Returns whether what is read at this URL comes from its server alone: it is of https, or on
+/// loopback.
+pub fn is_safe_url(url: &str) -> bool {
+    parts_of(url).is_some_and(|(is_https, authority, _)| is_https || is_on_loopback(authority))
+}
+
+/// Returns whether an authority is of this machine.
+pub(super) fn is_on_loopback(authority: &str) -> bool {
+    let has_port = authority.rfind(':') > authority.rfind(']');
+    let end = authority.rfind(':').filter(|_| has_port);
+    let host = &authority[..end.unwrap_or(authority.len())];
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let address = address.parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|it| it.is_loopback())
+}
+
 /// Returns whether this is a host, by name or address, with or without a port (RFC 3986, section
 /// 3.2, without user information).
 pub fn is_authority(text: &str) -> bool {
@@ -148,6 +193,30 @@ impl<T, F: Fn(&str) -> Option<T>> Visitor<'_> for Text<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_is_safe_by_https_or_on_loopback() {
+        for text in [
+            "https://idp.example",
+            "https://10.0.0.1/realms/iem?a=b",
+            "http://127.0.0.1:80/x",
+            "http://localhost?x",
+            "http://[::1]/x",
+        ] {
+            assert!(is_safe_url(text), "{text}");
+        }
+        for text in [
+            "",
+            "http://idp.example/127.0.0.1",
+            "http://idp.example?@localhost",
+            "http://localhost.example",
+            "ftp://localhost",
+            "//localhost",
+            "HTTP://localhost",
+        ] {
+            assert!(!is_safe_url(text), "{text}");
+        }
+    }
 
     #[test]
     fn an_authority_is_a_host_with_or_without_a_port() {

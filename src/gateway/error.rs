@@ -25,6 +25,9 @@ pub enum StartError {
     /// The certificate, its key or the roots of client certificates are missing or invalid.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The certificates that the issuer's may be signed by are missing or invalid.
+    #[error("oidc.ca_file: {0}")]
+    Oidc(#[source] TlsError),
     /// The collector of traces cannot be used as it is configured.
     #[error(transparent)]
     Traces(#[from] CollectorError),
@@ -76,7 +79,7 @@ impl StartError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Directory(error) => !error.is_passing,
-            Self::Key(_) | Self::Tls(_) => true,
+            Self::Key(_) | Self::Tls(_) | Self::Oidc(_) => true,
             Self::Traces(error) => !matches!(error, CollectorError::System(_)),
             Self::Sink { error, .. } => error.kind == SinkErrorKind::Permanent,
             Self::Journal { error, .. } => !matches!(error, OpenError::Disk(_)),

@@ -114,6 +114,11 @@ impl GatewayState {
             directory_users: status.users,
             directory_customers: status.customers,
             token_keys_ok: tokens.error().is_none(),
+            oidc_keys_stale: self
+                .identity
+                .issuer()
+                .map(|issuer| issuer.stale_for())
+                .unwrap_or_default(),
             token_key_created: tokens.signer_created(SystemTime::now()),
             certificate: self.tls.as_deref().map(certificate),
             admin_certificate: self.admin_tls.as_deref().map(certificate),

@@ -7,6 +7,10 @@ use constant_time_eq::constant_time_eq;
 
 use super::token::Claims;
 
+/// The longest token that is remembered here: all of ours, and most external ones. The others are
+/// looked up in the cache of all connections.
+const TOKEN_BYTES_MAX: usize = 4096;
+
 /// The last access token that one connection sent, with its claims: most connections send the same
 /// token with each request.
 #[derive(Default)]
@@ -27,8 +31,11 @@ impl LastToken {
             .map(|last| Arc::clone(&last.claims))
     }
 
-    /// Remembers a verified token in place of the one before.
+    /// Remembers a verified token in place of the one before, unless it is very long.
     pub(super) fn set(&self, token: &[u8], claims: &Arc<Claims>) {
+        if token.len() > TOKEN_BYTES_MAX {
+            return;
+        }
         *self.0.borrow_mut() = Some(Verified {
             token: token.into(),
             claims: Arc::clone(claims),

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod external;
 mod no_password;
 mod session_life;
 

@@ -9,6 +9,8 @@ mod hs256;
 mod key;
 mod key_files;
 mod key_id;
+pub(super) mod provider;
+mod public_key;
 mod ring;
 
 use std::io;
@@ -27,7 +29,7 @@ use super::directory::User;
 use super::sessions::Session;
 use crate::config;
 use crate::follow::{Followed, Follower};
-use claims::seconds;
+pub(super) use claims::seconds;
 
 /// An access token and the refresh token that goes with it. Secrets: neither is ever printed.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Users and customers: tokens, client certificates, changes of the directory, quotas.
 
 mod client_certificates;
+mod external_tokens;
 mod guessing;
 mod keys;
 mod oauth;

@@ -1,5 +1,6 @@
 //! Each limit, a step outside of it or just inside.
 
+mod oidc;
 mod topics;
 
 use crate::config::tests::{load_with, refused};

@@ -45,8 +45,11 @@ fn every_default_can_be_set_by_the_environment() {
             .filter(|_| key == "server.tls.client_crl");
         let collector = [("IEM_GATEWAY__TRACES__ENDPOINT", "https://collector")];
         let collector = collector.into_iter().filter(|_| key == "traces.ca_file");
+        let audience = [("IEM_GATEWAY__OIDC__AUDIENCE", "iem")];
+        let audience = audience.into_iter().filter(|_| key == "oidc.issuer");
         let variables: Vec<_> = others
             .chain(collector)
+            .chain(audience)
             .chain(admin)
             .chain(proxies)
             .chain(client_ca)
@@ -120,6 +123,8 @@ fn another(key: &str, default: &Value) -> String {
             "refresh_lifetime" | "session_lifetime" | "age" => "48h",
             "durability" => "journaled",
             "endpoint" if key.starts_with("traces") => "https://collector",
+            "issuer" | "keys_url" => "https://idp.example/realms/iem",
+            "refresh" => "1h",
             "on_damage" => "refuse",
             "bytes" => "1 GiB",
             _ => "9 MiB",

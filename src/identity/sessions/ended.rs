@@ -57,6 +57,16 @@ impl Ended {
         })
     }
 
+    /// Returns whether a session of the user has ended that began then by no password, as by an
+    /// external token: every end of all sessions counts, whatever the password was.
+    pub fn contains_external(&self, email: &str, begun_ms: u64) -> bool {
+        let Some(user) = self.0.get(email) else {
+            return false;
+        };
+        let mut ends = user.passwords.iter();
+        ends.any(|(_, until_ms)| *until_ms >= begun_ms)
+    }
+
     /// Returns the time until which all sessions of the user with this password have ended.
     pub fn until(&self, email: &str, password: PasswordVersion) -> Option<u64> {
         self.0.get(email)?.until(password)

@@ -87,7 +87,7 @@ impl Claims {
 }
 
 /// Returns whole seconds of Unix time; a clock before 1970 counts as 1970.
-pub(super) fn seconds(time: SystemTime) -> u64 {
+pub fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
 }

@@ -1,52 +1,15 @@
-//! HS256 for `jsonwebtoken`, with HMAC-SHA-256 by ring.
-//!
-//! The crate's own providers bring RSA and elliptic curves along, which nothing here uses. This one
-//! refuses every other algorithm.
+//! HS256, with HMAC-SHA-256 by ring.
 
-use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
-use jsonwebtoken::errors::{ErrorKind, Result, new_error};
+use jsonwebtoken::Algorithm;
+use jsonwebtoken::crypto::{JwtSigner, JwtVerifier};
 use jsonwebtoken::signature::{Error, Signer, Verifier};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey};
 use ring::hmac;
 
-/// Makes `jsonwebtoken` use this provider in the whole process. Later calls change nothing.
-pub(super) fn install() {
-    let _ = PROVIDER.install_default();
-}
-
-static PROVIDER: CryptoProvider = CryptoProvider {
-    signer_factory: signer,
-    verifier_factory: verifier,
-    key_utils: KeyUtils::new_unimplemented(),
-};
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the type of a factory")]
-fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
-    check(*algorithm, key.family())?;
-    Ok(Box::new(Hs256::new(key.as_bytes())))
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the type of a factory")]
-fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
-    check(*algorithm, key.family())?;
-    Ok(Box::new(Hs256::new(key.try_get_as_bytes()?)))
-}
-
-fn check(algorithm: Algorithm, family: AlgorithmFamily) -> Result<()> {
-    if algorithm != Algorithm::HS256 {
-        Err(new_error(ErrorKind::UnsupportedAlgorithm))
-    } else if family != AlgorithmFamily::Hmac {
-        Err(new_error(ErrorKind::InvalidKeyFormat))
-    } else {
-        Ok(())
-    }
-}
-
 /// A key for HMAC-SHA-256.
-struct Hs256(hmac::Key);
+pub(super) struct Hs256(hmac::Key);
 
 impl Hs256 {
-    fn new(key: &[u8]) -> Self {
+    pub(super) fn new(key: &[u8]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 }
@@ -79,7 +42,10 @@ impl JwtVerifier for Hs256 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use jsonwebtoken::{DecodingKey, EncodingKey};
+
     use super::*;
+    use crate::identity::token::provider::install;
 
     #[test]
     fn it_signs_and_verifies_the_example_of_rfc_7515() {
@@ -101,28 +67,5 @@ mod tests {
         assert!(!verify(signature, b"another message"));
         assert!(!verify(&signature[..40], message));
         assert!(!verify("", message));
-    }
-
-    #[test]
-    fn every_other_algorithm_is_an_error() {
-        let secret = [7; 32];
-        for algorithm in [
-            Algorithm::HS384,
-            Algorithm::HS512,
-            Algorithm::ES256,
-            Algorithm::ES384,
-            Algorithm::RS256,
-            Algorithm::RS384,
-            Algorithm::RS512,
-            Algorithm::PS256,
-            Algorithm::PS384,
-            Algorithm::PS512,
-            Algorithm::EdDSA,
-        ] {
-            assert!(signer(&algorithm, &EncodingKey::from_secret(&secret)).is_err());
-            assert!(verifier(&algorithm, &DecodingKey::from_secret(&secret)).is_err());
-        }
-        assert!(signer(&Algorithm::HS256, &EncodingKey::from_rsa_der(&secret)).is_err());
-        assert!(verifier(&Algorithm::HS256, &DecodingKey::from_rsa_der(&secret)).is_err());
     }
 }

@@ -5,13 +5,25 @@ use std::num::ParseIntError;
 use std::str::FromStr;
 
 /// The id of a key: a digest, so that one key has the same id in every file and at every gateway.
-/// It tells nothing of the key.
+/// It tells nothing of the key. Keys of external issuers have ids too, of another derivation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyId(u64);
 
 impl KeyId {
     pub(super) fn of(key: &[u8]) -> Self {
-        let digest = blake3::derive_key("iem-gateway 2026-11-29 id of a token key", key);
+        Self::by("iem-gateway 2026-11-29 id of a token key", key)
+    }
+
+    /// Returns the id of an external issuer's public key. No key of the ring has it.
+    pub(in crate::identity) fn of_public(key: &[u8]) -> Self {
+        Self::by(
+            "iem-gateway 2026-12-01 id of a public key of an issuer",
+            key,
+        )
+    }
+
+    fn by(context: &str, key: &[u8]) -> Self {
+        let digest = blake3::derive_key(context, key);
         let [first, ..] = digest.as_chunks::<8>().0 else {
             unreachable!("a digest has 32 bytes")
         };

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 
 use super::claims::{Claims, Signed};
-use super::hs256;
 use super::key::SigningKey;
 use super::key_id::KeyId;
+use super::provider;
 
 /// The audience of all tokens: every gateway with the same keys.
 const AUDIENCE: &str = "iem-gateway";
@@ -30,7 +30,7 @@ struct RingKey {
 impl Ring {
     /// Builds a ring. The same key twice counts as one, of the earlier time.
     pub(super) fn new<'k>(keys: impl IntoIterator<Item = &'k SigningKey>) -> Self {
-        hs256::install();
+        provider::install();
         let mut validation = Validation::new(Algorithm::HS256);
         // Expiry is checked elsewhere, against the time that is given, and after everything else.
         validation.validate_exp = false;

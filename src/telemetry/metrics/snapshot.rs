@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub directory_customers: usize,
     /// Whether the token keys' current content is loaded.
     pub token_keys_ok: bool,
+    /// The time for which fetches of the external issuer's keys have failed.
+    pub oidc_keys_stale: Duration,
     /// The time at which the key that signs tokens was created.
     pub token_key_created: Option<SystemTime>,
     /// The certificate in use for clients, if the gateway serves them TLS.
@@ -121,6 +123,7 @@ pub(super) struct SnapshotMetrics {
     directory_users: IntGauge,
     directory_customers: IntGauge,
     token_keys_ok: IntGauge,
+    oidc_keys_stale: IntGauge,
     token_key_created: IntGauge,
     certificate_ok: IntGaugeVec,
     certificate_end: IntGaugeVec,
@@ -200,6 +203,10 @@ impl SnapshotMetrics {
                 "token_keys_loaded",
                 "1 while the files of the token keys are valid.",
             )?,
+            oidc_keys_stale: register.gauge(
+                "oidc_keys_stale_seconds",
+                "Time for which the keys of the external issuer could not be fetched.",
+            )?,
             token_key_created: register.gauge(
                 "token_key_created_seconds",
                 "Unix time at which the key that signs tokens was created; 0 if its file does not say.",
@@ -269,13 +276,15 @@ impl SnapshotMetrics {
         self.connections_limit
             .set(signed(snapshot.connections_limit));
         self.directory_ok.set(i64::from(snapshot.directory_ok));
-        let stale_s = i64::try_from(snapshot.directory_stale.as_secs());
-        self.directory_stale.set(stale_s.unwrap_or(i64::MAX));
+        self.directory_stale
+            .set(whole_seconds(snapshot.directory_stale));
         self.directory_revision.set(snapshot.directory_revision);
         self.directory_users.set(signed(snapshot.directory_users));
         self.directory_customers
             .set(signed(snapshot.directory_customers));
         self.token_keys_ok.set(i64::from(snapshot.token_keys_ok));
+        self.oidc_keys_stale
+            .set(whole_seconds(snapshot.oidc_keys_stale));
         self.token_key_created
             .set(snapshot.token_key_created.map_or(0, unix_seconds));
         // Without TLS the server has its series all the same, as before there was another listener.
@@ -308,6 +317,10 @@ impl SnapshotMetrics {
             raise(&counter("refused"), refused);
         });
     }
+}
+
+fn whole_seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn unix_seconds(time: SystemTime) -> i64 {

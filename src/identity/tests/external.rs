@@ -1,0 +1,135 @@
+//! Tokens of an external issuer.
+
+use super::*;
+use crate::identity::oidc::example::{self as idp, ISSUED_S, SigningKey};
+
+const NOW_S: u64 = ISSUED_S + 1;
+
+fn trusting_gateway() -> (Gateway, SigningKey, Arc<Issuer>) {
+    let key = SigningKey::new("one", 1);
+    let issuer = Issuer::with_keys(&idp::config(), &idp::document(&[&key]));
+    let mut gateway = gateway();
+    gateway.identity = gateway.identity.trusting(Some(Arc::clone(&issuer)));
+    (gateway, key, issuer)
+}
+
+#[test]
+fn an_external_token_is_verified_once_and_expires_with_a_leeway() {
+    let (gateway, key, _) = trusting_gateway();
+    let token = key.token(NIFI);
+    for now_s in [NOW_S, ISSUED_S + 300, ISSUED_S + 329] {
+        assert_eq!(gateway.access(&token, now_s), Ok(NIFI.to_owned()));
+    }
+    let late = gateway.access(&token, ISSUED_S + 330);
+    assert_eq!(late, Err(TokenError::Expired));
+    let counts = gateway.identity.counts();
+    assert_eq!((counts.token_hits, counts.token_misses), (3, 1));
+    assert_eq!(
+        gateway.access(&key.token("nobody@example.com"), NOW_S),
+        Err(TokenError::Invalid)
+    );
+}
+
+#[test]
+fn own_tokens_hold_beside_external_ones() {
+    let (gateway, key, _) = trusting_gateway();
+    let own = gateway.issue(NIFI);
+    assert_eq!(gateway.access(&own.access, 1000), Ok(NIFI.to_owned()));
+    assert_eq!(gateway.access(&own.refresh, 1000), Err(TokenError::Invalid));
+    let token = key.token(NIFI);
+    assert_eq!(gateway.access(&token, NOW_S), Ok(NIFI.to_owned()));
+    let refreshed = gateway.identity.refresh(&token, None, at(NOW_S));
+    assert_eq!(refreshed.err(), Some(TokenError::Invalid));
+}
+
+#[test]
+fn a_very_long_token_is_remembered_by_the_cache() {
+    let (gateway, key, _) = trusting_gateway();
+    let mut claims = idp::claims(NIFI);
+    claims["groups"] = "g".repeat(6000).into();
+    let token = key.sign(&key.header(), &claims);
+    for _ in 0..3 {
+        assert_eq!(gateway.access(&token, NOW_S), Ok(NIFI.to_owned()));
+    }
+    assert!(gateway.last.claims(token.as_bytes()).is_none());
+    let counts = gateway.identity.counts();
+    assert_eq!((counts.token_hits, counts.token_misses), (2, 1));
+}
+
+#[test]
+fn the_directory_is_asked_each_time() {
+    let (gateway, key, _) = trusting_gateway();
+    let token = key.token(NIFI);
+    assert_eq!(gateway.access(&token, NOW_S), Ok(NIFI.to_owned()));
+    gateway.change(|document| document.remove_user(NIFI));
+    assert_eq!(gateway.access(&token, NOW_S), Err(TokenError::Invalid));
+    let (gateway, key, _) = trusting_gateway();
+    let gone = key.token("gone@example.com");
+    assert_eq!(gateway.access(&gone, NOW_S), Err(TokenError::Invalid));
+}
+
+#[test]
+fn a_token_ends_when_its_key_is_removed() {
+    let (gateway, key, issuer) = trusting_gateway();
+    let token = key.token(NIFI);
+    assert_eq!(gateway.access(&token, NOW_S), Ok(NIFI.to_owned()));
+    let another = SigningKey::new("one", 2);
+    issuer.replace_keys(&idp::document(&[&another]));
+    assert_eq!(gateway.access(&token, NOW_S), Err(TokenError::Invalid));
+    assert_eq!(
+        gateway.access(&another.token(NIFI), NOW_S),
+        Ok(NIFI.to_owned())
+    );
+}
+
+/// The ends are kept by the version of the password, of which an external token knows nothing.
+#[test]
+fn a_log_out_ends_the_tokens_of_before_whatever_the_password() {
+    let (gateway, key, _) = trusting_gateway();
+    let token = key.token(NIFI);
+    let later = |token_s: u64| {
+        let mut claims = idp::claims(NIFI);
+        claims["iat"] = token_s.into();
+        key.sign(&key.header(), &claims)
+    };
+    assert_eq!(gateway.access(&token, NOW_S), Ok(NIFI.to_owned()));
+    let user = Arc::clone(gateway.identity.directory().load().user(NIFI).unwrap());
+    let ended = [(Arc::clone(&user.email), user.password_version)];
+    gateway
+        .identity
+        .directory()
+        .ended()
+        .end_all(&ended, at(NOW_S));
+    assert_eq!(gateway.access(&token, NOW_S), Err(TokenError::Invalid));
+    let same_second = later(NOW_S);
+    assert_eq!(
+        gateway.access(&same_second, NOW_S),
+        Err(TokenError::Invalid)
+    );
+    assert_eq!(
+        gateway.access(&later(NOW_S + 1), NOW_S),
+        Ok(NIFI.to_owned())
+    );
+
+    let password = PasswordHash::new(&example::password("new"), example::CHEAP).unwrap();
+    gateway.change(|document| document.set_password(NIFI, &password));
+    assert_eq!(gateway.access(&token, NOW_S), Err(TokenError::Invalid));
+}
+
+#[test]
+fn a_disabled_user_is_out_for_good() {
+    let (gateway, key, _) = trusting_gateway();
+    let token = key.token(NIFI);
+    assert_eq!(gateway.access(&token, NOW_S), Ok(NIFI.to_owned()));
+    gateway.change(|document| document.set_user_enabled(NIFI, false));
+    assert_eq!(gateway.access(&token, NOW_S), Err(TokenError::Invalid));
+    gateway.change(|document| document.set_user_enabled(NIFI, true));
+    assert_eq!(gateway.access(&token, NOW_S), Err(TokenError::Invalid));
+}
+
+#[test]
+fn nothing_external_is_accepted_without_an_issuer() {
+    let gateway = gateway();
+    let token = SigningKey::new("one", 1).token(NIFI);
+    assert_eq!(gateway.access(&token, NOW_S), Err(TokenError::Invalid));
+}
