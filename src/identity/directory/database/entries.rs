@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 
 use iem_postgres::{Connection, Contents, Error, Revisions};
 
@@ -14,6 +16,11 @@ use crate::identity::directory::password_version::PasswordVersion;
 use crate::identity::directory::rules;
 use crate::identity::directory::snapshot::Directory;
 use crate::identity::directory::user::User;
+
+/// Rows that are handed on at once.
+const ROWS_OF_BATCH: usize = 1_000;
+/// Batches that wait to be checked.
+const BATCHES_MAX: usize = 8;
 
 /// Whether users are let in whose hash can be guessed against too fast. A command has to be able to
 /// set their passwords anew.
@@ -39,6 +46,44 @@ pub(super) struct Faults(BTreeMap<(Kind, String), String>);
 enum Kind {
     Customer,
     User,
+}
+
+/// What is read of a whole directory, on its way to be checked.
+enum Rows {
+    /// About the numbers of customers and users.
+    Sizes(usize, usize),
+    Batch(Vec<Row>),
+}
+
+enum Row {
+    Customer(iem_postgres::Customer),
+    User(iem_postgres::User),
+}
+
+/// Rows on their way to be checked, many at a time.
+struct Batches {
+    rows: SyncSender<Rows>,
+    batch: Vec<Row>,
+}
+
+impl Batches {
+    fn add(&mut self, row: Row) {
+        self.batch.push(row);
+        if self.batch.len() == ROWS_OF_BATCH {
+            let batch = std::mem::take(&mut self.batch);
+            self.send(Rows::Batch(batch));
+        }
+    }
+
+    fn end(self) {
+        let Self { rows, batch } = self;
+        let _ = rows.send(Rows::Batch(batch));
+    }
+
+    /// Waits for the thread that checks; one that panicked shows when it is joined.
+    fn send(&self, rows: Rows) {
+        let _ = self.rows.send(rows);
+    }
 }
 
 impl Faults {
@@ -69,19 +114,63 @@ impl Building {
         }
     }
 
-    /// Reads the whole directory.
+    /// Reads the whole directory. What is read is checked on another thread: both take their time
+    /// with a million entries.
     pub(super) async fn read(
         connection: &mut Connection,
         strength: Strength,
     ) -> Result<(Revisions, Self), Error> {
-        let begin = |customers, users| Self {
-            directory: Directory::with_capacity(customers, users),
+        let (rows, received) = sync_channel(BATCHES_MAX);
+        let builder = thread::Builder::new().name("directory-check".to_owned());
+        let builder = builder
+            .spawn(move || Self::build(&received, strength))
+            .map_err(|error| Error::Away(error.to_string()))?;
+        let begin = |customers, users| {
+            let batches = Batches {
+                rows,
+                batch: Vec::new(),
+            };
+            batches.send(Rows::Sizes(customers, users));
+            batches
+        };
+        let read = connection
+            .read_all(
+                begin,
+                |batches, row| batches.add(Row::Customer(row)),
+                |batches, row| batches.add(Row::User(row)),
+            )
+            .await
+            .map(|(revisions, batches)| {
+                batches.end();
+                revisions
+            });
+        let building = builder.join();
+        let building = building.map_err(|_| Error::Away("a thread panicked".to_owned()))?;
+        Ok((read?, building))
+    }
+
+    fn build(received: &Receiver<Rows>, strength: Strength) -> Self {
+        let mut building = Self {
+            directory: Directory::default(),
             faults: Faults::default(),
             strength,
         };
-        connection
-            .read_all(begin, Self::set_customer, Self::set_user)
-            .await
+        for rows in received {
+            match rows {
+                Rows::Sizes(customers, users) => {
+                    building.directory = Directory::with_capacity(customers, users);
+                }
+                Rows::Batch(batch) => {
+                    for row in batch {
+                        match row {
+                            Row::Customer(row) => building.set_customer(row),
+                            Row::User(row) => building.set_user(row),
+                        }
+                    }
+                }
+            }
+        }
+        building
     }
 
     pub(super) fn set_customer(&mut self, row: iem_postgres::Customer) {
