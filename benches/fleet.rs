@@ -127,7 +127,7 @@ fn run(fleet: Fleet, database: &Postgres, rate: u32) -> f64 {
     let began = std::time::Instant::now();
     thread::sleep(TIME);
     let ended = std::time::Instant::now();
-    let used = cpu(&mut gateways) - before;
+    let used = cpu(&mut gateways).saturating_sub(before);
     let mut requests = 0;
     for load in loads {
         let calls = load.stop().between(began, ended);

@@ -44,7 +44,9 @@ pub use durability::Durability;
 pub use error::{Error, Errors, Origin};
 pub use http2::{Http2, PEERS_PART};
 pub use idempotency::Idempotency;
-pub use identity::{Directory, DirectoryKind, Login, Quota, REFRESH_LIFETIME_MAX, Tokens};
+pub use identity::{
+    Directory, DirectoryKind, Login, Quota, REFRESH_LIFETIME_MAX, Tokens, may_hold_password,
+};
 pub use journal::{Journal, OnDamage};
 pub use layers::Setting;
 pub use load::{Loaded, defaults, load};

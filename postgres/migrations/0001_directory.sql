@@ -4,12 +4,42 @@
 -- is made: gateways read what was noted since the revision that they have.
 
 -- A revision comes from an update in the transaction that writes: revisions become visible in
--- their order, which those of a sequence do not.
+-- their order, which those of a sequence do not. Each has a mark, by which who follows knows a
+-- database that was restored and counts the same numbers again.
 CREATE TABLE iem_gateway.revisions (
     name text PRIMARY KEY,
-    revision bigint NOT NULL DEFAULT 0
+    revision bigint NOT NULL DEFAULT 0,
+    mark uuid NOT NULL DEFAULT gen_random_uuid()
 );
 INSERT INTO iem_gateway.revisions (name) VALUES ('directory'), ('sessions'), ('failures');
+
+-- The latest marks.
+CREATE TABLE iem_gateway.marks (
+    name text NOT NULL,
+    revision bigint NOT NULL,
+    mark uuid NOT NULL,
+    PRIMARY KEY (name, revision)
+);
+
+CREATE FUNCTION iem_gateway.note_mark() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.mark := gen_random_uuid();
+    INSERT INTO iem_gateway.marks (name, revision, mark) VALUES (NEW.name, NEW.revision, NEW.mark)
+        ON CONFLICT (name, revision) DO UPDATE SET mark = excluded.mark;
+    DELETE FROM iem_gateway.marks WHERE name = NEW.name AND revision <= NEW.revision - 10000;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER note_mark BEFORE UPDATE ON iem_gateway.revisions
+    FOR EACH ROW EXECUTE FUNCTION iem_gateway.note_mark();
+
+-- The key of digests that gateways tell each other.
+CREATE TABLE iem_gateway.secrets (
+    name text PRIMARY KEY,
+    value text NOT NULL
+);
+INSERT INTO iem_gateway.secrets VALUES
+    ('logins', replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''));
 
 CREATE TABLE iem_gateway.customers (
     id text PRIMARY KEY CHECK (id <> '' AND id = btrim(id) AND id !~ '[[:cntrl:]]'),
@@ -57,7 +87,9 @@ CREATE TABLE iem_gateway.changes (
     kind text NOT NULL CHECK (kind IN ('customer', 'user', 'all')),
     key text NOT NULL,
     change text NOT NULL,
+    -- Who says to make it, and the database's user who does.
     actor text NOT NULL,
+    role text NOT NULL DEFAULT session_user,
     changed timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX ON iem_gateway.changes (revision);
@@ -113,12 +145,12 @@ CREATE UNLOGGED TABLE iem_gateway.demand (
 );
 CREATE INDEX ON iem_gateway.demand (customer);
 
--- Log-ins that failed at a gateway, lately. The email is that of a user; there is none for a name that
--- is no user's, which may be a password that was typed in the wrong place.
+-- Log-ins that failed at a gateway, lately. Of the name there are 24 bits of a digest, so that nobody
+-- learns it: it may be a password that was typed in the wrong place.
 CREATE UNLOGGED TABLE iem_gateway.failed_logins (
     revision bigint NOT NULL,
     gateway text NOT NULL,
-    email text,
+    name integer NOT NULL,
     peer text NOT NULL,
     failures integer NOT NULL,
     noted timestamptz NOT NULL
@@ -155,7 +187,12 @@ DECLARE
     rows text;
     has_rows boolean;
 BEGIN
+    -- One note for all of a transaction that changes very much.
     IF current_setting('iem_gateway.bulk', true) = 'on' THEN
+        IF current_setting('iem_gateway.bulk_noted', true) IS DISTINCT FROM txid_current()::text THEN
+            PERFORM set_config('iem_gateway.bulk_noted', txid_current()::text, true);
+            PERFORM iem_gateway.note_all('bulk');
+        END IF;
         RETURN NULL;
     END IF;
     IF TG_OP = 'TRUNCATE' THEN
@@ -181,6 +218,14 @@ BEGIN
 END
 $$;
 
+-- Writers wait here for each other, before they have changed a row that another one waits for.
+CREATE FUNCTION iem_gateway.wait_for_turn() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM iem_gateway.revisions WHERE name = 'directory' FOR UPDATE;
+    RETURN NULL;
+END
+$$;
+
 DO $$
 DECLARE
     noted record;
@@ -195,7 +240,10 @@ BEGIN
         ) AS tables (name, kind, key)
     LOOP
         EXECUTE format(
-            'CREATE TRIGGER note_insert AFTER INSERT ON iem_gateway.%1$I
+            'CREATE TRIGGER wait_for_turn BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+                 ON iem_gateway.%1$I
+                 FOR EACH STATEMENT EXECUTE FUNCTION iem_gateway.wait_for_turn();
+             CREATE TRIGGER note_insert AFTER INSERT ON iem_gateway.%1$I
                  REFERENCING NEW TABLE AS after
                  FOR EACH STATEMENT EXECUTE FUNCTION iem_gateway.note(%2$L, %3$L);
              CREATE TRIGGER note_update AFTER UPDATE ON iem_gateway.%1$I

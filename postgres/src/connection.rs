@@ -13,7 +13,7 @@ use tokio_postgres::{AsyncMessage, Client, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::Error;
-use crate::settings::{CONNECT_MAX, Settings};
+use crate::settings::Settings;
 
 /// The longest wait for the answer to a small statement.
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(4);
@@ -57,7 +57,7 @@ impl Connection {
                 None => Self::connect(settings, NoTls).await,
             }
         };
-        within(CONNECT_MAX, connect).await
+        within(settings.connect_max(), connect).await
     }
 
     async fn connect<T>(settings: &Settings, tls: T) -> Result<Self, Error>
@@ -179,6 +179,67 @@ impl Connection {
                 })
             });
             gateways.collect()
+        })
+        .await
+    }
+}
+
+impl Connection {
+    /// Has the database give up what it was asked and has not answered: it would go on, and hold its
+    /// locks, although nobody waits any longer. A second at most.
+    pub async fn cancel(&self, settings: &Settings) {
+        let token = self.client.cancel_token();
+        let cancel = async {
+            match &settings.tls {
+                Some(tls) => {
+                    token
+                        .cancel_query(MakeRustlsConnect::new(tls.clone()))
+                        .await
+                }
+                None => token.cancel_query(NoTls).await,
+            }
+        };
+        let _ = timeout(Duration::from_secs(1), cancel).await;
+    }
+
+    /// Returns the database's time, in milliseconds of Unix time.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn now_ms(&self) -> Result<u64, Error> {
+        let now = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+        within(ANSWER_MAX, async {
+            let row = self.client.query_typed_one(now, &[]).await?;
+            Ok(u64::try_from(row.try_get::<_, i64>(0)?).unwrap_or_default())
+        })
+        .await
+    }
+
+    /// Returns the numbers of customers and of users.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn sizes(&self) -> Result<(usize, usize), Error> {
+        let count = "SELECT (SELECT count(*) FROM iem_gateway.customers),
+            (SELECT count(*) FROM iem_gateway.users)";
+        within(ANSWER_MAX, async {
+            let row = self.client.query_typed_one(count, &[]).await?;
+            let size = |column| -> Result<usize, Error> {
+                Ok(usize::try_from(row.try_get::<_, i64>(column)?).unwrap_or_default())
+            };
+            Ok((size(0)?, size(1)?))
+        })
+        .await
+    }
+
+    /// Returns the key of the digests of names whose log-ins failed.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn login_key(&self) -> Result<String, Error> {
+        let read = "SELECT value FROM iem_gateway.secrets WHERE name = 'logins'";
+        within(ANSWER_MAX, async {
+            Ok(self.client.query_typed_one(read, &[]).await?.try_get(0)?)
         })
         .await
     }

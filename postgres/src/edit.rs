@@ -50,7 +50,10 @@ impl Connection {
     pub async fn edit(&mut self, actor: &str) -> Result<Edit<'_>, Error> {
         let begin = async {
             let edit = Edit(self.client.transaction().await?);
-            let set = "SELECT set_config('iem_gateway.actor', $1, true)";
+            // One that is gone keeps nobody waiting.
+            let set = "SELECT set_config('iem_gateway.actor', $1, true),
+                set_config('lock_timeout', '3s', true),
+                set_config('idle_in_transaction_session_timeout', '30s', true)";
             edit.row(set, &[(&actor, Type::TEXT)]).await?;
             // Who waits here cannot wait for rows that another editor has.
             let lock = "SELECT 1 FROM iem_gateway.revisions WHERE name = 'directory' FOR UPDATE";
@@ -220,8 +223,6 @@ impl Edit<'_> {
         for users in contents.users.chunks(ROWS_AT_ONCE) {
             self.insert_users(users).await?;
         }
-        self.row("SELECT iem_gateway.note_all('import')", &[])
-            .await?;
         Ok(())
     }
 

@@ -32,10 +32,12 @@ impl From<tokio_postgres::Error> for Error {
             return Self::Away(causes(&error));
         };
         let text = format!("{} (SQLSTATE {})", refusal.message(), refusal.code().code());
-        // Class 57P: the server is shutting down or starting; 53: it has no connection, memory or
-        // disk left; 08: PgBouncer has lost it. 40 and 55P03 end a transaction for another's sake.
+        // Class 57: the server is shutting down or starting, or has ended a statement that took too
+        // long; 53 and 58: it has no connection, memory or disk left; 08: PgBouncer has lost it; 25:
+        // it is a standby, or has ended an idle transaction. 40 and 55P03 end a transaction for
+        // another's sake.
         let code = refusal.code().code();
-        if ["57P", "53", "08", "40", "55P03"]
+        if ["57", "53", "58", "08", "25", "40", "55P03"]
             .iter()
             .any(|class| code.starts_with(class))
         {

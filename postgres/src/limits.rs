@@ -20,8 +20,8 @@ pub struct Demand {
 /// Log-ins that failed at a gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedLogins {
-    /// The email, if it is that of a user.
-    pub email: Option<String>,
+    /// 24 bits of a digest of the name.
+    pub name: i32,
     /// The address of the peer.
     pub peer: String,
     /// Their number.
@@ -46,7 +46,9 @@ impl Connection {
                 SELECT * FROM unnest($2, $3, $4) AS mine (customer, records, bytes)
             ), gone AS (
                 DELETE FROM iem_gateway.demand
-                WHERE gateway = $1 AND customer <> ALL ($2) OR noted < now() - interval '1 min'
+                WHERE gateway = $1
+                    AND NOT EXISTS (SELECT FROM mine WHERE mine.customer = demand.customer)
+                    OR noted < now() - interval '1 min'
             ), told AS (
                 INSERT INTO iem_gateway.demand (gateway, customer, records, bytes, noted)
                 SELECT $1, customer, records, bytes, now() FROM mine
@@ -90,10 +92,7 @@ impl Connection {
         gateway: &str,
         failures: &[FailedLogins],
     ) -> Result<(), Error> {
-        let emails: Vec<_> = failures
-            .iter()
-            .map(|failed| failed.email.as_deref())
-            .collect();
+        let names: Vec<_> = failures.iter().map(|failed| failed.name).collect();
         let peers: Vec<_> = failures.iter().map(|failed| &*failed.peer).collect();
         let counts: Vec<_> = failures.iter().map(|failed| failed.failures).collect();
         let write = "WITH next AS (
@@ -103,16 +102,16 @@ impl Connection {
                 DELETE FROM iem_gateway.failed_logins WHERE noted < now() - interval '5 min'
             )
             INSERT INTO iem_gateway.failed_logins
-                (revision, gateway, email, peer, failures, noted)
-            SELECT next.revision, $1, email, peer, failures, now()
-                FROM next, unnest($2, $3, $4) AS failed (email, peer, failures)";
+                (revision, gateway, name, peer, failures, noted)
+            SELECT next.revision, $1, failed.name, peer, failures, now()
+                FROM next, unnest($2, $3, $4) AS failed (name, peer, failures)";
         within(ANSWER_MAX, async {
             self.client
                 .execute_typed(
                     write,
                     &[
                         (&gateway, Type::TEXT),
-                        (&emails, Type::TEXT_ARRAY),
+                        (&names, Type::INT4_ARRAY),
                         (&peers, Type::TEXT_ARRAY),
                         (&counts, Type::INT4_ARRAY),
                     ],
@@ -133,7 +132,7 @@ impl Connection {
         gateway: &str,
         since: i64,
     ) -> Result<(i64, Vec<FailedLogins>), Error> {
-        let read = "SELECT revision, email, peer, failures FROM iem_gateway.failed_logins
+        let read = "SELECT revision, name, peer, failures FROM iem_gateway.failed_logins
             WHERE revision > $2 AND gateway <> $1 AND noted > now() - interval '1 min'";
         within(ANSWER_MAX, async {
             let rows = self
@@ -145,7 +144,7 @@ impl Connection {
             for row in rows {
                 newest = newest.max(row.try_get(0)?);
                 failures.push(FailedLogins {
-                    email: row.try_get(1)?,
+                    name: row.try_get(1)?,
                     peer: row.try_get(2)?,
                     failures: row.try_get(3)?,
                 });

@@ -73,8 +73,16 @@ impl Connection {
     /// See [`Error`].
     pub async fn open(settings: &Settings) -> Result<Self, Error> {
         let connection = Self::open_any(settings).await?;
-        within(ANSWER_MAX, check(&connection)).await?;
+        connection.check().await?;
         Ok(connection)
+    }
+
+    /// Checks that the schema is one that this gateway works with.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn check(&self) -> Result<(), Error> {
+        within(ANSWER_MAX, check(self)).await
     }
 }
 

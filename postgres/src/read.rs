@@ -27,15 +27,25 @@ const USERS: &str = "SELECT email, name, password, superadmin, organization, ena
     FROM iem_gateway.users";
 const ASSOCIATIONS: &str = "SELECT email, customer FROM iem_gateway.associations";
 
-/// How often the database has changed: the directory, and the sessions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How often something has changed, and the mark of the last time: a database that was restored counts
+/// the same numbers again, with other marks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Revision {
+    /// The number of changes.
+    pub number: i64,
+    /// The mark; empty for what comes from no database.
+    pub mark: String,
+}
+
+/// How often the database has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Revisions {
-    /// Of customers and users.
-    pub directory: i64,
-    /// Of ended sessions and used refresh tokens.
-    pub sessions: i64,
-    /// Of failed log-ins.
-    pub failures: i64,
+    /// Customers and users.
+    pub directory: Revision,
+    /// Ended sessions and used refresh tokens.
+    pub sessions: Revision,
+    /// Failed log-ins.
+    pub failures: Revision,
 }
 
 /// What has changed since a revision. Of an entry that is gone there is the key alone.
@@ -122,13 +132,13 @@ impl Connection {
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn read_changes(&mut self, since: i64) -> Result<(Revisions, Changes), Error> {
+    pub async fn read_changes(&mut self, since: &Revision) -> Result<(Revisions, Changes), Error> {
         let transaction = self.read_only().await?;
         let found = within(ANSWER_MAX, async {
             revisions(&transaction.query_typed(REVISIONS, &[]).await?)
         })
         .await?;
-        let changes = changes(&transaction, since, found.directory).await?;
+        let changes = changes(&transaction, since).await?;
         within(ANSWER_MAX, async { Ok(transaction.commit().await?) }).await?;
         Ok((found, changes))
     }
@@ -145,12 +155,15 @@ impl Connection {
     }
 }
 
-const REVISIONS: &str = "SELECT name, revision FROM iem_gateway.revisions";
+const REVISIONS: &str = "SELECT name, revision, mark::text FROM iem_gateway.revisions";
 
 fn revisions(rows: &[Row]) -> Result<Revisions, Error> {
     let mut revisions = Revisions::default();
     for row in rows {
-        let revision = row.try_get(1)?;
+        let revision = Revision {
+            number: row.try_get(1)?,
+            mark: row.try_get(2)?,
+        };
         match row.try_get(0)? {
             "directory" => revisions.directory = revision,
             "sessions" => revisions.sessions = revision,
@@ -161,34 +174,64 @@ fn revisions(rows: &[Row]) -> Result<Revisions, Error> {
     Ok(revisions)
 }
 
-async fn changes(transaction: &Transaction<'_>, since: i64, newest: i64) -> Result<Changes, Error> {
-    if since == newest {
-        return Ok(Changes::Some {
-            customers: Vec::new(),
-            users: Vec::new(),
-        });
+/// Returns whether the database has come from this revision to what it is now.
+pub(crate) async fn is_known(
+    transaction: &Transaction<'_>,
+    name: &str,
+    revision: &Revision,
+) -> Result<bool, Error> {
+    let find = "SELECT 1 FROM iem_gateway.marks
+        WHERE name = $1 AND revision = $2 AND mark::text = $3";
+    let parameters: [Parameter<'_>; 3] = [
+        (&name, Type::TEXT),
+        (&revision.number, Type::INT8),
+        (&revision.mark, Type::TEXT),
+    ];
+    within(ANSWER_MAX, async {
+        let found = transaction.query_typed_opt(find, &parameters).await?;
+        Ok(found.is_some())
+    })
+    .await
+}
+
+async fn changes(transaction: &Transaction<'_>, since: &Revision) -> Result<Changes, Error> {
+    if !is_known(transaction, "directory", since).await? {
+        return Ok(Changes::All);
     }
-    let noted = "SELECT kind, key, min(revision) FROM iem_gateway.changes WHERE revision > $1
-        GROUP BY kind, key LIMIT $2";
+    let noted = "SELECT DISTINCT kind, key FROM (
+            SELECT kind, key FROM iem_gateway.changes WHERE revision > $1
+            ORDER BY revision LIMIT $2
+        ) AS noted";
+    let count = "SELECT count(*), min(revision) FROM (
+            SELECT revision FROM iem_gateway.changes WHERE revision > $1
+            ORDER BY revision LIMIT $2
+        ) AS noted";
     let limit = i64::try_from(CHANGES_MAX + 1).unwrap_or(i64::MAX);
-    let parameters: [Parameter<'_>; 2] = [(&since, Type::INT8), (&limit, Type::INT8)];
+    let parameters: [Parameter<'_>; 2] = [(&since.number, Type::INT8), (&limit, Type::INT8)];
+    let mut is_all = false;
+    each(transaction, count, &parameters, |row| {
+        let (rows, first): (i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+        // Somebody may have deleted old ones.
+        is_all = rows == limit || first.is_some_and(|first| first != since.number + 1);
+        Ok(())
+    })
+    .await?;
+    if is_all {
+        return Ok(Changes::All);
+    }
     let mut customers = Vec::new();
     let mut users = Vec::new();
-    let mut is_all = false;
-    let mut is_known = false;
     each(transaction, noted, &parameters, |row| {
         match row.try_get(0)? {
             "customer" => customers.push(row.try_get::<_, String>(1)?),
             "user" => users.push(row.try_get::<_, String>(1)?),
+            // What it was is not known.
             _ => is_all = true,
         }
-        is_known |= row.try_get::<_, i64>(2)? == since + 1;
         Ok(())
     })
     .await?;
-    // Somebody may have deleted old changes, or have restored the database as it was.
-    is_all |= !is_known || since > newest;
-    if is_all || customers.len() + users.len() > CHANGES_MAX {
+    if is_all {
         return Ok(Changes::All);
     }
     Ok(Changes::Some {

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
-/// The longest wait for a connection, and for its log-in.
-pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(4);
+/// The longest wait for a connection to one host, without its log-in.
+const CONNECT_MAX: Duration = Duration::from_secs(2);
+/// The longest wait for the log-in.
+const LOG_IN_MAX: Duration = Duration::from_secs(2);
 
 /// The name under which a gateway or a command shows in `pg_stat_activity`.
 const APPLICATION: &str = "iem-gateway";
@@ -49,6 +51,10 @@ impl Settings {
         if config.get_hosts().is_empty() {
             return Err("must name a host".to_owned());
         }
+        if !config.get_hostaddrs().is_empty() {
+            // It would go where the host's name does not say.
+            return Err("must hold no `hostaddr`".to_owned());
+        }
         let ports = config.get_ports();
         let with_port = |(index, host): (usize, &Host)| {
             // One port is that of all hosts.
@@ -70,6 +76,10 @@ impl Settings {
             .application_name(APPLICATION)
             .connect_timeout(CONNECT_MAX)
             .keepalives_idle(Duration::from_secs(30));
+        if config.get_target_session_attrs() == TargetSessionAttrs::Any {
+            // Of several hosts, the one that takes changes.
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
         Ok(Self {
             config,
             tls: None,
@@ -87,6 +97,17 @@ impl Settings {
             }
             Host::Unix(_) => true,
         })
+    }
+
+    /// Returns the longest wait for a connection to any of the hosts.
+    pub(crate) fn connect_max(&self) -> Duration {
+        let hosts = u32::try_from(self.config.get_hosts().len()).unwrap_or(u32::MAX);
+        CONNECT_MAX.saturating_mul(hosts) + LOG_IN_MAX
+    }
+
+    /// Returns whether the URL says that the connection is encrypted.
+    pub fn is_to_be_encrypted(&self) -> bool {
+        self.config.get_ssl_mode() == SslMode::Require
     }
 
     /// Returns whether the URL says that the connection is not encrypted.
@@ -155,6 +176,10 @@ mod tests {
             ("postgres://a@b", "must name a user and a database"),
             ("postgres://a:hunter2@b/c", "must hold no password"),
             ("postgres://a@b/c?options=-c", "must hold no `options`"),
+            (
+                "postgres://a@localhost/c?hostaddr=10.0.0.1",
+                "must hold no `hostaddr`",
+            ),
         ] {
             let error = Settings::parse(url, "").expect_err(url);
             assert!(error.contains(fault), "{url}: {error}");

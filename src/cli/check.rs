@@ -17,7 +17,9 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::settings;
-use crate::config::{Config, DirectoryKind, Errors, Loaded, MemoryCeiling, Setting};
+use crate::config::{
+    Config, DirectoryKind, Errors, Loaded, MemoryCeiling, Setting, may_hold_password,
+};
 use crate::identity::directory::LiveDirectory;
 use crate::identity::token::KeyFiles;
 use crate::sinks;
@@ -149,6 +151,9 @@ fn check_directory(config: &Config) -> Finding {
     let directory = &config.directory;
     let (what, path) = match directory.kind {
         DirectoryKind::File => (directory.path.display().to_string(), Some(&directory.path)),
+        DirectoryKind::Postgres if may_hold_password(&directory.url) => {
+            ("in a database".to_owned(), None)
+        }
         DirectoryKind::Postgres => (directory.url.clone(), None),
     };
     let finding = |level, text: &str| Finding {

@@ -39,6 +39,18 @@ pub struct Directory {
 
 /// The name of the key with the password of the database.
 pub(super) const PASSWORD: &str = "directory.password";
+/// The name of the key with its URL.
+pub(super) const URL: &str = "directory.url";
+
+/// Returns whether a URL of a database may hold a password, where there should be none.
+pub fn may_hold_password(url: &str) -> bool {
+    let (server, query) = url.split_once('?').unwrap_or((url, ""));
+    let server = server
+        .split_once("://")
+        .map_or(server, |(_, server)| server);
+    let user = server.rsplit_once('@').map_or("", |(user, _)| user);
+    user.contains(':') || query.contains("password")
+}
 
 /// Where the directory is kept. A build may leave the database out; using it is then an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -213,7 +213,8 @@ impl Layers {
         let secret = matches!(origin, Origin::SecretFile { .. })
             || key.starts_with(properties::KEY)
             || key == telemetry::AUTHORIZATION
-            || key == identity::PASSWORD;
+            || key == identity::PASSWORD
+            || key == identity::URL && value.as_str().is_none_or(identity::may_hold_password);
         Setting {
             key,
             value: (!secret).then(|| value.clone()),

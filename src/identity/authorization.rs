@@ -56,7 +56,7 @@ pub fn customer<'a>(
 /// superadmin.
 pub fn associations<'a>(directory: &'a Directory, user: &User) -> Vec<&'a Arc<Customer>> {
     if user.superadmin {
-        return directory.customers();
+        return directory.customers().iter().collect();
     }
     user.customers()
         .iter()

@@ -28,7 +28,7 @@ pub use customer_quota::CustomerQuota;
 #[cfg(feature = "postgres")]
 pub use database::Database;
 pub use error::DirectoryError;
-pub use failed_logins::{FailedLogins, Failures};
+pub use failed_logins::{FailedLogins, Failures, NAME_BITS};
 pub use integration::Integration;
 pub use live::{DirectoryFollower, LiveDirectory, Status};
 pub use member::Member;

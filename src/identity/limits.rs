@@ -73,13 +73,10 @@ impl<C: Clock + Clone> LoginLimits<C> {
         }
     }
 
-    /// Counts a log-in of a peer that failed at another gateway; without an origin, of names that are
-    /// no user's.
-    pub(super) fn count_elsewhere(&self, origin: Option<&Origin>, peer: Peer) {
-        if let Some(origin) = origin {
-            self.by_origin.count(origin);
-        }
-        self.count_networks(peer);
+    /// Counts a log-in that failed at another gateway.
+    pub(super) fn count_elsewhere(&self, origin: &Origin) {
+        self.by_origin.count(origin);
+        self.count_networks(origin.peer);
     }
 
     fn count_networks(&self, peer: Peer) {

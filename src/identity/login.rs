@@ -4,10 +4,12 @@
 //! The response time does not tell an unknown or disabled user, or one without a password, from a
 //! wrong password: each costs one hash, and waits for it alike.
 
+mod names;
 mod standings;
 mod turns;
 mod untold;
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +26,7 @@ use super::password::{Password, PasswordHash};
 use super::peer::Peer;
 use super::principal::Principal;
 use crate::config::Config;
+use names::{SharedNames, name_of, user_named};
 use standings::Standings;
 use turns::Turns;
 use untold::Untold;
@@ -66,6 +69,7 @@ pub(super) struct Logins {
     verified: Cache<[u8; 32], Verified>,
     turns: Arc<Turns>,
     untold: Arc<Untold>,
+    names: SharedNames,
     pub(super) hashing: Hashing,
 }
 
@@ -102,6 +106,7 @@ impl Logins {
                 .build(),
             turns: Arc::default(),
             untold: Arc::default(),
+            names: SharedNames::default(),
             hashing: Hashing::new(config.server.password_permits(), WAITING_MAX),
         }
     }
@@ -187,7 +192,8 @@ impl Logins {
             .update(basic.password.reveal().as_bytes());
         Attempt {
             origin: Origin {
-                user: user.into(),
+                // At all gateways that share failures the same.
+                user: self.names.user(&basic.user).unwrap_or(user.into()),
                 peer: peer.into(),
             },
             credentials: credentials.finalize().into(),
@@ -224,10 +230,10 @@ impl Logins {
         let standings = Arc::clone(&self.standings);
         let remembered = self.verified.clone();
         let untold = Arc::clone(&self.untold);
+        let told = attempts.iter().filter(|_| self.names.are_shared());
+        let names: HashSet<_> = told.map(|attempt| name_of(&attempt.origin.user)).collect();
         move || {
             check_limits(&limits, &attempts)?;
-            let named = candidates.last().and_then(|last| last.user.as_ref());
-            let named = named.map(|user| Arc::clone(&user.email));
             for Candidate {
                 user,
                 password,
@@ -252,7 +258,9 @@ impl Logins {
             if let Some(attempt) = attempts.first() {
                 standings.failed(attempt.origin.peer);
             }
-            untold.count(named.as_ref(), peer);
+            for name in names {
+                untold.count(name, peer);
+            }
             Err(LoginError::Invalid)
         }
     }
@@ -267,16 +275,19 @@ impl FailedLogins for Logins {
         self.untold.put_back(untold);
     }
 
-    fn count_elsewhere(&self, user: Option<&str>, peer: IpAddr, failures: u32) {
-        let peer = Peer::from(peer);
-        let origin = user.map(|user| Origin {
-            user: blake3::keyed_hash(&self.key, user.as_bytes()).into(),
-            peer,
-        });
+    fn count_elsewhere(&self, name: u32, peer: IpAddr, failures: u32) {
+        let origin = Origin {
+            user: user_named(name),
+            peer: Peer::from(peer),
+        };
         for _ in 0..failures.min(ELSEWHERE_MAX) {
-            self.limits.count_elsewhere(origin.as_ref(), peer);
-            self.standings.failed(peer);
+            self.limits.count_elsewhere(&origin);
+            self.standings.failed(origin.peer);
         }
+    }
+
+    fn set_key(&self, key: [u8; 32]) {
+        self.names.set_key(key);
     }
 }
 
@@ -324,71 +335,4 @@ fn candidates(directory: &Directory, meanings: &[Basic], attempts: &[Attempt]) -
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use std::sync::mpsc;
-
-    use super::*;
-    use crate::identity::example;
-
-    /// Neither wait may have a time of its own: together they would outlast the client's timeout.
-    #[tokio::test]
-    async fn the_wait_for_the_turn_and_for_the_hash_share_one_deadline() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("directory.toml");
-        std::fs::write(&path, &*example::TEXT).unwrap();
-        let directory = LiveDirectory::open(&path).unwrap();
-        let mut logins = Logins::new(&Config::default());
-        logins.hashing = Hashing::new(1, WAITING_MAX);
-        let logins = Arc::new(logins);
-        let user = "nifi@example.com";
-        let basic = Basic {
-            user: user.to_owned(),
-            password: example::password(user),
-        };
-        let peer = "192.0.2.1".parse().unwrap();
-        let expect_busy = async || {
-            let now = Instant::now();
-            tokio::select! {
-                biased;
-                login = logins.login_by(now, &directory, std::slice::from_ref(&basic), peer) => {
-                    assert_eq!(login.map(|_| ()), Err(LoginError::Busy(Busy)));
-                }
-                () = tokio::time::sleep_until(now + Duration::from_secs(1)) => {
-                    panic!("waits beyond its deadline")
-                }
-            }
-        };
-
-        let later = Instant::now() + Duration::from_mins(1);
-        let origin = logins.attempt(&basic, peer).origin;
-        let turn = logins.turns.take(origin, later).await.unwrap();
-        expect_busy().await;
-        drop(turn);
-
-        let (release, held) = mpsc::channel::<()>();
-        let (started, running) = tokio::sync::oneshot::channel();
-        let hashing = Arc::clone(&logins);
-        let hash = tokio::spawn(async move {
-            let anybody = hashing.standings.of(&origin);
-            hashing
-                .hashing
-                .run(&anybody, later, move || {
-                    started.send(()).unwrap();
-                    held.recv().unwrap();
-                })
-                .await
-        });
-        running.await.unwrap();
-        expect_busy().await;
-        release.send(()).unwrap();
-        assert_eq!(hash.await.unwrap(), Ok(()));
-        assert!(
-            logins
-                .login_by(later, &directory, std::slice::from_ref(&basic), peer)
-                .await
-                .is_ok()
-        );
-    }
-}
+mod tests;

@@ -16,7 +16,7 @@ mod session;
 pub use certificate::Thumbprint;
 pub use ended::Ended;
 pub use file::record;
-pub(in crate::identity) use file::{path_beside, read_beside};
+pub(in crate::identity) use file::{check_size, path_beside, read_beside};
 pub(in crate::identity) use followed::{EndedFile, Keeper};
 pub use kept::EndedSessions;
 pub(in crate::identity) use kept::Unsaved;

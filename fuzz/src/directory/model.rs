@@ -137,7 +137,7 @@ pub struct Model {
 
 impl Model {
     pub fn of(directory: &Directory) -> Self {
-        let customers = directory.customers().into_iter().map(|customer| Customer {
+        let customers = directory.customers().iter().map(|customer| Customer {
             id: customer.id.to_string(),
             name: customer.name.clone(),
             active: customer.active,

@@ -158,7 +158,7 @@ fn a_user_may_have_no_password_and_get_one_later() {
             .run("user list")
             .contains("idp@example.com      Idp      API              no        yes      acme\n")
     );
-    assert_eq!(terminal.json("user list")[3]["password"], false);
+    assert_eq!(terminal.json("user list")[1]["password"], false);
     let version = || {
         let directory = terminal.directory();
         directory.user("idp@example.com").unwrap().password_version
@@ -167,7 +167,7 @@ fn a_user_may_have_no_password_and_get_one_later() {
     terminal.run("user disable idp@example.com");
     terminal.run("user passwd idp@example.com");
     assert_ne!(version(), PasswordVersion::NONE);
-    assert_eq!(terminal.json("user list")[3]["password"], true);
+    assert_eq!(terminal.json("user list")[1]["password"], true);
 }
 
 #[test]

@@ -74,9 +74,8 @@ fn migrate(context: &mut Context<'_>) -> Result<(), CommandError> {
 }
 
 fn status(context: &mut Context<'_>) -> Result<(), CommandError> {
-    let directory = context.read()?;
+    let (customers, users) = context.store.sizes().map_err(CommandError::Directory)?;
     let (revision, members) = context.store.members().map_err(CommandError::Directory)?;
-    let (customers, users) = (directory.customer_count(), directory.user_count());
     if !context.json {
         let store = context.store;
         writeln!(context.out, "{store}: {customers} customers, {users} users")?;

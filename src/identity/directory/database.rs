@@ -11,6 +11,7 @@ mod in_use;
 mod limits;
 mod sessions;
 mod snapshot_file;
+mod threads;
 
 use std::fmt::{self, Display};
 use std::path::Path;
@@ -32,8 +33,9 @@ use access::{Access, host, runtime};
 use editor::DatabaseEditor;
 use entries::{Building, Strength};
 
-pub(super) use follow::{DatabaseFollower, FollowedDatabase};
+pub(super) use follow::FollowedDatabase;
 pub(super) use in_use::InUse;
+pub(super) use threads::DatabaseFollower;
 
 /// The database, for whoever reads or changes the directory once.
 #[derive(Debug)]
@@ -75,8 +77,16 @@ impl Database {
                 revision: row.revision,
                 version: row.version,
             });
-            Ok((revisions.directory, members.collect()))
+            Ok((revisions.directory.number, members.collect()))
         })
+    }
+
+    /// Returns the numbers of customers and of users. Blocks.
+    ///
+    /// # Errors
+    /// The database is away, refuses, or has no directory.
+    pub fn sizes(&self) -> Result<(usize, usize), DirectoryError> {
+        self.0.run(async |connection| connection.sizes().await)
     }
 
     /// Puts `directory` in the place of all there is; unless `replace`, only if there is nothing.
@@ -157,14 +167,14 @@ impl Database {
     ) -> Result<(), DirectoryError> {
         let email: Arc<str> = email.into();
         self.0.run(async |connection| {
-            // After all ends that are there, also by the clock of whoever ended them.
-            let (_, known) = connection.read_sessions(0, 0).await?;
-            let mut ended = sessions::ended(&known);
-            ended.end_all(&email, password, milliseconds(now));
-            let until_ms = ended.until(&email, password).unwrap_or_default();
-            let mut mine = Ended::default();
-            mine.end_until(&email, password, until_ms);
-            connection.write_sessions(&sessions::rows(&mine)).await
+            let version = String::from(password);
+            let known = connection.ended_until(&email, &version).await?;
+            // By the later clock, and after all ends that are there.
+            let now_ms = milliseconds(now).max(connection.now_ms().await?);
+            let until_ms = known.map_or(now_ms, |known| now_ms.max(known.saturating_add(1)));
+            let mut ended = Ended::default();
+            ended.end_until(&email, password, until_ms);
+            connection.write_sessions(&mut sessions::rows(&ended)).await
         })?;
         audit::sessions_ended(&email, "all, by a command");
         Ok(())

@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
-/// The number of failures by the user, where the name is a user's, and the peer.
-pub type Failures = HashMap<(Option<Arc<str>>, IpAddr), u32>;
+/// The number of failures by the name and the peer. Of the name there are [`NAME_BITS`] of a digest:
+/// it may be anybody's, or a password that was typed in the wrong place.
+pub type Failures = HashMap<(u32, IpAddr), u32>;
+
+/// The bits of a name's digest: few enough to tell nobody the name, and so many that another name hardly
+/// has the same.
+pub const NAME_BITS: u32 = 24;
 
 /// Who counts failed log-ins of this gateway, and of the others.
 pub trait FailedLogins: Send + Sync {
@@ -15,6 +19,9 @@ pub trait FailedLogins: Send + Sync {
     /// Puts back those of which nobody could be told.
     fn put_back(&self, untold: Failures);
 
-    /// Counts those that failed at another gateway, of a user or of names that are no user's.
-    fn count_elsewhere(&self, user: Option<&str>, peer: IpAddr, failures: u32);
+    /// Counts those that failed at another gateway.
+    fn count_elsewhere(&self, name: u32, peer: IpAddr, failures: u32);
+
+    /// Sets the key of the names' digests, the same on all gateways. Without it nothing is told.
+    fn set_key(&self, key: [u8; 32]);
 }

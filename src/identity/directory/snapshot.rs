@@ -1,7 +1,7 @@
 //! One immutable snapshot of the directory.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::customer::Customer;
 use super::integration::Integration;
@@ -11,11 +11,25 @@ use crate::identity::password::{Cost, PasswordHash};
 
 /// One snapshot of the directory. Every look-up is a hash-map access. A copy shares all entries with
 /// its original.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Directory {
     customers: Table<Customer>,
+    /// In the order of their ids, once somebody has asked for it.
+    customers_by_id: OnceLock<Box<[Arc<Customer>]>>,
     users: Table<User>,
     costs: Costs,
+}
+
+impl Clone for Directory {
+    fn clone(&self) -> Self {
+        Self {
+            customers: self.customers.clone(),
+            // A copy is made to be changed.
+            customers_by_id: OnceLock::new(),
+            users: self.users.clone(),
+            costs: self.costs.clone(),
+        }
+    }
 }
 
 impl Keyed for Customer {
@@ -35,6 +49,7 @@ impl Directory {
     pub(super) fn with_capacity(customers: usize, users: usize) -> Self {
         Self {
             customers: Table::with_capacity(customers),
+            customers_by_id: OnceLock::new(),
             users: Table::with_capacity(users),
             costs: Costs::default(),
         }
@@ -60,9 +75,10 @@ impl Directory {
         self.customers.iter()
     }
 
-    /// Returns all customers in the order of their ids.
-    pub fn customers(&self) -> Vec<&Arc<Customer>> {
-        self.customers.sorted()
+    /// Returns all customers in the order of their ids. Of a snapshot they are sorted once.
+    pub fn customers(&self) -> &[Arc<Customer>] {
+        self.customers_by_id
+            .get_or_init(|| self.customers.sorted().into_iter().cloned().collect())
     }
 
     /// Returns the number of customers.
@@ -93,6 +109,7 @@ impl Directory {
 
     /// Adds a customer, or replaces the one with its id, and returns that.
     pub(super) fn set_customer(&mut self, customer: Arc<Customer>) -> Option<Arc<Customer>> {
+        self.customers_by_id.take();
         self.customers.insert(customer)
     }
 
@@ -108,6 +125,7 @@ impl Directory {
 
     /// Removes a customer.
     pub(super) fn remove_customer(&mut self, id: &str) {
+        self.customers_by_id.take();
         self.customers.remove(id);
     }
 

@@ -37,7 +37,7 @@ impl Store {
             DirectoryKind::Postgres => Database::of(config).map(Self::Database),
             #[cfg(not(feature = "postgres"))]
             DirectoryKind::Postgres => Err(DirectoryError::of_file(
-                Path::new(&config.url),
+                Path::new("in PostgreSQL"),
                 &"this build has no PostgreSQL: its feature `postgres` is off",
             )),
         }
@@ -125,6 +125,21 @@ impl Store {
             Self::File(_) => Ok((0, Vec::new())),
             #[cfg(feature = "postgres")]
             Self::Database(database) => database.members(),
+        }
+    }
+
+    /// Returns the numbers of customers and of users. Blocks.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), but entries of a database are not looked at.
+    pub fn sizes(&self) -> Result<(usize, usize), DirectoryError> {
+        match self {
+            Self::File(_) => {
+                let directory = self.read()?;
+                Ok((directory.customer_count(), directory.user_count()))
+            }
+            #[cfg(feature = "postgres")]
+            Self::Database(database) => database.sizes(),
         }
     }
 

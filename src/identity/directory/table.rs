@@ -12,6 +12,9 @@ pub(super) trait Keyed {
     fn key(&self) -> &str;
 }
 
+/// A table takes more shards once they have so many times as many entries as there are shards.
+const GROWTH: usize = 16;
+
 /// Entries by their key. A look-up computes one hash, whatever the number of shards.
 #[derive(Debug)]
 pub(super) struct Table<T> {
@@ -73,7 +76,20 @@ impl<T: Keyed> Table<T> {
         let hasher = &self.hasher;
         shard.insert_unique(hash, entry, |entry| hasher.hash_one(entry.key()));
         self.len += 1;
+        self.grow();
         None
+    }
+
+    /// Takes more shards for many more entries than the table began with.
+    fn grow(&mut self) {
+        if self.len <= GROWTH * self.shards.len() * self.shards.len() {
+            return;
+        }
+        let mut larger = Self::with_capacity(self.len);
+        for entry in self.iter() {
+            larger.insert(Arc::clone(entry));
+        }
+        *self = larger;
     }
 
     /// Removes the entry with this key, and returns it.
@@ -159,5 +175,16 @@ mod tests {
         let copied = shards.filter(|(one, other)| !Arc::ptr_eq(one, other));
         assert_eq!(copied.count(), 1);
         assert_eq!(original.shards.len(), 128);
+    }
+
+    #[test]
+    fn a_table_that_grows_takes_more_shards() {
+        let mut table = Table::default();
+        for number in 0..10_000 {
+            table.insert(word(number, 1));
+        }
+        assert!(table.shards.len() >= 32, "{}", table.shards.len());
+        assert_eq!((table.len(), table.iter().count()), (10_000, 10_000));
+        assert_eq!(table.get("word 7"), Some(&word(7, 1)));
     }
 }

@@ -1,7 +1,6 @@
 //! Log-ins that failed here, of which other gateways are to be told.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use parking_lot::Mutex;
 
@@ -20,9 +19,9 @@ impl Untold {
         self.0 = Some(Mutex::default());
     }
 
-    pub(super) fn count(&self, user: Option<&Arc<str>>, peer: IpAddr) {
+    pub(super) fn count(&self, name: u32, peer: IpAddr) {
         if let Some(failures) = &self.0 {
-            add(&mut failures.lock(), (user.cloned(), peer), 1);
+            add(&mut failures.lock(), (name, peer), 1);
         }
     }
 
@@ -43,7 +42,7 @@ impl Untold {
     }
 }
 
-fn add(failures: &mut Failures, origin: (Option<Arc<str>>, IpAddr), count: u32) {
+fn add(failures: &mut Failures, origin: (u32, IpAddr), count: u32) {
     if failures.len() < UNTOLD_MAX || failures.contains_key(&origin) {
         let all = failures.entry(origin).or_default();
         *all = all.saturating_add(count);

@@ -96,30 +96,37 @@ impl<C: Clock + Clone> QuotaShares<C> {
 
     /// Sets this gateway's parts by what others are asked, all others of a customer together.
     pub fn set_others(&self, others: &HashMap<String, Rates>) {
-        for mut entry in self.quotas.limits.iter_mut() {
+        let mut changed = Vec::new();
+        // Who serves a request waits for no lock on all of them.
+        for entry in &self.quotas.limits {
             let mine = self.asked.get(entry.key());
             let theirs = others.get(&**entry.key()).copied().unwrap_or_default();
             let part = |rate: Option<NonZeroU32>, of: fn(&Rates) -> f64| {
                 let rate = f64::from(rate.map_or(0, NonZeroU32::get));
                 part(rate, mine.map(of), of(&theirs), f64::from(self.gateways))
             };
-            let limits = &**entry;
+            let limits = entry.value();
             let records = part(limits.quota.records, |rates| rates.records);
             let bytes = part(limits.quota.bytes, |rates| rates.bytes);
             if differs(limits.records.as_ref(), records) || differs(limits.bytes.as_ref(), bytes) {
-                let clock = &self.quotas.clock;
-                let with_part = |limit: &Option<Limit<C>>, part| {
-                    limit.as_ref().map(|limit| limit.with_part(part, clock))
-                };
-                let limits = Limits {
-                    quota: limits.quota,
-                    since: limits.since,
-                    records: with_part(&limits.records, records),
-                    bytes: with_part(&limits.bytes, bytes),
-                    asked: limits.asked.clone(),
-                };
-                *entry = Arc::new(limits);
+                changed.push((Arc::clone(entry.key()), records, bytes));
             }
+        }
+        for (id, records, bytes) in changed {
+            let Some(mut entry) = self.quotas.limits.get_mut(&id) else {
+                continue;
+            };
+            let clock = &self.quotas.clock;
+            let with_part = |limit: &Option<Limit<C>>, part| {
+                limit.as_ref().map(|limit| limit.with_part(part, clock))
+            };
+            *entry = Arc::new(Limits {
+                quota: entry.quota,
+                since: entry.since,
+                records: with_part(&entry.records, records),
+                bytes: with_part(&entry.bytes, bytes),
+                asked: entry.asked.clone(),
+            });
         }
     }
 }

@@ -80,6 +80,17 @@ impl Ended {
         self.end_until(email, password, until_ms);
     }
 
+    /// Returns them without those of some users.
+    #[must_use]
+    pub fn without(&self, is_left_out: impl Fn(&str) -> bool) -> Self {
+        let users = self.0.iter().filter(|(email, _)| !is_left_out(email));
+        Self(
+            users
+                .map(|(email, user)| (Arc::clone(email), Arc::clone(user)))
+                .collect(),
+        )
+    }
+
     /// Returns what all sessions of each user that had a password have ended until.
     pub fn passwords(&self) -> impl Iterator<Item = (&Arc<str>, PasswordVersion, u64)> {
         self.0.iter().flat_map(|(email, user)| {

@@ -58,8 +58,8 @@ pub(super) fn change(
     if after == before {
         return Ok(());
     }
-    if after.len() as u64 > FILE_BYTES_MAX {
-        return Err(unwritable(path, &"they are too many for the file"));
+    if let Err(fault) = check_size(&after) {
+        return Err(unwritable(path, &fault));
     }
     let is_new = private_file::create(path, &after).map_err(|error| unwritable(path, &error))?;
     if !is_new {
@@ -70,6 +70,14 @@ pub(super) fn change(
 
 fn unwritable(path: &Path, error: &impl Display) -> DirectoryError {
     DirectoryError::of_file(path, &format!("ended sessions cannot be written: {error}"))
+}
+
+/// Refuses the contents of a file that nobody would read.
+pub(in crate::identity) fn check_size(contents: impl AsRef<[u8]>) -> Result<(), &'static str> {
+    if contents.as_ref().len() as u64 > FILE_BYTES_MAX {
+        return Err("they are too many for the file");
+    }
+    Ok(())
 }
 
 /// Reads the ended sessions beside this directory file. Blocks.

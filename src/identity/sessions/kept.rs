@@ -126,6 +126,27 @@ impl EndedSessions {
         self.writing.lock().wake = Some(Wake(Box::new(wake)));
     }
 
+    /// Adds ends that may not be written yet, as those of a copy: they are to be written.
+    pub(in crate::identity) fn add_unsaved(&self, others: &Ended) {
+        let mut writing = self.writing.lock();
+        let mut ended = Ended::clone(&self.current.load());
+        ended.merge(others);
+        if writing.unsaved.merge(others) {
+            self.store(ended, &mut writing);
+        }
+    }
+
+    /// Has all that has ended written again.
+    pub(in crate::identity) fn write_all(&self) {
+        let ended = Arc::clone(&self.load());
+        self.add_unsaved(&ended);
+    }
+
+    /// Returns the number of times that something ended here.
+    pub(in crate::identity) fn ends(&self) -> u64 {
+        self.writing.lock().ends
+    }
+
     /// Returns whether all that ended here is written.
     pub(in crate::identity) fn is_saved(&self) -> bool {
         self.writing.lock().ends == self.attempts.borrow().saved
@@ -154,13 +175,15 @@ impl EndedSessions {
         self.attempts.send_modify(|last| last.failed = failed.ends);
     }
 
-    /// Adds what others ended.
-    pub(in crate::identity) fn merge(&self, others: &Ended) {
+    /// Adds what others ended, and returns whether that changes anything.
+    pub(in crate::identity) fn merge(&self, others: &Ended) -> bool {
         let _writing = self.writing.lock();
         let mut ended = Ended::clone(&self.current.load());
-        if ended.merge(others) {
+        let has_changed = ended.merge(others);
+        if has_changed {
             self.current.store(Arc::new(ended));
         }
+        has_changed
     }
 
     /// Removes what no token can belong to any longer.

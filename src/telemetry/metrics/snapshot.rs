@@ -184,18 +184,14 @@ impl SnapshotMetrics {
             )?,
             connections_limit: register
                 .gauge("connections_limit", "The bound on connections.")?,
-            directory_ok: register.gauge(
-                "directory_loaded",
-                "1 while the directory and its ended sessions are valid.",
-            )?,
+            directory_ok: register
+                .gauge("directory_loaded", "1 while the directory is valid.")?,
             directory_stale: register.gauge(
                 "directory_stale_seconds",
                 "Time for which it is not known that the directory in use is the file's or the database's.",
             )?,
-            directory_revision: register.gauge(
-                "directory_revision",
-                "Revision of the directory in use, of a database.",
-            )?,
+            directory_revision: register
+                .gauge("directory_revision", "Revision of the directory in use.")?,
             directory_users: register.gauge("directory_users", "Users in the directory.")?,
             directory_customers: register
                 .gauge("directory_customers", "Customers in the directory.")?,

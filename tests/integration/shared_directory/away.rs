@@ -157,6 +157,32 @@ fn an_end_while_the_database_is_away_holds_here_and_later_everywhere() {
     });
 }
 
+/// The copy alone knows of what ended while the database was away.
+#[test]
+fn an_end_while_the_database_is_away_outlives_a_restart() {
+    let mut database = database();
+    let first = home(&database.url());
+    let mut gateway = first.start();
+    let other = home(&database.url()).start();
+    let token = gateway.token("alice");
+    await_copy(&first, "alice@acme.example");
+    database.kill();
+    let revoke = post("/oauth2/revoke", format!("token={token}"))
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .basic("alice@acme.example", "alice-password");
+    gateway.send(&revoke).expect(503);
+    gateway.stop();
+    let mut gateway = first.start();
+    assert_eq!(publish(&gateway, &token), INVALID);
+    gateway.stop();
+    database.start_again();
+    let gateway = first.start();
+    assert_eq!(publish(&gateway, &token), INVALID);
+    eventually(SOON, "the end is told", || {
+        publish(&other, &token) == INVALID
+    });
+}
+
 #[test]
 fn a_gateway_without_a_copy_does_not_start_while_the_database_is_away() {
     let mut database = database();

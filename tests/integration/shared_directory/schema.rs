@@ -110,13 +110,22 @@ fn a_url_that_cannot_be_used_is_refused_without_its_password() {
             "postgres://iem@192.0.2.1/iem?sslmode=disable",
             "directory.plaintext = true allows it",
         ),
+        (
+            "postgres://iem@localhost/iem?hostaddr=192.0.2.1",
+            "must hold no `hostaddr`",
+        ),
     ] {
         let home = home(url);
         for command in ["serve", "customer list"] {
             check_refused(&home, command, words);
         }
-        let said = attempt(&home, "serve", "");
-        assert!(!format!("{said:?}").contains("hunter2"), "{said:?}");
+        for command in ["serve", "check", "config show", "customer list"] {
+            let said = attempt(&home, command, "");
+            assert!(
+                !format!("{said:?}").contains("hunter2"),
+                "{command}: {said:?}"
+            );
+        }
     }
 }
 
@@ -127,6 +136,10 @@ fn a_row_that_nobody_can_use_is_left_out_and_told() {
     database.run(
         "UPDATE iem_gateway.users SET password = '$argon2id$nonsense' WHERE email = 'bob@globex.example';
          INSERT INTO iem_gateway.integrations VALUES ('globex', 'bad', '{\"six\": \"resolved\"}')",
+    );
+    database.run(
+        "INSERT INTO iem_gateway.associations VALUES ('alice@acme.example', 'globex')
+             ON CONFLICT DO NOTHING",
     );
     let gateway = home.start();
     let token = gateway.token("alice");
@@ -150,4 +163,7 @@ fn a_row_that_nobody_can_use_is_left_out_and_told() {
     iem_test_support::eventually(super::SOON, "the faults are gone", || {
         gateway.metric("iem_gateway_directory_loaded", &[]) > 0.5
     });
+    // Who was left out has lost nothing.
+    let request = iem_test_support::post("/publish/allevents/", r#"{"envcustomerid":"globex"}"#);
+    gateway.send(&request.cookie(&token)).expect(200);
 }

@@ -31,7 +31,7 @@ impl Access {
             ));
         }
         let has_roots = !config.ca_file.as_os_str().is_empty();
-        if settings.is_plaintext() || (is_local && !has_roots) {
+        if settings.is_plaintext() || (is_local && !has_roots && !settings.is_to_be_encrypted()) {
             return Ok(Self(settings.without_tls()));
         }
         let roots = has_roots.then_some(&*config.ca_file);
@@ -48,6 +48,11 @@ impl Access {
     /// Connects to a database, whatever is in it.
     pub(super) async fn open_any(&self) -> Result<Connection, Error> {
         Connection::open_any(&self.0).await
+    }
+
+    /// Has the database give up what it has not answered.
+    pub(super) async fn cancel(&self, connection: &Connection) {
+        connection.cancel(&self.0).await;
     }
 
     /// Runs `work` on a connection of its own. Blocks.

@@ -243,14 +243,19 @@ fn customer(row: iem_postgres::Customer) -> Result<Customer, String> {
     })
 }
 
-/// An association with a customer who was left out is none.
+/// A customer who was left out may be mended before the user is read again: the id stays.
 fn user(row: iem_postgres::User, known: &Directory) -> Result<User, String> {
     rules::check_email(&row.email)?;
     let password = row.password.as_deref();
     let password = password.map(|hash| rules::password(&row.email, hash));
     let password = password.transpose()?;
-    let customers = row.customers.iter().filter_map(|id| known.customer(id));
-    let customers = customers.map(|customer| Arc::clone(&customer.id)).collect();
+    let customers = row
+        .customers
+        .into_iter()
+        .map(|id| match known.customer(&id) {
+            Some(customer) => Arc::clone(&customer.id),
+            None => id.into(),
+        });
     Ok(User {
         email: row.email.into(),
         name: row.name,
@@ -259,13 +264,13 @@ fn user(row: iem_postgres::User, known: &Directory) -> Result<User, String> {
         enabled: row.enabled,
         password_version: PasswordVersion::of(password.as_ref()),
         password,
-        customers: rules::associations(customers),
+        customers: rules::associations(customers.collect()),
     })
 }
 
 /// Returns the rows of a directory.
 pub(super) fn contents(directory: &Directory) -> Contents {
-    let customers = directory.customers().into_iter().map(|customer| {
+    let customers = directory.customers().iter().map(|customer| {
         let integrations = customer.integrations().into_iter();
         iem_postgres::Customer {
             id: customer.id.to_string(),

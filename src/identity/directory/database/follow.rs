@@ -6,10 +6,9 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use iem_postgres::{Changes, Connection, Error};
+use iem_postgres::{Changes, Connection, Error, Revision};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
@@ -17,16 +16,17 @@ use super::access::{Access, host, runtime};
 use super::entries::{Building, Strength};
 use super::in_use::{InUse, NAME};
 use super::limits::SharedLimits;
-use super::sessions;
+use super::sessions::ReadSessions;
 use super::snapshot_file::SnapshotFile;
+use super::threads::DatabaseFollower;
 use crate::background::Background;
 use crate::config::{Config, REFRESH_LIFETIME_MAX};
 use crate::identity::directory::error::DirectoryError;
-use crate::identity::sessions::milliseconds;
-use crate::threads::all_ended;
 
 /// The interval between two looks at the revision.
 const POLL: Duration = Duration::from_millis(300);
+/// The longest pause between two attempts to reach a database that is away.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// The pause after the database told of a change, so that many changes are read together.
 const TOGETHER: Duration = Duration::from_millis(20);
 /// The interval between two notes that this gateway is here.
@@ -37,8 +37,6 @@ const EXCHANGE: Duration = Duration::from_secs(1);
 const PRUNE: Duration = Duration::from_hours(1);
 /// The longest time for the last words to the database.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
-/// The longest wait for the threads' end, the last words and the last copy among it.
-const END_MAX: Duration = Duration::from_secs(5);
 
 /// The database that is followed.
 #[derive(Debug)]
@@ -49,7 +47,11 @@ pub(in crate::identity::directory) struct FollowedDatabase {
     snapshot: SnapshotFile,
     /// The name of this gateway among the others.
     gateway: String,
+    /// As that, and this process: of what is told of limits, two gateways of one name tell apart.
+    process: String,
     refreshes_max: usize,
+    refresh_lifetime: Duration,
+    max_staleness: Duration,
     wake: Arc<Notify>,
     /// Everything is to be read anew.
     is_to_reread: AtomicBool,
@@ -68,13 +70,24 @@ impl FollowedDatabase {
         let place = access.to_string();
         let read = access.run(async |connection| {
             let (revisions, building) = Building::read(connection, Strength::Strong).await?;
-            let (_, rows) = connection.read_sessions(0, 0).await?;
-            Ok((revisions, building, rows))
+            let mut read = ReadSessions::default();
+            let all = Revision::default();
+            connection
+                .read_sessions(&all, 0, |row| read.add(row))
+                .await?;
+            Ok((revisions, building, read.ended))
         });
         let in_use = match read {
-            Ok((revisions, building, rows)) => {
+            Ok((revisions, building, ended)) => {
                 let in_use = InUse::read(place, building, revisions.directory);
-                in_use.ended().merge(&sessions::ended(&rows));
+                in_use.ended().merge(&ended);
+                // What ended here while the database was away stands in the copy alone.
+                match snapshot.read_ended() {
+                    Ok(ended) => in_use.ended().add_unsaved(&ended),
+                    Err(error) => {
+                        tracing::error!(%error, "ended sessions of the copy are not known");
+                    }
+                }
                 in_use
             }
             Err(error) if error.is_passing => {
@@ -84,18 +97,23 @@ impl FollowedDatabase {
                 })?;
                 tracing::warn!(%error, ?age, "starting with the copy of the directory");
                 let in_use = InUse::copied(place, directory, age, error);
-                in_use.ended().merge(&ended);
+                in_use.ended().add_unsaved(&ended);
+                in_use.judge_age(config.directory.max_staleness);
                 in_use
             }
             Err(error) => return Err(error),
         };
         let server = &config.server;
+        let gateway = format!("{}@{}:{}", server.name, host(), server.listen.port());
         Ok(Self {
+            process: format!("{gateway}#{:016x}", rand::random::<u64>()),
+            gateway,
+            refresh_lifetime: config.tokens.refresh_lifetime,
+            max_staleness: config.directory.max_staleness,
             access,
             in_use: Arc::new(in_use),
             limits: SharedLimits::default(),
             snapshot,
-            gateway: format!("{}@{}:{}", server.name, host(), server.listen.port()),
             refreshes_max: config.tokens.cache_entries,
             wake: Arc::new(Notify::new()),
             is_to_reread: AtomicBool::new(false),
@@ -136,20 +154,22 @@ impl FollowedDatabase {
         let snapshot = Background::start("directory-copy", move |signals| {
             followed.snapshot.keep(&followed.in_use, signals);
         })?;
-        Ok(DatabaseFollower {
-            stop: Some(stop),
-            thread,
-            snapshot,
-        })
+        Ok(DatabaseFollower::new(stop, thread, snapshot))
     }
 
     /// Follows the database until `stopped` has no sender any more.
     async fn run(&self, mut stopped: watch::Receiver<()>) {
         let mut connection = None;
         let mut times = Times::default();
+        let mut pause = POLL;
         loop {
             let done = self.look(&mut connection, &mut times).await;
+            pause = match &done {
+                Err(error) if error.is_away() => (pause * 2).min(PAUSE_MAX),
+                _ => POLL,
+            };
             self.in_use.note_outcome(done.err());
+            self.in_use.judge_age(self.max_staleness);
             let told = async {
                 match &connection {
                     Some(connection) => Connection::notified(connection).await,
@@ -158,9 +178,9 @@ impl FollowedDatabase {
             };
             tokio::select! {
                 _ = stopped.changed() => break,
-                () = self.wake.notified() => {}
+                () = self.wake.notified(), if connection.is_some() => {}
                 () = told => sleep(TOGETHER).await,
-                () = sleep(POLL) => {}
+                () = sleep(pause) => {}
             }
         }
         if let Some(mut connection) = connection {
@@ -174,53 +194,79 @@ impl FollowedDatabase {
         }
     }
 
-    /// Looks once at what has changed, and writes what has ended here. After an error there is no
-    /// connection.
+    /// Looks once at what has changed, and tells what the others are to know. A connection that was
+    /// lost, or that does not answer, is closed; one whose database refuses a statement goes on.
     async fn look(
         &self,
         connection: &mut Option<Connection>,
         times: &mut Times,
     ) -> Result<(), Error> {
-        let mut open = if let Some(open) = connection.take() {
+        let open = if let Some(open) = connection {
             open
         } else {
             let new = self.access.open().await?;
             // First, so that no change falls between it and the reading.
             new.listen().await?;
+            self.limits.set_login_key(&new.login_key().await?);
             tracing::info!(database = %self.access, "following the directory's database");
             *times = Times::default();
-            new
+            connection.insert(new)
         };
-        self.read(&mut open).await?;
-        self.write_sessions(&mut open).await?;
-        let revision = self.in_use.revision();
-        if times.noted_revision != Some(revision) || is_due(times.here, HERE) {
-            let version = env!("CARGO_PKG_VERSION");
-            let gateways = open.note_gateway(&self.gateway, revision, version).await?;
-            self.limits.set_gateways(gateways);
-            times.noted_revision = Some(revision);
-            times.here = Some(Instant::now());
+        let mut refused = None;
+        for step in Step::ALL {
+            let Err(error) = self.take(step, open, times).await else {
+                continue;
+            };
+            if error.is_away() {
+                self.access.cancel(open).await;
+                *connection = None;
+                return Err(error);
+            }
+            refused.get_or_insert(error);
         }
-        if is_due(times.limits, EXCHANGE) {
-            let now = Instant::now();
-            let elapsed = times.limits.map_or(EXCHANGE, |last| now - last);
-            times.limits = Some(now);
-            let limits = &self.limits;
-            limits.tell_failures(&open, &self.gateway).await?;
-            limits
-                .exchange_demand(&open, &self.gateway, elapsed)
-                .await?;
+        refused.map_or(Ok(()), Err)
+    }
+
+    async fn take(
+        &self,
+        step: Step,
+        open: &mut Connection,
+        times: &mut Times,
+    ) -> Result<(), Error> {
+        match step {
+            Step::Read => self.read(open).await,
+            Step::WriteSessions => self.write_sessions(open).await,
+            Step::Here => {
+                let revision = self.in_use.revision();
+                if times.noted_revision == Some(revision) && !is_due(times.here, HERE) {
+                    return Ok(());
+                }
+                times.noted_revision = Some(revision);
+                times.here = Some(Instant::now());
+                open.check().await?;
+                let version = env!("CARGO_PKG_VERSION");
+                let gateways = open.note_gateway(&self.gateway, revision, version).await?;
+                self.limits.set_gateways(gateways);
+                Ok(())
+            }
+            Step::Limits => {
+                if !is_due(times.limits, EXCHANGE) {
+                    return Ok(());
+                }
+                times.limits = Some(Instant::now());
+                self.limits.tell_failures(open, &self.process).await?;
+                self.limits.exchange_demand(open, &self.process).await
+            }
+            Step::Prune => {
+                if !is_due(times.pruned, PRUNE) {
+                    return Ok(());
+                }
+                times.pruned = Some(Instant::now());
+                self.in_use.ended().prune(SystemTime::now());
+                open.prune(REFRESH_LIFETIME_MAX, self.refresh_lifetime)
+                    .await
+            }
         }
-        if is_due(times.pruned, PRUNE) {
-            let now = SystemTime::now();
-            let long_ago = now.checked_sub(REFRESH_LIFETIME_MAX);
-            let long_ago = long_ago.unwrap_or(SystemTime::UNIX_EPOCH);
-            open.prune_sessions(milliseconds(long_ago)).await?;
-            self.in_use.ended().prune(now);
-            times.pruned = Some(Instant::now());
-        }
-        *connection = Some(open);
-        Ok(())
     }
 
     async fn read(&self, connection: &mut Connection) -> Result<(), Error> {
@@ -228,27 +274,39 @@ impl FollowedDatabase {
         let mut have = self.in_use.revisions();
         let rereads = self.is_to_reread.swap(false, Ordering::Relaxed);
         if rereads || found.directory != have.directory {
-            let read = self.read_directory(connection, have.directory, rereads);
+            let read = self.read_directory(connection, &have.directory, rereads);
             have.directory = read.await.inspect_err(|_| {
                 self.is_to_reread.fetch_or(rereads, Ordering::Relaxed);
             })?;
         }
         if found.sessions != have.sessions {
-            let read = connection.read_sessions(have.sessions, self.refreshes_max);
-            let (revision, rows) = read.await?;
-            self.in_use.merge(&rows);
+            let mut read = ReadSessions::default();
+            let rows = connection.read_sessions(&have.sessions, self.refreshes_max, |row| {
+                read.add(row);
+            });
+            let (revision, is_known) = rows.await?;
+            self.in_use.merge(read);
+            if !is_known && !have.sessions.mark.is_empty() {
+                // It was restored: what it had before stands here alone.
+                self.in_use.ended().write_all();
+            }
             have.sessions = revision;
         }
         if found.failures != have.failures {
-            let read = connection.read_failures(&self.gateway, have.failures);
-            let (revision, rows) = read.await?;
-            self.limits.count_failures(&rows);
-            // A database that was restored counts again from less.
-            have.failures = if found.failures < have.failures {
-                found.failures
+            // One that was restored counts again from less.
+            let since = if found.failures.number < have.failures.number {
+                found.failures.number
             } else {
-                found.failures.max(revision)
+                have.failures.number
             };
+            let (number, rows) = connection.read_failures(&self.process, since).await?;
+            self.limits.count_failures(&rows);
+            // Later ones may have come with these.
+            let later = number > found.failures.number;
+            have.failures = found.failures;
+            if later {
+                have.failures.number = number;
+            }
         }
         self.in_use.note_current(have);
         Ok(())
@@ -259,32 +317,52 @@ impl FollowedDatabase {
     async fn read_directory(
         &self,
         connection: &mut Connection,
-        since: i64,
+        since: &Revision,
         rereads: bool,
-    ) -> Result<i64, Error> {
+    ) -> Result<Revision, Error> {
         // A copy is of no revision.
         if !rereads && self.in_use.replaced() > 0 {
             let (found, changes) = connection.read_changes(since).await?;
             if let Changes::Some { customers, users } = changes {
-                self.in_use.change(found.directory, customers, users);
+                self.in_use.change(found.directory.number, customers, users);
                 return Ok(found.directory);
             }
         }
         let (found, building) = Building::read(connection, Strength::Strong).await?;
-        self.in_use.replace(found.directory, building);
+        self.in_use.replace(found.directory.number, building);
         Ok(found.directory)
     }
 
     async fn write_sessions(&self, connection: &mut Connection) -> Result<(), Error> {
-        let unwritten = self.in_use.take_unwritten();
-        let written = if unwritten.rows.is_empty() {
-            Ok(())
-        } else {
-            connection.write_sessions(&unwritten.rows).await
-        };
+        let mut unwritten = self.in_use.take_unwritten();
+        if unwritten.rows.is_empty() {
+            self.in_use.note_written(unwritten, true);
+            return Ok(());
+        }
+        let written = connection.write_sessions(&mut unwritten.rows).await;
         self.in_use.note_written(unwritten, written.is_ok());
         written
     }
+}
+
+/// What a look at the database consists of. One that is refused holds up none of the others.
+#[derive(Clone, Copy)]
+enum Step {
+    Read,
+    WriteSessions,
+    Here,
+    Limits,
+    Prune,
+}
+
+impl Step {
+    const ALL: [Self; 5] = [
+        Self::Read,
+        Self::WriteSessions,
+        Self::Here,
+        Self::Limits,
+        Self::Prune,
+    ];
 }
 
 /// The times of what is done now and then, on one connection.
@@ -298,22 +376,4 @@ struct Times {
 
 fn is_due(last: Option<Instant>, interval: Duration) -> bool {
     last.is_none_or(|last| last.elapsed() >= interval)
-}
-
-/// The threads that follow the database. They end when it is dropped.
-#[derive(Debug)]
-pub(in crate::identity::directory) struct DatabaseFollower {
-    stop: Option<watch::Sender<()>>,
-    thread: JoinHandle<()>,
-    snapshot: Background,
-}
-
-impl Drop for DatabaseFollower {
-    fn drop(&mut self) {
-        let deadline = Instant::now() + END_MAX;
-        self.stop = None;
-        all_ended([&self.thread], deadline);
-        // Last, so that it has what was read last.
-        self.snapshot.stop(deadline);
-    }
 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use iem_postgres::{Customer, Error, Revisions, SessionChanges, User};
+use iem_postgres::{Customer, Error, Revision, Revisions, SessionChanges, User};
 use parking_lot::Mutex;
 
 use super::entries::{Building, Faults};
-use super::sessions;
+use super::sessions::{self, ReadSessions};
 use crate::identity::directory::changes::locked_out;
 use crate::identity::directory::error::DirectoryError;
 use crate::identity::directory::password_version::PasswordVersion;
@@ -53,10 +53,10 @@ pub(super) struct Unwritten {
 
 impl InUse {
     /// Begins with what was read from the database.
-    pub(super) fn read(place: String, building: Building, revision: i64) -> Self {
+    pub(super) fn read(place: String, building: Building, directory: Revision) -> Self {
         let last = LastReading {
             revisions: Revisions {
-                directory: revision,
+                directory,
                 ..Revisions::default()
             },
             faults: building.faults,
@@ -116,11 +116,11 @@ impl InUse {
 
     /// Returns the revision of the directory in use.
     pub(in crate::identity::directory) fn revision(&self) -> i64 {
-        self.revisions().directory
+        self.last.lock().revisions.directory.number
     }
 
     pub(super) fn revisions(&self) -> Revisions {
-        self.last.lock().revisions
+        self.last.lock().revisions.clone()
     }
 
     /// Returns for how long it is not known that what is in use is the database's.
@@ -134,9 +134,10 @@ impl InUse {
         self.is_too_old.load(Ordering::Relaxed)
     }
 
-    /// Returns how often what is in use was replaced; 0 while it is the copy on the disk.
+    /// Returns how often what is in use has changed, and 0 while it is the copy on the disk as it was
+    /// read.
     pub(super) fn replaced(&self) -> u64 {
-        self.replaced.load(Ordering::Relaxed)
+        self.replaced.load(Ordering::Relaxed) + self.ended.ends()
     }
 
     /// Decides whether what is in use is too old; a longest time of zero allows any.
@@ -248,16 +249,17 @@ impl InUse {
         }
     }
 
-    /// Adds what was written of sessions to the database.
-    pub(super) fn merge(&self, rows: &SessionChanges) {
-        self.ended.merge(&sessions::ended(rows));
-        self.replaced.fetch_add(1, Ordering::Relaxed);
+    /// Adds what was read of sessions.
+    pub(super) fn merge(&self, read: ReadSessions) {
+        if self.ended.merge(&read.ended) {
+            self.replaced.fetch_add(1, Ordering::Relaxed);
+        }
         let Some(refreshes) = self.refreshes.get() else {
             return;
         };
-        for row in &rows.refreshes {
-            if let Ok(session) = SessionId::try_from(row.session.clone()) {
-                let email = row.email.as_str().into();
+        for row in read.refreshes {
+            if let Ok(session) = SessionId::try_from(row.session) {
+                let email = row.email.into();
                 refreshes.merge(&email, session, row.generation, row.first_ms);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::Instant;
 
 use iem_postgres::{Connection, Demand, Error, FailedLogins};
 use parking_lot::Mutex;
@@ -14,7 +14,14 @@ use crate::identity::quota::{QuotaShares, Quotas, Rates};
 #[derive(Default)]
 pub(in crate::identity::directory) struct SharedLimits {
     logins: OnceLock<Arc<dyn failed_logins::FailedLogins>>,
-    quotas: OnceLock<Mutex<QuotaShares>>,
+    quotas: OnceLock<Mutex<KeptShares>>,
+}
+
+/// This gateway's parts of quotas, and when it was last looked what customers ask for: also while the
+/// database is away, in which they ask.
+struct KeptShares {
+    shares: QuotaShares,
+    asked_at: Instant,
 }
 
 impl std::fmt::Debug for SharedLimits {
@@ -32,14 +39,22 @@ impl SharedLimits {
     }
 
     pub(in crate::identity::directory) fn share_quotas(&self, quotas: &Arc<Quotas>) {
-        let _ = self
-            .quotas
-            .set(Mutex::new(QuotaShares::new(Arc::clone(quotas))));
+        let _ = self.quotas.set(Mutex::new(KeptShares {
+            shares: QuotaShares::new(Arc::clone(quotas)),
+            asked_at: Instant::now(),
+        }));
+    }
+
+    /// Sets the key of the names whose log-ins fail, the same on all gateways.
+    pub(super) fn set_login_key(&self, key: &str) {
+        if let Some(logins) = self.logins.get() {
+            logins.set_key(*blake3::hash(key.as_bytes()).as_bytes());
+        }
     }
 
     pub(super) fn set_gateways(&self, gateways: usize) {
         if let Some(quotas) = self.quotas.get() {
-            quotas.lock().set_gateways(gateways);
+            quotas.lock().shares.set_gateways(gateways);
         }
     }
 
@@ -51,7 +66,8 @@ impl SharedLimits {
         for row in rows {
             if let Ok(peer) = row.peer.parse() {
                 let failures = u32::try_from(row.failures).unwrap_or_default();
-                logins.count_elsewhere(row.email.as_deref(), peer, failures);
+                let name = u32::try_from(row.name).unwrap_or_default();
+                logins.count_elsewhere(name, peer, failures);
             }
         }
     }
@@ -77,17 +93,21 @@ impl SharedLimits {
     }
 
     /// Tells the others what is asked of customers with a quota, and takes the part that follows from
-    /// what they are asked; `elapsed` after the last time.
+    /// what they are asked.
     pub(super) async fn exchange_demand(
         &self,
         connection: &Connection,
         gateway: &str,
-        elapsed: Duration,
     ) -> Result<(), Error> {
         let Some(quotas) = self.quotas.get() else {
             return Ok(());
         };
-        let asked = quotas.lock().asked(elapsed);
+        let asked = {
+            let mut kept = quotas.lock();
+            let elapsed = kept.asked_at.elapsed();
+            kept.asked_at = Instant::now();
+            kept.shares.asked(elapsed)
+        };
         let mine: Vec<_> = asked
             .into_iter()
             .map(|(id, rates)| Demand {
@@ -111,7 +131,7 @@ impl SharedLimits {
                 (demand.customer, rates)
             })
             .collect();
-        quotas.lock().set_others(&others);
+        quotas.lock().shares.set_others(&others);
         Ok(())
     }
 }
@@ -119,8 +139,8 @@ impl SharedLimits {
 fn rows(failures: &failed_logins::Failures) -> Vec<FailedLogins> {
     let rows = failures
         .iter()
-        .map(|((email, peer), failures)| FailedLogins {
-            email: email.as_deref().map(str::to_owned),
+        .map(|((name, peer), failures)| FailedLogins {
+            name: i32::try_from(*name).unwrap_or_default(),
             peer: peer.to_string(),
             failures: i32::try_from(*failures).unwrap_or(i32::MAX),
         });

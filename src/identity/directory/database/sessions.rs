@@ -1,27 +1,38 @@
 //! Ended sessions as the rows of the database, and back.
 
-use iem_postgres::{EndedPassword, EndedSession, Refresh, SessionChanges};
+use iem_postgres::{EndedPassword, EndedSession, Refresh, SessionChanges, SessionRow};
 
 use crate::identity::directory::password_version::PasswordVersion;
 use crate::identity::sessions::{Ended, SessionId, UsedHere};
 
-/// Returns the ended sessions of `rows`. A row that is none is left out.
-pub(super) fn ended(rows: &SessionChanges) -> Ended {
-    let mut ended = Ended::default();
-    for row in &rows.passwords {
-        if let Ok(password) = PasswordVersion::try_from(row.password_version.clone()) {
-            ended.end_until(&row.email.as_str().into(), password, row.until_ms);
+/// What was read of sessions.
+#[derive(Debug, Default)]
+pub(super) struct ReadSessions {
+    pub(super) ended: Ended,
+    pub(super) refreshes: Vec<Refresh>,
+}
+
+impl ReadSessions {
+    /// Adds a row. One that is no session is left out.
+    pub(super) fn add(&mut self, row: SessionRow) {
+        match row {
+            SessionRow::Password(row) => {
+                if let Ok(password) = PasswordVersion::try_from(row.password_version) {
+                    let email = row.email.into();
+                    self.ended.end_until(&email, password, row.until_ms);
+                }
+            }
+            SessionRow::Session(row) => {
+                let password = PasswordVersion::try_from(row.password_version);
+                let session = SessionId::try_from(row.session);
+                if let (Ok(password), Ok(session)) = (password, session) {
+                    let email = row.email.into();
+                    self.ended.end_one(&email, password, session, row.ended_ms);
+                }
+            }
+            SessionRow::Refresh(row) => self.refreshes.push(row),
         }
     }
-    for row in &rows.sessions {
-        let password = PasswordVersion::try_from(row.password_version.clone());
-        let session = SessionId::try_from(row.session.clone());
-        if let (Ok(password), Ok(session)) = (password, session) {
-            let email = row.email.as_str().into();
-            ended.end_one(&email, password, session, row.ended_ms);
-        }
-    }
-    ended
 }
 
 /// Returns the rows of ended sessions.

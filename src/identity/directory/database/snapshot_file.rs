@@ -55,9 +55,17 @@ impl SnapshotFile {
             .and_then(|file| file.metadata())
             .and_then(|metadata| metadata.modified())
             .map_err(|error| DirectoryError::of_file(&self.path, &error))?;
-        // A clock that was set back makes it no younger than now.
+        // By a clock that was set back, any age is possible.
         let age = SystemTime::now().duration_since(modified);
-        Ok((directory, ended, age.unwrap_or_default()))
+        Ok((directory, ended, age.unwrap_or(Duration::MAX)))
+    }
+
+    /// Reads the sessions of the copy that have ended; none without a copy. Blocks.
+    ///
+    /// # Errors
+    /// They are not valid.
+    pub(super) fn read_ended(&self) -> Result<Ended, DirectoryError> {
+        sessions::read_beside(&self.path)
     }
 
     /// Writes what is in use whenever it was replaced, until stopped.
@@ -99,10 +107,15 @@ impl SnapshotFile {
     fn write(&self, in_use: &InUse) -> Result<(), String> {
         let stale_for = in_use.stale_for();
         // First the sessions: a copy never knows of a user whose ended sessions it does not.
-        let ended = in_use.ended().load().to_text();
-        let directory = format!("{HEADER}{}", in_use.current().load_full().to_text());
+        let current = in_use.current().load_full();
+        let is_disabled = |email: &str| current.user(email).is_some_and(|user| !user.enabled);
+        // Whoever reads it ends those of disabled users anyway.
+        let ended = in_use.ended().load().without(is_disabled).to_text();
+        let directory = format!("{HEADER}{}", current.to_text());
         let failed = |error: std::io::Error| format!("{}: {error}", self.path.display());
         private_file::create_folders(private_file::folder(&self.path)).map_err(failed)?;
+        sessions::check_size(&ended)
+            .map_err(|fault| format!("{}: {fault}", self.path.display()))?;
         private_file::put(&sessions::path_beside(&self.path), ended.as_bytes()).map_err(failed)?;
         private_file::put(&self.path, directory.as_bytes()).map_err(failed)?;
         self.confirm(stale_for).map_err(failed)

@@ -84,6 +84,58 @@ impl Postgres {
         format!("postgres://{NAME}@127.0.0.1:{}/{name}", self.port)
     }
 
+    /// Returns the database as SQL that makes it anew.
+    pub fn dump(&self) -> String {
+        let port = self.port.to_string();
+        let ran = Command::new(program("pg_dump"))
+            .args(["--clean", "--if-exists", "-h", "127.0.0.1", "-p", &port])
+            .args(["-U", NAME, NAME])
+            .output()
+            .expect("pg_dump starts");
+        assert!(ran.status.success(), "{ran:?}");
+        String::from_utf8(ran.stdout).expect("SQL is UTF-8")
+    }
+
+    /// Runs the SQL of [`dump`](Self::dump).
+    pub fn restore(&self, dump: &str) {
+        let file = self.folder.path().join("dump.sql");
+        fs::write(&file, dump).expect("a file in a folder of its own");
+        let port = self.port.to_string();
+        let ran = Command::new(program("psql"))
+            .args([
+                "--no-psqlrc",
+                "--quiet",
+                "--single-transaction",
+                "-v",
+                "ON_ERROR_STOP=1",
+            ])
+            .args(["-h", "127.0.0.1", "-p", &port, "-U", NAME, "-d", NAME, "-f"])
+            .arg(&file)
+            .output()
+            .expect("psql starts");
+        assert!(ran.status.success(), "{ran:?}");
+    }
+
+    /// Starts SQL in the database that somebody else does not wait for.
+    pub fn run_beside(&self, sql: &str) -> Guarded {
+        let (psql, port) = (program("psql"), self.port.to_string());
+        let words = [
+            &psql,
+            "--no-psqlrc",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-U",
+            NAME,
+            "-d",
+            NAME,
+            "-c",
+            sql,
+        ];
+        Guarded::spawn(&self.folder.path().join("log"), &words)
+    }
+
     /// Runs SQL in the database, as somebody with `psql` does, and returns the rows: values apart by
     /// `|`.
     ///
