@@ -85,7 +85,7 @@ pub struct AddUser {
     /// Read the password as one line from standard input
     #[arg(long)]
     password_stdin: bool,
-    /// Ask for none: the user calls with tokens of the issuer of [oidc], or with a client certificate
+    /// Ask for none: the user calls with tokens of the issuer of `[oidc]`, or with a client certificate
     #[arg(long, conflicts_with = "password_stdin")]
     no_password: bool,
 }
