@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use serde_json::Value;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{IsolationLevel, Row, Transaction};
@@ -76,8 +76,9 @@ impl Connection {
         .await
     }
 
-    /// Reads everything. `customer` and `user` are called for each, customers first; before it,
-    /// `begin` with about how many there are.
+    /// Reads everything. `begin` is called with about how many customers and users there are, then
+    /// `customer` for each, `association` for each with the user's email and the customer's id, and
+    /// `user` for each, without associations.
     ///
     /// # Errors
     /// See [`Error`]; what was read until then is of no use.
@@ -85,6 +86,7 @@ impl Connection {
         &mut self,
         begin: impl FnOnce(usize, usize) -> T,
         customer: impl Fn(&mut T, Customer),
+        association: impl Fn(&mut T, String, String),
         user: impl Fn(&mut T, User),
     ) -> Result<(Revisions, T), Error> {
         let transaction = self.read_only().await?;
@@ -113,14 +115,14 @@ impl Connection {
         })
         .await?;
         drop(integrations);
-        let mut associations = Groups::default();
         each(&transaction, ASSOCIATIONS, &[], |row| {
-            associations.add(row.try_get(0)?, row.try_get(1)?);
+            association(&mut into, row.try_get(0)?, row.try_get(1)?);
             Ok(())
         })
         .await?;
+        let mut none = Groups::default();
         each(&transaction, USERS, &[], |row| {
-            user(&mut into, read_user(row, &mut associations)?);
+            user(&mut into, read_user(row, &mut none)?);
             Ok(())
         })
         .await?;
@@ -313,10 +315,17 @@ pub(crate) async fn each(
     let rows = transaction.query_typed_raw(query, parameters);
     let rows = within(ANSWER_MAX, async { Ok(rows.await?) }).await?;
     let mut rows = pin!(rows);
-    while let Some(row) = within(ANSWER_MAX, async { Ok(rows.try_next().await?) }).await? {
-        take(&row)?;
+    loop {
+        // Most rows are there: a timer for each would cost as much as the row.
+        let next = match rows.try_next().now_or_never() {
+            Some(next) => next?,
+            None => within(ANSWER_MAX, async { Ok(rows.try_next().await?) }).await?,
+        };
+        match next {
+            Some(row) => take(&row)?,
+            None => return Ok(()),
+        }
     }
-    Ok(())
 }
 
 /// The rows of one table, by their entry of another.

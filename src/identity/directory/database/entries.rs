@@ -57,6 +57,8 @@ enum Rows {
 
 enum Row {
     Customer(iem_postgres::Customer),
+    /// A user's email, and a customer's id.
+    Association(String, String),
     User(iem_postgres::User),
 }
 
@@ -97,10 +99,11 @@ impl Faults {
     }
 
     fn note(&mut self, kind: Kind, key: &str, fault: Option<String>) {
-        match fault {
-            Some(fault) => self.0.insert((kind, key.to_owned()), fault),
-            None => self.0.remove(&(kind, key.to_owned())),
-        };
+        if let Some(fault) = fault {
+            self.0.insert((kind, key.to_owned()), fault);
+        } else if !self.0.is_empty() {
+            self.0.remove(&(kind, key.to_owned()));
+        }
     }
 }
 
@@ -137,6 +140,7 @@ impl Building {
             .read_all(
                 begin,
                 |batches, row| batches.add(Row::Customer(row)),
+                |batches, email, customer| batches.add(Row::Association(email, customer)),
                 |batches, row| batches.add(Row::User(row)),
             )
             .await
@@ -155,6 +159,7 @@ impl Building {
             faults: Faults::default(),
             strength,
         };
+        let mut associations = HashMap::<String, Vec<String>>::new();
         for rows in received {
             match rows {
                 Rows::Sizes(customers, users) => {
@@ -164,7 +169,13 @@ impl Building {
                     for row in batch {
                         match row {
                             Row::Customer(row) => building.set_customer(row),
-                            Row::User(row) => building.set_user(row),
+                            Row::Association(email, customer) => {
+                                associations.entry(email).or_default().push(customer);
+                            }
+                            Row::User(mut row) => {
+                                row.customers = associations.remove(&row.email).unwrap_or_default();
+                                building.set_user(row);
+                            }
                         }
                     }
                 }
@@ -174,18 +185,16 @@ impl Building {
     }
 
     pub(super) fn set_customer(&mut self, row: iem_postgres::Customer) {
-        let id = row.id.clone();
-        let fault = match customer(row) {
+        match customer(row) {
             Ok(customer) => {
+                self.faults.note(Kind::Customer, &customer.id, None);
                 self.directory.set_customer(Arc::new(customer));
-                None
             }
-            Err(fault) => {
+            Err((id, fault)) => {
                 self.directory.remove_customer(&id);
-                Some(fault)
+                self.faults.note(Kind::Customer, &id, Some(fault));
             }
-        };
-        self.faults.note(Kind::Customer, &id, fault);
+        }
     }
 
     pub(super) fn remove_customer(&mut self, id: &str) {
@@ -194,22 +203,24 @@ impl Building {
     }
 
     pub(super) fn set_user(&mut self, row: iem_postgres::User) {
-        let email = row.email.clone();
-        let user = user(row, &self.directory).and_then(|user| match self.strength {
+        let strength = self.strength;
+        let checked = user(row, &self.directory).and_then(|user| match strength {
             Strength::Any => Ok(user),
-            Strength::Strong => rules::check_strength(&user).map(|()| user),
+            Strength::Strong => match rules::check_strength(&user) {
+                Ok(()) => Ok(user),
+                Err(fault) => Err((user.email.to_string(), fault)),
+            },
         });
-        let fault = match user {
+        match checked {
             Ok(user) => {
+                self.faults.note(Kind::User, &user.email, None);
                 self.directory.set_user(Arc::new(user));
-                None
             }
-            Err(fault) => {
+            Err((email, fault)) => {
                 self.directory.remove_user(&email);
-                Some(fault)
+                self.faults.note(Kind::User, &email, Some(fault));
             }
-        };
-        self.faults.note(Kind::User, &email, fault);
+        }
     }
 
     pub(super) fn remove_user(&mut self, email: &str) {
@@ -218,13 +229,23 @@ impl Building {
     }
 }
 
-fn customer(row: iem_postgres::Customer) -> Result<Customer, String> {
-    rules::check_id("customer id", &row.id)?;
+/// The key of an entry that breaks a rule, and how.
+type Fault = (String, String);
+
+fn customer(row: iem_postgres::Customer) -> Result<Customer, Fault> {
+    if let Err(fault) = rules::check_id("customer id", &row.id) {
+        return Err((row.id, fault));
+    }
     let mut integrations = HashMap::with_capacity(row.integrations.len());
     for iem_postgres::Integration { id, states } in row.integrations {
-        let fault = |fault| format!("integration {id:?} of customer {:?}: {fault}", row.id);
-        rules::check_id("integration id", &id).map_err(fault)?;
-        let states = rules::states(states).map_err(fault)?;
+        let states = rules::check_id("integration id", &id).and_then(|()| rules::states(states));
+        let states = match states {
+            Ok(states) => states,
+            Err(fault) => {
+                let fault = format!("integration {id:?} of customer {:?}: {fault}", row.id);
+                return Err((row.id, fault));
+            }
+        };
         let integration = Integration {
             id: id.clone(),
             states,
@@ -244,11 +265,16 @@ fn customer(row: iem_postgres::Customer) -> Result<Customer, String> {
 }
 
 /// A customer who was left out may be mended before the user is read again: the id stays.
-fn user(row: iem_postgres::User, known: &Directory) -> Result<User, String> {
-    rules::check_email(&row.email)?;
-    let password = row.password.as_deref();
-    let password = password.map(|hash| rules::password(&row.email, hash));
-    let password = password.transpose()?;
+fn user(row: iem_postgres::User, known: &Directory) -> Result<User, Fault> {
+    let hash = row.password.as_deref();
+    let password = rules::check_email(&row.email).and_then(|()| {
+        hash.map(|hash| rules::password(&row.email, hash))
+            .transpose()
+    });
+    let password = match password {
+        Ok(password) => password,
+        Err(fault) => return Err((row.email, fault)),
+    };
     let customers = row
         .customers
         .into_iter()
