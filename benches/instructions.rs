@@ -280,8 +280,8 @@ fn connection(with_keys: bool) -> Connection {
 }
 
 #[library_benchmark]
-#[bench::requests_100(args = (false), setup = connection, config = at_most(4_000_000))]
-#[bench::with_keys(args = (true), setup = connection, config = at_most(5_150_000))]
+#[bench::requests_100(args = (false), setup = connection, config = at_most(4_060_000))]
+#[bench::with_keys(args = (true), setup = connection, config = at_most(5_200_000))]
 fn serve(mut connection: Connection) -> Connection {
     connection.publish(100);
     connection

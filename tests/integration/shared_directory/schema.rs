@@ -1,7 +1,7 @@
 //! The schema of the database, and databases that have none, or another one.
 
-use iem_test_support::Home;
 use iem_test_support::brokers::postgres::Postgres;
+use iem_test_support::{Authority, Home};
 
 use super::{attempt, home, run};
 
@@ -36,6 +36,55 @@ fn a_database_is_not_used_before_it_is_migrated_or_when_a_newer_gateway_was_ther
     for command in ["serve", "check", "customer list", "directory migrate"] {
         check_refused(&home, command, "schema version 1001 of a newer gateway");
     }
+}
+
+#[test]
+fn a_database_is_reached_over_tls_by_a_password_from_a_file() {
+    let database = super::database();
+    let authority = Authority::new("authority");
+    let identity = authority.server(&["localhost", "127.0.0.1"]);
+    database.secure(
+        &identity.certificate,
+        &identity.key,
+        "guarded",
+        "correct horse",
+    );
+    let url = database.url().replace("iem@127.0.0.1", "guarded@localhost");
+    let home = home(&url).set("directory.ca_file", "ca.pem");
+    home.write("ca.pem", authority.pem());
+    home.write_secret("password", b"correct horse\n");
+    let with_password = |home: &Home, password: &str| {
+        let mut program = home.program();
+        program
+            .args(["user", "list", "--config"])
+            .arg(home.config())
+            .env("IEM_GATEWAY_FILE__DIRECTORY__PASSWORD", home.path(password));
+        program.output().expect("the program starts")
+    };
+    let listed = with_password(&home, "password");
+    assert!(listed.status.success(), "{listed:?}");
+    let in_use = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+        WHERE ssl AND usename = 'guarded'";
+    let gateway = home
+        .clone()
+        .set("directory.password", "correct horse")
+        .start();
+    gateway.token("alice");
+    iem_test_support::eventually(super::SOON, "it follows over TLS", || {
+        database.run(in_use) == "1"
+    });
+    // A wrong password, other roots, no TLS.
+    home.write_secret("wrong", b"hunter2");
+    let refused = with_password(&home, "wrong");
+    assert_eq!(refused.status.code(), Some(78), "{refused:?}");
+    assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
+    home.write("ca.pem", Authority::new("another").pem());
+    let refused = with_password(&home, "password");
+    assert!(!refused.status.success());
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("certificate"), "{said}");
+    let plain = home.set("directory.url", format!("{url}?sslmode=disable"));
+    assert!(!with_password(&plain, "password").status.success());
 }
 
 /// The statements that `docs/directory.md` gives.

@@ -74,6 +74,32 @@ impl Postgres {
         format!("postgres://{NAME}@127.0.0.1:{}/{NAME}", self.port)
     }
 
+    /// Takes connections over TLS with this certificate and its key, and lets a user in by password and
+    /// over TLS alone.
+    pub fn secure(&self, certificate: &str, key: &str, user: &str, password: &str) {
+        let data = self.folder.path().join("data");
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let file = data.join(name);
+            fs::write(&file, text).expect("a file in a folder of its own");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is ours");
+            if geteuid().is_root() {
+                chown(&file, Some(NOBODY), Some(NOBODY)).expect("root may");
+            }
+        }
+        let rules = data.join("pg_hba.conf");
+        let others = fs::read_to_string(&rules).expect("the rules");
+        let own = format!(
+            "hostssl all {user} 127.0.0.1/32 scram-sha-256\nhostnossl all {user} all reject\n"
+        );
+        fs::write(&rules, own + &others).expect("a file in a folder of its own");
+        self.run(&format!(
+            "CREATE ROLE {user} LOGIN SUPERUSER PASSWORD '{password}'"
+        ));
+        self.run("ALTER SYSTEM SET ssl = on");
+        self.run("SELECT pg_reload_conf()");
+        eventually(AMPLE, "TLS is on", || self.run("SHOW ssl") == "on");
+    }
+
     /// Makes another database with what is in the first one, to which nobody may be connected, and
     /// returns its URL.
     pub fn copy(&self) -> String {
