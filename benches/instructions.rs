@@ -196,7 +196,7 @@ fn user(_: ()) -> (Directory, Arc<User>) {
 }
 
 #[library_benchmark]
-#[bench::customer(args = (()), setup = user, config = at_most(430))]
+#[bench::customer(args = (()), setup = user, config = at_most(445))]
 fn authorise((directory, user): (Directory, Arc<User>)) -> (Directory, Arc<User>) {
     authorization::may_call(&user).expect("the user may call the API");
     black_box(authorization::customer(
