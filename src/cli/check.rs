@@ -181,8 +181,8 @@ fn check_directory(config: &Config) -> Finding {
         Some(error) => finding(
             Level::Weak,
             &format!(
-                "{size} in the copy that is {:?} old: {error}",
-                status.stale_for
+                "{size} in the copy, which is {} s old: {error}",
+                status.stale_for.as_secs()
             ),
         ),
     }
