@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::types::Type;
-use tokio_postgres::{AsyncMessage, Client, NoTls, Socket};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{AsyncMessage, Client, NoTls, Row, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::Error;
@@ -23,6 +23,13 @@ const HERE_S: f64 = 15.0;
 
 /// The days after which a gateway that was not seen is forgotten.
 const FORGOTTEN_DAYS: i32 = 7;
+
+/// The numbers of customers and of users.
+pub(crate) const SIZES: &str = "SELECT (SELECT count(*) FROM iem_gateway.customers),
+    (SELECT count(*) FROM iem_gateway.users)";
+
+/// A parameter of a statement, with its type.
+pub(crate) type Parameter<'p> = (&'p (dyn ToSql + Sync), Type);
 
 /// A connection to the database. It is closed when this is dropped.
 #[derive(Debug)]
@@ -140,8 +147,7 @@ impl Connection {
                     ],
                 )
                 .await?;
-            let others: i64 = row.try_get(0)?;
-            Ok(usize::try_from(others).unwrap_or_default() + 1)
+            Ok(count(&row, 0)? + 1)
         })
         .await
     }
@@ -182,9 +188,7 @@ impl Connection {
         })
         .await
     }
-}
 
-impl Connection {
     /// Has the database give up what it was asked and has not answered: it would go on, and hold its
     /// locks, although nobody waits any longer. A second at most.
     pub async fn cancel(&self, settings: &Settings) {
@@ -220,14 +224,9 @@ impl Connection {
     /// # Errors
     /// See [`Error`].
     pub async fn sizes(&self) -> Result<(usize, usize), Error> {
-        let count = "SELECT (SELECT count(*) FROM iem_gateway.customers),
-            (SELECT count(*) FROM iem_gateway.users)";
         within(ANSWER_MAX, async {
-            let row = self.client.query_typed_one(count, &[]).await?;
-            let size = |column| -> Result<usize, Error> {
-                Ok(usize::try_from(row.try_get::<_, i64>(column)?).unwrap_or_default())
-            };
-            Ok((size(0)?, size(1)?))
+            let row = self.client.query_typed_one(SIZES, &[]).await?;
+            Ok((count(&row, 0)?, count(&row, 1)?))
         })
         .await
     }
@@ -249,6 +248,12 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.driver.abort();
     }
+}
+
+/// Returns a number of rows.
+pub(crate) fn count(row: &Row, column: usize) -> Result<usize, Error> {
+    let count: i64 = row.try_get(column)?;
+    Ok(usize::try_from(count).unwrap_or_default())
 }
 
 /// Waits for an answer for so long at most.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 use tokio_postgres::{Row, Transaction};
 
-use crate::connection::{ANSWER_MAX, Connection, within};
+use crate::connection::{ANSWER_MAX, Connection, Parameter, count, within};
 use crate::error::Error;
 use crate::rows::{Customer, Integration, User};
 
@@ -39,8 +39,6 @@ pub struct Contents {
     /// All users.
     pub users: Vec<User>,
 }
-
-type Parameter<'p> = (&'p (dyn ToSql + Sync), Type);
 
 impl Connection {
     /// Begins a change in the name of `actor`, who is noted with it. Waits for other editors.
@@ -119,17 +117,13 @@ impl Edit<'_> {
 
     /// Removes a customer, and with it its integrations and associations.
     pub async fn remove_customer(&self, id: &str) -> Result<Option<Removed>, Error> {
-        let count = "SELECT
+        let sizes = "SELECT
             (SELECT count(*) FROM iem_gateway.integrations WHERE customer = $1),
             (SELECT count(*) FROM iem_gateway.associations WHERE customer = $1)";
-        let counts = self.row(count, &[(&id, Type::TEXT)]).await?;
-        let count = |column| -> Result<usize, Error> {
-            let count = counts.as_ref().map(|row| row.try_get::<_, i64>(column));
-            Ok(usize::try_from(count.transpose()?.unwrap_or_default()).unwrap_or_default())
-        };
+        let sizes = self.0.query_typed_one(sizes, &[(&id, Type::TEXT)]).await?;
         let removed = Removed {
-            integrations: count(0)?,
-            associations: count(1)?,
+            integrations: count(&sizes, 0)?,
+            associations: count(&sizes, 1)?,
         };
         let remove = "DELETE FROM iem_gateway.customers WHERE id = $1";
         let was_there = self.has_changed(remove, &[(&id, Type::TEXT)]).await?;

@@ -1,4 +1,4 @@
-//! What goes wrong between a gateway and the database.
+//! The errors of the database, and whether they may pass.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! The directory of several gateways in PostgreSQL: its schema, and how gateways and commands read,
 //! follow and change it.
 //!
-//! What a gateway needs to know of users and customers is read as a whole once, and from then on by
-//! what has changed since a revision. A request never waits for the database.
+//! A gateway reads all users and customers once, and from then on the changes since the revision that
+//! it has. A request never waits for the database.
 //!
 //! All statements are sent with their types and without a name, in one message: PgBouncer's
 //! transaction mode hands the next message to another connection of the server, which knows no

@@ -1,12 +1,12 @@
-//! What gateways tell one another of limits that they share: what they were asked to take of customers
-//! with a quota, and log-ins that failed.
+//! The limits that gateways share: each tells the others the demand of customers with a quota, and the
+//! log-ins that failed.
 
 use tokio_postgres::types::Type;
 
 use crate::connection::{ANSWER_MAX, Connection, within};
 use crate::error::Error;
 
-/// What a gateway was lately asked to take of a customer, a second.
+/// The demand of a customer at a gateway: what it was lately asked to take, a second.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Demand {
     /// The customer's id.

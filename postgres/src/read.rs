@@ -1,16 +1,15 @@
 //! Reads the directory: all of it, or what has changed.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::{FutureExt, TryStreamExt};
 use serde_json::Value;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 use tokio_postgres::{IsolationLevel, Row, Transaction};
 
-use crate::connection::{ANSWER_MAX, Connection, within};
+use crate::connection::{ANSWER_MAX, Connection, Parameter, SIZES, count, within};
 use crate::error::Error;
 use crate::rows::{Customer, Integration, User};
 
@@ -27,8 +26,8 @@ const USERS: &str = "SELECT email, name, password, superadmin, organization, ena
     FROM iem_gateway.users";
 const ASSOCIATIONS: &str = "SELECT email, customer FROM iem_gateway.associations";
 
-/// How often something has changed, and the mark of the last time: a database that was restored counts
-/// the same numbers again, with other marks.
+/// The number of changes, and the mark of the last one: a database that was restored counts the same
+/// numbers again, with other marks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Revision {
     /// The number of changes.
@@ -37,7 +36,7 @@ pub struct Revision {
     pub mark: String,
 }
 
-/// How often the database has changed.
+/// The revisions of all that gateways follow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Revisions {
     /// Customers and users.
@@ -48,7 +47,7 @@ pub struct Revisions {
     pub failures: Revision,
 }
 
-/// What has changed since a revision. Of an entry that is gone there is the key alone.
+/// The changes since a revision. Of an entry that is gone there is the key alone.
 #[derive(Debug)]
 pub enum Changes {
     /// These.
@@ -61,8 +60,6 @@ pub enum Changes {
     /// Too much to tell, or it is not known any longer: everything has to be read.
     All,
 }
-
-type Parameter<'p> = (&'p (dyn ToSql + Sync), Type);
 
 impl Connection {
     /// Returns how often the database has changed. Cheap.
@@ -90,18 +87,12 @@ impl Connection {
         user: impl Fn(&mut T, User),
     ) -> Result<(Revisions, T), Error> {
         let transaction = self.read_only().await?;
-        let count = "SELECT (SELECT count(*) FROM iem_gateway.customers),
-            (SELECT count(*) FROM iem_gateway.users)";
-        let (found, counts) = within(COUNT_MAX, async {
+        let (found, sizes) = within(COUNT_MAX, async {
             let found = revisions(&transaction.query_typed(REVISIONS, &[]).await?)?;
-            Ok((found, transaction.query_typed_one(count, &[]).await?))
+            Ok((found, transaction.query_typed_one(SIZES, &[]).await?))
         })
         .await?;
-        let count = |column| -> Result<usize, Error> {
-            let count: i64 = counts.try_get(column)?;
-            Ok(usize::try_from(count).unwrap_or_default())
-        };
-        let mut into = begin(count(0)?, count(1)?);
+        let mut into = begin(count(&sizes, 0)?, count(&sizes, 1)?);
 
         let mut integrations = Groups::default();
         each(&transaction, INTEGRATIONS, &[], |row| {
@@ -200,42 +191,34 @@ async fn changes(transaction: &Transaction<'_>, since: &Revision) -> Result<Chan
     if !is_known(transaction, "directory", since).await? {
         return Ok(Changes::All);
     }
-    let noted = "SELECT DISTINCT kind, key FROM (
-            SELECT kind, key FROM iem_gateway.changes WHERE revision > $1
-            ORDER BY revision LIMIT $2
-        ) AS noted";
-    let count = "SELECT count(*), min(revision) FROM (
-            SELECT revision FROM iem_gateway.changes WHERE revision > $1
-            ORDER BY revision LIMIT $2
-        ) AS noted";
+    let noted = "SELECT revision, kind, key FROM iem_gateway.changes WHERE revision > $1
+        ORDER BY revision LIMIT $2";
     let limit = i64::try_from(CHANGES_MAX + 1).unwrap_or(i64::MAX);
     let parameters: [Parameter<'_>; 2] = [(&since.number, Type::INT8), (&limit, Type::INT8)];
-    let mut is_all = false;
-    each(transaction, count, &parameters, |row| {
-        let (rows, first): (i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
-        // Somebody may have deleted old ones.
-        is_all = rows == limit || first.is_some_and(|first| first != since.number + 1);
-        Ok(())
-    })
-    .await?;
-    if is_all {
-        return Ok(Changes::All);
-    }
-    let mut customers = Vec::new();
-    let mut users = Vec::new();
+    let (mut customers, mut users) = (BTreeSet::new(), BTreeSet::new());
+    let (mut rows, mut is_all) = (0, false);
     each(transaction, noted, &parameters, |row| {
-        match row.try_get(0)? {
-            "customer" => customers.push(row.try_get::<_, String>(1)?),
-            "user" => users.push(row.try_get::<_, String>(1)?),
-            // What it was is not known.
-            _ => is_all = true,
-        }
+        // Somebody may have deleted old ones.
+        is_all |= rows == 0 && row.try_get::<_, i64>(0)? != since.number + 1;
+        rows += 1;
+        let key: String = row.try_get(2)?;
+        match row.try_get(1)? {
+            "customer" => customers.insert(key),
+            "user" => users.insert(key),
+            _ => {
+                // What it was is not known.
+                is_all = true;
+                false
+            }
+        };
         Ok(())
     })
     .await?;
-    if is_all {
+    if is_all || rows > CHANGES_MAX {
         return Ok(Changes::All);
     }
+    let customers = customers.into_iter().collect();
+    let users = users.into_iter().collect();
     Ok(Changes::Some {
         customers: read_customers(transaction, customers).await?,
         users: read_users(transaction, users).await?,
@@ -265,11 +248,7 @@ async fn read_customers(
         Ok(())
     })
     .await?;
-    let with_keys = ids.into_iter().map(|id| {
-        let customer = found.remove(&id);
-        (id, customer)
-    });
-    Ok(with_keys.collect())
+    Ok(by_key(ids, found))
 }
 
 async fn read_users(
@@ -295,11 +274,16 @@ async fn read_users(
         Ok(())
     })
     .await?;
-    let with_keys = emails.into_iter().map(|email| {
-        let user = found.remove(&email);
-        (email, user)
+    Ok(by_key(emails, found))
+}
+
+/// Returns for each key what was found.
+fn by_key<T>(keys: Vec<String>, mut found: HashMap<String, T>) -> Vec<(String, Option<T>)> {
+    let with_keys = keys.into_iter().map(|key| {
+        let entry = found.remove(&key);
+        (key, entry)
     });
-    Ok(with_keys.collect())
+    with_keys.collect()
 }
 
 /// Calls `take` with each row of a query, as it comes.
@@ -339,12 +323,7 @@ impl<T> Default for Groups<T> {
 
 impl<T> Groups<T> {
     fn add(&mut self, key: String, row: T) {
-        match self.0.entry(key) {
-            Entry::Occupied(mut rows) => rows.get_mut().push(row),
-            Entry::Vacant(none) => {
-                none.insert(vec![row]);
-            }
-        }
+        self.0.entry(key).or_default().push(row);
     }
 
     fn take(&mut self, key: &str) -> Vec<T> {

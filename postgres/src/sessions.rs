@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
-use crate::connection::{ANSWER_MAX, Connection, within};
+use crate::connection::{ANSWER_MAX, Connection, Parameter, within};
 use crate::error::Error;
 use crate::read::{Revision, each, is_known};
 
@@ -51,7 +51,7 @@ pub struct Refresh {
     pub first_ms: u64,
 }
 
-/// What is new of sessions.
+/// New ends of sessions, and new uses of refresh tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionChanges {
     /// Ended sessions of passwords.
@@ -145,7 +145,7 @@ impl Connection {
         let refreshes = "SELECT session, email, generation, first_ms FROM iem_gateway.refreshes
             WHERE revision > $1 ORDER BY revision DESC LIMIT $2";
         let limit = i64::try_from(refreshes_max).unwrap_or(i64::MAX);
-        let parameters = [(&since as _, Type::INT8), (&limit as _, Type::INT8)];
+        let parameters: [Parameter<'_>; 2] = [(&since, Type::INT8), (&limit, Type::INT8)];
         each(&transaction, refreshes, &parameters, |row| {
             take(SessionRow::Refresh(Refresh {
                 session: row.try_get(0)?,
@@ -172,10 +172,8 @@ impl Connection {
     ) -> Result<Option<u64>, Error> {
         let find = "SELECT until_ms FROM iem_gateway.ended_passwords
             WHERE email = $1 AND password_version = $2";
-        let parameters = [
-            (&email as &(dyn ToSql + Sync), Type::TEXT),
-            (&password_version, Type::TEXT),
-        ];
+        let parameters: [Parameter<'_>; 2] =
+            [(&email, Type::TEXT), (&password_version, Type::TEXT)];
         within(ANSWER_MAX, async {
             let row = self.client.query_typed_opt(find, &parameters).await?;
             let until = row.map(|row| row.try_get::<_, i64>(0)).transpose()?;
@@ -261,7 +259,7 @@ impl Connection {
             .iter()
             .map(|row| signed(row.ended_ms))
             .collect();
-        let parameters: [(&(dyn ToSql + Sync), Type); 11] = [
+        let parameters: [Parameter<'_>; 11] = [
             (&of_passwords(|row| &row.email), Type::TEXT_ARRAY),
             (&of_passwords(|row| &row.password_version), Type::TEXT_ARRAY),
             (&untils, Type::INT8_ARRAY),

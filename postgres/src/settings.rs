@@ -1,4 +1,4 @@
-//! Where the database is, and how it is reached.
+//! The address of the database, and the way to reach it.
 
 use std::fmt::{self, Display};
 use std::time::Duration;
@@ -15,7 +15,7 @@ const LOG_IN_MAX: Duration = Duration::from_secs(2);
 /// The name under which a gateway or a command shows in `pg_stat_activity`.
 const APPLICATION: &str = "iem-gateway";
 
-/// Where the database is, and how it is reached.
+/// The address of the database, and the way to reach it.
 #[derive(Clone)]
 pub struct Settings {
     pub(crate) config: Config,

@@ -52,7 +52,7 @@ pub fn may_hold_password(url: &str) -> bool {
     user.contains(':') || query.contains("password")
 }
 
-/// Where the directory is kept. A build may leave the database out; using it is then an error.
+/// The kind of place in which the directory is kept. A build may leave the database out; using it is then an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DirectoryKind {

@@ -60,8 +60,8 @@ pub const PASSWORD_HASH_BYTES: usize = 64 << 20;
 /// The memory of logins: failures by user and peer, and by network, twice, and who has succeeded
 /// where.
 const LOGIN_BYTES: usize = 48 << 20;
-/// What is to be told to gateways that share the directory: used refresh tokens, failed log-ins, what
-/// customers are asked for; as it is kept and as rows.
+/// The memory for what other gateways on the directory are told: used refresh tokens, failed log-ins,
+/// the demand of customers; as it is kept and as rows.
 const TOLD_BYTES: usize = 32 << 20;
 /// An idempotency key: its entry in the order of its user's, its slot in a table that doubles.
 const IDEMPOTENCY_KEY_BYTES: usize = 160;

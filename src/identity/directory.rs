@@ -33,6 +33,7 @@ pub use integration::Integration;
 pub use live::{DirectoryFollower, LiveDirectory, Status};
 pub use member::Member;
 pub use password_version::PasswordVersion;
+pub use rules::EMAIL_BYTES_MAX;
 pub use snapshot::Directory;
 pub use store::Store;
 pub use user::User;

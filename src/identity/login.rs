@@ -111,7 +111,7 @@ impl Logins {
         }
     }
 
-    /// As it is, and other gateways are to be told of log-ins that fail.
+    /// Returns them in such a way that other gateways are told of log-ins that fail.
     #[must_use]
     pub(super) fn shared(mut self) -> Self {
         let mut untold = Untold::default();

@@ -214,7 +214,7 @@ struct Limits<C: Clock> {
     asked: Option<Arc<Asked>>,
 }
 
-/// What customers asked for since the last look.
+/// Records and bytes that a customer asked for since the last look.
 #[derive(Default)]
 struct Asked {
     records: AtomicU64,

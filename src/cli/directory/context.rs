@@ -8,7 +8,7 @@ use super::table;
 use crate::identity::directory::edit::{EditError, Editor, Missing, Refusal};
 use crate::identity::directory::{Directory, PasswordVersion, Store};
 
-/// Where the directory of a command is kept, and the form of its output.
+/// The directory of a command, and the form of its output.
 pub(super) struct Context<'a> {
     pub(super) store: &'a Store,
     pub(super) json: bool,

@@ -51,7 +51,7 @@ impl DirectoryCommand {
             }
             Self::Export { file } => {
                 let directory = context.read()?;
-                write_new(&file, &format!("{HEADER}{}", directory.to_text()), 0o600)?;
+                write_new(&file, &directory.to_text(HEADER), 0o600)?;
                 context.say(&format!(
                     "Exported {} customers and {} users to {}.",
                     directory.customer_count(),

@@ -11,7 +11,7 @@ pub type Failures = HashMap<(u32, IpAddr), u32>;
 /// has the same.
 pub const NAME_BITS: u32 = 24;
 
-/// Who counts failed log-ins of this gateway, and of the others.
+/// A counter of failed log-ins, of this gateway and of the others.
 pub trait FailedLogins: Send + Sync {
     /// Returns those that failed here and of which the others were not told yet.
     fn take_untold(&self) -> Failures;

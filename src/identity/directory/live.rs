@@ -30,7 +30,7 @@ pub struct LiveDirectory {
     origin: Origin,
 }
 
-/// Where the directory comes from.
+/// The place that the directory is read from.
 #[derive(Debug)]
 enum Origin {
     /// A file, and that of ended sessions beside it.

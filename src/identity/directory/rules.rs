@@ -13,7 +13,7 @@ const DEFAULT_STATES: [(i64, &str); 2] = [(6, "resolved"), (7, "closed")];
 
 /// The longest email (RFC 5321, section 4.5.3.1.3: a path of 256 with its brackets). Keeps tokens
 /// short.
-const EMAIL_BYTES_MAX: usize = 254;
+pub const EMAIL_BYTES_MAX: usize = 254;
 
 /// Checks the id of a customer or of an integration.
 pub(super) fn check_id(what: &str, id: &str) -> Result<(), String> {

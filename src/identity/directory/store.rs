@@ -1,4 +1,4 @@
-//! Where the directory is kept, for whoever reads or changes it once: a file or a database.
+//! The place of the directory, for whoever reads or changes it once: a file or a database.
 
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::config;
 use crate::config::DirectoryKind;
 use crate::identity::sessions;
 
-/// Where the directory is kept.
+/// The place of the directory.
 #[derive(Debug)]
 pub enum Store {
     /// In this file.

@@ -6,12 +6,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::config::{Oidc, REFRESH_LIFETIME_MAX};
+use crate::identity::directory::EMAIL_BYTES_MAX;
 
 /// The difference between our clock and the issuer's that is not held against a token.
 const LEEWAY_S: u64 = 30;
-
-/// Longer than any email of the directory.
-const EMAIL_BYTES_MAX: usize = 254;
 
 /// The user whom a token names, and its times in seconds of Unix time.
 #[derive(Debug, PartialEq, Eq)]

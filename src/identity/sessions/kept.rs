@@ -54,7 +54,7 @@ impl std::fmt::Debug for Wake {
     }
 }
 
-/// What is to be written.
+/// Ends that are to be written.
 #[derive(Debug)]
 pub(in crate::identity) struct Unsaved {
     ends: u64,

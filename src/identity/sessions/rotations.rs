@@ -81,7 +81,7 @@ impl Rotations {
         }
     }
 
-    /// As it is, and other gateways are to be told of it.
+    /// Returns them in such a way that other gateways are told of each use.
     #[must_use]
     pub fn shared(self) -> Self {
         Self {

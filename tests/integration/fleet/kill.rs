@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use iem_test_support::{AMPLE, Kind, Protocol, SecureOpenLoop, eventually};
+use iem_test_support::{AMPLE, Kind, OpenLoop, Protocol, eventually};
 
 use super::Site;
 
@@ -39,7 +39,7 @@ fn kill(kind: Kind) {
     eventually(AMPLE, "load at the others", || {
         site.ids_of(2).len() > records + 100
     });
-    let bare = bare.map(SecureOpenLoop::stop);
+    let bare = bare.map(OpenLoop::stop);
     let keyed = keyed.stop();
     // It repairs its files, in which a line may be torn.
     site.start_again(1);

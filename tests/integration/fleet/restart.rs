@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use iem_test_support::{AMPLE, Home, Kind, Protocol, SecureOpenLoop, eventually};
+use iem_test_support::{AMPLE, Home, Kind, OpenLoop, Protocol, eventually};
 
 use super::Site;
 
@@ -24,7 +24,7 @@ fn restart(kind: Kind, gateways: usize, edit: fn(Home) -> Home) {
             site.ids_of(gateway).len() > records
         });
     }
-    for calls in loads.map(SecureOpenLoop::stop) {
+    for calls in loads.map(OpenLoop::stop) {
         let failed = calls.with(|call| call.status != 200);
         assert!(failed.0.is_empty(), "{failed:?}\n{}", site.balancer.log());
         assert!(calls.0.len() > 100, "the load was a load");
@@ -76,7 +76,7 @@ fn the_age_of_connections_brings_load_to_a_gateway_that_joins() {
             ids.iter().any(|id| id.starts_with(label))
         });
     }
-    for calls in loads.map(SecureOpenLoop::stop) {
+    for calls in loads.map(OpenLoop::stop) {
         let failed = calls.with(|call| call.status != 200);
         assert!(failed.0.is_empty(), "{failed:?}\n{}", site.balancer.log());
         site.has_all(&calls);

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use iem_test_support::{
-    Authority, Balancer, Calls, Curl, Gateway, Home, Identity, Kind, Line, Protocol, Request,
-    SecureOpenLoop,
+    Authority, Balancer, Calls, Curl, Gateway, Home, Identity, Kind, Line, OpenLoop, Protocol,
+    Request,
 };
 use rustix::process::Signal;
 
@@ -77,9 +77,9 @@ impl Site {
         rate: u32,
         label: &str,
         edit: fn(Request, &str) -> Request,
-    ) -> SecureOpenLoop {
+    ) -> OpenLoop {
         let (address, token) = (self.balancer.address, self.token());
-        SecureOpenLoop::start(
+        OpenLoop::start_secure(
             address,
             &self.authority,
             protocol,

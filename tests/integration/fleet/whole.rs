@@ -2,9 +2,7 @@
 //! three brokers for the records.
 
 use iem_test_support::brokers::kafka::{Kafka, Options};
-use iem_test_support::{
-    AMPLE, Home, Kind, Protocol, SecureOpenLoop, eventually, read_kafka, test_ids,
-};
+use iem_test_support::{AMPLE, Home, Kind, OpenLoop, Protocol, eventually, read_kafka, test_ids};
 
 use super::Site;
 use crate::shared_directory;
@@ -47,7 +45,7 @@ fn a_rolling_restart_costs_no_request_in_a_fleet_with_its_database_and_kafka() {
         let before = arrived().len();
         eventually(AMPLE, "the load goes on", || arrived().len() > before + 100);
     }
-    for calls in loads.map(SecureOpenLoop::stop) {
+    for calls in loads.map(OpenLoop::stop) {
         let failed = calls.with(|call| call.status != 200);
         assert!(failed.0.is_empty(), "{failed:?}\n{}", site.balancer.log());
         assert!(calls.0.len() > 100, "the load was a load");

@@ -26,4 +26,4 @@ pub use open_loop::{Call, Calls, OpenLoop};
 pub use prometheus::Prometheus;
 pub use proxy_protocol::{proxy_header, proxy_header_local, start_proxy};
 pub use secure::{Secure, client_hello};
-pub use secure_open_loop::{Protocol, SecureOpenLoop};
+pub use secure_open_loop::Protocol;

@@ -39,8 +39,8 @@ pub use case::{After, Case};
 #[cfg(feature = "gateway")]
 pub use client::{
     Balancer, Call, Calls, Connection, Curl, FlowFile, Frames, Http2, Kind, Ledger, Load, Nifi,
-    OkHttp, OpenLoop, Prometheus, Protocol, Secure, SecureClient, SecureOpenLoop, check_metrics,
-    client_hello, narrow, promtool, proxy_header, proxy_header_local, start_proxy,
+    OkHttp, OpenLoop, Prometheus, Protocol, Secure, SecureClient, check_metrics, client_hello,
+    narrow, promtool, proxy_header, proxy_header_local, start_proxy,
 };
 pub use directory::email;
 pub use encoding::encoded;

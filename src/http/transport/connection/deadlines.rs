@@ -192,26 +192,12 @@ mod tests {
         }
     }
 
-    fn limits(header_timeout: Duration) -> ConnectionLimits<'static> {
-        let long = Duration::from_mins(10);
-        ConnectionLimits {
-            header_timeout,
-            idle_timeout: long,
-            request_timeout: long,
-            max_age: None,
-            write_timeout: long,
-            max_header: 8192,
-            max_headers: 100,
-            http2: None,
-        }
-    }
-
     #[tokio::test]
     async fn a_deadline_holds_when_the_task_had_used_up_its_turn_as_it_was_armed() {
         let (stream, _client) = tokio::io::duplex(1);
         let mut deadlines = Deadlines::new(
             Socket::new(stream),
-            limits(Duration::from_millis(50)),
+            ConnectionLimits::of_tests(Duration::from_millis(50)),
             &Silent,
         );
         let mut is_first = true;

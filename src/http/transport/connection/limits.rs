@@ -26,6 +26,24 @@ pub struct ConnectionLimits<'a> {
     pub http2: Option<&'a config::Http2>,
 }
 
+#[cfg(test)]
+impl ConnectionLimits<'static> {
+    /// Returns bounds that no test reaches, but for this one.
+    pub(super) fn of_tests(header_timeout: Duration) -> Self {
+        let long = Duration::from_mins(10);
+        Self {
+            header_timeout,
+            idle_timeout: long,
+            request_timeout: long,
+            max_age: None,
+            write_timeout: long,
+            max_header: 8192,
+            max_headers: 100,
+            http2: None,
+        }
+    }
+}
+
 impl<'a> From<&'a config::Server> for ConnectionLimits<'a> {
     fn from(server: &'a config::Server) -> Self {
         Self {

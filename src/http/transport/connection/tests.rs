@@ -19,27 +19,19 @@ impl Responder for Friendly {
     }
 }
 
-fn limits() -> ConnectionLimits<'static> {
-    let long = Duration::from_mins(10);
-    ConnectionLimits {
-        header_timeout: long,
-        idle_timeout: long,
-        request_timeout: long,
-        max_age: None,
-        write_timeout: long,
-        max_header: 8192,
-        max_headers: 100,
-        http2: None,
-    }
-}
-
 /// Serves a connection while the gateway stops. Returns what the client reads, who does as `client`
 /// says once the connection is served.
 async fn served(client: impl AsyncFn(&mut DuplexStream)) -> String {
     let (mut near, far) = tokio::io::duplex(8192);
     let draining = Draining::default();
     draining.begin();
-    let serve = serve(far, Protocol::Http1, limits(), &Friendly, &draining);
+    let serve = serve(
+        far,
+        Protocol::Http1,
+        ConnectionLimits::of_tests(Duration::from_mins(10)),
+        &Friendly,
+        &draining,
+    );
     let ask = async {
         client(&mut near).await;
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! How the database is reached.
+//! The way to the database.
 
 use std::fmt::{self, Display};
 use std::io;
@@ -10,7 +10,7 @@ use crate::config;
 use crate::identity::directory::error::DirectoryError;
 use crate::tls::database_client_config;
 
-/// How the database is reached.
+/// The way to the database.
 #[derive(Debug)]
 pub(in crate::identity::directory) struct Access(Settings);
 

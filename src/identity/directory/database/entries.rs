@@ -22,8 +22,8 @@ const ROWS_OF_BATCH: usize = 1_000;
 /// Batches that wait to be checked.
 const BATCHES_MAX: usize = 8;
 
-/// Whether users are let in whose hash can be guessed against too fast. A command has to be able to
-/// set their passwords anew.
+/// The strength that the hash of a user's password must have. Commands take any: they have to be able
+/// to set a weak one anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Strength {
     Any,
@@ -48,7 +48,7 @@ enum Kind {
     User,
 }
 
-/// What is read of a whole directory, on its way to be checked.
+/// Parts of a whole directory on their way to be checked.
 enum Rows {
     /// About the numbers of customers and users.
     Sizes(usize, usize),

@@ -238,11 +238,10 @@ impl FollowedDatabase {
             Step::WriteSessions => self.write_sessions(open).await,
             Step::Here => {
                 let revision = self.in_use.revision();
-                if times.noted_revision == Some(revision) && !is_due(times.here, HERE) {
+                let is_new = times.noted_revision.replace(revision) != Some(revision);
+                if !take_due(&mut times.here, HERE) && !is_new {
                     return Ok(());
                 }
-                times.noted_revision = Some(revision);
-                times.here = Some(Instant::now());
                 open.check().await?;
                 let version = env!("CARGO_PKG_VERSION");
                 let gateways = open.note_gateway(&self.gateway, revision, version).await?;
@@ -250,18 +249,16 @@ impl FollowedDatabase {
                 Ok(())
             }
             Step::Limits => {
-                if !is_due(times.limits, EXCHANGE) {
+                if !take_due(&mut times.limits, EXCHANGE) {
                     return Ok(());
                 }
-                times.limits = Some(Instant::now());
                 self.limits.tell_failures(open, &self.process).await?;
                 self.limits.exchange_demand(open, &self.process).await
             }
             Step::Prune => {
-                if !is_due(times.pruned, PRUNE) {
+                if !take_due(&mut times.pruned, PRUNE) {
                     return Ok(());
                 }
-                times.pruned = Some(Instant::now());
                 self.in_use.ended().prune(SystemTime::now());
                 open.prune(REFRESH_LIFETIME_MAX, self.refresh_lifetime)
                     .await
@@ -294,19 +291,14 @@ impl FollowedDatabase {
         }
         if found.failures != have.failures {
             // One that was restored counts again from less.
-            let since = if found.failures.number < have.failures.number {
-                found.failures.number
-            } else {
-                have.failures.number
-            };
-            let (number, rows) = connection.read_failures(&self.process, since).await?;
+            let since = have.failures.number.min(found.failures.number);
+            let (newest, rows) = connection.read_failures(&self.process, since).await?;
             self.limits.count_failures(&rows);
             // Later ones may have come with these.
-            let later = number > found.failures.number;
-            have.failures = found.failures;
-            if later {
-                have.failures.number = number;
-            }
+            have.failures = Revision {
+                number: newest.max(found.failures.number),
+                ..found.failures
+            };
         }
         self.in_use.note_current(have);
         Ok(())
@@ -320,8 +312,8 @@ impl FollowedDatabase {
         since: &Revision,
         rereads: bool,
     ) -> Result<Revision, Error> {
-        // A copy is of no revision.
-        if !rereads && self.in_use.replaced() > 0 {
+        // A copy is of no revision that the database knows.
+        if !rereads {
             let (found, changes) = connection.read_changes(since).await?;
             if let Changes::Some { customers, users } = changes {
                 self.in_use.change(found.directory.number, customers, users);
@@ -345,7 +337,7 @@ impl FollowedDatabase {
     }
 }
 
-/// What a look at the database consists of. One that is refused holds up none of the others.
+/// A part of a look at the database. One that is refused holds up none of the others.
 #[derive(Clone, Copy)]
 enum Step {
     Read,
@@ -374,6 +366,11 @@ struct Times {
     pruned: Option<Instant>,
 }
 
-fn is_due(last: Option<Instant>, interval: Duration) -> bool {
-    last.is_none_or(|last| last.elapsed() >= interval)
+/// Returns whether something is due that was done last at this time, which is then now.
+fn take_due(last: &mut Option<Instant>, interval: Duration) -> bool {
+    let is_due = last.is_none_or(|last| last.elapsed() >= interval);
+    if is_due {
+        *last = Some(Instant::now());
+    }
+    is_due
 }

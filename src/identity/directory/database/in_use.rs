@@ -44,7 +44,7 @@ struct LastReading {
     current_at: Option<Instant>,
 }
 
-/// What ended and what was used here, and is not in the database yet.
+/// Ended sessions and used refresh tokens of this gateway that are not in the database yet.
 pub(super) struct Unwritten {
     pub(super) rows: SessionChanges,
     ended: Option<Unsaved>,

@@ -5,7 +5,7 @@ use iem_postgres::{EndedPassword, EndedSession, Refresh, SessionChanges, Session
 use crate::identity::directory::password_version::PasswordVersion;
 use crate::identity::sessions::{Ended, SessionId, UsedHere};
 
-/// What was read of sessions.
+/// Ended sessions and used refresh tokens that were read.
 #[derive(Debug, Default)]
 pub(super) struct ReadSessions {
     pub(super) ended: Ended,

@@ -111,7 +111,7 @@ impl SnapshotFile {
         let is_disabled = |email: &str| current.user(email).is_some_and(|user| !user.enabled);
         // Whoever reads it ends those of disabled users anyway.
         let ended = in_use.ended().load().without(is_disabled).to_text();
-        let directory = format!("{HEADER}{}", current.to_text());
+        let directory = current.to_text(HEADER);
         let failed = |error: std::io::Error| format!("{}: {error}", self.path.display());
         private_file::create_folders(private_file::folder(&self.path)).map_err(failed)?;
         sessions::check_size(&ended)

@@ -7,9 +7,9 @@ use toml::Value;
 use crate::identity::directory::snapshot::Directory;
 
 impl Directory {
-    /// Returns the text of a directory file with the same entries.
-    pub fn to_text(&self) -> String {
-        let mut text = String::new();
+    /// Returns the text of a directory file with the same entries, behind some comments.
+    pub fn to_text(&self, comments: &str) -> String {
+        let mut text = comments.to_owned();
         // Nothing fails that is written to a string.
         let _ = self.write(&mut text);
         text
@@ -109,10 +109,13 @@ mod tests {
         for text in [&format!("{}{texts}", *example::TEXT), ""] {
             let parse = |text: &str| Directory::parse(text, Path::new("x")).expect("a directory");
             let before = parse(text);
-            let after = parse(&before.to_text());
+            let after = parse(&before.to_text("# A comment\n"));
             assert_eq!(before.changes(&after), [""; 0]);
             assert_eq!(before.customer_count(), after.customer_count());
-            assert_eq!(before.to_text(), after.to_text());
+            assert_eq!(
+                before.to_text("# A comment\n"),
+                after.to_text("# A comment\n")
+            );
         }
     }
 }

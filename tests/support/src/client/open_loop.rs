@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use crate::answer::Answer;
 use crate::arrived::Arrived;
@@ -75,18 +76,86 @@ impl OpenLoop {
         rate: u32,
         keys: &[String],
     ) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let client = Client {
-            address,
-            path,
-            token: token.to_owned(),
-            label: label.to_owned(),
-            gap: Duration::from_secs(1) / rate,
-            keys: keys.to_owned(),
+        let (token, keys) = (token.to_owned(), keys.to_owned());
+        let request = move |number: usize, id: &str| {
+            let key = keys[number % keys.len()].clone();
+            let body = format!(r#"{{"envcustomerid":"acme","splitby":"{key}","test_id":"{id}"}}"#);
+            let bytes = post(path, body).cookie(&token).bytes();
+            (key, bytes)
         };
+        let idle = Idle::default();
+        let exchange = move |_, request: Vec<u8>| {
+            let idle = Arc::clone(&idle);
+            async move { exchange(address, &idle, &request).await }
+        };
+        Self::run(label, rate, Semaphore::MAX_PERMITS, request, exchange)
+    }
+
+    /// Sends `rate` requests a second, of which so many at once are under way: others wait for their
+    /// turn, and their time has begun. `request` returns the key and the bytes of each, by its number
+    /// and its id; `exchange` sends it, and returns the status of its answer.
+    pub(super) fn run<F>(
+        label: &str,
+        rate: u32,
+        under_way: usize,
+        request: impl Fn(usize, &str) -> (String, Vec<u8>) + Send + 'static,
+        exchange: impl Fn(usize, Vec<u8>) -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = io::Result<u16>> + Send + 'static,
+    {
+        let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = Some(thread::spawn(move || client.run(&stopped)));
-        Self { stop, thread }
+        let label = label.to_owned();
+        let gap = Duration::from_secs(1) / rate;
+        let turns = Arc::new(Semaphore::new(under_way));
+        let send = async move {
+            let mut tasks = Vec::new();
+            let mut due = Instant::now();
+            for number in 0.. {
+                if stopped.load(Ordering::Relaxed) {
+                    break;
+                }
+                tokio::time::sleep_until(due.into()).await;
+                let id = format!("{label}-{number:08}");
+                let (key, bytes) = request(number, &id);
+                let exchange = exchange(number, bytes);
+                let turns = Arc::clone(&turns);
+                tasks.push(tokio::spawn(async move {
+                    let _turn = turns.acquire().await;
+                    let sent = Instant::now();
+                    let status = match tokio::time::timeout(PATIENCE, exchange).await {
+                        Ok(Ok(status)) => status,
+                        Ok(Err(_)) | Err(_) => 0,
+                    };
+                    Call {
+                        id,
+                        key,
+                        due,
+                        sent,
+                        wait: due.elapsed(),
+                        status,
+                    }
+                }));
+                due += gap;
+            }
+            let mut calls = Vec::with_capacity(tasks.len());
+            for task in tasks {
+                calls.push(task.await.expect("a call does not panic"));
+            }
+            Calls(calls)
+        };
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(send)
+        });
+        Self {
+            stop,
+            thread: Some(thread),
+        }
     }
 
     /// Sends nothing more, waits for the answers, and returns the calls.
@@ -103,66 +172,8 @@ impl Drop for OpenLoop {
     }
 }
 
-struct Client {
-    address: SocketAddr,
-    path: &'static str,
-    token: String,
-    label: String,
-    gap: Duration,
-    keys: Vec<String>,
-}
-
 /// Connections without a request on them.
 type Idle = Arc<Mutex<Vec<TcpStream>>>;
-
-impl Client {
-    fn run(self, stop: &AtomicBool) -> Calls {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        runtime.block_on(self.send(stop))
-    }
-
-    async fn send(self, stop: &AtomicBool) -> Calls {
-        let idle = Idle::default();
-        let mut tasks = Vec::new();
-        let mut due = Instant::now();
-        for number in 0.. {
-            if stop.load(Ordering::Relaxed) {
-                break;
-            }
-            tokio::time::sleep_until(due.into()).await;
-            let key = self.keys[number % self.keys.len()].clone();
-            let id = format!("{}-{number:08}", self.label);
-            let body = format!(r#"{{"envcustomerid":"acme","splitby":"{key}","test_id":"{id}"}}"#);
-            let bytes = post(self.path, body).cookie(&self.token).bytes();
-            let (idle, address) = (Arc::clone(&idle), self.address);
-            tasks.push(tokio::spawn(async move {
-                let sent = Instant::now();
-                let exchange = exchange(address, &idle, &bytes);
-                let status = match tokio::time::timeout(PATIENCE, exchange).await {
-                    Ok(Ok(status)) => status,
-                    Ok(Err(_)) | Err(_) => 0,
-                };
-                Call {
-                    id,
-                    key,
-                    due,
-                    sent,
-                    wait: due.elapsed(),
-                    status,
-                }
-            }));
-            due += self.gap;
-        }
-        let mut calls = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            calls.push(task.await.expect("a call does not panic"));
-        }
-        Calls(calls)
-    }
-}
 
 /// Sends one request on a connection that is free, and returns the status of its answer.
 async fn exchange(address: SocketAddr, idle: &Idle, request: &[u8]) -> io::Result<u16> {
@@ -172,14 +183,21 @@ async fn exchange(address: SocketAddr, idle: &Idle, request: &[u8]) -> io::Resul
     };
     stream.set_nodelay(true)?;
     stream.write_all(request).await?;
+    let answer = read_answer(&mut stream).await?;
+    if answer.header("connection").is_none() {
+        idle.lock().expect("no call panics").push(stream);
+    }
+    Ok(answer.status)
+}
+
+/// Reads an answer whose length is told to its end, and returns its head.
+pub(super) async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Answer> {
     let mut bytes = Vec::new();
     let head = loop {
-        if stream.read_buf(&mut bytes).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
         if let Some(end) = crate::find(&bytes, b"\r\n\r\n") {
             break end;
         }
+        read_more(stream, &mut bytes).await?;
     };
     let answer = Answer::parse_head(&bytes[..head]);
     let length: usize = answer
@@ -187,14 +205,16 @@ async fn exchange(address: SocketAddr, idle: &Idle, request: &[u8]) -> io::Resul
         .and_then(|length| length.parse().ok())
         .unwrap_or_default();
     while bytes.len() < head + 4 + length {
-        if stream.read_buf(&mut bytes).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+        read_more(stream, &mut bytes).await?;
     }
-    if answer.header("connection").is_none() {
-        idle.lock().expect("no call panics").push(stream);
+    Ok(answer)
+}
+
+async fn read_more(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> io::Result<()> {
+    match stream.read_buf(bytes).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
     }
-    Ok(answer.status)
 }
 
 /// Takes a free connection that the gateway has not closed.
