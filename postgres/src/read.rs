@@ -214,7 +214,8 @@ async fn changes(transaction: &Transaction<'_>, since: &Revision) -> Result<Chan
         Ok(())
     })
     .await?;
-    if is_all || rows > CHANGES_MAX {
+    // Without a row, somebody deleted the note of what is newer.
+    if rows == 0 || is_all || rows > CHANGES_MAX {
         return Ok(Changes::All);
     }
     let customers = customers.into_iter().collect();

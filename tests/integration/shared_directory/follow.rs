@@ -75,6 +75,12 @@ fn a_change_by_anybody_holds_on_every_gateway() {
             NOT_ASSOCIATED,
             "INSERT INTO iem_gateway.associations VALUES ('alice@acme.example', 'acme')",
         ),
+        // One transaction: the note of the change is never seen.
+        (
+            "UPDATE iem_gateway.customers SET active = false; DELETE FROM iem_gateway.changes",
+            INACTIVE,
+            "UPDATE iem_gateway.customers SET active = true; DELETE FROM iem_gateway.changes",
+        ),
     ] {
         database.run(change);
         await_all(&gateways, change, |gateway| {
