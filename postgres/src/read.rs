@@ -131,7 +131,7 @@ impl Connection {
             revisions(&transaction.query_typed(REVISIONS, &[]).await?)
         })
         .await?;
-        let changes = changes(&transaction, since).await?;
+        let changes = changes(&transaction, since, found.directory.number).await?;
         within(ANSWER_MAX, async { Ok(transaction.commit().await?) }).await?;
         Ok((found, changes))
     }
@@ -187,7 +187,12 @@ pub(crate) async fn is_known(
     .await
 }
 
-async fn changes(transaction: &Transaction<'_>, since: &Revision) -> Result<Changes, Error> {
+/// Returns the changes since a revision until another one.
+async fn changes(
+    transaction: &Transaction<'_>,
+    since: &Revision,
+    until: i64,
+) -> Result<Changes, Error> {
     if !is_known(transaction, "directory", since).await? {
         return Ok(Changes::All);
     }
@@ -197,9 +202,12 @@ async fn changes(transaction: &Transaction<'_>, since: &Revision) -> Result<Chan
     let parameters: [Parameter<'_>; 2] = [(&since.number, Type::INT8), (&limit, Type::INT8)];
     let (mut customers, mut users) = (BTreeSet::new(), BTreeSet::new());
     let (mut rows, mut is_all) = (0, false);
+    let mut last = since.number;
     each(transaction, noted, &parameters, |row| {
-        // Somebody may have deleted old ones.
-        is_all |= rows == 0 && row.try_get::<_, i64>(0)? != since.number + 1;
+        // Each revision has a note; somebody may have deleted some.
+        let revision = row.try_get(0)?;
+        is_all |= revision > last + 1;
+        last = revision;
         rows += 1;
         let key: String = row.try_get(2)?;
         match row.try_get(1)? {
@@ -214,8 +222,7 @@ async fn changes(transaction: &Transaction<'_>, since: &Revision) -> Result<Chan
         Ok(())
     })
     .await?;
-    // Without a row, somebody deleted the note of what is newer.
-    if rows == 0 || is_all || rows > CHANGES_MAX {
+    if is_all || last < until || rows > CHANGES_MAX {
         return Ok(Changes::All);
     }
     let customers = customers.into_iter().collect();

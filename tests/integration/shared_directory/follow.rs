@@ -8,6 +8,24 @@ use super::{INVALID, PUBLISHED, SOON, database, home, publish, run, run_with};
 const INACTIVE: &str = r#"{"message":"Data has been sent for inactive customer"}"#;
 const NOT_ASSOCIATED: &str = r#"{"message":"User is not associated with the customer"}"#;
 
+/// Changes a customer in the second of three revisions, and deletes its note.
+macro_rules! unseen {
+    ($active:literal) => {
+        concat!(
+            "UPDATE iem_gateway.users SET name = name; ",
+            "SELECT set_config('iem_gateway.revision', '', true); ",
+            "UPDATE iem_gateway.customers SET active = ",
+            $active,
+            "; SELECT set_config('iem_gateway.revision', '', true); ",
+            "UPDATE iem_gateway.users SET name = name; ",
+            "DELETE FROM iem_gateway.changes
+                 WHERE revision = (SELECT revision - 1 FROM iem_gateway.revisions WHERE name = 'directory')",
+        )
+    };
+}
+const DEACTIVATE_UNSEEN: &str = unseen!("false");
+const ACTIVATE_UNSEEN: &str = unseen!("true");
+
 #[track_caller]
 fn await_all(gateways: &[Gateway], what: &str, holds: impl Fn(&Gateway) -> bool) {
     for (index, gateway) in gateways.iter().enumerate() {
@@ -81,6 +99,8 @@ fn a_change_by_anybody_holds_on_every_gateway() {
             INACTIVE,
             "UPDATE iem_gateway.customers SET active = true; DELETE FROM iem_gateway.changes",
         ),
+        // Of three revisions, the note of the second one is never seen.
+        (DEACTIVATE_UNSEEN, INACTIVE, ACTIVATE_UNSEEN),
     ] {
         database.run(change);
         await_all(&gateways, change, |gateway| {
