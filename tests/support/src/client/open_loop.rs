@@ -286,6 +286,32 @@ impl Calls {
     /// A record answered 503 may come late: a backend or a connection that hung with it in its hands
     /// goes on.
     pub fn in_order(&self, arrived: &[Arrived]) {
+        self.in_order_of_answers(arrived);
+        self.each_in_order(arrived, |before, record| {
+            (
+                before.received > record.received + APART,
+                before.received < record.received,
+            )
+        });
+    }
+
+    /// The same for several gateways: those that were under way at once may have been at different
+    /// ones, however long ago each came to its own.
+    pub fn in_order_of_answers(&self, arrived: &[Arrived]) {
+        self.each_in_order(arrived, |before, record| {
+            let (before, record) = (before.call, record.call);
+            (before.sent > record.answered(), before.sent < record.sent)
+        });
+    }
+
+    /// Looks at the records of each key, by their first places and by their last. `compare` is told
+    /// the one that is the latest so far, and the next one: it returns whether that stands wrongly
+    /// behind it, and whether it is the later one.
+    fn each_in_order(
+        &self,
+        arrived: &[Arrived],
+        compare: impl Fn(&Stored<'_>, &Stored<'_>) -> (bool, bool),
+    ) {
         let accepted = self.0.iter().filter(|call| call.status == 200);
         let call_of: HashMap<&String, &Call> = accepted.map(|call| (&call.id, call)).collect();
         let records: Vec<Stored> = arrived
@@ -299,24 +325,15 @@ impl Calls {
         let mut lasts = firsts(records.iter().rev());
         lasts.reverse();
         for (which, records) in [("first", firsts(records.iter())), ("last", lasts)] {
-            let mut sent_last: HashMap<&String, &Stored> = HashMap::new();
-            let mut received_last: HashMap<&String, &Stored> = HashMap::new();
+            let mut latest: HashMap<&String, &Stored> = HashMap::new();
             for record in records {
-                let key = &record.call.key;
-                let before = sent_last.entry(key).or_insert(record);
+                let before = latest.entry(&record.call.key).or_insert(record);
+                let (is_wrong, is_later) = compare(before, record);
                 assert!(
-                    before.call.sent <= record.call.answered(),
+                    !is_wrong,
                     "by their {which} places, {record:?} stands behind {before:?}"
                 );
-                if before.call.sent < record.call.sent {
-                    *before = record;
-                }
-                let before = received_last.entry(key).or_insert(record);
-                assert!(
-                    before.received <= record.received + APART,
-                    "by their {which} places, {record:?} stands behind {before:?}"
-                );
-                if before.received < record.received {
+                if is_later {
                     *before = record;
                 }
             }

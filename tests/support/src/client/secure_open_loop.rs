@@ -29,6 +29,9 @@ const UNDER_WAY: usize = 16;
 /// Connections over HTTP/2.
 const HTTP2_CONNECTIONS: usize = 4;
 
+/// Ordering values of one client.
+const KEYS: usize = 8;
+
 /// A version of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -40,7 +43,7 @@ pub enum Protocol {
 
 impl OpenLoop {
     /// Publishes `rate` events a second over TLS as the holder of `token`, with ids that begin with
-    /// `label`. Each id is the ordering value, too, and `edit` may add to each request.
+    /// `label`, and a few ordering values in turn. `edit` may add to each request.
     pub fn start_secure(
         address: SocketAddr,
         authority: &Authority,
@@ -61,11 +64,12 @@ impl OpenLoop {
             idle: Mutex::default(),
             http2: [(); HTTP2_CONNECTIONS].map(|()| Mutex::default()),
         });
-        let token = token.to_owned();
-        let request = move |_: usize, id: &str| {
-            let body = format!(r#"{{"envcustomerid":"acme","splitby":"{id}","test_id":"{id}"}}"#);
+        let (token, prefix) = (token.to_owned(), label.to_owned());
+        let request = move |number: usize, id: &str| {
+            let key = format!("{prefix}-{}", number % KEYS);
+            let body = format!(r#"{{"envcustomerid":"acme","splitby":"{key}","test_id":"{id}"}}"#);
             let request = edit(post("/publish/allevents/", body).cookie(&token), id);
-            (id.to_owned(), request.bytes())
+            (key, request.bytes())
         };
         let exchange = move |number: usize, request: Vec<u8>| {
             let connections = Arc::clone(&connections);
