@@ -65,6 +65,14 @@ pub(super) struct User {
     proof: Proof,
 }
 
+/// A superadmin whose proof holds.
+struct Checked {
+    email: Arc<str>,
+    csrf: Option<Arc<str>>,
+    /// It is an external token that is new here.
+    is_log_in: bool,
+}
+
 /// The proof that a user has shown.
 enum Proof {
     /// The digest of a session's id.
@@ -242,8 +250,15 @@ impl Access {
         let mut rejection = Rejection::MissingToken;
         for proof in sessions.chain(token) {
             match self.check(&proof, request.now, request.received) {
-                Ok((email, csrf)) => {
+                Ok(Checked {
+                    email,
+                    csrf,
+                    is_log_in,
+                }) => {
                     request.place.has_proved();
+                    if is_log_in {
+                        audit::log_in(audit_entry(request, Some(&email)), None);
+                    }
                     return Ok(User { email, csrf, proof });
                 }
                 Err(error) => rejection = error,
@@ -252,13 +267,8 @@ impl Access {
         Err(rejection)
     }
 
-    /// Returns the email of the superadmin whose proof this is, and the token for changes.
-    fn check(
-        &self,
-        proof: &Proof,
-        now: Instant,
-        time: SystemTime,
-    ) -> Result<(Arc<str>, Option<Arc<str>>), Rejection> {
+    /// Returns the superadmin whose proof this is.
+    fn check(&self, proof: &Proof, now: Instant, time: SystemTime) -> Result<Checked, Rejection> {
         match proof {
             Proof::Session(id) => {
                 let mut sessions = self.sessions.borrow_mut();
@@ -267,7 +277,11 @@ impl Access {
                     .identity
                     .resume(&kept.email, kept.password, &kept.session)
                     .filter(|principal| may_administer(principal.user()).is_ok())
-                    .map(|_| (Arc::clone(&kept.email), Some(Arc::clone(&kept.csrf))));
+                    .map(|_| Checked {
+                        email: Arc::clone(&kept.email),
+                        csrf: Some(Arc::clone(&kept.csrf)),
+                        is_log_in: false,
+                    });
                 if found.is_none() {
                     sessions.end(id);
                 }
@@ -277,7 +291,11 @@ impl Access {
                 let last = LastToken::default();
                 let principal = self.identity.principal(token, None, &last, time)?;
                 may_administer(principal.user())?;
-                Ok((Arc::clone(&principal.user().email), None))
+                Ok(Checked {
+                    email: Arc::clone(&principal.user().email),
+                    csrf: None,
+                    is_log_in: principal.has_logged_in(),
+                })
             }
         }
     }

@@ -27,6 +27,11 @@ pub struct Oidc {
     /// The time from one fetch of the keys to the next.
     #[serde(deserialize_with = "units::duration")]
     pub refresh: Duration,
+    /// The time for which keys are used while they cannot be fetched; zero: for ever.
+    #[serde(deserialize_with = "units::duration")]
+    pub max_staleness: Duration,
+    /// Whether tokens may name superadmins.
+    pub superadmins: bool,
 }
 
 impl Oidc {

@@ -151,6 +151,11 @@ fn oidc(oidc: &Oidc, faults: &mut Faults) {
         "needs an oidc.issuer or an oidc.keys_url with https",
     );
     faults.duration("oidc.refresh", oidc.refresh, SECOND..=DAY);
+    faults.duration(
+        "oidc.max_staleness",
+        oidc.max_staleness,
+        Duration::ZERO..=30 * DAY,
+    );
 }
 
 fn login(login: &Login, faults: &mut Faults) {

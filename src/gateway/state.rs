@@ -64,6 +64,8 @@ impl State for GatewayState {
         let admin_certificate =
             admin_certificate.map(|error| format!("certificate of the admin listener: {error}"));
         let directory = directory.map(|error| format!("directory: {error}"));
+        let issuer = self.identity.issuer().and_then(|issuer| issuer.error());
+        let issuer = issuer.map(|error| format!("keys of the external issuer: {error}"));
         Readiness {
             draining: self.draining.is_announced(),
             directory_too_old: self.identity.directory().is_too_old(),
@@ -71,6 +73,7 @@ impl State for GatewayState {
             faulty_files: directory
                 .into_iter()
                 .chain(keys)
+                .chain(issuer)
                 .chain(certificate)
                 .chain(admin_certificate)
                 .collect(),

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A token says who somebody is, and nothing of that person's rights. No serving thread waits for
-//! the issuer, and nothing of a token is ever logged.
+//! the issuer, and nothing of a token is ever logged. A token that cannot be judged yet, for want of
+//! keys, is to be sent again.
 
 #[cfg(test)]
 pub(crate) mod example;
@@ -15,5 +16,6 @@ mod fetch;
 mod issuer;
 mod key_set;
 mod named;
+mod unknown_keys;
 
 pub use issuer::{Issuer, IssuerKeys};

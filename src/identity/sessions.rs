@@ -14,6 +14,7 @@ mod rotations;
 mod session;
 
 pub use certificate::Thumbprint;
+pub(in crate::identity) use ended::EXTERNAL_LEEWAY_S;
 pub use ended::Ended;
 pub use file::record;
 pub(in crate::identity) use file::{check_size, path_beside, read_beside};

@@ -66,7 +66,7 @@ impl Gateway {
 
     fn issue(&self, email: &str) -> TokenPair {
         let user = Arc::clone(self.identity.directory().load().user(email).unwrap());
-        let principal = Principal(user);
+        let principal = Principal::new(user);
         let session = self.identity.begin(&principal, None, at(1000));
         self.identity.issue(&principal, &session, at(1000)).unwrap()
     }

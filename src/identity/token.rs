@@ -256,6 +256,9 @@ pub enum TokenError {
     /// Ours, but no longer accepted.
     #[error("expired token")]
     Expired,
+    /// The issuer's keys are not there that would tell whether it is one of its own.
+    #[error("token whose key is unknown yet")]
+    KeysAwaited,
 }
 
 /// A token could not be signed. Does not happen with a key that [`SigningKey`] read.

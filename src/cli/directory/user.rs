@@ -10,7 +10,7 @@ use super::error::CommandError;
 use super::password;
 use super::table::yes_or_no;
 use crate::identity::directory::edit::NewUser;
-use crate::identity::directory::{Store, User};
+use crate::identity::directory::{PasswordVersion, Store, User};
 use crate::identity::password::{Cost, Password, PasswordHash};
 
 /// The directory's users.
@@ -150,10 +150,7 @@ impl UserCommand {
                     "User {email} is not associated with customer {id}{before}."
                 ))
             }
-            Self::Remove { email } => {
-                context.change(|editor| editor.remove_user(&email))?;
-                context.say(&format!("Removed user {email}."))
-            }
+            Self::Remove { email } => remove(context, &email),
         }
     }
 }
@@ -164,6 +161,15 @@ fn disable(context: &mut Context<'_>, email: &str) -> Result<(), CommandError> {
     context.change(|editor| editor.set_user_enabled(email, false))?;
     context.end_sessions(email, password)?;
     context.say(&format!("User {email} is disabled."))
+}
+
+/// Whoever gets the same email later is another user: an external token of this one must not be its.
+fn remove(context: &mut Context<'_>, email: &str) -> Result<(), CommandError> {
+    // The entry may have a fault, which is no reason to keep it.
+    let password = context.password_version(email);
+    context.change(|editor| editor.remove_user(email))?;
+    context.end_sessions(email, password.unwrap_or(PasswordVersion::NONE))?;
+    context.say(&format!("Removed user {email}."))
 }
 
 fn log_out(context: &mut Context<'_>, email: &str) -> Result<(), CommandError> {

@@ -36,6 +36,9 @@ fn holder(identity: &Identity, request: &Inbound<'_>) -> Option<Result<Principal
     };
     if let Some(Ok(principal)) = &principal {
         request.trail.set_user(&principal.user().email);
+        if principal.has_logged_in() {
+            request.trail.set_log_in();
+        }
     }
     principal
 }

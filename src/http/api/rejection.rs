@@ -59,6 +59,8 @@ pub enum Rejection {
     InvalidToken,
     /// The access token has expired.
     ExpiredToken,
+    /// The external issuer's keys are not there that would tell whether the access token is valid.
+    KeysAwaited,
     /// The user may not use the APIs.
     AccessDenied,
 
@@ -240,6 +242,7 @@ impl From<TokenError> for Rejection {
         match error {
             TokenError::Invalid => Self::InvalidToken,
             TokenError::Expired => Self::ExpiredToken,
+            TokenError::KeysAwaited => Self::KeysAwaited,
         }
     }
 }

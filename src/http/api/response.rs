@@ -36,8 +36,8 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// The time that a client is asked to wait when the gateway is full. It is short, because queues
 /// empty as fast as the sink writes.
 const FULL_RETRY: Duration = Duration::from_secs(1);
-/// The time that a client is asked to wait when the sink did not confirm: longer, because an outage
-/// lasts longer than a full queue.
+/// The time that a client is asked to wait when the sink did not confirm, or for the keys of an external
+/// issuer: longer, because an outage lasts longer than a full queue.
 const UNCONFIRMED_RETRY: Duration = Duration::from_secs(5);
 
 /// A request that succeeded, with what its answer needs.
@@ -258,6 +258,7 @@ impl Rejection {
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::LoginsBusy
             | Self::DirectoryTooOld
+            | Self::KeysAwaited
             | Self::BodyLate(_)
             | Self::TooManyRequests
             | Self::Full(_)
@@ -292,6 +293,7 @@ impl Rejection {
             Self::MissingToken | Self::MissingCredentials => "Missing access token",
             Self::InvalidToken => "Invalid access token",
             Self::ExpiredToken => "Access token has expired",
+            Self::KeysAwaited => "The issuer's keys are not there yet, try again later",
             Self::WrongCredentials | Self::WrongPublisher => "Invalid credentials",
             Self::OAuth(fault) => return fault.text(),
             Self::UriTooLong { limit } => {
@@ -347,7 +349,7 @@ impl Rejection {
             Self::TooManyAttempts { retry_after } | Self::OverQuota { retry_after } => {
                 Some(*retry_after)
             }
-            Self::Unconfirmed { .. } => Some(UNCONFIRMED_RETRY),
+            Self::Unconfirmed { .. } | Self::KeysAwaited => Some(UNCONFIRMED_RETRY),
             Self::OverBurst => Some(FULL_RETRY),
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(FULL_RETRY),
             _ => None,

@@ -38,7 +38,12 @@ pub(super) async fn keys(config: &Oidc) -> Result<KeySet, String> {
         &config.keys_url
     };
     let document = get(url, config, deadline).await?;
-    KeySet::parse(&document).map_err(|error| format!("{url}: {error}"))
+    let keys = KeySet::parse(&document).map_err(|error| format!("{url}: {error}"))?;
+    // It is far likelier that the issuer is at fault than that it has revoked all keys.
+    if keys.keys().is_empty() {
+        return Err(format!("{url}: has no key that can be used"));
+    }
+    Ok(keys)
 }
 
 /// Returns the URL of the keys that the issuer's metadata names.

@@ -12,8 +12,9 @@ use serde_json::{Map, Value};
 use tokio::runtime::{Builder, Runtime};
 
 use super::fetch;
-use super::key_set::KeySet;
+use super::key_set::{KID_BYTES_MAX, KeySet};
 use super::named::Named;
+use super::unknown_keys::UnknownKeys;
 use crate::background::{Background, Signals};
 use crate::config::{Config, Oidc};
 use crate::identity::directory::PasswordVersion;
@@ -23,6 +24,8 @@ use crate::tls::TlsError;
 
 /// The longest token. A head has more room, but a token of this size is no honest one.
 const TOKEN_BYTES_MAX: usize = 16 << 10;
+/// The longest header of a token, encoded: anybody can have it read. Some hold a certificate.
+const HEADER_BYTES_MAX: usize = 4 << 10;
 /// The algorithms that are taken, whatever the issuer's metadata says: each is by a public key and
 /// has 128 bits of security. With HMAC, whoever knows the public key could sign.
 const ALGORITHMS: [Algorithm; 4] = [
@@ -43,6 +46,7 @@ pub struct Issuer {
     config: Oidc,
     session_lifetime: Duration,
     keys: ArcSwap<KeySet>,
+    unknown: Mutex<UnknownKeys>,
     last: Mutex<LastFetch>,
     /// Somebody has sent a token whose key is unknown.
     asked: AtomicBool,
@@ -55,6 +59,12 @@ struct LastFetch {
     good_at: Instant,
     error: Option<String>,
     has_keys: bool,
+}
+
+/// The reason why a token is not accepted. It shows nothing of the token.
+enum Refusal {
+    Invalid(&'static str),
+    KeysAwaited,
 }
 
 /// The thread that fetches the keys. It ends when this is dropped.
@@ -78,6 +88,7 @@ impl Issuer {
             config: config.oidc.clone(),
             session_lifetime: config.tokens.session_lifetime,
             keys: ArcSwap::default(),
+            unknown: Mutex::default(),
             last: Mutex::new(LastFetch {
                 good_at: Instant::now(),
                 error: None,
@@ -98,17 +109,17 @@ impl Issuer {
 
     #[cfg(test)]
     pub(crate) fn replace_keys(&self, document: &[u8]) {
-        let keys = KeySet::parse(document).expect("a key set");
-        self.keys.store(Arc::new(keys));
+        self.unknown.lock().begin();
+        self.take(KeySet::parse(document).expect("a key set"));
     }
 
-    /// Starts the thread that fetches the keys. Blocks until it has tried once, but only for a few
-    /// seconds: an issuer that is away holds up no start.
+    /// Starts the thread that fetches the keys. Blocks until it has tried once, but for three seconds at
+    /// most.
     ///
     /// # Errors
     /// The operating system cannot start a thread or a runtime.
     pub fn follow(self: &Arc<Self>) -> io::Result<IssuerKeys> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = runtime()?;
         let issuer = Arc::clone(self);
         let (tried, first) = mpsc::sync_channel(1);
         let thread = Background::start("issuer's keys", move |signals| {
@@ -146,11 +157,15 @@ impl Issuer {
 
     /// Fetches the keys once; returns whether that went well. The last good ones stay otherwise.
     async fn fetch(&self) -> bool {
-        let fetched = fetch::keys(&self.config).await;
-        let mut last = self.last.lock();
-        let keys = match fetched {
-            Ok(keys) => keys,
+        self.unknown.lock().begin();
+        match fetch::keys(&self.config).await {
+            Ok(keys) => {
+                self.take(keys);
+                true
+            }
             Err(error) => {
+                self.unknown.lock().fail();
+                let mut last = self.last.lock();
                 if last.error.is_none() {
                     tracing::warn!(
                         issuer = self.config.issuer,
@@ -159,32 +174,35 @@ impl Issuer {
                     );
                 }
                 last.error = Some(error);
-                return false;
+                false
             }
-        };
+        }
+    }
+
+    /// Puts fetched keys in the place of those before.
+    fn take(&self, keys: KeySet) {
+        let mut last = self.last.lock();
         let is_back = last.error.take().is_some();
         last.good_at = Instant::now();
         let is_first = !std::mem::replace(&mut last.has_keys, true);
         drop(last);
         let before = self.keys.swap(Arc::new(keys));
-        self.log_change(&before, is_first, is_back);
-        true
+        let after = self.keys.load();
+        self.unknown.lock().end(|kid| after.knows(kid));
+        self.log_change(&before, &after, is_first, is_back);
     }
 
-    fn log_change(&self, before: &KeySet, is_first: bool, is_back: bool) {
-        let after = self.keys.load();
+    fn log_change(&self, before: &KeySet, after: &KeySet, is_first: bool, is_back: bool) {
         let missing = |from: &KeySet, to: &KeySet, what: &str| {
             let keys = from.keys().iter().filter(|key| !to.contains(key.id));
             let names = keys.map(|key| format!("key {:?} {what}", key.kid));
             names.collect::<Vec<_>>()
         };
-        let mut changes = missing(&after, before, "added");
-        changes.extend(missing(before, &after, "removed"));
+        let mut changes = missing(after, before, "added");
+        changes.extend(missing(before, after, "removed"));
         let issuer = &self.config.issuer;
         let keys = after.keys().len();
-        if keys == 0 && (is_first || is_back || !changes.is_empty()) {
-            tracing::warn!(issuer, "the issuer has no key that can be used");
-        } else if is_first || is_back || !changes.is_empty() {
+        if is_first || is_back || !changes.is_empty() {
             tracing::info!(issuer, keys, "the issuer's keys are known");
         }
         if !is_first && !changes.is_empty() {
@@ -212,34 +230,74 @@ impl Issuer {
         }
     }
 
-    /// Returns the claims of a token that the issuer has signed for us, also if it has expired. A
-    /// token whose key is unknown has the keys fetched, and is invalid until they are there.
-    ///
-    /// # Errors
-    /// [`TokenError::Invalid`].
-    pub fn verify(&self, token: &[u8], now: SystemTime) -> Result<Claims, TokenError> {
-        self.read(token, now).ok_or(TokenError::Invalid)
+    /// Returns why the last fetch of the keys failed, if it did.
+    pub fn error(&self) -> Option<String> {
+        self.last.lock().error.clone()
     }
 
-    fn read(&self, token: &[u8], now: SystemTime) -> Option<Claims> {
-        if token.len() > TOKEN_BYTES_MAX {
-            return None;
+    /// Returns whether the keys are older than the configuration allows, or have never been there.
+    fn lacks_keys(&self) -> bool {
+        let max = self.config.max_staleness;
+        let is_too_old = || !max.is_zero() && self.stale_for() > max;
+        self.keys.load().keys().is_empty() || is_too_old()
+    }
+
+    /// Returns the claims of a token that the issuer has signed for us, also if it has expired. A
+    /// token whose key is unknown has the keys fetched.
+    ///
+    /// # Errors
+    /// [`TokenError::Invalid`]; [`TokenError::KeysAwaited`] until the keys are there that tell whether
+    /// it is.
+    pub fn verify(&self, token: &[u8], now: SystemTime) -> Result<Claims, TokenError> {
+        self.read(token, now).map_err(|refusal| {
+            let (reason, error) = match refusal {
+                Refusal::Invalid(reason) => (reason, TokenError::Invalid),
+                Refusal::KeysAwaited => ("its key is unknown yet", TokenError::KeysAwaited),
+            };
+            tracing::debug!(reason, "an external token is refused");
+            error
+        })
+    }
+
+    fn read(&self, token: &[u8], now: SystemTime) -> Result<Claims, Refusal> {
+        let end_of_header = token.iter().position(|byte| *byte == b'.');
+        let has_size = token.len() <= TOKEN_BYTES_MAX
+            && end_of_header.is_some_and(|end| end <= HEADER_BYTES_MAX);
+        if !has_size {
+            return Err(Refusal::Invalid("it is no JWT, or too long"));
         }
-        let header = jsonwebtoken::decode_header(token).ok()?;
+        let header = jsonwebtoken::decode_header(token);
+        let header = header.map_err(|_| Refusal::Invalid("its header is none of a JWT"))?;
         if !is_of_access_token(&header) {
-            return None;
+            let reason = "its algorithm, type or an extension is not accepted";
+            return Err(Refusal::Invalid(reason));
         }
-        let kid = header.kid?;
+        let kid = header.kid.filter(|kid| kid.len() <= KID_BYTES_MAX);
+        let kid = kid.ok_or(Refusal::Invalid("it names no key"))?;
+        if self.lacks_keys() {
+            return Err(Refusal::KeysAwaited);
+        }
         let keys = self.keys.load();
         if !keys.knows(&kid) {
             self.ask();
+            return Err(if self.unknown.lock().is_awaited(&kid) {
+                Refusal::KeysAwaited
+            } else {
+                Refusal::Invalid("the issuer has no key of this name")
+            });
         }
-        let key = keys.find(&kid, header.alg)?;
-        let token =
-            jsonwebtoken::decode::<Map<String, Value>>(token, &key.verifying, &key.validation);
-        let claims = token.ok()?.claims;
-        let named = Named::read(&claims, &self.config, self.session_lifetime, seconds(now))?;
-        Some(Claims {
+        let mut named_so = keys.find(&kid, header.alg);
+        let verified = named_so.find_map(|key| {
+            let verified =
+                jsonwebtoken::decode::<Map<String, Value>>(token, &key.verifying, &key.validation);
+            Some((key, verified.ok()?.claims))
+        });
+        let (key, claims) = verified.ok_or(Refusal::Invalid(
+            "its signature or algorithm is not the key's",
+        ))?;
+        let named = Named::read(&claims, &self.config, self.session_lifetime, seconds(now));
+        let named = named.map_err(Refusal::Invalid)?;
+        Ok(Claims {
             email: named.email,
             issued_at_s: named.issued_at_s,
             expires_at_s: named.expires_at_s,
@@ -255,9 +313,21 @@ impl Issuer {
         })
     }
 
-    /// Returns whether the issuer has this key. It never blocks and never allocates.
-    pub fn has_key(&self, id: KeyId) -> bool {
-        self.keys.load().contains(id)
+    /// Returns whether the issuer has this key.
+    ///
+    /// # Errors
+    /// [`TokenError::KeysAwaited`] if the keys are older than the configuration allows.
+    pub fn has_key(&self, id: KeyId) -> Result<bool, TokenError> {
+        let has_key = self.keys.load().contains(id);
+        if has_key && self.lacks_keys() {
+            return Err(TokenError::KeysAwaited);
+        }
+        Ok(has_key)
+    }
+
+    /// Returns whether its tokens may name superadmins.
+    pub fn may_name_superadmins(&self) -> bool {
+        self.config.superadmins
     }
 
     /// Fetches the keys once, and lists those that can be used. Blocks for some seconds at most.
@@ -265,16 +335,24 @@ impl Issuer {
     /// # Errors
     /// The keys cannot be fetched.
     pub fn check(&self) -> Result<Vec<String>, String> {
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| error.to_string())?;
+        let runtime = runtime().map_err(|error| error.to_string())?;
         let fetched = runtime.block_on(fetch::keys(&self.config));
         runtime.shutdown_background();
         let fetched = fetched?;
         let keys = fetched.keys().iter();
         Ok(keys
-            .map(|key| format!("{} {:?}", key.kid, key.algorithm()))
+            .map(|key| format!("{:?} {:?}", key.kid, key.algorithm()))
             .collect())
     }
+}
+
+/// Makes the runtime of one thread that fetches. A look-up of a name that hangs holds up the next one,
+/// in place of having another thread.
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
 }
 
 /// Returns whether a token may be one for access, or an ID token: not one of another type (RFC 8725,
@@ -284,6 +362,10 @@ fn is_of_access_token(header: &Header) -> bool {
     let typ = header.typ.as_deref();
     ALGORITHMS.contains(&header.alg)
         && header.crit.is_none()
+        // What it signs is another token, or is to be decompressed.
+        && header.cty.is_none()
+        && header.zip.is_none()
+        && header.enc.is_none()
         && typ.is_none_or(|typ| TYPES.iter().any(|known| known.eq_ignore_ascii_case(typ)))
 }
 

@@ -7,17 +7,18 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::identity::token::KeyId;
 
 /// The most keys of an issuer. Large ones have a dozen.
 const KEYS_MAX: usize = 100;
 /// The longest id of a key.
-const KID_BYTES_MAX: usize = 256;
-/// The shortest and the longest RSA key (NIST SP 800-131A; ring takes no longer one).
+pub(super) const KID_BYTES_MAX: usize = 256;
+/// The shortest (NIST SP 800-131A) and the longest RSA key. Strangers can have signatures verified, and
+/// twice the bits cost four times as much.
 const RSA_BITS_MIN: usize = 2048;
-const RSA_BITS_MAX: usize = 8192;
+const RSA_BITS_MAX: usize = 4096;
 /// The longest exponent of an RSA key that ring takes.
 const EXPONENT_BYTES_MAX: usize = 5;
 /// A coordinate of P-256, and a key of Ed25519.
@@ -37,9 +38,11 @@ pub(super) struct IssuerKey {
     algorithm: Algorithm,
 }
 
+/// Each key as its text: parsed, a document takes a hundred times as much memory.
 #[derive(Deserialize)]
-struct Document {
-    keys: Vec<Value>,
+struct Document<'d> {
+    #[serde(borrow)]
+    keys: Vec<&'d RawValue>,
 }
 
 /// The members of a key that matter here.
@@ -64,7 +67,7 @@ impl KeySet {
     /// # Errors
     /// It is no key set, or has too many keys.
     pub(super) fn parse(document: &[u8]) -> Result<Self, String> {
-        let document: Document = serde_json::from_slice(document)
+        let document: Document<'_> = serde_json::from_slice(document)
             .map_err(|_| "is no JSON Web Key Set: an object with `keys`".to_owned())?;
         if document.keys.len() > KEYS_MAX {
             return Err(format!("has more than {KEYS_MAX} keys"));
@@ -83,10 +86,10 @@ impl KeySet {
         self.0.iter().any(|key| key.kid == kid)
     }
 
-    /// Returns the key that has this name and is used by this algorithm.
-    pub(super) fn find(&self, kid: &str, algorithm: Algorithm) -> Option<&IssuerKey> {
-        let mut keys = self.0.iter();
-        keys.find(|key| key.algorithm == algorithm && key.kid == kid)
+    /// Returns the keys that have this name and are used by this algorithm. There should be one.
+    pub(super) fn find(&self, kid: &str, algorithm: Algorithm) -> impl Iterator<Item = &IssuerKey> {
+        let keys = self.0.iter();
+        keys.filter(move |key| key.algorithm == algorithm && key.kid == kid)
     }
 
     /// Returns whether it has this key. It never blocks and never allocates.
@@ -96,8 +99,8 @@ impl KeySet {
 }
 
 impl IssuerKey {
-    fn read(jwk: Value) -> Option<Self> {
-        let jwk: Jwk = serde_json::from_value(jwk).ok()?;
+    fn read(jwk: &RawValue) -> Option<Self> {
+        let jwk: Jwk = serde_json::from_str(jwk.get()).ok()?;
         let is_for_signatures = jwk.usage.as_deref().is_none_or(|usage| usage == "sig");
         let ops = jwk.key_ops.as_ref();
         let is_for_verifying = ops.is_none_or(|ops| ops.iter().any(|op| op == "verify"));

@@ -7,9 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::config::{Oidc, REFRESH_LIFETIME_MAX};
 use crate::identity::directory::EMAIL_BYTES_MAX;
-
-/// The difference between our clock and the issuer's that is not held against a token.
-const LEEWAY_S: u64 = 30;
+use crate::identity::sessions::EXTERNAL_LEEWAY_S as LEEWAY_S;
 
 /// The user whom a token names, and its times in seconds of Unix time.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,41 +21,56 @@ pub(super) struct Named {
 }
 
 impl Named {
-    /// Reads claims; `None` if they are of another issuer or for others, not valid yet, bound to a
-    /// key, or name nobody. No token is accepted for longer than `session_lifetime`, nor than the
-    /// ends of sessions are kept.
+    /// Reads claims. No token is accepted for longer than `session_lifetime`, nor than the ends of
+    /// sessions are kept.
+    ///
+    /// # Errors
+    /// They are of another issuer or for others, not valid yet, bound to a key, of another kind of
+    /// token, or name nobody: the reason, which shows no claim.
     pub(super) fn read(
         claims: &Map<String, Value>,
         config: &Oidc,
         session_lifetime: Duration,
         now_s: u64,
-    ) -> Option<Self> {
-        let is_of_issuer = claims.get("iss")?.as_str()? == config.issuer;
-        let is_for_us = match claims.get("aud")? {
-            Value::String(audience) => *audience == config.audience,
-            Value::Array(audiences) => audiences
+    ) -> Result<Self, &'static str> {
+        let is_of_issuer = claims.get("iss").and_then(Value::as_str) == Some(&*config.issuer);
+        let is_for_us = match claims.get("aud") {
+            Some(Value::String(audience)) => *audience == config.audience,
+            Some(Value::Array(audiences)) => audiences
                 .iter()
                 .any(|audience| audience.as_str() == Some(&config.audience)),
             _ => false,
         };
+        if !is_of_issuer {
+            return Err("its `iss` is not oidc.issuer");
+        }
+        if !is_for_us {
+            return Err("its `aud` has no oidc.audience");
+        }
         // Whoever sends a token with `cnf` must show a key with it (RFC 7800), which is not asked
         // for here.
-        if !is_of_issuer || !is_for_us || claims.contains_key("cnf") {
-            return None;
+        if claims.contains_key("cnf") {
+            return Err("it is bound to a key by `cnf`");
+        }
+        // A log-out token (OIDC Back-Channel Logout 1.0, section 2.4).
+        if claims.contains_key("events") {
+            return Err("it has `events`, as no token for access has");
         }
         let latest_s = now_s.saturating_add(LEEWAY_S);
-        let issued_at_s = seconds(claims.get("iat")?)?;
-        let is_begun = match claims.get("nbf") {
+        let time = |claim| claims.get(claim).map(seconds);
+        let issued_at_s = time("iat").flatten().ok_or("it has no `iat`")?;
+        let is_begun = match time("nbf") {
             None => true,
-            Some(begin) => seconds(begin)? <= latest_s,
+            Some(begin) => begin.is_some_and(|begin_s| begin_s <= latest_s),
         };
         // A later time of issue would outlive the end of the user's sessions.
         if !is_begun || issued_at_s > latest_s {
-            return None;
+            return Err("its `nbf` or `iat` is to come");
         }
-        let expires_at_s = seconds(claims.get("exp")?)?.saturating_add(LEEWAY_S);
+        let expires_at_s = time("exp").flatten().ok_or("it has no `exp`")?;
+        let expires_at_s = expires_at_s.saturating_add(LEEWAY_S);
         let lifetime = session_lifetime.min(REFRESH_LIFETIME_MAX);
-        Some(Self {
+        Ok(Self {
             email: email(claims, &config.claim)?,
             issued_at_s,
             expires_at_s: expires_at_s.min(issued_at_s.saturating_add(lifetime.as_secs())),
@@ -65,17 +78,21 @@ impl Named {
     }
 }
 
-fn email(claims: &Map<String, Value>, claim: &str) -> Option<String> {
-    if claim == "email" && claims.get("email_verified").is_some_and(is_no) {
-        return None;
+/// Returns the text of the claim. An email that the issuer has not verified is no name: its owner may
+/// be another.
+fn email(claims: &Map<String, Value>, claim: &str) -> Result<String, &'static str> {
+    if claim == "email" && !claims.get("email_verified").is_some_and(is_true) {
+        return Err("its `email_verified` is not true");
     }
-    let email = claims.get(claim)?.as_str()?;
-    (email.len() <= EMAIL_BYTES_MAX).then(|| email.to_owned())
+    let email = claims.get(claim).and_then(Value::as_str);
+    let email = email.filter(|email| email.len() <= EMAIL_BYTES_MAX);
+    let email = email.ok_or("its oidc.claim is no text, or too long")?;
+    Ok(email.to_owned())
 }
 
-/// Returns whether a value is anything but true. Some issuers write a boolean as text.
-fn is_no(value: &Value) -> bool {
-    !matches!(value, Value::Bool(true)) && value.as_str() != Some("true")
+/// Returns whether a value is true. Some issuers write a boolean as text.
+fn is_true(value: &Value) -> bool {
+    matches!(value, Value::Bool(true)) || value.as_str() == Some("true")
 }
 
 /// Reads a time, a number of seconds that may have a fraction (RFC 7519, section 2). The fraction is
@@ -112,10 +129,10 @@ mod tests {
     }
 
     /// Reads good claims, of which these are other ones; `null` leaves a claim out.
-    fn read(claim: &str, others: &Value) -> Option<Named> {
+    fn read(claim: &str, others: &Value) -> Result<Named, &'static str> {
         let mut claims = json!({
             "iss": "https://idp.example", "aud": "iem", "email": "a@b.example",
-            "iat": NOW_S, "exp": NOW_S + 300,
+            "email_verified": true, "iat": NOW_S, "exp": NOW_S + 300,
         });
         let claims = claims.as_object_mut().expect("an object");
         for (name, value) in others.as_object().expect("an object") {
@@ -130,7 +147,7 @@ mod tests {
 
     #[test]
     fn good_claims_name_a_user() {
-        let expected = Some(Named {
+        let expected = Ok(Named {
             email: "a@b.example".to_owned(),
             issued_at_s: NOW_S,
             expires_at_s: NOW_S + 330,
@@ -138,7 +155,6 @@ mod tests {
         for others in [
             json!({}),
             json!({ "aud": ["other", "iem"] }),
-            json!({ "email_verified": true }),
             json!({ "email_verified": "true" }),
             json!({ "nbf": NOW_S + 30 }),
             json!({ "iat": 1_000_000.9, "exp": 1_000_300.5 }),
@@ -147,7 +163,7 @@ mod tests {
             assert_eq!(read("email", &others), expected, "{others}");
         }
         let named = read("sub", &json!({ "sub": "flow", "email_verified": false }));
-        assert_eq!(named.map(|named| named.email).as_deref(), Some("flow"));
+        assert_eq!(named.map(|named| named.email).as_deref(), Ok("flow"));
     }
 
     #[test]
@@ -175,11 +191,13 @@ mod tests {
             json!({ "email_verified": false }),
             json!({ "email_verified": "false" }),
             json!({ "email_verified": 0 }),
+            json!({ "email_verified": null }),
             json!({ "cnf": { "x5t#S256": "a" } }),
+            json!({ "events": {} }),
         ] {
-            assert_eq!(read("email", &others), None, "{others}");
+            assert!(read("email", &others).is_err(), "{others}");
         }
-        assert_eq!(read("sub", &json!({})), None);
+        assert!(read("sub", &json!({})).is_err());
     }
 
     #[test]
@@ -188,19 +206,20 @@ mod tests {
             let named = read("email", &json!({ "exp": exp }));
             named.map(|named| named.expires_at_s)
         };
-        assert_eq!(expires(json!(u64::MAX)), Some(NOW_S + DAY.as_secs()));
-        assert_eq!(expires(json!(1e300)), Some(NOW_S + DAY.as_secs()));
+        assert_eq!(expires(json!(u64::MAX)), Ok(NOW_S + DAY.as_secs()));
+        assert_eq!(expires(json!(1e300)), Ok(NOW_S + DAY.as_secs()));
         assert_eq!(
             expires(json!(0)),
-            Some(30),
+            Ok(30),
             "expired, which is another's to say"
         );
         let claims = json!({
-            "iss": "https://idp.example", "aud": "iem", "email": "a", "iat": 0, "exp": u64::MAX,
+            "iss": "https://idp.example", "aud": "iem", "email": "a", "email_verified": true,
+            "iat": 0, "exp": u64::MAX,
         });
         let claims = claims.as_object().expect("an object");
         let named = Named::read(claims, &config("email"), 365 * DAY, NOW_S);
         let expires_at_s = named.map(|named| named.expires_at_s);
-        assert_eq!(expires_at_s, Some(REFRESH_LIFETIME_MAX.as_secs()));
+        assert_eq!(expires_at_s, Ok(REFRESH_LIFETIME_MAX.as_secs()));
     }
 }

@@ -15,6 +15,9 @@ use super::session::{Session, SessionId};
 use crate::config::REFRESH_LIFETIME_MAX;
 use crate::identity::directory::PasswordVersion;
 
+/// The difference between an external issuer's clock and ours that is forgiven, in seconds.
+pub(in crate::identity) const EXTERNAL_LEEWAY_S: u64 = 30;
+
 /// Sessions of one user that are kept one by one; with one more, all of the user's end.
 const SINGLE_SESSIONS_MAX: usize = 256;
 /// Sessions of all users that are kept one by one, about 17 MB in the file. With more, all sessions
@@ -58,13 +61,15 @@ impl Ended {
     }
 
     /// Returns whether a session of the user has ended that began then by no password, as by an
-    /// external token: every end of all sessions counts, whatever the password was.
+    /// external token: every end of all sessions counts, whatever the password was. The issuer's clock
+    /// may have been ahead when it said when that was.
     pub fn contains_external(&self, email: &str, begun_ms: u64) -> bool {
         let Some(user) = self.0.get(email) else {
             return false;
         };
+        let earliest_ms = begun_ms.saturating_sub(EXTERNAL_LEEWAY_S * 1_000);
         let mut ends = user.passwords.iter();
-        ends.any(|(_, until_ms)| *until_ms >= begun_ms)
+        ends.any(|(_, until_ms)| *until_ms >= earliest_ms)
     }
 
     /// Returns the time until which all sessions of the user with this password have ended.

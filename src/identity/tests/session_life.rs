@@ -29,7 +29,7 @@ impl Gateway {
     /// Issues a pair of a session that begins now, by the real clock.
     fn issue_now(&self, email: &str) -> TokenPair {
         let user = Arc::clone(self.identity.directory().load().user(email).unwrap());
-        let (principal, now) = (Principal(user), SystemTime::now());
+        let (principal, now) = (Principal::new(user), SystemTime::now());
         let session = self.identity.begin(&principal, None, now);
         self.identity.issue(&principal, &session, now).unwrap()
     }
@@ -278,7 +278,7 @@ fn a_file_of_users_that_is_empty_for_a_moment_ends_no_session() {
 fn tokens_of_a_log_in_by_certificate_need_that_certificate() {
     let gateway = gateway();
     let user = Arc::clone(gateway.identity.directory().load().user(NIFI).unwrap());
-    let principal = Principal(user);
+    let principal = Principal::new(user);
     let (own, other) = (Some(Thumbprint([1; 32])), Some(Thumbprint([2; 32])));
     let session = gateway.identity.begin(&principal, own, at(1_000));
     let mut pair = gateway

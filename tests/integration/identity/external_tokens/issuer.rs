@@ -1,8 +1,8 @@
 //! An issuer of tokens in the test's own hands: it serves its metadata and its keys over HTTP or
-//! HTTPS, is away on demand, and counts what it is asked.
+//! HTTPS, is away or stalls on demand, and counts what it is asked.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
@@ -25,6 +25,10 @@ pub(super) struct Issuer {
 #[derive(Default)]
 struct State {
     is_away: bool,
+    is_stalled: bool,
+    redirect: Option<String>,
+    /// Connections that get no answer.
+    stalled: Vec<TcpStream>,
     metadata: String,
     keys: String,
     fetches: usize,
@@ -65,8 +69,15 @@ impl Issuer {
                 let stream = stream.expect("a connection");
                 let patience = Some(Duration::from_secs(10));
                 stream.set_read_timeout(patience).expect("an option");
-                if lock(&state).is_away {
-                    continue;
+                {
+                    let mut state = lock(&state);
+                    if state.is_away {
+                        continue;
+                    }
+                    if state.is_stalled {
+                        state.stalled.push(stream);
+                        continue;
+                    }
                 }
                 // A client that does not trust it is gone in the middle.
                 let _ = match &tls {
@@ -109,6 +120,16 @@ impl Issuer {
         lock(&self.state).is_away = is_away;
     }
 
+    /// Makes it take connections and say nothing, or answer again.
+    pub(super) fn set_stalled(&self, is_stalled: bool) {
+        lock(&self.state).is_stalled = is_stalled;
+    }
+
+    /// Makes it send whoever asks for keys to this URL.
+    pub(super) fn redirect(&self, url: String) {
+        lock(&self.state).redirect = Some(url);
+    }
+
     /// Returns how often its keys were fetched.
     pub(super) fn fetches(&self) -> usize {
         lock(&self.state).fetches
@@ -128,17 +149,20 @@ fn answer(stream: impl Read + Write, state: &Mutex<State>) -> std::io::Result<()
     while reader.read_line(&mut line)? > 2 {
         line.clear();
     }
-    let (status, body) = {
+    let (status, body): (String, String) = {
         let mut state = lock(state);
         match first.split(' ').nth(1) {
             Some("/realms/iem/.well-known/openid-configuration") => {
-                ("200 OK", state.metadata.clone())
+                ("200 OK".to_owned(), state.metadata.clone())
             }
             Some("/realms/iem/keys?of=iem") => {
                 state.fetches += 1;
-                ("200 OK", state.keys.clone())
+                match &state.redirect {
+                    None => ("200 OK".to_owned(), state.keys.clone()),
+                    Some(url) => (format!("302 Found\r\nLocation: {url}"), String::new()),
+                }
             }
-            _ => ("404 Not Found", String::new()),
+            _ => ("404 Not Found".to_owned(), String::new()),
         }
     };
     let length = body.len();
