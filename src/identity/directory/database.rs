@@ -95,6 +95,7 @@ impl Database {
     /// # Errors
     /// See [`EditError`]; nothing has changed.
     pub fn import(&self, directory: &Directory, replace: bool) -> Result<(), EditError> {
+        entries::check_import(directory).map_err(Refusal)?;
         let contents = entries::contents(directory);
         self.transact(|runtime, edit| {
             let failed = |error| self.failed(&error);

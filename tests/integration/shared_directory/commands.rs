@@ -112,6 +112,52 @@ fn what_was_exported_is_what_was_imported() {
 }
 
 #[test]
+fn an_import_names_the_entry_that_a_database_cannot_hold() {
+    let database = database();
+    let home = home(&database.url());
+    // Random enough not to be compressed.
+    let id: String = (0..1_000_u32)
+        .map(|index| char::from(b'a' + (index.wrapping_mul(2_654_435_761) >> 24) as u8 % 26))
+        .collect();
+    let longest = format!(
+        "customer = [{{ id = \"{id}\", name = \"A\" }}]
+         integration = [{{ customer = \"{id}\", id = \"{id}\" }}]
+         user = [{{ email = \"a@acme.example\", name = \"A\", customers = [\"{id}\"] }}]"
+    );
+    home.write("other.toml", &longest);
+    run(&home, "directory import other.toml --replace");
+    let with_nul = r#"name = "A\u0000""#;
+    for (text, said) in [
+        (
+            longest.replace(&id, &format!("{id}x")),
+            "is longer than 1000 bytes",
+        ),
+        (
+            longest
+                .replacen(r#"name = "A""#, with_nul, 1)
+                .replace(&id, "acme"),
+            r#"name of customer "acme" has a NUL"#,
+        ),
+        (
+            format!(r#"user = [{{ email = "a@acme.example", {with_nul}, customers = [] }}]"#),
+            r#"name of user "a@acme.example" has a NUL"#,
+        ),
+        (
+            r#"customer = [{ id = "acme", name = "A" }]
+            integration = [{ customer = "acme", id = "itsm", states = { 6 = "a\u0000" } }]"#
+                .to_owned(),
+            r#"name of state 6 of integration "itsm" of customer "acme" has a NUL"#,
+        ),
+    ] {
+        home.write("other.toml", &text);
+        let refused = attempt(&home, "directory import other.toml --replace", "");
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        let error = String::from_utf8_lossy(&refused.stderr);
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
 fn a_change_is_noted_with_its_actor_and_one_that_is_refused_is_not() {
     let database = database();
     let mut command = home(&database.url());

@@ -3,6 +3,7 @@
 //! An entry that breaks a rule is left out, and told: the others are not to suffer for it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -21,6 +22,9 @@ use crate::identity::directory::user::User;
 const ROWS_OF_BATCH: usize = 1_000;
 /// Batches that wait to be checked.
 const BATCHES_MAX: usize = 8;
+/// The longest id that is imported. An entry of an index, which has up to two of them, takes 2,704
+/// bytes (PostgreSQL, B-tree indexes).
+const ID_BYTES_MAX: usize = 1_000;
 
 /// The strength that the hash of a user's password must have. Commands take any: they have to be able
 /// to set a weak one anew.
@@ -328,6 +332,47 @@ pub(super) fn contents(directory: &Directory) -> Contents {
         customers: customers.collect(),
         users: users.collect(),
     }
+}
+
+/// Checks that the database can hold a directory. Its own errors would not name the entry.
+pub(super) fn check_import(directory: &Directory) -> Result<(), String> {
+    for customer in directory.customers() {
+        let id = &customer.id;
+        check_length("customer id", id)?;
+        check_text(format_args!("name of customer {id:?}"), &customer.name)?;
+        for integration in customer.integrations() {
+            check_length("integration id", &integration.id)?;
+            for (number, name) in &integration.states {
+                let integration = &integration.id;
+                let what = format_args!(
+                    "name of state {number} of integration {integration:?} of customer {id:?}"
+                );
+                check_text(what, name)?;
+            }
+        }
+    }
+    directory
+        .users()
+        .iter()
+        .try_for_each(|user| check_text(format_args!("name of user {:?}", user.email), &user.name))
+}
+
+fn check_length(what: &str, id: &str) -> Result<(), String> {
+    if id.len() > ID_BYTES_MAX {
+        return Err(format!(
+            "{what} {id:?} is longer than {ID_BYTES_MAX} bytes, the most that a database takes"
+        ));
+    }
+    Ok(())
+}
+
+fn check_text(what: fmt::Arguments<'_>, text: &str) -> Result<(), String> {
+    if text.contains('\0') {
+        return Err(format!(
+            "{what} has a NUL character, which a database does not take"
+        ));
+    }
+    Ok(())
 }
 
 /// Returns the names of states by the text of their numbers.
