@@ -159,6 +159,6 @@ fn start_gateway(folder: &Path, users: &Arc<Users>) -> SocketAddr {
         .config;
     let gateway = Gateway::open(&config).unwrap_or_else(|error| panic!("{error}"));
     let address = gateway.address();
-    thread::spawn(move || gateway.run(std::future::pending()));
+    thread::spawn(move || gateway.run(std::future::pending::<std::future::Pending<()>>()));
     address
 }

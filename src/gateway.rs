@@ -261,11 +261,15 @@ impl Gateway {
     }
 
     /// Serves until `shutdown`, stays for a while without being ready, then drains: closes the listener
-    /// and idle connections, and finishes accepted requests. Blocks the calling thread.
+    /// and idle connections, and finishes accepted requests. What `shutdown` returns ends the while
+    /// early. Blocks the calling thread.
     ///
     /// # Errors
     /// The listener failed, or something was not finished within the time for draining.
-    pub fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+    pub fn run<H: Future<Output = ()>>(
+        mut self,
+        shutdown: impl Future<Output = H>,
+    ) -> Result<(), RunError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;

@@ -139,16 +139,16 @@ impl Identity {
         last: &LastToken,
         now: SystemTime,
     ) -> Result<Principal, TokenError> {
-        let claims = if let Some(claims) = last.claims(token) {
+        let (claims, is_new) = if let Some(claims) = last.claims(token) {
             self.hits.fetch_add(1, Ordering::Relaxed);
-            claims
+            (claims, false)
         } else {
-            let claims = self.verified(token, now)?;
-            last.set(token, &claims);
-            claims
+            let verified = self.verified(token, now)?;
+            last.set(token, &verified.0);
+            verified
         };
         // The user comes first: the token of a user who is gone is invalid, however old.
-        let principal = self.find(&claims, certificate)?;
+        let principal = self.find(&claims, certificate, is_new)?;
         if claims.has_expired(now) {
             Err(TokenError::Expired)
         } else {
@@ -157,12 +157,13 @@ impl Identity {
     }
 
     /// Returns the claims of a token that may have expired, from the cache of all connections or by
-    /// verifying it. An external token is told from ours here, where it has to be verified.
-    fn verified(&self, token: &[u8], now: SystemTime) -> Result<Arc<Claims>, TokenError> {
+    /// verifying it, and whether it had to be verified. An external token is told from ours here,
+    /// where it has to be.
+    fn verified(&self, token: &[u8], now: SystemTime) -> Result<(Arc<Claims>, bool), TokenError> {
         let digest = blake3::keyed_hash(&self.key, token).into();
         if let Some(claims) = self.verified.get(&digest) {
             self.hits.fetch_add(1, Ordering::Relaxed);
-            return Ok(claims);
+            return Ok((claims, false));
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
         let claims = match (self.tokens.read(token, Use::Access), &self.issuer) {
@@ -171,7 +172,7 @@ impl Identity {
         };
         let claims = Arc::new(claims);
         self.verified.insert(digest, Arc::clone(&claims));
-        Ok(claims)
+        Ok((claims, true))
     }
 
     /// Returns the user of Basic credentials, for a peer at this address.
@@ -240,7 +241,7 @@ impl Identity {
             .user(email)
             .filter(|user| user.enabled)
             .ok_or(TokenError::Invalid)?;
-        Ok(Principal(Arc::clone(user)))
+        Ok(Principal::new(Arc::clone(user)))
     }
 
     /// Begins a session of a user who has logged in, with this client certificate if not by
@@ -286,7 +287,7 @@ impl Identity {
         session: &Session,
         now: SystemTime,
     ) -> Result<TokenPair, IssueError> {
-        self.tokens.issue(&principal.0, session, now)
+        self.tokens.issue(principal.user(), session, now)
     }
 
     /// Returns the user of a refresh token, and the session as it goes on. A token that was used
@@ -301,7 +302,7 @@ impl Identity {
         now: SystemTime,
     ) -> Result<(Principal, Session), TokenError> {
         let claims = self.tokens.verify(token.as_ref(), Use::Refresh, now)?;
-        let principal = self.find(&claims, certificate)?;
+        let principal = self.find(&claims, certificate, false)?;
         let session = claims.session();
         if self.tokens.has_ended(&session, now) {
             return Err(TokenError::Expired);
@@ -332,33 +333,42 @@ impl Identity {
     }
 
     /// Returns the user of a token, unless the key or the user is gone, the session has ended, or
-    /// the token is bound to another certificate.
+    /// the token is bound to another certificate. `is_new` says whether it was verified just now.
     fn find(
         &self,
         claims: &Claims,
         certificate: Option<Thumbprint>,
+        is_new: bool,
     ) -> Result<Principal, TokenError> {
         let is_bound = claims.certificate.is_some();
         if !self.tokens.has_key(claims) || (is_bound && claims.certificate != certificate) {
-            return self.find_external(claims).ok_or(TokenError::Invalid);
+            return self.find_external(claims, is_new);
         }
         self.resume(&claims.email, claims.password_version, &claims.session())
             .ok_or(TokenError::Invalid)
     }
 
-    /// Returns the user of an external token, unless the issuer's key or the user is gone, or the
-    /// user was logged out since the token was issued. The key tells that the token is external. No
-    /// password stands behind it, so any version will do.
+    /// Returns the user of an external token, unless the issuer's key or the user is gone, the user
+    /// was logged out since the token was issued, or is a superadmin whom such tokens may not name.
+    /// The key tells that the token is external. No password stands behind it, so any version will
+    /// do.
     #[inline(never)]
-    fn find_external(&self, claims: &Claims) -> Option<Principal> {
-        let is_known = self.issuer.as_ref()?.has_key(claims.key);
+    fn find_external(&self, claims: &Claims, is_new: bool) -> Result<Principal, TokenError> {
+        let issuer = self.issuer.as_ref().ok_or(TokenError::Invalid)?;
         let ended = self.directory.ended().load();
-        if !is_known || ended.contains_external(&claims.email, claims.session().begun_ms) {
-            return None;
+        let has_ended = ended.contains_external(&claims.email, claims.session().begun_ms);
+        if !issuer.has_key(claims.key)? || has_ended {
+            return Err(TokenError::Invalid);
         }
         let directory = self.directory.load();
-        let user = directory.user(&claims.email).filter(|user| user.enabled)?;
-        Some(Principal(Arc::clone(user)))
+        let user = directory.user(&claims.email).filter(|user| user.enabled);
+        let user = user.filter(|user| !user.superadmin || issuer.may_name_superadmins());
+        let user = Arc::clone(user.ok_or(TokenError::Invalid)?);
+        Ok(if is_new {
+            Principal::logging_in(user)
+        } else {
+            Principal::new(user)
+        })
     }
 }
 

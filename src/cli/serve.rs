@@ -103,15 +103,17 @@ pub(super) fn serve(file: Option<PathBuf>, loaded: Loaded) -> ExitCode {
     let config::Server {
         drain, drain_delay, ..
     } = config.server;
-    let shutdown = async {
+    let (manager, signals) = (&manager, &mut signals);
+    let shutdown = async move {
         tokio::select! {
-            () = signals.stop(read_all, &manager, &status) => {}
-            () = watchdog::keep(&manager, liveness) => {}
+            () = signals.stop(read_all, manager, &status) => {}
+            () = watchdog::keep(manager, liveness) => {}
         }
         manager.stopping(
             drain_delay + drain + STOP_BESIDE,
             format_args!("Draining: finishing accepted requests within {drain:?}"),
         );
+        signals.stop_again()
     };
     match gateway.run(shutdown) {
         Ok(()) => ExitCode::SUCCESS,

@@ -59,4 +59,12 @@ impl Signals {
             }
         }
     }
+
+    /// Waits for another SIGTERM or SIGINT.
+    pub(super) async fn stop_again(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -78,14 +78,14 @@ where
         Some(http2) => Box::pin(http2::serve(&socket, deadlines, http2, draining)).await,
         None => http1::serve(&socket, deadlines, draining).await,
     };
-    let time = if draining.has_begun() {
-        LINGER_TIME_DRAINING
-    } else {
-        LINGER_TIME
+    let drained = async {
+        draining.begun().await;
+        tokio::time::sleep(LINGER_TIME_DRAINING).await;
     };
     tokio::select! {
         biased;
-        _ = tokio::time::timeout(time, linger(socket)) => {}
+        _ = tokio::time::timeout(LINGER_TIME, linger(socket)) => {}
+        () = drained => {}
         () = responder.told_to_leave() => {}
     }
     ended

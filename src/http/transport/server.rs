@@ -80,22 +80,23 @@ impl<A: Application> Server<A> {
     }
 
     /// Accepts until `shutdown`, and for `delay` from then on, in which each connection's next answer
-    /// is its last.
+    /// is its last. What `shutdown` returns ends the delay early.
     ///
     /// # Errors
     /// The operating system's, if the listener cannot be polled.
-    pub async fn run(
+    pub async fn run<H: Future<Output = ()>>(
         &mut self,
-        shutdown: impl Future<Output = ()>,
+        shutdown: impl Future<Output = H>,
         delay: Duration,
     ) -> io::Result<()> {
         let listener = TcpListener::from_std(self.listener.try_clone()?)?;
         let stop = async {
-            shutdown.await;
+            let hurry = shutdown.await;
             self.draining.announce();
             if !delay.is_zero() {
                 tracing::info!(?delay, "leaving");
-                tokio::time::sleep(delay).await;
+                // It does not matter which ends it.
+                let _ = tokio::time::timeout(delay, hurry).await;
             }
         };
         tokio::select! {

@@ -1,13 +1,14 @@
 //! Told to stop: readiness fails, idle connections end, what was accepted is finished and answered,
 //! exit 0.
 
+use std::net::TcpStream;
 use std::time::Duration;
 
 use iem_sink::testing::{Behaviour, ScriptedSink};
 use rustix::process::Signal;
 
 use iem_test_support::frames::{DATA, Frame, GOAWAY, HEADERS};
-use iem_test_support::{Connection, Frames, Home, Load, eventually, post};
+use iem_test_support::{Authority, Connection, Curl, Frames, Home, Load, Secure, eventually, post};
 
 const RECORD: &str = r#"{"envcustomerid":"acme"}"#;
 
@@ -175,6 +176,54 @@ fn for_the_delay_connections_are_served_and_told_that_their_next_answer_is_the_l
     assert!(idle.ends(Duration::from_secs(10)));
     gateway.stop();
     assert_eq!(sink.log("events").delivered.len(), 3);
+}
+
+#[test]
+fn another_signal_ends_the_delay() {
+    for [first, second] in [[Signal::TERM, Signal::TERM], [Signal::INT, Signal::INT]] {
+        let mut gateway = Home::new().set("server.drain_delay", "10m").spawn();
+        gateway.signal(first);
+        eventually(Duration::from_secs(5), "not ready", || {
+            gateway.admin("/readyz").status == 503
+        });
+        gateway.publish("/publish/allevents/", RECORD).expect(200);
+        gateway.signal(second);
+        assert_eq!(gateway.wait().code(), Some(0), "{}", gateway.log());
+    }
+}
+
+/// A client learns by its first answer alone that the gateway leaves.
+#[test]
+fn a_handshake_that_has_begun_is_finished_and_the_first_request_answered() {
+    let authority = Authority::new("authority");
+    let home = Home::new().with_tls(&authority.gateway());
+    home.write("ca.pem", authority.pem());
+    let sink = ScriptedSink::new();
+    let mut gateway = home.start_with(&sink);
+    let curl = Curl::new(&gateway.home, "ca.pem");
+    let curl = curl.args(&["-X", "POST", "-u", "alice@acme.example:alice-password"]);
+    let url = format!("https://{}/api/v1/user/token", gateway.address);
+    let token = curl.arg(url).answer().expect(200).access_token();
+    let publish = post("/publish/allevents/", RECORD).cookie(&token).bytes();
+    // It holds up the end, so that the gateway is draining for sure.
+    sink.set("events", Behaviour::Stall);
+    let connect = || TcpStream::connect(gateway.address).expect("the gateway listens");
+    let mut busy = Secure::over(connect(), &authority);
+    busy.try_send(&publish).expect("the gateway reads");
+    sink.wait_for("events", |log| log.waiting == 1);
+    let mut late = Secure::begin(connect(), &authority);
+    gateway.begin_stop();
+    eventually(Duration::from_secs(4), "draining", || {
+        gateway.admin("/readyz").status == 503
+    });
+    late.shake_hands();
+    late.try_send(&publish).expect("the gateway reads");
+    sink.set("events", Behaviour::Deliver);
+    for connection in [&mut busy, &mut late] {
+        let answer = connection.read_to_end();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    gateway.stop();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A client's side of TLS, in the test's own hands: it sends what a test says, and reads only when
 //! told to.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,15 +18,33 @@ pub struct Secure(StreamOwned<ClientConnection, TcpStream>);
 impl Secure {
     /// Shakes hands over this socket with a gateway whose certificate is of this authority.
     pub fn over(stream: TcpStream, authority: &Authority) -> Self {
-        let mut secure = Self(StreamOwned::new(session(authority), stream));
-        while secure.0.conn.is_handshaking() {
-            secure
-                .0
-                .conn
-                .complete_io(&mut secure.0.sock)
-                .expect("a handshake");
-        }
+        let mut secure = Self::begin(stream, authority);
+        secure.shake_hands();
         secure
+    }
+
+    /// Sends the first message of a handshake alone.
+    pub fn begin(stream: TcpStream, authority: &Authority) -> Self {
+        let mut secure = Self(StreamOwned::new(session(authority), stream));
+        let sent = secure.0.conn.write_tls(&mut secure.0.sock);
+        sent.expect("the socket takes it");
+        secure
+    }
+
+    /// Does the rest of a handshake that was begun.
+    pub fn shake_hands(&mut self) {
+        let StreamOwned { conn, sock } = &mut self.0;
+        while conn.is_handshaking() {
+            conn.complete_io(sock).expect("a handshake");
+        }
+    }
+
+    /// Reads until the gateway ends the connection.
+    pub fn read_to_end(&mut self) -> String {
+        let mut bytes = Vec::new();
+        // It may end without a word of TLS.
+        let _ = self.0.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Sends these bytes, and reads nothing.

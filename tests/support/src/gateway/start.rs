@@ -1,6 +1,7 @@
 //! Starts of a gateway: inside this process, or as the real program.
 
 use std::fs::File;
+use std::future;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -54,6 +55,7 @@ impl Home {
         let thread = thread::spawn(move || {
             gateway.run(async {
                 let _ = stopped.await;
+                future::pending::<()>()
             })
         });
         let running = Running::Inside {
