@@ -21,8 +21,8 @@ KUBERNETES = '1.34'
 # What operators of Prometheus have defined; there is no schema for it.
 CUSTOM = {'ServiceMonitor', 'PrometheusRule'}
 UNITS = {'Ki': 2**10, 'Mi': 2**20, 'Gi': 2**30}
-# What a broker and a cloud are asked is no matter of the chart.
-ELSEWHERE = re.compile(r'^(sink|topics)\b')
+# What a broker, a cloud and a database are asked is no matter of the chart.
+ELSEWHERE = re.compile(r'^(sink|topics|directory)\b')
 
 
 class Failed(Exception):
@@ -182,14 +182,15 @@ def main(folder, deploy, version, program):
         refuses(chart, kafka, ('resources.limits.memory', None), 'Set resources.limits.memory')
         refuses(chart, journal, ('tls.secret', ''), 'plaintext: true')
         refuses(chart, kafka, ('directory.secret', ''), 'Set directory.secret')
+        refuses(chart, kafka, ('directory.database', 'postgres://db/iem'), 'exclude each other')
         refuses(chart, kafka, ('drainSeconds', '20s'), 'drainSeconds')
         refuses(chart, kafka, ('config', '[admin.tls]\ncertificate = "a"'), 'admin.tls')
         refuses(chart, kafka, ('config', '[admin]\nlogin = "remote"\ntls.key = "a"'), 'admin.tls')
         refuses(chart, kafka, ('replica', 3), 'replica')
         check_rules(deploy, render(chart, kafka))
-        stopped = pod(render(chart, {**kafka, 'preStopSeconds': 7, 'drainSeconds': 33}))
+        stopped = pod(render(chart, {**kafka, 'drainDelaySeconds': 7, 'drainSeconds': 33}))
         if stopped['terminationGracePeriodSeconds'] != 50:
-            raise Failed('the time to stop is not preStop, drain and ten seconds')
+            raise Failed('the time to stop is not delay, drain and ten seconds')
     print(f'Helm {helm.helm_sdk_version()}: {len(sets)} sets of values')
 
 

@@ -35,8 +35,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if or (regexMatch "(?m)^[^#\n]*\\badmin\\.tls" .Values.config) (regexMatch "(?ms)^\\s*\\[admin\\][^\\[]*^\\s*tls" .Values.config) }}
 {{- fail "config must not have admin.tls: probes and monitoring speak plain HTTP to the admin port." }}
 {{- end }}
-{{- if not .Values.directory.secret }}
-{{- fail "Set directory.secret: the secret with directory.toml." }}
+{{- if not (or .Values.directory.secret .Values.directory.database) }}
+{{- fail "Set directory.secret, the secret with directory.toml, or directory.database, a database that all pods share." }}
+{{- end }}
+{{- if and .Values.directory.secret .Values.directory.database }}
+{{- fail "directory.secret and directory.database exclude each other." }}
 {{- end }}
 {{- if not .Values.tokens.secret }}
 {{- fail "Set tokens.secret: the secret with the keys that sign tokens, which all pods share." }}

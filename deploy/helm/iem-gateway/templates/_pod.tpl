@@ -15,7 +15,7 @@ spec:
   serviceAccountName: {{ include "iem-gateway.name" . }}
   automountServiceAccountToken: false
   enableServiceLinks: false
-  terminationGracePeriodSeconds: {{ add .Values.preStopSeconds .Values.drainSeconds 10 }}
+  terminationGracePeriodSeconds: {{ add .Values.drainDelaySeconds .Values.drainSeconds 10 }}
   securityContext:
     runAsNonRoot: true
     runAsUser: 65532
@@ -40,14 +40,25 @@ spec:
           value: {{ .Values.plaintext | quote }}
         - name: IEM_GATEWAY__SERVER__DRAIN
           value: {{ .Values.drainSeconds }}s
+        - name: IEM_GATEWAY__SERVER__DRAIN_DELAY
+          value: {{ .Values.drainDelaySeconds }}s
         - name: IEM_GATEWAY__ADMIN__LISTEN
           value: 0.0.0.0:9090
         - name: IEM_GATEWAY__ADMIN__PLAINTEXT
           value: "true"
         - name: IEM_GATEWAY__SINK__TYPE
           value: {{ .Values.sink }}
+        {{- if .Values.directory.database }}
+        - name: IEM_GATEWAY__DIRECTORY__TYPE
+          value: postgres
+        - name: IEM_GATEWAY__DIRECTORY__URL
+          value: {{ .Values.directory.database | quote }}
+        - name: IEM_GATEWAY__DIRECTORY__SNAPSHOT
+          value: /run/iem-gateway/directory/snapshot.toml
+        {{- else }}
         - name: IEM_GATEWAY__DIRECTORY__PATH
           value: /run/iem-gateway/directory/directory.toml
+        {{- end }}
         - name: IEM_GATEWAY__TOKENS__KEYS
           value: /run/iem-gateway/keys
         - name: IEM_GATEWAY__TOKENS__KEY_FILE
@@ -95,10 +106,6 @@ spec:
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 3
-      lifecycle:
-        preStop:
-          sleep:
-            seconds: {{ .Values.preStopSeconds }}
       resources:
         {{- toYaml .Values.resources | nindent 8 }}
       securityContext:
@@ -112,7 +119,7 @@ spec:
           readOnly: true
         - name: directory
           mountPath: /run/iem-gateway/directory
-          readOnly: true
+          readOnly: {{ empty .Values.directory.database }}
         - name: keys
           mountPath: /run/iem-gateway/keys
           readOnly: true
@@ -138,9 +145,14 @@ spec:
       configMap:
         name: {{ include "iem-gateway.name" . }}
     - name: directory
+      {{- if .Values.directory.database }}
+      # The copy with which a container starts again while the database is away.
+      emptyDir: {}
+      {{- else }}
       secret:
         secretName: {{ .Values.directory.secret }}
         defaultMode: 0440
+      {{- end }}
     - name: keys
       secret:
         secretName: {{ .Values.tokens.secret }}
