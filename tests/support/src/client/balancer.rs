@@ -140,6 +140,11 @@ impl Balancer {
         balancer
     }
 
+    /// The id of its process.
+    pub fn pid(&self) -> i32 {
+        self.process.id()
+    }
+
     /// Waits until it sends requests to this gateway, from 1 on. nginx checks no gateway, and is not
     /// waited for.
     #[track_caller]
