@@ -93,7 +93,7 @@ fn times(config: &Config, faults: &mut Faults) {
         server.drain_delay,
         Duration::ZERO..=10 * MINUTE,
     );
-    faults.duration("server.drain", server.drain, SECOND..=10 * MINUTE);
+    faults.duration("server.drain", server.drain, 3 * SECOND..=10 * MINUTE);
 }
 
 /// The waits of a request must fit in its time together.

@@ -23,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::draining::Draining;
 use deadlines::Deadlines;
+pub(super) use ending::HANDSHAKE_TIME;
 pub use limits::ConnectionLimits;
 pub(super) use linger::linger;
 use linger::{LINGER_TIME, LINGER_TIME_DRAINING};

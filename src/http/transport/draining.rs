@@ -3,11 +3,13 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Flags that the gateway is to stop, and that it stops. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,7 @@ pub struct Draining(Arc<State>);
 struct State {
     is_announced: AtomicBool,
     has_begun: AtomicBool,
+    begun_at: OnceLock<Instant>,
     begun: Notify,
 }
 
@@ -35,6 +38,7 @@ impl Draining {
     /// Sets both flags, and wakes all tasks that wait for the second.
     pub fn begin(&self) {
         self.announce();
+        self.0.begun_at.get_or_init(Instant::now);
         self.0.has_begun.store(true, Ordering::Release);
         self.0.begun.notify_waiters();
     }
@@ -61,5 +65,12 @@ impl Draining {
             begun.as_mut().poll(context)
         })
         .await;
+    }
+
+    /// Waits until the gateway has been stopping for so long.
+    pub async fn begun_for(&self, time: Duration) {
+        self.begun().await;
+        let begun_at = self.0.begun_at.get().copied();
+        tokio::time::sleep_until(begun_at.unwrap_or_else(Instant::now) + time).await;
     }
 }

@@ -34,9 +34,6 @@ use crate::tls::LiveTls;
 const EVENTS: usize = 8;
 /// The time from which on a connection without a byte makes room for others.
 const FIRST_BYTES: Duration = Duration::from_millis(50);
-/// The time in which a connection may still name its client and end its handshake when the gateway stops.
-/// Its client does not know yet, and would have to send its first request again.
-const HANDSHAKE_GRACE: Duration = Duration::from_secs(1);
 /// The share of the greatest age that a connection may have.
 const AGE_JITTER: Range<f64> = 0.9..1.1;
 
@@ -160,14 +157,10 @@ impl<A: Application> Thread<A> {
 
     /// Waits until a connection has to close that is not ready for a request yet.
     async fn told_to_close(&self, permit: &ConnectionPermit) {
-        let drained = async {
-            self.draining.begun().await;
-            tokio::time::sleep(HANDSHAKE_GRACE).await;
-        };
         tokio::select! {
             biased;
             () = permit.told_to_leave() => {}
-            () = drained => {}
+            () = self.draining.begun_for(connection::HANDSHAKE_TIME) => {}
         }
     }
 

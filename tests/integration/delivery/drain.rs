@@ -119,7 +119,7 @@ fn a_body_that_is_being_sent_may_be_finished() {
 #[test]
 fn a_client_that_never_finishes_does_not_hold_the_end_beyond_the_drain() {
     let home = Home::new();
-    let mut gateway = home.clone().set("server.drain", "1s").spawn();
+    let mut gateway = home.clone().set("server.drain", "3s").spawn();
     let token = gateway.token("alice");
     let mut stuck = gateway.connect();
     let request = post("/publish/allevents/", "").cookie(&token);

@@ -153,7 +153,7 @@ fn a_request_that_its_client_ends_is_told_as_ended() {
 #[test]
 fn a_collector_that_refuses_or_hangs_costs_spans_and_no_request() {
     let collector = Collector::start(Mood::Refuses);
-    let mut gateway = home(&collector).set("server.drain", "1s").start();
+    let mut gateway = home(&collector).set("server.drain", "3s").start();
     let mut connection = gateway.connect();
     let cookie = gateway.token("alice");
     let mut publish = |trace| {

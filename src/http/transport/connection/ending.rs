@@ -20,9 +20,11 @@ pub(super) async fn cut_off(responder: &impl Responder) {
     responder.told_to_leave().await;
 }
 
-/// The time in which the first bytes of a connection still come when the gateway stops: its client,
-/// such as a balancer, may have sent them already.
-const FIRST_BYTES_TIME: Duration = Duration::from_millis(500);
+/// The time from the begin of a drain in which a connection may still name its client and end its
+/// handshake: the client does not know of the end, and would have to send its first request again.
+pub(in crate::http::transport) const HANDSHAKE_TIME: Duration = Duration::from_secs(2);
+/// The same for its first bytes, which its client, such as a balancer, may have sent already.
+const FIRST_BYTES_TIME: Duration = Duration::from_millis(2_500);
 
 /// Waits until the connection has to close, and returns the time that its client has from then on.
 /// `has_begun` tells whether any of its bytes have come.
@@ -33,7 +35,7 @@ pub(super) async fn told_to_close(
 ) -> Duration {
     let drained = async {
         draining.begun().await;
-        let mut late = pin!(tokio::time::sleep(FIRST_BYTES_TIME));
+        let mut late = pin!(draining.begun_for(FIRST_BYTES_TIME));
         // The task is woken by the bytes, too.
         poll_fn(|context| {
             if has_begun() {
