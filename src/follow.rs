@@ -251,7 +251,8 @@ impl Drop for Follower {
     }
 }
 
-/// Calls `wake` when something changes in a folder of `paths`. A rename shows only in the folder.
+/// Calls `wake` when something changes in a folder of `paths`. A rename shows only in the folder. One
+/// that is not there is left to the polls: that of a key, where a folder of keys takes its place.
 fn watch(
     paths: &[PathBuf],
     wake: impl Fn() + Send + 'static,
@@ -265,7 +266,9 @@ fn watch(
     for path in paths {
         let path = std::path::absolute(path).map_err(notify::Error::io)?;
         let folder = path.parent().unwrap_or(&path);
-        watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        if folder.is_dir() {
+            watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        }
     }
     Ok(watcher)
 }

@@ -27,6 +27,7 @@ mod private_file;
 pub mod quota;
 pub mod sessions;
 pub mod token;
+mod verified;
 
 use std::net::IpAddr;
 use std::slice;
@@ -43,6 +44,7 @@ use login::Logins;
 use oidc::Issuer;
 use sessions::{Rotations, Session, Thumbprint, Turn};
 use token::{Claims, IssueError, TokenError, TokenPair, Tokens, Use};
+use verified::Verified;
 
 use crate::config::Config;
 use crate::telemetry::audit;
@@ -72,7 +74,7 @@ pub struct Identity {
     logins: Arc<Logins>,
     /// Random: digests of tokens mean nothing outside this process.
     key: [u8; 32],
-    verified: Cache<[u8; 32], Arc<Claims>>,
+    verified: Cache<[u8; 32], Arc<Verified>>,
     rotations: Arc<Rotations>,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -139,16 +141,21 @@ impl Identity {
         last: &LastToken,
         now: SystemTime,
     ) -> Result<Principal, TokenError> {
-        let (claims, is_new) = if let Some(claims) = last.claims(token) {
+        let verified = if let Some(verified) = last.verified(token) {
             self.hits.fetch_add(1, Ordering::Relaxed);
-            (claims, false)
+            verified
         } else {
             let verified = self.verified(token, now)?;
-            last.set(token, &verified.0);
+            last.set(token, &verified);
             verified
         };
+        let claims = &verified.claims;
         // The user comes first: the token of a user who is gone is invalid, however old.
-        let principal = self.find(&claims, certificate, is_new)?;
+        let principal = if self.tokens.has_key(claims) {
+            self.find(claims, certificate)?
+        } else {
+            self.find_external(&verified)?
+        };
         if claims.has_expired(now) {
             Err(TokenError::Expired)
         } else {
@@ -157,22 +164,21 @@ impl Identity {
     }
 
     /// Returns the claims of a token that may have expired, from the cache of all connections or by
-    /// verifying it, and whether it had to be verified. An external token is told from ours here,
-    /// where it has to be.
-    fn verified(&self, token: &[u8], now: SystemTime) -> Result<(Arc<Claims>, bool), TokenError> {
+    /// verifying it. An external token is told from ours here, where it has to be verified.
+    fn verified(&self, token: &[u8], now: SystemTime) -> Result<Arc<Verified>, TokenError> {
         let digest = blake3::keyed_hash(&self.key, token).into();
-        if let Some(claims) = self.verified.get(&digest) {
+        if let Some(verified) = self.verified.get(&digest) {
             self.hits.fetch_add(1, Ordering::Relaxed);
-            return Ok((claims, false));
+            return Ok(verified);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
         let claims = match (self.tokens.read(token, Use::Access), &self.issuer) {
             (Err(_), Some(issuer)) => issuer.verify(token, now)?,
             (read, _) => read?,
         };
-        let claims = Arc::new(claims);
-        self.verified.insert(digest, Arc::clone(&claims));
-        Ok((claims, true))
+        let verified = Arc::new(Verified::new(claims));
+        self.verified.insert(digest, Arc::clone(&verified));
+        Ok(verified)
     }
 
     /// Returns the user of Basic credentials, for a peer at this address.
@@ -302,7 +308,7 @@ impl Identity {
         now: SystemTime,
     ) -> Result<(Principal, Session), TokenError> {
         let claims = self.tokens.verify(token.as_ref(), Use::Refresh, now)?;
-        let principal = self.find(&claims, certificate, false)?;
+        let principal = self.find(&claims, certificate)?;
         let session = claims.session();
         if self.tokens.has_ended(&session, now) {
             return Err(TokenError::Expired);
@@ -332,17 +338,16 @@ impl Identity {
         }
     }
 
-    /// Returns the user of a token, unless the key or the user is gone, the session has ended, or
-    /// the token is bound to another certificate. `is_new` says whether it was verified just now.
+    /// Returns the user of a token of ours, unless the user is gone, the session has ended, or the
+    /// token is bound to another certificate.
     fn find(
         &self,
         claims: &Claims,
         certificate: Option<Thumbprint>,
-        is_new: bool,
     ) -> Result<Principal, TokenError> {
         let is_bound = claims.certificate.is_some();
-        if !self.tokens.has_key(claims) || (is_bound && claims.certificate != certificate) {
-            return self.find_external(claims, is_new);
+        if is_bound && claims.certificate != certificate {
+            return Err(TokenError::Invalid);
         }
         self.resume(&claims.email, claims.password_version, &claims.session())
             .ok_or(TokenError::Invalid)
@@ -353,7 +358,8 @@ impl Identity {
     /// The key tells that the token is external. No password stands behind it, so any version will
     /// do.
     #[inline(never)]
-    fn find_external(&self, claims: &Claims, is_new: bool) -> Result<Principal, TokenError> {
+    fn find_external(&self, verified: &Verified) -> Result<Principal, TokenError> {
+        let claims = &verified.claims;
         let issuer = self.issuer.as_ref().ok_or(TokenError::Invalid)?;
         let ended = self.directory.ended().load();
         let has_ended = ended.contains_external(&claims.email, claims.session().begun_ms);
@@ -364,7 +370,7 @@ impl Identity {
         let user = directory.user(&claims.email).filter(|user| user.enabled);
         let user = user.filter(|user| !user.superadmin || issuer.may_name_superadmins());
         let user = Arc::clone(user.ok_or(TokenError::Invalid)?);
-        Ok(if is_new {
+        Ok(if verified.accept() {
             Principal::logging_in(user)
         } else {
             Principal::new(user)

@@ -14,6 +14,7 @@
 pub(crate) mod example;
 mod fetch;
 mod issuer;
+mod key_name;
 mod key_set;
 mod named;
 mod unknown_keys;

@@ -256,7 +256,7 @@ pub enum TokenError {
     /// Ours, but no longer accepted.
     #[error("expired token")]
     Expired,
-    /// The issuer's keys are not there that would tell whether it is one of its own.
+    /// The external issuer's keys have to be fetched before it can be judged.
     #[error("token whose key is unknown yet")]
     KeysAwaited,
 }

@@ -52,6 +52,8 @@ pub enum Limit {
     LoginsWaiting,
     /// The age of the directory.
     DirectoryAge,
+    /// The keys of the external issuer.
+    IssuerKeys,
     /// A customer's quota.
     Quota,
     /// Connections over HTTP/2 at once.
@@ -66,7 +68,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of the enumeration.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Connections,
         Self::Evicted,
         Self::ConnectionsPerPeer,
@@ -91,6 +93,7 @@ impl Limit {
         Self::Logins,
         Self::LoginsWaiting,
         Self::DirectoryAge,
+        Self::IssuerKeys,
         Self::Quota,
         Self::Http2Connections,
         Self::Http2Requests,
@@ -125,6 +128,7 @@ impl Limit {
             Self::Logins => "logins",
             Self::LoginsWaiting => "logins_waiting",
             Self::DirectoryAge => "directory_age",
+            Self::IssuerKeys => "issuer_keys",
             Self::Quota => "quota",
             Self::Http2Connections => "http2_connections",
             Self::Http2Requests => "http2_requests",

@@ -163,12 +163,14 @@ fn disable(context: &mut Context<'_>, email: &str) -> Result<(), CommandError> {
     context.say(&format!("User {email} is disabled."))
 }
 
-/// Whoever gets the same email later is another user: an external token of this one must not be its.
+/// A user who gets the same email later is another one, and must not have the external tokens of this
+/// one. The sessions end first, so that the command can be repeated if it fails in between.
 fn remove(context: &mut Context<'_>, email: &str) -> Result<(), CommandError> {
+    context.change(|editor| editor.check_user(email))?;
     // The entry may have a fault, which is no reason to keep it.
     let password = context.password_version(email);
-    context.change(|editor| editor.remove_user(email))?;
     context.end_sessions(email, password.unwrap_or(PasswordVersion::NONE))?;
+    context.change(|editor| editor.remove_user(email))?;
     context.say(&format!("Removed user {email}."))
 }
 

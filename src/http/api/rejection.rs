@@ -59,7 +59,7 @@ pub enum Rejection {
     InvalidToken,
     /// The access token has expired.
     ExpiredToken,
-    /// The external issuer's keys are not there that would tell whether the access token is valid.
+    /// The external issuer's keys have to be fetched before the access token can be judged.
     KeysAwaited,
     /// The user may not use the APIs.
     AccessDenied,
@@ -166,6 +166,7 @@ impl Rejection {
             Self::TooManyAttempts { .. } => Limit::Logins,
             Self::LoginsBusy => Limit::LoginsWaiting,
             Self::DirectoryTooOld => Limit::DirectoryAge,
+            Self::KeysAwaited => Limit::IssuerKeys,
             Self::OverQuota { .. } | Self::OverBurst => Limit::Quota,
             Self::TooManyRequests => Limit::Http2Requests,
             _ => return None,
@@ -203,6 +204,7 @@ impl Rejection {
     pub fn denied(&self) -> Option<&'static str> {
         Some(match self {
             Self::InvalidToken => "invalid token",
+            Self::KeysAwaited => "token of a key that is not known yet",
             Self::AccessDenied => "may not use the APIs",
             Self::InactiveCustomer => "inactive or unknown customer",
             Self::NotAssociated => "not associated with the customer",

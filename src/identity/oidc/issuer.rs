@@ -1,18 +1,18 @@
 //! The external issuer: its keys as they are now, and the tokens that they have signed.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use jsonwebtoken::{Algorithm, Header};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tokio::runtime::{Builder, Runtime};
 
 use super::fetch;
-use super::key_set::{KID_BYTES_MAX, KeySet};
+use super::key_name::{KeyName, unverified_claims};
+use super::key_set::KeySet;
 use super::named::Named;
 use super::unknown_keys::UnknownKeys;
 use crate::background::{Background, Signals};
@@ -22,22 +22,12 @@ use crate::identity::token::{Claims, KeyId, TokenError, Use, provider, seconds};
 use crate::telemetry::audit;
 use crate::tls::TlsError;
 
-/// The longest token. A head has more room, but a token of this size is no honest one.
-const TOKEN_BYTES_MAX: usize = 16 << 10;
-/// The longest header of a token, encoded: anybody can have it read. Some hold a certificate.
-const HEADER_BYTES_MAX: usize = 4 << 10;
-/// The algorithms that are taken, whatever the issuer's metadata says: each is by a public key and
-/// has 128 bits of security. With HMAC, whoever knows the public key could sign.
-const ALGORITHMS: [Algorithm; 4] = [
-    Algorithm::RS256,
-    Algorithm::PS256,
-    Algorithm::ES256,
-    Algorithm::EdDSA,
-];
 /// The shortest time between two fetches, unless the keys are to be fetched more often.
 const PAUSE: Duration = Duration::from_secs(10);
 /// The time after which a fetch that should have begun is missed: far more than one takes.
 const OVERDUE: Duration = Duration::from_mins(1);
+/// No fetch has failed since the last one that went well.
+const FETCHED: u64 = u64::MAX;
 /// The longest that a start waits for the first keys.
 const FIRST_WAIT: Duration = Duration::from_secs(3);
 
@@ -47,6 +37,10 @@ pub struct Issuer {
     session_lifetime: Duration,
     keys: ArcSwap<KeySet>,
     unknown: Mutex<UnknownKeys>,
+    /// When the issuer was opened, from which `failing_since_ms` counts.
+    opened: Instant,
+    /// The time at which fetches began to fail; `FETCHED` while they go well.
+    failing_since_ms: AtomicU64,
     last: Mutex<LastFetch>,
     /// Somebody has sent a token whose key is unknown.
     asked: AtomicBool,
@@ -89,6 +83,8 @@ impl Issuer {
             session_lifetime: config.tokens.session_lifetime,
             keys: ArcSwap::default(),
             unknown: Mutex::default(),
+            opened: Instant::now(),
+            failing_since_ms: AtomicU64::new(FETCHED),
             last: Mutex::new(LastFetch {
                 good_at: Instant::now(),
                 error: None,
@@ -165,22 +161,38 @@ impl Issuer {
             }
             Err(error) => {
                 self.unknown.lock().fail();
-                let mut last = self.last.lock();
-                if last.error.is_none() {
+                if self.last.lock().error.is_none() {
                     tracing::warn!(
                         issuer = self.config.issuer,
                         error,
                         "cannot fetch the issuer's keys; the last good ones stay"
                     );
                 }
-                last.error = Some(error);
+                self.fail(error);
                 false
             }
         }
     }
 
+    /// Notes why the keys could not be fetched.
+    fn fail(&self, error: String) {
+        self.last.lock().error = Some(error);
+        let now_ms = self.now_ms();
+        let _ = self.failing_since_ms.compare_exchange(
+            FETCHED,
+            now_ms,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(FETCHED - 1)
+    }
+
     /// Puts fetched keys in the place of those before.
     fn take(&self, keys: KeySet) {
+        self.failing_since_ms.store(FETCHED, Ordering::Relaxed);
         let mut last = self.last.lock();
         let is_back = last.error.take().is_some();
         last.good_at = Instant::now();
@@ -235,10 +247,15 @@ impl Issuer {
         self.last.lock().error.clone()
     }
 
-    /// Returns whether the keys are older than the configuration allows, or have never been there.
+    /// Returns whether the keys have never been there, or could not be fetched for longer than the
+    /// configuration allows. It never blocks.
     fn lacks_keys(&self) -> bool {
         let max = self.config.max_staleness;
-        let is_too_old = || !max.is_zero() && self.stale_for() > max;
+        let since_ms = self.failing_since_ms.load(Ordering::Relaxed);
+        let is_too_old = || {
+            let failing_ms = self.now_ms().saturating_sub(since_ms);
+            !max.is_zero() && Duration::from_millis(failing_ms) > max
+        };
         self.keys.load().keys().is_empty() || is_too_old()
     }
 
@@ -260,33 +277,29 @@ impl Issuer {
     }
 
     fn read(&self, token: &[u8], now: SystemTime) -> Result<Claims, Refusal> {
-        let end_of_header = token.iter().position(|byte| *byte == b'.');
-        let has_size = token.len() <= TOKEN_BYTES_MAX
-            && end_of_header.is_some_and(|end| end <= HEADER_BYTES_MAX);
-        if !has_size {
-            return Err(Refusal::Invalid("it is no JWT, or too long"));
+        let KeyName { kid, algorithm } = KeyName::of(token).map_err(Refusal::Invalid)?;
+        let keys = self.keys.load();
+        let is_known = keys.knows(&kid);
+        if !is_known || self.lacks_keys() {
+            // A token that would be refused with any key is not to be sent again.
+            let claims =
+                unverified_claims(token).ok_or(Refusal::Invalid("its claims are no object"))?;
+            self.named(&claims, now)?;
         }
-        let header = jsonwebtoken::decode_header(token);
-        let header = header.map_err(|_| Refusal::Invalid("its header is none of a JWT"))?;
-        if !is_of_access_token(&header) {
-            let reason = "its algorithm, type or an extension is not accepted";
-            return Err(Refusal::Invalid(reason));
-        }
-        let kid = header.kid.filter(|kid| kid.len() <= KID_BYTES_MAX);
-        let kid = kid.ok_or(Refusal::Invalid("it names no key"))?;
         if self.lacks_keys() {
             return Err(Refusal::KeysAwaited);
         }
-        let keys = self.keys.load();
-        if !keys.knows(&kid) {
+        if !is_known {
+            // Noted first: the fetch that is asked for has to tell of it.
+            let is_awaited = self.unknown.lock().is_awaited(&kid);
             self.ask();
-            return Err(if self.unknown.lock().is_awaited(&kid) {
+            return Err(if is_awaited {
                 Refusal::KeysAwaited
             } else {
                 Refusal::Invalid("the issuer has no key of this name")
             });
         }
-        let mut named_so = keys.find(&kid, header.alg);
+        let mut named_so = keys.find(&kid, algorithm);
         let verified = named_so.find_map(|key| {
             let verified =
                 jsonwebtoken::decode::<Map<String, Value>>(token, &key.verifying, &key.validation);
@@ -295,8 +308,7 @@ impl Issuer {
         let (key, claims) = verified.ok_or(Refusal::Invalid(
             "its signature or algorithm is not the key's",
         ))?;
-        let named = Named::read(&claims, &self.config, self.session_lifetime, seconds(now));
-        let named = named.map_err(Refusal::Invalid)?;
+        let named = self.named(&claims, now)?;
         Ok(Claims {
             email: named.email,
             issued_at_s: named.issued_at_s,
@@ -313,7 +325,12 @@ impl Issuer {
         })
     }
 
-    /// Returns whether the issuer has this key.
+    fn named(&self, claims: &Map<String, Value>, now: SystemTime) -> Result<Named, Refusal> {
+        let named = Named::read(claims, &self.config, self.session_lifetime, seconds(now));
+        named.map_err(Refusal::Invalid)
+    }
+
+    /// Returns whether the issuer has this key. It never blocks.
     ///
     /// # Errors
     /// [`TokenError::KeysAwaited`] if the keys are older than the configuration allows.
@@ -353,20 +370,6 @@ fn runtime() -> io::Result<Runtime> {
         .enable_all()
         .max_blocking_threads(1)
         .build()
-}
-
-/// Returns whether a token may be one for access, or an ID token: not one of another type (RFC 8725,
-/// section 3.11), and without extensions that have to be understood (RFC 7515, section 4.1.11).
-fn is_of_access_token(header: &Header) -> bool {
-    const TYPES: [&str; 3] = ["JWT", "at+jwt", "application/at+jwt"];
-    let typ = header.typ.as_deref();
-    ALGORITHMS.contains(&header.alg)
-        && header.crit.is_none()
-        // What it signs is another token, or is to be decompressed.
-        && header.cty.is_none()
-        && header.zip.is_none()
-        && header.enc.is_none()
-        && typ.is_none_or(|typ| TYPES.iter().any(|known| known.eq_ignore_ascii_case(typ)))
 }
 
 #[cfg(test)]

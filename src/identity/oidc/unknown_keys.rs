@@ -4,16 +4,16 @@
 use std::collections::VecDeque;
 use std::mem;
 
-/// The most names of each kind. With more at once, a token with another one is refused at once.
+/// The most names of each kind; with more, the longest known goes.
 const NAMES_MAX: usize = 100;
 
 /// Names of unknown keys.
 #[derive(Debug, Default)]
 pub(super) struct UnknownKeys {
     /// Those of which the next fetch will tell.
-    awaited: Vec<String>,
+    awaited: VecDeque<String>,
     /// Those of which the fetch under way will tell: it has begun since they were seen.
-    fetched: Vec<String>,
+    fetched: VecDeque<String>,
     /// Those that the issuer did not have, the longest known first.
     missing: VecDeque<String>,
 }
@@ -22,14 +22,15 @@ impl UnknownKeys {
     /// Notes a name that a token had. Returns whether a fetch is still to tell whether there is such
     /// a key.
     pub(super) fn is_awaited(&mut self, kid: &str) -> bool {
-        let is_in = |names: &[String]| names.iter().any(|name| name == kid);
+        let is_in = |names: &VecDeque<String>| names.iter().any(|name| name == kid);
         if is_in(&self.awaited) || is_in(&self.fetched) {
             return true;
         }
-        if self.missing.iter().any(|name| name == kid) || self.awaited.len() >= NAMES_MAX {
+        if is_in(&self.missing) {
             return false;
         }
-        self.awaited.push(kid.to_owned());
+        self.awaited.push_back(kid.to_owned());
+        keep_newest(&mut self.awaited);
         true
     }
 
@@ -44,15 +45,20 @@ impl UnknownKeys {
         let fetched = mem::take(&mut self.fetched);
         self.missing
             .extend(fetched.into_iter().filter(|name| !is_known(name)));
-        let over = self.missing.len().saturating_sub(NAMES_MAX);
-        self.missing.drain(..over);
+        keep_newest(&mut self.missing);
     }
 
     /// The fetch has failed: the next one will tell.
     pub(super) fn fail(&mut self) {
-        self.awaited.append(&mut self.fetched);
-        self.awaited.truncate(NAMES_MAX);
+        self.fetched.append(&mut self.awaited);
+        self.awaited = mem::take(&mut self.fetched);
+        keep_newest(&mut self.awaited);
     }
+}
+
+fn keep_newest(names: &mut VecDeque<String>) {
+    let over = names.len().saturating_sub(NAMES_MAX);
+    names.drain(..over);
 }
 
 #[cfg(test)]
@@ -98,17 +104,17 @@ mod tests {
         let mut unknown = UnknownKeys::default();
         let names: Vec<_> = (0..NAMES_MAX).map(|number| number.to_string()).collect();
         assert!(names.iter().all(|name| unknown.is_awaited(name)));
-        assert!(!unknown.is_awaited("one more"));
-        unknown.begin();
         assert!(unknown.is_awaited("one more"));
+        assert_eq!(unknown.awaited.len(), NAMES_MAX);
+        unknown.begin();
+        assert!(unknown.is_awaited("during the fetch"));
         unknown.fail();
         assert_eq!(unknown.awaited.len(), NAMES_MAX);
         fetch(&mut unknown, &[]);
-        assert!(unknown.is_awaited("another"));
+        assert!(!unknown.is_awaited("during the fetch"));
+        assert!(unknown.is_awaited(&names[0]), "the longest known went");
         fetch(&mut unknown, &[]);
         assert_eq!(unknown.missing.len(), NAMES_MAX);
-        assert!(!unknown.is_awaited("another"));
         assert!(!unknown.is_awaited(&names[0]));
-        assert!(unknown.is_awaited("one more"), "the longest known went");
     }
 }

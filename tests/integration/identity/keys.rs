@@ -211,3 +211,18 @@ fn a_group_may_read_key_files_of_root_as_kubernetes_mounts_them() {
     let gateway = home.set("sink.file.path", "other").start();
     assert_eq!(text_of(&gateway, &token), PUBLISHED);
 }
+
+/// The key beside a folder of keys may be missing, and with it its own folder.
+#[test]
+fn a_folder_of_keys_is_watched_whether_or_not_there_is_one_of_the_single_key() {
+    let gateway = home().set("tokens.key_file", "not-there/token.key").spawn();
+    let old = gateway.token("alice");
+    rotate(&gateway.home);
+    let new_key = || {
+        kid(&gateway
+            .log_in("alice@acme.example", "alice-password")
+            .access_token())
+    };
+    eventually(SOON, "the new key signs", || new_key() != kid(&old));
+    assert!(!gateway.log().contains("cannot watch"), "{}", gateway.log());
+}

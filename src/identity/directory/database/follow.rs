@@ -104,7 +104,13 @@ impl FollowedDatabase {
             Err(error) => return Err(error),
         };
         let server = &config.server;
-        let gateway = format!("{}@{}:{}", server.name, host(), server.listen.port());
+        let listen = server.listen;
+        let place = if listen.ip().is_unspecified() {
+            listen.port().to_string()
+        } else {
+            listen.to_string()
+        };
+        let gateway = format!("{}@{}:{place}", server.name, host());
         Ok(Self {
             process: format!("{gateway}#{:016x}", rand::random::<u64>()),
             gateway,

@@ -8,6 +8,8 @@ use serde_json::json;
 
 use super::*;
 use crate::identity::oidc::example::{ISSUED_S, SigningKey, claims, config, document, part};
+use crate::identity::oidc::key_name::{HEADER_BYTES_MAX, TOKEN_BYTES_MAX};
+use crate::identity::oidc::key_set::KID_BYTES_MAX;
 
 const EMAIL: &str = "nifi@example.com";
 
@@ -150,6 +152,13 @@ fn nothing_is_judged_before_the_first_keys() {
     for token in ["", "a.b.c", "no token"] {
         assert_eq!(verify_by(&issuer, token).err(), Some(TokenError::Invalid));
     }
+    // Whatever its key is, these are no token for us.
+    for (claim, value) in [("iss", "https://idp.example"), ("aud", "other")] {
+        let mut claims = claims(EMAIL);
+        claims[claim] = value.into();
+        let token = key().sign(&key().header(), &claims);
+        assert_eq!(verify_by(&issuer, token).err(), Some(TokenError::Invalid));
+    }
     issuer.replace_keys(&document(&[&key()]));
     assert!(verify_by(&issuer, key().token(EMAIL)).is_ok());
 }
@@ -160,12 +169,12 @@ fn keys_that_are_too_old_judge_nothing() {
     config.oidc.max_staleness = Duration::from_millis(1);
     let issuer = Issuer::with_keys(&config, &document(&[&key()]));
     let id = verify_by(&issuer, key().token(EMAIL)).unwrap().key;
-    // As a fetch that has failed leaves it, a minute later.
-    let begin = Instant::now();
-    let earlier = begin.checked_sub(Duration::from_mins(1)).unwrap();
-    issuer.last.lock().good_at = earlier;
-    assert_eq!(issuer.has_key(id), Ok(true), "no fetch is due yet");
-    issuer.last.lock().error = Some("away".to_owned());
+    std::thread::sleep(Duration::from_millis(5));
+    assert_eq!(issuer.has_key(id), Ok(true), "no fetch has failed");
+    issuer.fail("away".to_owned());
+    while issuer.has_key(id) == Ok(true) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     assert_eq!(issuer.has_key(id), Err(TokenError::KeysAwaited));
     let error = verify_by(&issuer, key().token(EMAIL)).err();
     assert_eq!(error, Some(TokenError::KeysAwaited));

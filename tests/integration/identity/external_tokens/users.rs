@@ -114,7 +114,7 @@ fn the_first_use_of_a_token_is_a_log_in_for_the_audit_log() {
     }
     let expected = (ALICE.to_owned(), "127.0.0.1".to_owned());
     eventually(SOON, "an entry", || !log_ins(&gateway).is_empty());
-    // Whatever came before this one is there, too.
+    // The log has all that came before this one.
     gateway
         .log_in("carol@acme.example", "carol-password")
         .expect(200);
