@@ -21,8 +21,9 @@ KUBERNETES = '1.34'
 # What operators of Prometheus have defined; there is no schema for it.
 CUSTOM = {'ServiceMonitor', 'PrometheusRule'}
 UNITS = {'Ki': 2**10, 'Mi': 2**20, 'Gi': 2**30}
-# What a broker, a cloud and a database are asked is no matter of the chart.
-ELSEWHERE = re.compile(r'^(sink|topics|directory)\b')
+# The chart does not know what a broker, a cloud and a database answer.
+ELSEWHERE = re.compile(r'^(sink|topics)\b')
+DATABASE = re.compile(r'^directory\b')
 
 
 class Failed(Exception):
@@ -99,7 +100,10 @@ def check_configuration(program, objects):
     report = json.loads(ran.stdout or ran.stderr)
     if 'memory' not in report:
         raise Failed(f'the gateway refuses the configuration: {report}')
-    bad = [need for need in report['needs'] if need['level'] == 'bad' and not ELSEWHERE.match(need['what'])]
+    bad = [need['what'] for need in report['needs'] if need['level'] == 'bad']
+    bad = [what for what in bad if not ELSEWHERE.match(what)]
+    if environment.get('IEM_GATEWAY__DIRECTORY__TYPE') == 'postgres':
+        bad = [what for what in bad if not DATABASE.match(what)]
     if bad:
         raise Failed(f'the gateway would not start: {bad}')
     ceiling = report['memory']['bytes']

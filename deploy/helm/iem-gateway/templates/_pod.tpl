@@ -54,7 +54,8 @@ spec:
         - name: IEM_GATEWAY__DIRECTORY__URL
           value: {{ .Values.directory.database | quote }}
         - name: IEM_GATEWAY__DIRECTORY__SNAPSHOT
-          value: /run/iem-gateway/directory/snapshot.toml
+          # A folder of its own: everybody may write to that of the volume.
+          value: /run/iem-gateway/directory/copy/snapshot.toml
         {{- else }}
         - name: IEM_GATEWAY__DIRECTORY__PATH
           value: /run/iem-gateway/directory/directory.toml

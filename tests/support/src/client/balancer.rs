@@ -57,7 +57,7 @@ impl Kind {
     /// Whether the gateways are told of their clients by the PROXY protocol, and not by
     /// `X-Forwarded-For`.
     pub fn announces(self) -> bool {
-        matches!(self, Self::HaProxy | Self::Passthrough)
+        matches!(self, Self::Passthrough)
     }
 
     /// Returns the place of the configuration in `deploy/`.
