@@ -29,6 +29,6 @@ pub fn serve(path: &str, delay: Duration) {
         gateway.admin_address()
     );
     gateway
-        .run(std::future::pending())
+        .run(std::future::pending::<std::future::Pending<()>>())
         .unwrap_or_else(|error| panic!("{error}"));
 }
