@@ -154,7 +154,8 @@ fn measure(loads: Vec<OpenLoop>, counted: usize, groups: [&[Process]; 2]) -> [f6
         requests += if index < counted { calls.0.len() } else { 0 };
     }
     let requests = f64::from(u32::try_from(requests).expect("not so many"));
-    let cost = |group: usize| (after[group] - before[group]).as_secs_f64() * 1e6 / requests;
+    let used = |group: usize| after[group].saturating_sub(before[group]);
+    let cost = |group| used(group).as_secs_f64() * 1e6 / requests;
     [cost(0), cost(1)]
 }
 

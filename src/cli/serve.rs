@@ -104,6 +104,10 @@ pub(super) fn serve(file: Option<PathBuf>, loaded: Loaded) -> ExitCode {
         drain, drain_delay, ..
     } = config.server;
     let (manager, signals) = (&manager, &mut signals);
+    #[expect(
+        clippy::async_yields_async,
+        reason = "the second signal is awaited elsewhere"
+    )]
     let shutdown = async move {
         tokio::select! {
             () = signals.stop(read_all, manager, &status) => {}

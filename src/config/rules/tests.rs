@@ -128,12 +128,12 @@ fn times_of_the_server() {
         ),
         (
             "server.drain = '11m'",
-            "server.drain: must be 1s to 10m, is 11m",
+            "server.drain: must be 3s to 10m, is 11m",
         ),
     ]);
     hold(&[
         "server.idle_timeout = '5m 1ms'",
-        "server.drain = '1s'",
+        "server.drain = '3s'",
         "server.request_timeout = '35s'",
         "server.body_rate = '0 B'",
     ]);

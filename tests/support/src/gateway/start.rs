@@ -52,12 +52,15 @@ impl Home {
         let (stop, stopped) = oneshot::channel::<()>();
         let reload: Box<dyn Fn() + Send> = Box::new(gateway.reloader());
         let reload = Mutex::new(reload);
-        let thread = thread::spawn(move || {
-            gateway.run(async {
-                let _ = stopped.await;
-                future::pending::<()>()
-            })
-        });
+        #[expect(
+            clippy::async_yields_async,
+            reason = "the second signal is awaited elsewhere"
+        )]
+        let shutdown = async {
+            let _ = stopped.await;
+            future::pending::<()>()
+        };
+        let thread = thread::spawn(move || gateway.run(shutdown));
         let running = Running::Inside {
             stop: Some(stop),
             thread: Some(thread),
