@@ -261,8 +261,8 @@ impl Gateway {
     }
 
     /// Serves until `shutdown`, stays for a while without being ready, then drains: closes the listener
-    /// and idle connections, and finishes accepted requests. What `shutdown` returns ends the while
-    /// early. Blocks the calling thread.
+    /// and idle connections, and finishes accepted requests. The future that `shutdown` returns ends
+    /// the wait before the drain early. Blocks the calling thread.
     ///
     /// # Errors
     /// The listener failed, or something was not finished within the time for draining.

@@ -95,8 +95,8 @@ impl Database {
     /// # Errors
     /// See [`EditError`]; nothing has changed.
     pub fn import(&self, directory: &Directory, replace: bool) -> Result<(), EditError> {
-        entries::check_import(directory).map_err(Refusal)?;
         let contents = entries::contents(directory);
+        entries::check_import(&contents).map_err(Refusal)?;
         self.transact(|runtime, edit| {
             let failed = |error| self.failed(&error);
             if !replace && !runtime.block_on(edit.is_empty()).map_err(failed)? {

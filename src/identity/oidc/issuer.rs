@@ -52,7 +52,6 @@ struct LastFetch {
     /// The time at which keys were fetched, or the start.
     good_at: Instant,
     error: Option<String>,
-    has_keys: bool,
 }
 
 /// The reason why a token is not accepted. It shows nothing of the token.
@@ -88,7 +87,6 @@ impl Issuer {
             last: Mutex::new(LastFetch {
                 good_at: Instant::now(),
                 error: None,
-                has_keys: false,
             }),
             asked: AtomicBool::new(false),
             wake: OnceLock::new(),
@@ -196,15 +194,15 @@ impl Issuer {
         let mut last = self.last.lock();
         let is_back = last.error.take().is_some();
         last.good_at = Instant::now();
-        let is_first = !std::mem::replace(&mut last.has_keys, true);
         drop(last);
         let before = self.keys.swap(Arc::new(keys));
         let after = self.keys.load();
         self.unknown.lock().end(|kid| after.knows(kid));
-        self.log_change(&before, &after, is_first, is_back);
+        self.log_change(&before, &after, is_back);
     }
 
-    fn log_change(&self, before: &KeySet, after: &KeySet, is_first: bool, is_back: bool) {
+    fn log_change(&self, before: &KeySet, after: &KeySet, is_back: bool) {
+        let is_first = before.keys().is_empty();
         let missing = |from: &KeySet, to: &KeySet, what: &str| {
             let keys = from.keys().iter().filter(|key| !to.contains(key.id));
             let names = keys.map(|key| format!("key {:?} {what}", key.kid));
@@ -279,21 +277,13 @@ impl Issuer {
     fn read(&self, token: &[u8], now: SystemTime) -> Result<Claims, Refusal> {
         let KeyName { kid, algorithm } = KeyName::of(token).map_err(Refusal::Invalid)?;
         let keys = self.keys.load();
-        let is_known = keys.knows(&kid);
-        if !is_known || self.lacks_keys() {
+        let lacks_keys = self.lacks_keys();
+        if lacks_keys || !keys.knows(&kid) {
             // A token that would be refused with any key is not to be sent again.
             let claims =
                 unverified_claims(token).ok_or(Refusal::Invalid("its claims are no object"))?;
             self.named(&claims, now)?;
-        }
-        if self.lacks_keys() {
-            return Err(Refusal::KeysAwaited);
-        }
-        if !is_known {
-            // Noted first: the fetch that is asked for has to tell of it.
-            let is_awaited = self.unknown.lock().is_awaited(&kid);
-            self.ask();
-            return Err(if is_awaited {
+            return Err(if lacks_keys || self.awaits(&kid) {
                 Refusal::KeysAwaited
             } else {
                 Refusal::Invalid("the issuer has no key of this name")
@@ -323,6 +313,15 @@ impl Issuer {
             certificate: None,
             key: key.id,
         })
+    }
+
+    /// Has the keys fetched for a token whose key is unknown. Returns whether a fetch is still to tell
+    /// whether there is such a key.
+    fn awaits(&self, kid: &str) -> bool {
+        // Noted first: the fetch that is asked for has to tell of it.
+        let is_awaited = self.unknown.lock().is_awaited(kid);
+        self.ask();
+        is_awaited
     }
 
     fn named(&self, claims: &Map<String, Value>, now: SystemTime) -> Result<Named, Refusal> {

@@ -334,15 +334,20 @@ pub(super) fn contents(directory: &Directory) -> Contents {
     }
 }
 
-/// Checks that the database can hold a directory. Its own errors would not name the entry.
-pub(super) fn check_import(directory: &Directory) -> Result<(), String> {
-    for customer in directory.customers() {
-        let id = &customer.id;
+/// Checks that the database can hold the rows of a directory. Its own errors would not name the entry.
+pub(super) fn check_import(contents: &Contents) -> Result<(), String> {
+    for iem_postgres::Customer {
+        id,
+        name,
+        integrations,
+        ..
+    } in &contents.customers
+    {
         check_length("customer id", id)?;
-        check_text(format_args!("name of customer {id:?}"), &customer.name)?;
-        for integration in customer.integrations() {
+        check_text(format_args!("name of customer {id:?}"), name)?;
+        for integration in integrations {
             check_length("integration id", &integration.id)?;
-            for (number, name) in &integration.states {
+            for (number, name) in integration.states.iter().flatten() {
                 let integration = &integration.id;
                 let what = format_args!(
                     "name of state {number} of integration {integration:?} of customer {id:?}"
@@ -351,10 +356,8 @@ pub(super) fn check_import(directory: &Directory) -> Result<(), String> {
             }
         }
     }
-    directory
-        .users()
-        .iter()
-        .try_for_each(|user| check_text(format_args!("name of user {:?}", user.email), &user.name))
+    let mut users = contents.users.iter();
+    users.try_for_each(|user| check_text(format_args!("name of user {:?}", user.email), &user.name))
 }
 
 fn check_length(what: &str, id: &str) -> Result<(), String> {
